@@ -1,0 +1,38 @@
+import createError from '@fastify/error'
+
+/*
+ * Every error that the gateway raises: code, public message, status. A message is a constant: what tells an attacker more
+ * (which check failed, whose token it was) travels in `cause` and in audit events, never in the answer.
+ * Codes are API: renaming one is a breaking change.
+ */
+
+// Configuration and registration
+export const ConfigInvalidError = createError('PTC_ERR_CONFIG_INVALID', '%s', 500)
+
+// Credentials
+export const CredentialsMissingError = createError('PTC_ERR_CREDENTIALS_MISSING', 'Credentials are required', 401)
+export const CredentialsAmbiguousError = createError('PTC_ERR_CREDENTIALS_AMBIGUOUS', 'More than one credential was presented', 400)
+export const LoginRefusedError = createError('PTC_ERR_LOGIN_REFUSED', 'The user name or the password is wrong', 401)
+export const TokenInvalidError = createError('PTC_ERR_TOKEN_INVALID', 'The access token is not good here', 401)
+export const SessionInvalidError = createError('PTC_ERR_SESSION_INVALID', 'The session is not good any more', 401)
+export const RefreshRefusedError = createError('PTC_ERR_REFRESH_REFUSED', 'The refresh token is not good any more', 401)
+
+// Authorization
+export const ScopeInsufficientError = createError('PTC_ERR_SCOPE_INSUFFICIENT', 'The credential does not carry the required scope', 403)
+export const StepUpRequiredError = createError('PTC_ERR_STEP_UP_REQUIRED', 'A more recent authentication is required', 401)
+export const CsrfRefusedError = createError('PTC_ERR_CSRF_REFUSED', 'The request comes from another site', 403)
+
+// Requests
+export const RequestInvalidError = createError('PTC_ERR_REQUEST_INVALID', 'The request is malformed', 400)
+export const CookieDuplicateError = createError('PTC_ERR_COOKIE_DUPLICATE', 'A cookie was sent more than once', 400)
+export const AudienceUnknownError = createError('PTC_ERR_AUDIENCE_UNKNOWN', 'An audience is not known here', 400)
+export const PathRefusedError = createError('PTC_ERR_PATH_REFUSED', 'The path can be read in more than one way', 400)
+export const RateLimitedError = createError('PTC_ERR_RATE_LIMITED', 'Too many requests', 429)
+export const NotFoundError = createError('PTC_ERR_NOT_FOUND', 'There is nothing here', 404)
+export const SessionNotFoundError = createError('PTC_ERR_SESSION_NOT_FOUND', 'There is no such session', 404)
+
+// What stands behind the gateway
+export const StoreUnavailableError = createError('PTC_ERR_STORE_UNAVAILABLE', 'The session store cannot be reached', 503)
+export const UpstreamUnreachableError = createError('PTC_ERR_UPSTREAM_UNREACHABLE', 'The upstream cannot be reached', 502)
+export const UpstreamTimeoutError = createError('PTC_ERR_UPSTREAM_TIMEOUT', 'The upstream did not answer in time', 504)
+export const InternalError = createError('PTC_ERR_INTERNAL', 'Something went wrong', 500)

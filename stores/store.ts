@@ -1,0 +1,203 @@
+import type { FamilyOutcome, RotationWindows, TokenFamily } from '../lib/rotation.ts'
+
+/*
+ * The contract between the gateway and the truth.
+ *
+ * - Every method is one atomic operation of the store. None checks first and acts later.
+ * - Every instant is the store's clock, in milliseconds since the epoch (`…AtMs`); durations are milliseconds (`…Ms`).
+ * - What is absent is `null`, never `undefined`.
+ * - A method that cannot know its outcome within its deadline rejects with StoreUnavailableError. The operation may still have
+ *   happened: callers treat the outcome as unknown, never as "no".
+ * - A record past `expiresAtMs` (now >= expiresAtMs) or cut off by its subject's or the store's epoch is absent, for every method.
+ * - A write resolves when it is as durable as the store can make it.
+ * - `test/stores/contract.ts` says all of this again, executably, for every implementation.
+ */
+
+export type SessionMode = 'session' | 'tokens'
+
+/** The server-side record of one sign-in. Nothing derived from it outlives it. */
+export interface SessionRecord {
+  /** Public id (lib/sid.ts). */
+  sid: string
+  subject: string
+  mode: SessionMode
+  /** The subject's epoch when the session was opened; a cut ends all sessions below its number. */
+  epoch: number
+  /** base64url SHA-256 of the session cookie's secret; null in tokens mode. */
+  secretHash: string | null
+  createdAtMs: number
+  /** When the subject last authenticated. Refreshing never moves it. */
+  authTimeMs: number
+  /** Last known use; moved by `touch` and by rotation. */
+  lastUsedAtMs: number
+  /** Absolute end. Nothing ever moves it. */
+  expiresAtMs: number
+  acr: string
+  amr: string[]
+  scopes: string[]
+  /** Audiences that access tokens of this session may be for. */
+  audiences: string[]
+  client: { userAgent: string, ip: string }
+  /** Rotation state in tokens mode; null in session mode. */
+  family: TokenFamily | null
+}
+
+export interface OpenSession {
+  subject: string
+  mode: SessionMode
+  secretHash: string | null
+  acr: string
+  amr: string[]
+  scopes: string[]
+  audiences: string[]
+  client: { userAgent: string, ip: string }
+  absoluteTimeoutMs: number
+  /** At the limit the oldest sessions of the subject are closed in the same operation. */
+  maxPerSubject: number
+  /** How long a closed `sid` stays on the log as revoked. */
+  maxTokenAgeMs: number
+}
+
+export interface RotateOptions extends RotationWindows {
+  /** A session that was not used for this long is `expired`. */
+  idleTimeoutMs: number
+  /** How long the `sid` of a reused family stays on the log as revoked. */
+  maxTokenAgeMs: number
+}
+
+export type Rotation =
+  /** The record after the operation: `record.family.generation` is the one to hand out (`held`: the one the client has). */
+  | { outcome: Exclude<FamilyOutcome, 'expired' | 'reused'>, record: SessionRecord }
+  /** The record as it was. `reused` and a retry that came too late have removed it; idleness has not. */
+  | { outcome: 'expired' | 'reused', record: SessionRecord }
+  | { outcome: 'unknown', record: null }
+
+/** A statement "no longer good". In force until `expiresAtMs`. */
+export type Revocation =
+  | { kind: 'sid', sid: string, expiresAtMs: number }
+  | { kind: 'jti', issuer: string, jti: string, expiresAtMs: number }
+  /** Every session of the subject whose epoch is below `belowEpoch`, except one. */
+  | { kind: 'subject', subject: string, belowEpoch: number, exceptSid: string | null, expiresAtMs: number }
+  /** Every session of anybody whose epoch is below `belowEpoch`. */
+  | { kind: 'all', belowEpoch: number, expiresAtMs: number }
+
+/** What followers of the log are told: revocations, and what makes cached knowledge stale. */
+export type LogEntry = Revocation | { kind: 'changed', sid: string } | { kind: 'keys' }
+
+export interface Snapshot {
+  /** Everything after this position of the log is news. Opaque. */
+  position: string
+  /** Every revocation in force. */
+  revocations: Revocation[]
+}
+
+export interface Pull {
+  position: string
+  /** Entries after the position asked for, oldest first. Empty when `gap`. */
+  entries: LogEntry[]
+  /** The log does not connect to the position any more (trimmed, lost, restored): take a snapshot and trust no cache. */
+  gap: boolean
+}
+
+/** What is known of a credential, for the direct question to the store. Absent claims are not checked. */
+export interface CredentialClaims {
+  issuer: string | null
+  jti: string | null
+  sid: string | null
+  subject: string | null
+  /** Of tokens that we issued. */
+  epoch: number | null
+}
+
+/** The signing keys, sealed by the gateway; the store only keeps the text. */
+export interface KeyDocument {
+  /** Starts at 1; every write adds one. */
+  version: number
+  text: string
+}
+
+export interface Store {
+  readonly type: 'sqlite' | 'redis'
+
+  /** The store's clock as last heard; synchronous, never ahead of an outage by more than the local clock's own drift. */
+  nowMs (): number
+
+  /**
+   * Makes a session with a new `sid` at the subject's current epoch, and closes the subject's oldest sessions (by creation, then
+   * `sid`) so that at most `maxPerSubject` remain, the new one included. Never fails for existing data. `closed` names those ended.
+   */
+  open (session: OpenSession): Promise<{ record: SessionRecord, closed: string[] }>
+
+  /** The record, or null. Does not judge idleness. */
+  read (sid: string): Promise<SessionRecord | null>
+
+  /**
+   * Notes uses that happened `agoMs` before now. Only ever moves `lastUsedAtMs` forward, only on records that exist and were not
+   * idle (`now - agoMs - lastUsedAtMs < idleTimeoutMs`) at the time of use. Brings nothing back. Not logged: lateness is harmless.
+   */
+  touch (uses: ReadonlyArray<{ sid: string, agoMs: number }>, options: { idleTimeoutMs: number }): Promise<void>
+
+  /**
+   * Decides what the presentation of `generation` means (lib/rotation.ts) and does it. A record in session mode is `unknown`.
+   * `rotated`, `held`, `repeated` and `recovered` count as use. `reused` removes the record and logs its `sid` as revoked;
+   * `expired` through a late retry does the same, through idleness changes nothing.
+   */
+  rotate (sid: string, generation: number, options: RotateOptions): Promise<Rotation>
+
+  /** Notes that `generation` reached the client (lib/rotation.ts, receive). Without a record, or not the newest: does nothing. */
+  noteReceived (sid: string, generation: number, windows: RotationWindows): Promise<void>
+
+  /**
+   * Replaces the cookie secret after a fresh authentication: `authTimeMs` becomes now, acr and amr as given; logs `changed`.
+   * The old secret is dead when it resolves. Null when there is no record in session mode.
+   */
+  renew (sid: string, fresh: { secretHash: string, acr: string, amr: string[] }): Promise<SessionRecord | null>
+
+  /**
+   * Removes the record, if any, and logs the `sid` as revoked for `maxTokenAgeMs`, unless that is already in force.
+   * Idempotent. Resolves to the record that was ended, or null.
+   */
+  close (sid: string, options: { maxTokenAgeMs: number }): Promise<SessionRecord | null>
+
+  /** The subject's records, newest first. Does not judge idleness. */
+  list (subject: string): Promise<SessionRecord[]>
+
+  /** Revokes one token until `expiresAtMs`, at least; a time that has passed is no error and changes nothing. */
+  revokeToken (token: { issuer: string, jti: string, expiresAtMs: number }): Promise<void>
+
+  /**
+   * Raises the subject's epoch, removes all of the subject's records except `exceptSid` and logs the cut for `keepForMs`.
+   * `exceptSid` counts only while its record exists, so nobody who was cut off before comes back.
+   * The excepted session keeps its epoch. Resolves to the revocation as logged.
+   */
+  revokeSubject (subject: string, options: { exceptSid: string | null, keepForMs: number }): Promise<Extract<Revocation, { kind: 'subject' }>>
+
+  /**
+   * Ends every session: the store's own epoch rises above every number that any subject has, and is at least the clock's
+   * seconds, so that it also passes those that a restored backup has forgotten.
+   */
+  revokeAll (options: { keepForMs: number }): Promise<Extract<Revocation, { kind: 'all' }>>
+
+  /** Whether a credential is still good by the truth itself: its record is there, no cut covers it, its `jti` is not revoked. */
+  isGood (claims: CredentialClaims): Promise<boolean>
+
+  /** All revocations in force, and the position from which to go on. */
+  snapshot (): Promise<Snapshot>
+
+  /**
+   * The log after `position`. Resolves only if the store would have accepted a write just before (a demoted or cut-off primary
+   * rejects), so a resolved pull means: heard from the truth.
+   */
+  pull (position: string): Promise<Pull>
+
+  /** Calls back soon after the log has grown, whoever wrote; may be late, spurious or lost: pull decides. Returns the unsubscriber. */
+  onGrowth (listener: () => void): () => void
+
+  readKeys (): Promise<KeyDocument | null>
+
+  /** Writes version `expectedVersion + 1` (0: there is none yet) and logs `keys`; `conflict` when another version is there. */
+  writeKeys (expectedVersion: number, text: string): Promise<'written' | 'conflict'>
+
+  /** Ends connections, threads and timers. What was acknowledged stays. */
+  end (): Promise<void>
+}
