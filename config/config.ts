@@ -1,0 +1,54 @@
+import type { IdentityOption } from '../identity/identity.ts'
+
+/** The configuration as the gateway uses it: checked, every default filled in, frozen; milliseconds and bytes are numbers. */
+export interface Config {
+  /** Where the configuration lies; the paths below are absolute already. */
+  directory: string
+  /** Scheme, host and port that browsers see, without a trailing slash. */
+  origin: string
+  /** Whether the origin is https, and so whether cookies carry a prefix and Secure. */
+  secure: boolean
+  listen: { host: string, port: number, trustProxy: string[] }
+  store: StoreConfig
+  /** Base64url; the first one issues. Null: the embedded store makes one beside its file. */
+  secrets: string[] | null
+  keys: { algorithm: 'ES256' | 'EdDSA' | 'RS256' }
+  session: { idleTimeoutMs: number, absoluteTimeoutMs: number, maxPerSubject: number }
+  accessToken: { ttlMs: number }
+  refreshToken: { overlapMs: number, retryWindowMs: number }
+  cookies: { sameSite: 'lax' | 'strict' }
+  revocation: { consistency: Consistency, maxStalenessMs: number, staleForMs: number }
+  identity: IdentityOption
+  shutdown: { delayMs: number, timeoutMs: number }
+  log: { level: LogLevel, access: boolean }
+  limits: { headersBytes: number, bodyBytes: number, headersTimeoutMs: number, keepAliveMs: number }
+  upstreams: UpstreamConfig[]
+}
+
+export type StoreConfig =
+  /** The path is absolute, or `:memory:`. */
+  | { type: 'sqlite', path: string, timeoutMs: number }
+  | { type: 'redis', url: string, timeoutMs: number }
+
+export interface UpstreamConfig {
+  /** `/`, or a path without a trailing slash. */
+  prefix: string
+  /** Scheme, host and port, without a trailing slash. */
+  target: string
+  /** What the upstream sees in place of the prefix; the prefix itself by default. */
+  rewritePrefix: string
+  /** Null only for a public upstream. */
+  audience: string | null
+  access: 'any' | 'session' | 'token' | 'public'
+  scopes: string[]
+  /** Methods in capitals; null: every method. */
+  stepUp: { maxAgeMs: number, methods: string[] | null } | null
+  forward: 'mint' | 'pass' | 'headers' | 'none'
+  authorization: 'strip' | 'keep'
+  timeoutMs: number
+  /** The upstream's own, else that of `revocation`. */
+  consistency: Consistency
+}
+
+export type Consistency = 'replica' | 'strict'
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'

@@ -1,0 +1,86 @@
+import { Kind, Type, TypeRegistry, type TLiteral, type TProperties, type TSchema, type TUnion, type TUnsafe } from '@sinclair/typebox'
+import { parseDurationMs } from '../lib/duration.ts'
+import { parseSize } from './size.ts'
+
+/** What is wrong with a text, put so that it can follow "setting: "; null when it is good. */
+export type TextCheck = (text: string) => string | null
+
+interface Described {
+  description: string
+  /** What a value must be, put so that it can follow "must be "; every error of the wrong type says it. */
+  expects?: string
+  example?: string
+  unit?: string
+  default?: unknown
+}
+
+const textKind = 'PortcullisText'
+TypeRegistry.Set<{ check: TextCheck }>(textKind, (schema, value) => typeof value === 'string' && schema.check(value) === null)
+
+/** A string that one function judges, so that its error says what is wrong and what to write. */
+export function text<const Options extends Described & { expects: string }> (check: TextCheck, options: Options): TUnsafe<string> & Options {
+  return { [Kind]: textKind, type: 'string', check, ...options } as unknown as TUnsafe<string> & Options
+}
+
+/** The check of a text setting; undefined for every other schema. */
+export function checkOf (schema: TSchema): TextCheck | undefined {
+  return schema[Kind] === textKind ? schema['check'] as TextCheck : undefined
+}
+
+interface Bounds {
+  minimum: string
+  maximum: string
+}
+
+/** A duration within bounds, such as `30s`. */
+export function duration<const Options extends Described & Bounds> (options: Options) {
+  const expects = 'a duration with a unit, such as 500ms, 30s, 15m, 24h or 30d'
+  return text(withinBounds(parseDurationMs, expects, options), { unit: 'duration', expects, ...options })
+}
+
+/** A size within bounds, such as `16KiB`. */
+export function size<const Options extends Described & Bounds> (options: Options) {
+  const expects = 'a size with a unit, such as 512B, 16KiB or 1MiB'
+  return text(withinBounds(parseSize, expects, options), { unit: 'size', expects, ...options })
+}
+
+function withinBounds (parse: (text: string) => number, expects: string, { minimum, maximum }: Bounds): TextCheck {
+  const least = parse(minimum)
+  const most = parse(maximum)
+  return text => {
+    let value: number
+    try {
+      value = parse(text)
+    } catch {
+      return `must be ${expects}`
+    }
+    return value < least || value > most ? `must be from ${minimum} to ${maximum}` : null
+  }
+}
+
+/** One of a few words. */
+export function choice<const Word extends string, const Options extends Described> (words: readonly Word[], options: Options) {
+  const expects = new Intl.ListFormat('en', { type: 'disjunction' }).format(words)
+  return Type.Union(words.map(word => Type.Literal(word)), { expects, words, ...options }) as TUnion<Array<TLiteral<Word>>> & Options
+}
+
+/** A whole number within bounds. */
+export function count<const Options extends Described & { minimum: number, maximum: number }> (options: Options) {
+  const expects = `a whole number from ${options.minimum} to ${options.maximum}`
+  return Object.assign(Type.Integer({ expects, ...options }), options)
+}
+
+export function flag<const Options extends Described> (options: Options) {
+  return Object.assign(Type.Boolean({ expects: 'true or false', ...options }), options)
+}
+
+export function list<const Item extends TSchema, const Options extends Described & { minItems?: number, maxItems?: number, uniqueItems?: boolean }> (item: Item, options: Options) {
+  const expects = `a list${item['expects'] === undefined ? '' : ` (each ${item['expects'] as string})`}`
+  return Object.assign(Type.Array(item, { expects, ...options }), options)
+}
+
+/** Settings under one name; an unknown one is an error. */
+export function group<Properties extends TProperties, const Options extends Described> (properties: Properties, options: Options) {
+  const expects = `a group of settings (${Object.keys(properties).join(', ')})`
+  return Object.assign(Type.Object(properties, { additionalProperties: false, expects, ...options }), options)
+}

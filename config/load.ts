@@ -1,0 +1,61 @@
+import { dirname, resolve } from 'node:path'
+import { Value } from '@sinclair/typebox/value'
+import { ConfigInvalidError } from '../lib/errors.ts'
+import type { Config } from './config.ts'
+import { substitute, type Environment } from './environment.ts'
+import { findNotYet } from './not-yet.ts'
+import { findProblems, type Problem } from './problems.ts'
+import { readInput } from './read.ts'
+import { resolveConfig } from './resolve.ts'
+import { checkGateway, checkPrefixes, checkUpstream } from './rules.ts'
+import { configSchema, type Settings } from './schema.ts'
+
+/** The checked configuration of a file; every error it has is one line of the ConfigInvalidError. */
+export async function loadConfig (file: string, env: Environment): Promise<Config> {
+  return checkConfig(await readInput(file), { directory: dirname(resolve(file)), env })
+}
+
+/** The checked configuration of an object, such as a default export or the options of a plugin author. */
+export function checkConfig (input: unknown, { directory, env }: { directory: string, env: Environment }): Config {
+  if (input === null || typeof input !== 'object' || Array.isArray(input)) {
+    throw new ConfigInvalidError('configuration: must be a group of settings; start with origin: https://app.example.com')
+  }
+  const { value, problems } = substitute(input, configSchema, env)
+  const wrong = findProblems(configSchema, value)
+  const settings = withDefaults(value as Record<string, unknown>)
+  add(problems, findNotYet(value))
+  add(problems, wrong)
+  add(problems, findContradictions(settings, wrong))
+  if (problems.length > 0) throw new ConfigInvalidError(problems.map(({ setting, text }) => `${setting}: ${text}`).join('\n'))
+  return resolveConfig(settings, resolve(directory))
+}
+
+/** Fills in what is absent; may also hide what is wrong, so the value is checked before. */
+function withDefaults ({ identity, ...rest }: Record<string, unknown>): Settings {
+  // TypeBox copies what it fills in, and a function cannot be copied.
+  return { ...Value.Default(configSchema, rest) as Settings, identity: identity as Settings['identity'] }
+}
+
+/** Keeps the first thing that is said about a setting and what it holds: the rest follows from it. */
+function add (problems: Problem[], more: Problem[]): void {
+  const known = problems.map(problem => problem.setting)
+  problems.push(...more.filter(({ setting }) => !known.some(other => isWithin(setting, other))))
+}
+
+function isWithin (setting: string, other: string): boolean {
+  return setting === other || setting.startsWith(`${other}.`) || setting.startsWith(`${other}[`)
+}
+
+/** Contradictions between settings, looked for only among settings that are right by themselves. */
+function findContradictions (settings: Settings, problems: Problem[]): Problem[] {
+  const wrong = problems.filter(problem => problem.meant === undefined).map(problem => problem.setting)
+  const isRight = (setting: string) => !wrong.some(other => isWithin(other, setting))
+  const found = wrong.every(setting => setting.startsWith('upstreams[')) ? checkGateway(settings) : []
+  if (!wrong.includes('upstreams')) {
+    const upstreams = settings.upstreams.map((upstream, index) => isRight(`upstreams[${index}]`) ? upstream : undefined)
+    found.push(...checkPrefixes(upstreams.map(upstream => upstream?.prefix)), ...upstreams.flatMap((upstream, index) =>
+      upstream === undefined ? [] : checkUpstream(upstream, isRight('origin') ? settings.origin : undefined).map(problem => ({ ...problem, setting: `upstreams[${index}].${problem.setting}` }))))
+  }
+  const meant = new Set(problems.map(problem => problem.meant))
+  return found.filter(problem => !meant.has(problem.setting))
+}

@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises'
+import { basename, extname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseDocument } from 'yaml'
+import { ConfigInvalidError } from '../lib/errors.ts'
+
+/** What a configuration file says, unchecked. Errors name file and line, and never quote the file: it may hold secrets. */
+export async function readInput (file: string): Promise<unknown> {
+  switch (extname(file)) {
+    case '.yaml':
+    case '.yml':
+      return parseYaml(await readText(file), basename(file))
+    case '.json':
+      return parseJson(await readText(file), basename(file))
+    case '.ts':
+    case '.mts':
+    case '.js':
+    case '.mjs':
+      return await importDefault(file)
+    default:
+      throw new ConfigInvalidError(`${basename(file)}: is no configuration file; name one that ends in .yaml, .json, .ts or .js`)
+  }
+}
+
+async function readText (file: string): Promise<string> {
+  try {
+    const text = await readFile(file, 'utf8')
+    return text.replace(/^\uFEFF/, '')
+  } catch (cause) {
+    throw new ConfigInvalidError(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}); check --config`, { cause })
+  }
+}
+
+/*
+ * In a flow mapping ({ token: ${TOKEN} }) YAML takes the braces of a variable for its own, so while YAML is parsed they are two
+ * characters that mean nothing to it.
+ */
+const hidden = { open: '\uE000', close: '\uE001' }
+
+function parseYaml (text: string, name: string): unknown {
+  const document = parseDocument(text.replaceAll(/\$\{(\w*)\}/g, `${hidden.open}$1${hidden.close}`), { uniqueKeys: true, stringKeys: true })
+  const errors = [...document.errors, ...document.warnings]
+  if (errors.length > 0) {
+    throw new ConfigInvalidError(errors.map(({ code, linePos }) => `${name}:${linePos?.[0].line ?? 1}: ${sayYaml(code)}`).join('\n'))
+  }
+  try {
+    return document.toJS({ maxAliasCount: 100, reviver: (_key, value: unknown) => typeof value === 'string' ? reveal(value) : value })
+  } catch {
+    // The parser's own words may quote the file.
+    throw new ConfigInvalidError(`${name}: has aliases that cannot be resolved; write the values out, or put texts that start with * in quotes`)
+  }
+}
+
+function reveal (text: string): string {
+  return text.replaceAll(hidden.open, '${').replaceAll(hidden.close, '}')
+}
+
+function sayYaml (code: string): string {
+  if (code === 'DUPLICATE_KEY') return 'has a setting twice; remove one of them'
+  return `is not valid YAML (${code.toLowerCase().replaceAll('_', ' ')}); check the indentation and put unusual texts in quotes`
+}
+
+function parseJson (text: string, name: string): unknown {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    const line = /\(line (\d+) /.exec((error as Error).message)?.[1] ?? lineOfBareWord(text)
+    throw new ConfigInvalidError(`${name}${line === undefined ? '' : `:${line}`}: is not valid JSON; check commas, quotes and brackets there`)
+  }
+  // JSON.parse lets the last of two equal names win without a word.
+  const twice = parseDocument(text).errors.find(error => error.code === 'DUPLICATE_KEY')
+  if (twice !== undefined) throw new ConfigInvalidError(`${name}:${twice.linePos?.[0].line ?? 1}: has a setting twice; remove one of them`)
+  return value
+}
+
+/** For a word outside quotes the parser names no line, but quotes the file. */
+function lineOfBareWord (text: string): number | undefined {
+  const outside = text.replaceAll(/"(?:[^"\\\n]|\\.)*"/g, string => ' '.repeat(string.length))
+  const at = outside.search(/(?<![\w.+-])(?!(?:true|false|null)\b)[A-Za-z'_$]/)
+  return at < 0 ? undefined : outside.slice(0, at).split('\n').length
+}
+
+async function importDefault (file: string): Promise<unknown> {
+  let module: { default?: unknown }
+  try {
+    module = await import(pathToFileURL(resolve(file)).href) as { default?: unknown }
+  } catch (cause) {
+    const [reason] = (cause instanceof Error ? cause.message : 'unknown error').split('\n')
+    throw new ConfigInvalidError(`${basename(file)}: cannot be loaded: ${reason}`, { cause })
+  }
+  if (module.default === undefined) throw new ConfigInvalidError(`${basename(file)}: has no default export; write export default defineConfig({ … })`)
+  return module.default
+}

@@ -1,0 +1,76 @@
+import { resolve } from 'node:path'
+import { parseDurationMs } from '../lib/duration.ts'
+import type { Config, Consistency, StoreConfig, UpstreamConfig } from './config.ts'
+import { forwardOf } from './rules.ts'
+import type { Settings } from './schema.ts'
+import { parseSize } from './size.ts'
+
+const ms = parseDurationMs
+const defaultOverlapMs = 10_000
+
+/** The configuration that checked settings mean. */
+export function resolveConfig (settings: Settings, directory: string): Config {
+  const { listen, session, accessToken, refreshToken, revocation, shutdown, limits } = settings
+  const origin = originOf(settings.origin)
+  const idleTimeoutMs = ms(session.idleTimeout)
+  return freeze({
+    directory,
+    origin,
+    secure: origin.startsWith('https:'),
+    listen: { host: listen.host, port: listen.port, trustProxy: listen.trustProxy },
+    store: resolveStore(settings.store, directory),
+    secrets: settings.secret === undefined ? null : [settings.secret].flat(),
+    keys: { algorithm: settings.keys.algorithm },
+    session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject },
+    accessToken: { ttlMs: ms(accessToken.ttl) },
+    refreshToken: {
+      overlapMs: refreshToken.overlap === undefined ? Math.min(defaultOverlapMs, Math.floor(idleTimeoutMs / 2)) : ms(refreshToken.overlap),
+      retryWindowMs: refreshToken.retryWindow === undefined ? idleTimeoutMs : ms(refreshToken.retryWindow)
+    },
+    cookies: { sameSite: settings.cookies.sameSite },
+    revocation: { consistency: revocation.consistency, maxStalenessMs: ms(revocation.maxStaleness), staleForMs: ms(revocation.staleFor) },
+    identity: typeof settings.identity === 'function' ? settings.identity : { type: 'users', file: resolve(directory, settings.identity.file) },
+    shutdown: { delayMs: ms(shutdown.delay), timeoutMs: ms(shutdown.timeout) },
+    log: { level: settings.log.level, access: settings.log.access },
+    limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), keepAliveMs: ms(limits.keepAlive) },
+    upstreams: settings.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
+  })
+}
+
+function resolveStore (store: Settings['store'], directory: string): StoreConfig {
+  const timeoutMs = ms(store.timeout)
+  if (store.type === 'redis') return { type: 'redis', url: store.url!, timeoutMs }
+  return { type: 'sqlite', path: store.path === ':memory:' ? store.path : resolve(directory, store.path), timeoutMs }
+}
+
+function resolveUpstream (upstream: Settings['upstreams'][number], consistency: Consistency): UpstreamConfig {
+  const { prefix, target, access, scopes, authorization, stepUp } = upstream
+  return {
+    prefix,
+    target: originOf(target),
+    rewritePrefix: upstream.rewritePrefix ?? prefix,
+    audience: upstream.audience ?? null,
+    access,
+    scopes,
+    stepUp: stepUp === undefined ? null : { maxAgeMs: ms(stepUp.maxAge), methods: stepUp.methods === undefined ? null : withHead(stepUp.methods) },
+    forward: forwardOf(upstream),
+    authorization,
+    timeoutMs: ms(upstream.timeout),
+    consistency: upstream.revocation?.consistency ?? consistency
+  }
+}
+
+/** HEAD tells what GET tells, so what guards one guards the other. */
+function withHead (methods: string[]): string[] {
+  return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods
+}
+
+function originOf (address: string): string {
+  return new URL(address).origin
+}
+
+function freeze<Value> (value: Value): Value {
+  if (value === null || typeof value !== 'object') return value
+  for (const child of Object.values(value)) freeze(child)
+  return Object.freeze(value)
+}

@@ -1,0 +1,81 @@
+import { parseDurationMs } from '../lib/duration.ts'
+import { reference } from './environment.ts'
+import type { Problem } from './problems.ts'
+import type { Settings } from './schema.ts'
+
+type Upstream = Settings['upstreams'][number]
+
+/** What is wrong between settings of the gateway that are each right by themselves. */
+export function checkGateway ({ store, secret, session, refreshToken, revocation }: Settings): Problem[] {
+  const problems: Problem[] = []
+  const refuse = (setting: string, text: string) => problems.push({ setting, text })
+  const idleMs = parseDurationMs(session.idleTimeout)
+
+  if (store.type === 'redis') {
+    if (store.url === undefined) refuse('store.url', 'is required with redis; add url: redis://<host>:6379')
+    if (store.name !== undefined) refuse('store.name', 'belongs to sentinels; remove it')
+    if (secret === undefined) refuse('secret', `is required with redis, so that every gateway has the same; add secret: ${reference('PORTCULLIS_SECRET')}`)
+  }
+  if (idleMs > parseDurationMs(session.absoluteTimeout)) {
+    refuse('session.idleTimeout', 'must be at most session.absoluteTimeout; shorten it, or lengthen session.absoluteTimeout')
+  }
+  if (refreshToken.overlap !== undefined && parseDurationMs(refreshToken.overlap) >= idleMs) {
+    refuse('refreshToken.overlap', 'must be shorter than session.idleTimeout; shorten it')
+  }
+  if (refreshToken.retryWindow !== undefined && parseDurationMs(refreshToken.retryWindow) > idleMs) {
+    refuse('refreshToken.retryWindow', 'must be at most session.idleTimeout; shorten it')
+  }
+  if (revocation.consistency === 'strict' && parseDurationMs(revocation.staleFor) > 0) {
+    refuse('revocation.staleFor', 'must be 0s, because strict never serves stale; remove it, or write consistency: replica')
+  }
+  return problems
+}
+
+/** What is wrong between the settings of one upstream; names are relative to it. */
+export function checkUpstream (upstream: Upstream, origin: string | undefined): Problem[] {
+  return [...checkDemands(upstream, origin), ...checkForwarding(upstream)]
+}
+
+function checkDemands ({ audience, access, scopes, stepUp }: Upstream, origin: string | undefined): Problem[] {
+  const problems: Problem[] = []
+  if (audience === undefined && access !== 'public') {
+    problems.push({ setting: 'audience', text: 'is required unless access is public; add audience: <name>' })
+  }
+  if (audience !== undefined && origin !== undefined && URL.parse(audience)?.href === new URL(origin).href) {
+    problems.push({ setting: 'audience', text: 'must not be the origin, which is the audience of the gateway itself; choose another name' })
+  }
+  if (access === 'public') {
+    const text = 'cannot be demanded when access is public; remove it, or change access'
+    if (scopes.length > 0) problems.push({ setting: 'scopes', text })
+    if (stepUp !== undefined) problems.push({ setting: 'stepUp', text })
+  }
+  return problems
+}
+
+function checkForwarding (upstream: Upstream): Problem[] {
+  const { access, audience, forward, authorization } = upstream
+  const problems: Problem[] = []
+  if (forward === 'mint' && access === 'public' && audience === undefined) {
+    problems.push({ setting: 'forward', text: 'mint needs an audience; add audience: <name>, or write forward: headers or none' })
+  }
+  if (forward === 'pass' && access !== 'token') problems.push({ setting: 'forward', text: 'pass needs access: token; change one of them' })
+  if (authorization === 'keep' && access !== 'session' && access !== 'public') {
+    problems.push({ setting: 'authorization', text: 'keep needs access: session or public; change access, or write authorization: strip' })
+  } else if (authorization === 'keep' && !['headers', 'none'].includes(forwardOf(upstream))) {
+    problems.push({ setting: 'authorization', text: 'keep needs forward: headers or none; change forward, or write authorization: strip' })
+  }
+  return problems
+}
+
+/** Prefixes that stand twice. */
+export function checkPrefixes (prefixes: Array<string | undefined>): Problem[] {
+  return prefixes.flatMap((prefix, index) => {
+    const first = prefixes.indexOf(prefix)
+    return prefix === undefined || first === index ? [] : [{ setting: `upstreams[${index}].prefix`, text: `is that of upstreams[${first}] too; choose another` }]
+  })
+}
+
+/** A public upstream without an audience has nothing to mint a token for. */
+export function forwardOf ({ forward, access, audience }: Upstream): NonNullable<Upstream['forward']> {
+  return forward ?? (access === 'public' && audience === undefined ? 'none' : 'mint')
+}

@@ -1,0 +1,165 @@
+import { Kind, Type, type Static, type TArray, type TObject, type TOptional, type TSchema, type TUnion } from '@sinclair/typebox'
+import type { VerifyPassword } from '../identity/identity.ts'
+import { reference } from './environment.ts'
+import { choice, count, duration, flag, group, list, size, text } from './fields.ts'
+import * as check from './text-checks.ts'
+import { upstream } from './upstream-schema.ts'
+
+export type { Config, StoreConfig, UpstreamConfig } from './config.ts'
+
+const { Optional } = Type
+
+const listen = group({
+  host: Optional(text(check.checkHost, { description: 'Address to listen on.', default: '0.0.0.0', expects: 'a host name or an IP address' })),
+  port: Optional(count({ description: 'Port to listen on; 0 takes a free one.', default: 8080, minimum: 0, maximum: 65535 })),
+  trustProxy: Optional(list(text(check.checkTrustedProxy, { description: 'Address or CIDR block.', expects: 'an IP address or a CIDR block, such as 10.0.0.0/8' }), {
+    description: 'The proxies whose X-Forwarded headers are believed; nobody\'s by default.', default: [], expects: 'a list of IP addresses or CIDR blocks, such as [10.0.0.0/8]: how many hops, or everyone, is not safe to trust'
+  })),
+  tls: Optional(group({
+    cert: text(check.checkNotEmpty, { description: 'Certificate chain, PEM.', expects: 'a path' }),
+    key: text(check.checkNotEmpty, { description: 'Private key, PEM.', expects: 'a path' })
+  }, { description: 'Terminates TLS here.' }))
+}, { description: 'Where clients connect.', default: {} })
+
+const admin = group({
+  host: Optional(text(check.checkHost, { description: 'Address to listen on.', default: '127.0.0.1', expects: 'a host name or an IP address' })),
+  port: Optional(count({ description: 'Port to listen on.', default: 9090, minimum: 0, maximum: 65535 })),
+  token: text(check.checkNotEmpty, { description: 'Bearer token of the admin endpoints. Secret.', expects: 'a string' })
+}, { description: 'Health, metrics and administration on a port of their own; off when absent.' })
+
+const storeTimeout = { description: 'How long one operation may take before it counts as an outage.', minimum: '50ms', maximum: '60s' } as const
+
+const address = text(check.checkRedisUrl, { description: 'Address of a Redis. Secret.', expects: 'a redis:// or rediss:// address' })
+
+const store = Object.assign(Type.Union([
+  group({
+    type: Type.Literal('sqlite'),
+    path: Optional(text(check.checkNotEmpty, { description: 'The database file, or :memory: to forget everything at exit.', default: './portcullis.db', expects: 'a path' })),
+    timeout: Optional(duration({ ...storeTimeout, default: '5s' }))
+  }, { description: 'The embedded store: one file, one machine.' }),
+  group({
+    type: Type.Literal('redis'),
+    url: Optional(address),
+    cluster: Optional(list(address, { description: 'Nodes of a Redis Cluster.', minItems: 1 })),
+    sentinels: Optional(list(address, { description: 'Redis Sentinels.', minItems: 1 })),
+    name: Optional(text(check.checkNotEmpty, { description: 'The name under which the sentinels know the primary.', expects: 'a string' })),
+    timeout: Optional(duration({ ...storeTimeout, default: '500ms' }))
+  }, { description: 'Redis, for more than one machine.' })
+]), { description: 'Where sessions and revocations live.', default: { type: 'sqlite' }, expects: 'a group of settings with type: sqlite or type: redis' })
+
+const oneSecret = text(check.checkSecret, { description: 'At least 32 random bytes, base64url.', expects: 'a string of base64url, or a list of them' })
+
+const secret = Type.Union([oneSecret, list(oneSecret, { description: 'While it is changed: the first one issues.', minItems: 1, maxItems: 8, uniqueItems: true })], {
+  description: 'Seals the signing keys, and the refresh-token key is derived from it. Required with redis; the embedded store makes one beside its file (mode 0600) when absent. Secret.',
+  expects: 'a string of base64url, or a list of them',
+  example: reference('PORTCULLIS_SECRET')
+})
+
+const keys = group({
+  algorithm: Optional(choice(['ES256', 'EdDSA', 'RS256'], { description: 'Signature of access tokens.', default: 'ES256' })),
+  rotateEvery: Optional(duration({ description: 'How often a new signing key is made.', minimum: '1h', maximum: '365d' }))
+}, { description: 'Signing keys; kept, sealed, in the store.', default: {} })
+
+const session = group({
+  idleTimeout: Optional(duration({ description: 'A session that was not used for this long is over.', default: '30m', minimum: '1s', maximum: '365d' })),
+  absoluteTimeout: Optional(duration({ description: 'A session is over this long after sign-in, however much it is used.', default: '24h', minimum: '1s', maximum: '365d' })),
+  maxPerSubject: Optional(count({ description: 'Sessions that one subject may have; at the limit the oldest is closed.', default: 20, minimum: 1, maximum: 1000 })),
+  deviceBound: Optional(group({
+    cookieTtl: Optional(duration({ description: 'How long the device cookie is good.', default: '5m', minimum: '1m', maximum: '1h' }))
+  }, { description: 'Binds sessions to a key of the device (Device Bound Session Credentials).' }))
+}, { description: 'How long sign-ins last.', default: {} })
+
+const refreshToken = group({
+  overlap: Optional(duration({ description: 'How long after its successor was received a refresh token is still answered, for parallel tabs. By default 10s, or half the idle timeout if that is shorter.', minimum: '0s', maximum: '5m' })),
+  retryWindow: Optional(duration({ description: 'How long a client whose answer was lost may repeat its refresh. By default the idle timeout. Both 0s: each token once, anything else is theft.', minimum: '0s', maximum: '365d' }))
+}, { description: 'How forgiving the rotation of refresh tokens is.', default: {} })
+
+const revocation = group({
+  consistency: Optional(choice(['replica', 'strict'], { description: 'replica: answer from memory; strict: always ask the store, never serve stale.', default: 'replica' })),
+  maxStaleness: Optional(duration({ description: 'How long ago the process may last have heard from the store before it asks directly.', default: '2s', minimum: '100ms', maximum: '60s' })),
+  staleFor: Optional(duration({ description: 'How long to go on without the store. Revocations of that time are not seen.', default: '0s', minimum: '0s', maximum: '24h' }))
+}, { description: 'How fresh the knowledge of revocations is.', default: {} })
+
+const identity = Type.Union([
+  group({
+    type: Type.Literal('users'),
+    file: text(check.checkNotEmpty, { description: 'The file of users, kept by portcullis users.', expects: 'a path', example: './users.json' })
+  }, { description: 'Users of a file.' }),
+  Type.Unsafe<VerifyPassword>({ [Kind]: 'Function', type: 'Function', parameters: [], returns: Type.Unknown() })
+], { description: 'Who may sign in: a file of users or, in a TypeScript configuration, a function.', expects: 'a file of users or a function', example: '{ type: users, file: ./users.json }' })
+
+const issuer = group({
+  name: text(check.checkNotEmpty, { description: 'Its users are <name>|<sub> here.', expects: 'a string' }),
+  issuer: text(check.checkNotEmpty, { description: 'The iss of its tokens.', expects: 'an address' }),
+  jwks: Optional(text(check.checkNotEmpty, { description: 'Its public keys: a file.', expects: 'a path' })),
+  jwksUri: Optional(text(check.checkNotEmpty, { description: 'Its public keys: an address.', expects: 'an address' })),
+  algorithms: list(choice(['ES256', 'EdDSA', 'RS256', 'PS256'], { description: 'Algorithm.' }), { description: 'Algorithms that it signs with.', minItems: 1 }),
+  scopes: Optional(list(text(check.checkScope, { description: 'Scope.', expects: 'a scope' }), { description: 'Scopes that it may give.', default: [] })),
+  maxTokenAge: Optional(duration({ description: 'Older tokens are refused.', default: '1h', minimum: '1m', maximum: '24h' })),
+  typ: Optional(choice(['at+jwt', 'any'], { description: 'The typ of its tokens.', default: 'at+jwt' }))
+}, { description: 'A foreign issuer whose access tokens are accepted too.' })
+
+const budget = group({
+  max: count({ description: 'Requests.', minimum: 1, maximum: 1_000_000 }),
+  window: duration({ description: 'In this time.', minimum: '1s', maximum: '24h' })
+}, { description: 'A budget of requests.' })
+
+/** Every setting, with its unit, default and bounds. */
+export const configSchema = group({
+  origin: text(check.checkOrigin, { description: 'Scheme, host and port that browsers see: the issuer; decides how cookies are secured.', expects: 'an address, such as https://app.example.com', example: 'https://app.example.com' }),
+  listen: Optional(listen),
+  admin: Optional(admin),
+  store: Optional(store),
+  secret: Optional(secret),
+  keys: Optional(keys),
+  session: Optional(session),
+  accessToken: Optional(group({
+    ttl: Optional(duration({ description: 'How long an access token is good.', default: '10m', minimum: '1m', maximum: '15m' }))
+  }, { description: 'Access tokens.', default: {} })),
+  refreshToken: Optional(refreshToken),
+  cookies: Optional(group({
+    sameSite: Optional(choice(['lax', 'strict'], { description: 'SameSite of the session cookie.', default: 'lax' }))
+  }, { description: 'Cookies.', default: {} })),
+  revocation: Optional(revocation),
+  identity,
+  issuers: Optional(list(issuer, { description: 'Foreign issuers.', expects: 'a list of groups of settings, each with a name and an issuer' })),
+  shutdown: Optional(group({
+    delay: Optional(duration({ description: 'How long to go on serving after readiness went off.', default: '0s', minimum: '0s', maximum: '10m' })),
+    timeout: Optional(duration({ description: 'How long requests under way may take to finish.', default: '10s', minimum: '0s', maximum: '10m' }))
+  }, { description: 'What SIGTERM does.', default: {} })),
+  log: Optional(group({
+    level: Optional(choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], { description: 'Least level that is logged.', default: 'info' })),
+    access: Optional(flag({ description: 'One line a request.', default: false }))
+  }, { description: 'Logging.', default: {} })),
+  limits: Optional(group({
+    headers: Optional(size({ description: 'Largest request head.', default: '16KiB', minimum: '1KiB', maximum: '256KiB' })),
+    body: Optional(size({ description: 'Largest body of the gateway\'s own endpoints; upstreams stream.', default: '1MiB', minimum: '1KiB', maximum: '64MiB' })),
+    headersTimeout: Optional(duration({ description: 'How long a request head may take to arrive.', default: '10s', minimum: '100ms', maximum: '5m' })),
+    keepAlive: Optional(duration({ description: 'How long an idle connection stays open.', default: '72s', minimum: '1s', maximum: '1h' }))
+  }, { description: 'What a client may ask for.', default: {} })),
+  cors: Optional(group({
+    origins: Optional(list(text(check.checkOrigin, { description: 'Origin.', expects: 'an origin' }), { description: 'Other origins that may use bearer tokens.', default: [] }))
+  }, { description: 'Cross-origin requests.' })),
+  rateLimit: Optional(group({ signIn: Optional(budget), refresh: Optional(budget) }, { description: 'Budgets of the gateway\'s own endpoints.' })),
+  pages: Optional(flag({ description: 'Serves a sign-in and an account page.', default: false })),
+  upstreams: Optional(list(upstream, { description: 'The services behind the gateway.', default: [], expects: 'a list of groups of settings, each with a prefix and a target' }))
+}, { description: 'The configuration of Portcullis.' })
+
+/** What a user writes. */
+export type ConfigInput = Static<typeof configSchema>
+
+/** Gives a TypeScript configuration its types; changes nothing. */
+export function defineConfig (input: ConfigInput): ConfigInput {
+  return input
+}
+
+/** What a schema's settings are once every default has been filled in. */
+export type Complete<Schema extends TSchema> =
+  Schema extends TArray<infer Item> ? Array<Complete<Item>>
+    : Schema extends TUnion<infer Branches> ? { [Index in keyof Branches]: Complete<Branches[Index]> }[number]
+      : Schema extends TObject<infer Properties> ? { [Name in keyof Properties]: Complete<Properties[Name]> | Absence<Properties[Name]> }
+        : Static<Schema>
+
+type Absence<Schema> = Schema extends { default: unknown } ? never : Schema extends TOptional<TSchema> ? undefined : never
+
+export type Settings = Complete<typeof configSchema>

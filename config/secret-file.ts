@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto'
+import { link, open, readFile, rm } from 'node:fs/promises'
+import { ConfigInvalidError } from '../lib/errors.ts'
+
+/**
+ * The secret of an embedded store, kept beside its file (mode 0600) and made the first time. Processes that start together get
+ * the same one. Throws ConfigInvalidError when it can neither be read nor made.
+ */
+export async function secretBeside (path: string): Promise<string> {
+  if (path === ':memory:') return randomBytes(32).toString('base64url')
+  const file = `${path}.secret`
+  try {
+    return await read(file) ?? await make(file)
+  } catch (cause) {
+    throw new ConfigInvalidError(`secret: ${file} can neither be read nor written; set secret, or make the directory writable`, { cause })
+  }
+}
+
+async function read (file: string): Promise<string | null> {
+  try {
+    return (await readFile(file, 'utf8')).trim()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/** Written whole under another name and then linked: whoever links first wins, and nobody reads half a secret. */
+async function make (file: string): Promise<string> {
+  const draft = `${file}.${randomBytes(8).toString('hex')}`
+  const handle = await open(draft, 'wx', 0o600)
+  try {
+    await handle.writeFile(`${randomBytes(32).toString('base64url')}\n`)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await link(draft, file).catch((error: NodeJS.ErrnoException) => { if (error.code !== 'EEXIST') throw error })
+  await rm(draft)
+  const secret = await read(file)
+  if (secret === null) throw new Error('the secret file has vanished')
+  return secret
+}

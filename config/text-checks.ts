@@ -1,0 +1,92 @@
+import { METHODS } from 'node:http'
+import { isAddressBlock, isEveryAddress } from '../lib/cidr.ts'
+import { nearest } from '../lib/nearest.ts'
+import type { TextCheck } from './fields.ts'
+
+/*
+ * None of these repeats the text that it judges: the text may be, or hold, a secret.
+ */
+
+const loopback = ['localhost', '127.0.0.1']
+
+/** The origin that browsers see: https, or http on this very machine. */
+export const checkOrigin: TextCheck = text => {
+  const url = URL.parse(text)
+  if (url === null) return 'must be an address; write for example https://app.example.com'
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.includes(url.hostname))) {
+    return 'must be https, because cookies are safe there alone; write https://…, or http://localhost or http://127.0.0.1 for development'
+  }
+  if (url.hostname.includes('*')) return 'must name one host; remove the wildcard'
+  return partsBesideOrigin(url) ?? null
+}
+
+/** Where an upstream listens. */
+export const checkTarget: TextCheck = text => {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return 'must be an http or https address; write for example http://127.0.0.1:3001'
+  if (url.pathname !== '/') return 'must not have a path; move the path to rewritePrefix'
+  return partsBesideOrigin(url)
+}
+
+function partsBesideOrigin (url: URL): string | null {
+  if (url.username !== '' || url.password !== '') return 'must not carry a user or a password; remove what stands before the @'
+  if (url.pathname !== '/') return 'must not have a path; remove what follows the host and port'
+  if (/[?#]/.test(url.href)) return 'must not have a query or a fragment; remove what follows the host and port'
+  return null
+}
+
+/** A path of whole segments that every parser reads in the same way. */
+export const checkPath: TextCheck = text => {
+  if (!text.startsWith('/')) return 'must start with /; write for example /orders'
+  if (text === '/') return null
+  if (text.endsWith('/')) return 'must not end with /; remove it'
+  if (text.includes('%')) return 'must not have encoded characters; write letters, digits and - . _ ~ @ alone'
+  const segments = text.slice(1).split('/')
+  if (segments.some(segment => segment === '.' || segment === '..')) return 'must not have . or .. as a segment; write the path that they lead to'
+  if (segments.includes('')) return 'must not have // in it; remove one'
+  return segments.every(segment => /^[A-Za-z0-9._~@-]+$/.test(segment)) ? null : 'must consist of letters, digits and - . _ ~ @; remove other characters'
+}
+
+const reserved = ['/auth', '/oauth', '/.well-known/jwks.json', '/.well-known/oauth-authorization-server']
+
+/** A path that is not the gateway's own. */
+export const checkPrefix: TextCheck = text => {
+  const own = reserved.find(path => text === path || text.startsWith(`${path}/`))
+  return own === undefined ? checkPath(text) : `must not lie in ${own}, which is the gateway's own; choose another prefix`
+}
+
+export const checkSecret: TextCheck = text => {
+  const fix = 'make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"'
+  if (!/^[A-Za-z0-9_-]+$/.test(text)) return `must be base64url (letters, digits, - and _ alone); ${fix}`
+  return Buffer.from(text, 'base64url').length < 32 ? `must be at least 32 random bytes; ${fix}` : null
+}
+
+export const checkRedisUrl: TextCheck = text => {
+  const url = URL.parse(text)
+  return url !== null && /^rediss?:$/.test(url.protocol) && url.hostname !== '' ? null : 'must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379'
+}
+
+export const checkTrustedProxy: TextCheck = text => {
+  if (/^\d+$/.test(text)) return 'must be an address, not a number of hops, which a client can forge by adding headers; write for example 10.0.0.0/8'
+  if (isEveryAddress(text)) return 'would trust every client to say its own address; name the proxies, for example 10.0.0.0/8'
+  return isAddressBlock(text) ? null : 'must be an IP address or a CIDR block; write for example 10.0.0.0/8'
+}
+
+/** RFC 6749, section 3.3, scope-token. */
+export const checkScope: TextCheck = text =>
+  /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text) ? null : 'must be one scope of visible ASCII characters without space, " and \\; write one list entry a scope'
+
+export const checkAudience: TextCheck = text => {
+  if (text === 'origin') return 'must not be "origin", which at sign-in stands for the gateway itself; choose another name'
+  return /^[\x21-\x7e]{1,200}$/.test(text) ? null : 'must be 1 to 200 visible ASCII characters; write for example orders'
+}
+
+export const checkMethod: TextCheck = text => {
+  if (METHODS.includes(text)) return null
+  const meant = nearest(text, METHODS)
+  return `must be an HTTP method in capitals${meant === null ? '; write for example POST' : `; did you mean ${meant}?`}`
+}
+
+export const checkHost: TextCheck = text => /^[A-Za-z0-9.:_-]+$/.test(text) ? null : 'must be a host name or an IP address; write for example 127.0.0.1'
+
+export const checkNotEmpty: TextCheck = text => text.trim() === '' ? 'must not be empty' : null

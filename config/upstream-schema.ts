@@ -1,0 +1,30 @@
+import { Type } from '@sinclair/typebox'
+import { choice, count, duration, flag, group, list, text } from './fields.ts'
+import * as check from './text-checks.ts'
+
+const { Optional } = Type
+
+/** One service behind the gateway. */
+export const upstream = group({
+  prefix: text(check.checkPrefix, { description: 'The paths that go there: matched on the canonical path, by whole segments.', expects: 'a path', example: '/orders' }),
+  target: text(check.checkTarget, { description: 'Where it listens; user input never selects it.', expects: 'an http or https address', example: 'http://127.0.0.1:3001' }),
+  rewritePrefix: Optional(text(check.checkPath, { description: 'What it sees in place of the prefix. By default the prefix.', expects: 'a path' })),
+  audience: Optional(text(check.checkAudience, { description: 'The aud of tokens that are for it. Required unless access is public.', expects: 'a name', example: 'orders' })),
+  access: Optional(choice(['any', 'session', 'token', 'public'], { description: 'any: session cookie or access token; public: nothing is needed.', default: 'any' })),
+  scopes: Optional(list(text(check.checkScope, { description: 'Scope.', expects: 'a scope' }), { description: 'Scopes that a credential must carry, all of them.', default: [], uniqueItems: true })),
+  stepUp: Optional(group({
+    maxAge: duration({ description: 'How long ago the subject may last have authenticated.', minimum: '1s', maximum: '365d', example: '5m' }),
+    methods: Optional(list(text(check.checkMethod, { description: 'Method.', expects: 'an HTTP method in capitals' }), { description: 'Methods that demand it; GET includes HEAD. By default every method.', minItems: 1, uniqueItems: true }))
+  }, { description: 'Demands a recent authentication.' })),
+  forward: Optional(choice(['mint', 'pass', 'headers', 'none'], { description: 'How it learns who it is: mint: a token of the gateway\'s for it alone; pass: the client\'s own token (needs access: token); headers: X-Auth headers; none. By default mint; none for a public upstream without audience.' })),
+  authorization: Optional(choice(['strip', 'keep'], { description: 'keep: the client\'s Authorization is for the upstream (needs access: session or public, forward: headers or none).', default: 'strip' })),
+  websocket: Optional(flag({ description: 'Lets WebSockets through.', default: false })),
+  timeout: Optional(duration({ description: 'How long it may stay silent.', default: '30s', minimum: '100ms', maximum: '1h' })),
+  revocation: Optional(group({
+    consistency: Optional(choice(['replica', 'strict'], { description: 'In place of revocation.consistency.' }))
+  }, { description: 'How fresh the knowledge of revocations must be here.' })),
+  rateLimit: Optional(group({
+    max: count({ description: 'Requests.', minimum: 1, maximum: 1_000_000 }),
+    window: duration({ description: 'In this time.', minimum: '1s', maximum: '24h' })
+  }, { description: 'A budget of requests.' }))
+}, { description: 'A service behind the gateway.' })

@@ -1,0 +1,52 @@
+import { ConfigInvalidError } from '../lib/errors.ts'
+import { createUsers } from './users.ts'
+
+/** What a sign-in proves: who it is, and what they may do. */
+export interface Principal {
+  subject: string
+  scopes: string[]
+}
+
+export interface Credentials {
+  username: string
+  password: string
+}
+
+/** Where the gateway's users come from. */
+export interface Identity {
+  /** The principal whose credentials these are, or null; takes the same time for an unknown user and a wrong password. */
+  verify (credentials: Credentials): Promise<Principal | null>
+  /** Tells of every subject who must be signed out: gone, with a new password or with fewer scopes. Returns what ends the watching. */
+  watch? (onGone: (subject: string) => void): () => void
+}
+
+/** A plugin author's own check: the subject, with scopes or without, or null when the credentials are wrong. */
+export type VerifyPassword = (credentials: Credentials) => Promise<{ subject: string, scopes?: string[] } | string | null>
+
+/** The `identity` setting: a file of users, or a function. */
+export type IdentityOption = { type: 'users', file: string } | VerifyPassword
+
+export interface IdentityHooks {
+  /** Hears why a changed file of users was not taken over. */
+  onError?: (error: unknown) => void
+}
+
+/** The identity that the setting means; throws ConfigInvalidError when its file is not good. */
+export async function createIdentity (option: IdentityOption, hooks: IdentityHooks = {}): Promise<Identity> {
+  if (typeof option === 'function') return { verify: async credentials => toPrincipal(await option(credentials)) }
+  if (option.type === 'users') return await createUsers({ file: option.file, ...hooks })
+  throw new ConfigInvalidError('identity: must be a file of users or a function')
+}
+
+function toPrincipal (answer: Awaited<ReturnType<VerifyPassword>>): Principal | null {
+  if (answer === null) return null
+  const { subject, scopes = [] } = typeof answer === 'string' ? { subject: answer } : answer
+  // `|` belongs to the subjects of foreign issuers, and a subject travels in a header.
+  if (typeof subject !== 'string' || !/^[\x21-\x7b\x7d-\x7e]{1,255}$/.test(subject)) {
+    throw new TypeError('identity: the function must resolve to a subject of visible ASCII characters without space and |, or to null')
+  }
+  if (!Array.isArray(scopes) || !scopes.every(scope => typeof scope === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))) {
+    throw new TypeError('identity: the function must resolve to scopes of visible ASCII characters without space, " and \\')
+  }
+  return { subject, scopes: [...scopes] }
+}

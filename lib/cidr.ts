@@ -1,0 +1,14 @@
+import { isIP } from 'node:net'
+
+/** Whether the text is an IP address or a CIDR block (`10.0.0.0/8`, `fd00::/8`). */
+export function isAddressBlock (text: string): boolean {
+  const match = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text)
+  if (match === null) return false
+  const family = isIP(match[1]!)
+  return family !== 0 && (match[2] === undefined || Number(match[2]) <= (family === 4 ? 32 : 128))
+}
+
+/** Whether the block holds every address of its family. */
+export function isEveryAddress (text: string): boolean {
+  return isAddressBlock(text) && /\/0+$/.test(text)
+}

@@ -1,0 +1,42 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { describeConfig } from '../../config/describe.ts'
+import { checkConfig } from '../../config/load.ts'
+
+const secret = randomBytes(32).toString('base64url')
+const target = 'http://127.0.0.1:3001'
+
+t.test('each upstream says what it accepts and what it is told', async t => {
+  const config = checkConfig({
+    origin: 'https://app.example.com',
+    secret,
+    store: { type: 'redis', url: 'redis://:hunter2@redis:6379' },
+    session: { idleTimeout: '90s' },
+    identity: async () => null,
+    upstreams: [
+      { prefix: '/orders', target, audience: 'orders', scopes: ['orders:read', 'orders:write'], rewritePrefix: '/', stepUp: { maxAge: '5m', methods: ['POST'] } },
+      { prefix: '/native', target, audience: 'native', access: 'token', forward: 'pass', stepUp: { maxAge: '1500ms' } },
+      { prefix: '/legacy', target, audience: 'legacy', access: 'session', forward: 'headers', authorization: 'keep', revocation: { consistency: 'strict' } },
+      { prefix: '/news', target, access: 'public', audience: 'news' },
+      { prefix: '/', target, access: 'public' }
+    ]
+  }, { directory: '/', env: {} })
+
+  const lines = describeConfig(config)
+  t.strictSame(lines, [
+    'origin https://app.example.com, store redis, sessions 90s idle and 1d in all, access tokens 10m',
+    '/orders → http://127.0.0.1:3001/, audience orders, accepts session cookie or access token, scopes orders:read orders:write, step-up after 5m for POST, forwards a minted token',
+    '/native → http://127.0.0.1:3001, audience native, accepts access token, step-up after 1500ms for every method, forwards the client\'s token',
+    '/legacy → http://127.0.0.1:3001, audience legacy, accepts session cookie, always asks the store, forwards identity headers, keeps the client\'s Authorization',
+    '/news → http://127.0.0.1:3001, audience news, accepts everyone, and looks at session cookie and access token, forwards a minted token',
+    '/ → http://127.0.0.1:3001, no audience, accepts everyone, and looks at the session cookie, forwards no identity'
+  ])
+  t.notMatch(lines.join('\n'), 'hunter2')
+  t.notMatch(lines.join('\n'), secret)
+})
+
+t.test('a gateway without upstreams says so', async t => {
+  const config = checkConfig({ origin: 'http://localhost', identity: async () => null }, { directory: '/', env: {} })
+
+  t.equal(describeConfig(config)[1], 'no upstreams')
+})

@@ -1,0 +1,303 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import t from 'tap'
+import { checkConfig, loadConfig } from '../../config/load.ts'
+import { ConfigInvalidError } from '../../lib/errors.ts'
+
+const secret = randomBytes(32).toString('base64url')
+const orders = { prefix: '/orders', target: 'http://127.0.0.1:3001', audience: 'orders' }
+const good = { origin: 'https://app.example.com', identity: { type: 'users', file: './users.json' }, upstreams: [orders] }
+const where = { directory: '/etc/portcullis', env: {} }
+
+function linesOf (input: unknown, env: Record<string, string> = {}): string[] {
+  try {
+    checkConfig(input, { ...where, env })
+  } catch (error) {
+    if (error instanceof ConfigInvalidError) return error.message.split('\n')
+    throw error
+  }
+  return []
+}
+
+const withUpstream = (settings: object) => ({ ...good, upstreams: [{ ...orders, ...settings }] })
+const redis = { type: 'redis', url: 'redis://127.0.0.1:6379' }
+const fixSecret = 'make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"'
+
+const misconfigurations: Array<[reason: string, input: unknown, line: string]> = [
+  // The whole
+  ['a list', [], 'configuration: must be a group of settings; start with origin: https://app.example.com'],
+  ['no identity', { origin: good.origin }, 'identity: is required; add identity: { type: users, file: ./users.json }'],
+  ['a misspelt group', { ...good, sesion: {} }, 'sesion: unknown setting; did you mean "session"?'],
+  ['a misspelt required setting', { ...good, origin: undefined, orgin: good.origin }, 'orgin: unknown setting; did you mean "origin"?'],
+  ['a setting in snake case', { ...good, session: { idle_timeout: '5m' } }, 'session.idle_timeout: unknown setting; did you mean "idleTimeout"?'],
+  ['a setting of another group', { ...good, absoluteTimeout: '5m' }, 'absoluteTimeout: unknown setting; did you mean "session.absoluteTimeout"?'],
+  ['a setting of an upstream at the top', { ...good, rewritePrefix: '/' }, 'rewritePrefix: unknown setting; did you mean "upstreams[].rewritePrefix"?'],
+  ['a setting that is like no other', { ...good, log: { zebra: 1 } }, 'log.zebra: unknown setting; known here: level, access'],
+  ['a name with a line break in it', { ...good, log: { 'a\nb': 1 } }, 'log."a\\nb": unknown setting; known here: level, access'],
+  ['an empty group', { ...good, session: null }, 'session: is empty; it must be a group of settings (idleTimeout, absoluteTimeout, maxPerSubject, deviceBound)'],
+  ['a function in the wrong place', { ...good, store: () => redis }, 'store: is a function, which identity alone may be; write a value'],
+  ['a group that is a text', { ...good, log: 'debug' }, 'log: must be a group of settings (level, access)'],
+
+  // Origin
+  ['http in public', { ...good, origin: 'http://app.example.com' }, 'origin: must be https, because cookies are safe there alone; write https://…, or http://localhost or http://127.0.0.1 for development'],
+  ['a host that only begins like localhost', { ...good, origin: 'http://localhost.example.com' }, 'origin: must be https, because cookies are safe there alone; write https://…, or http://localhost or http://127.0.0.1 for development'],
+  ['an origin that is no address', { ...good, origin: 'app.example.com' }, 'origin: must be an address; write for example https://app.example.com'],
+  ['an origin with a path', { ...good, origin: 'https://app.example.com/app' }, 'origin: must not have a path; remove what follows the host and port'],
+  ['an origin with a query', { ...good, origin: 'https://app.example.com/?' }, 'origin: must not have a query or a fragment; remove what follows the host and port'],
+  ['an origin with a user', { ...good, origin: 'https://joe@app.example.com' }, 'origin: must not carry a user or a password; remove what stands before the @'],
+  ['an origin for many hosts', { ...good, origin: 'https://*.example.com' }, 'origin: must name one host; remove the wildcard'],
+  ['an origin that is a number', { ...good, origin: 5 }, 'origin: must be an address, such as https://app.example.com'],
+
+  // Listen
+  ['a port beyond the last', { ...good, listen: { port: 65536 } }, 'listen.port: must be a whole number from 0 to 65535'],
+  ['a port in words', { ...good, listen: { port: 'http' } }, 'listen.port: must be a whole number from 0 to 65535'],
+  ['trust in everyone', { ...good, listen: { trustProxy: true } }, 'listen.trustProxy: must be a list of IP addresses or CIDR blocks, such as [10.0.0.0/8]: how many hops, or everyone, is not safe to trust'],
+  ['trust in a number of hops', { ...good, listen: { trustProxy: 1 } }, 'listen.trustProxy: must be a list of IP addresses or CIDR blocks, such as [10.0.0.0/8]: how many hops, or everyone, is not safe to trust'],
+  ['trust in a number of hops as a text', { ...good, listen: { trustProxy: ['1'] } }, 'listen.trustProxy[0]: must be an address, not a number of hops, which a client can forge by adding headers; write for example 10.0.0.0/8'],
+  ['trust in every address', { ...good, listen: { trustProxy: ['10.0.0.0/8', '0.0.0.0/0'] } }, 'listen.trustProxy[1]: would trust every client to say its own address; name the proxies, for example 10.0.0.0/8'],
+  ['a network that is too small for its family', { ...good, listen: { trustProxy: ['10.0.0.0/33'] } }, 'listen.trustProxy[0]: must be an IP address or a CIDR block; write for example 10.0.0.0/8'],
+
+  // Store and secret
+  ['an unknown store', { ...good, store: { type: 'rediss' } }, 'store.type: is not known; write sqlite or redis (did you mean redis?)'],
+  ['a store without a type', { ...good, store: { path: './x.db' } }, 'store.type: is required; write sqlite or redis'],
+  ['a store that is a text', { ...good, store: 'redis' }, 'store: must be a group of settings with type: sqlite or type: redis'],
+  ['an address for the embedded store', { ...good, store: { type: 'sqlite', url: redis.url } }, 'store.url: unknown setting; known here: type, path, timeout'],
+  ['redis without an address', { ...good, secret, store: { type: 'redis' } }, 'store.url: is required with redis; add url: redis://<host>:6379'],
+  ['redis over http', { ...good, secret, store: { type: 'redis', url: 'http://127.0.0.1' } }, 'store.url: must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379'],
+  ['redis without a secret', { ...good, store: redis }, `secret: is required with redis, so that every gateway has the same; add secret: \${${'PORTCULLIS_SECRET'}}`],
+  ['a store timeout without a unit', { ...good, store: { type: 'sqlite', timeout: 5 } }, 'store.timeout: must be a duration with a unit, such as 500ms, 30s, 15m, 24h or 30d'],
+  ['a short secret', { ...good, secret: randomBytes(31).toString('base64url') }, `secret: must be at least 32 random bytes; ${fixSecret}`],
+  ['a secret in plain base64', { ...good, secret: `${secret}=` }, `secret: must be base64url (letters, digits, - and _ alone); ${fixSecret}`],
+  ['a short secret in a list', { ...good, secret: [secret, 'abc'] }, `secret[1]: must be at least 32 random bytes; ${fixSecret}`],
+  ['a list of no secrets', { ...good, secret: [] }, 'secret: has too few entries; add one'],
+  ['one secret twice', { ...good, secret: [secret, secret] }, 'secret: has one entry twice; remove one of them'],
+  ['a secret that is a number', { ...good, secret: 12345 }, 'secret: must be a string of base64url, or a list of them'],
+
+  // Lifetimes
+  ['a duration without a unit', { ...good, session: { idleTimeout: 1800 } }, 'session.idleTimeout: must be a duration with a unit, such as 500ms, 30s, 15m, 24h or 30d'],
+  ['an unknown unit', { ...good, session: { idleTimeout: '2 weeks' } }, 'session.idleTimeout: must be a duration with a unit, such as 500ms, 30s, 15m, 24h or 30d'],
+  ['an idle timeout beyond the absolute one', { ...good, session: { idleTimeout: '2h', absoluteTimeout: '1h' } }, 'session.idleTimeout: must be at most session.absoluteTimeout; shorten it, or lengthen session.absoluteTimeout'],
+  ['too many sessions', { ...good, session: { maxPerSubject: 1001 } }, 'session.maxPerSubject: must be a whole number from 1 to 1000'],
+  ['half a session', { ...good, session: { maxPerSubject: 1.5 } }, 'session.maxPerSubject: must be a whole number from 1 to 1000'],
+  ['an access token that lives too long', { ...good, accessToken: { ttl: '1h' } }, 'accessToken.ttl: must be from 1m to 15m'],
+  ['an access token that lives too short', { ...good, accessToken: { ttl: '59s' } }, 'accessToken.ttl: must be from 1m to 15m'],
+  ['an overlap as long as the idle timeout', { ...good, session: { idleTimeout: '5m' }, refreshToken: { overlap: '5m' } }, 'refreshToken.overlap: must be shorter than session.idleTimeout; shorten it'],
+  ['a retry window beyond the idle timeout', { ...good, refreshToken: { retryWindow: '31m' } }, 'refreshToken.retryWindow: must be at most session.idleTimeout; shorten it'],
+  ['an impatient replica', { ...good, revocation: { maxStaleness: '99ms' } }, 'revocation.maxStaleness: must be from 100ms to 60s'],
+  ['a strict gateway that serves stale', { ...good, revocation: { consistency: 'strict', staleFor: '1s' } }, 'revocation.staleFor: must be 0s, because strict never serves stale; remove it, or write consistency: replica'],
+
+  // The rest of the gateway
+  ['a cookie for every site', { ...good, cookies: { sameSite: 'none' } }, 'cookies.sameSite: must be lax or strict'],
+  ['a misspelt word', { ...good, revocation: { consistency: 'stric' } }, 'revocation.consistency: must be replica or strict; did you mean strict?'],
+  ['a symmetric algorithm', { ...good, keys: { algorithm: 'HS256' } }, 'keys.algorithm: must be ES256, EdDSA, or RS256; did you mean ES256?'],
+  ['users without a file', { ...good, identity: { type: 'users' } }, 'identity.file: is required; add file: ./users.json'],
+  ['an unknown kind of identity', { ...good, identity: { type: 'ldap' } }, 'identity.type: is not known; write users'],
+  ['an identity that is a text', { ...good, identity: './users.json' }, 'identity: must be a file of users or a function'],
+  ['a size in the wrong unit', { ...good, limits: { headers: '16KB' } }, 'limits.headers: must be a size with a unit, such as 512B, 16KiB or 1MiB'],
+  ['a size beyond reason', { ...good, limits: { body: '1GiB' } }, 'limits.body: must be from 1KiB to 64MiB'],
+  ['a flag in words', { ...good, log: { access: 'yes' } }, 'log.access: must be true or false'],
+
+  // Upstreams
+  ['upstreams that are no list', { ...good, upstreams: orders }, 'upstreams: must be a list of groups of settings, each with a prefix and a target'],
+  ['no audience', withUpstream({ audience: undefined }), 'upstreams[0].audience: is required unless access is public; add audience: <name>'],
+  ['a misspelt audience', withUpstream({ audience: undefined, audiance: 'orders' }), 'upstreams[0].audiance: unknown setting; did you mean "audience"?'],
+  ['the origin as an audience', withUpstream({ audience: 'https://app.example.com/' }), 'upstreams[0].audience: must not be the origin, which is the audience of the gateway itself; choose another name'],
+  ['the word origin as an audience', withUpstream({ audience: 'origin' }), 'upstreams[0].audience: must not be "origin", which at sign-in stands for the gateway itself; choose another name'],
+  ['no prefix', withUpstream({ prefix: undefined }), 'upstreams[0].prefix: is required; add prefix: /orders'],
+  ['a relative prefix', withUpstream({ prefix: 'orders' }), 'upstreams[0].prefix: must start with /; write for example /orders'],
+  ['a prefix that ends with a slash', withUpstream({ prefix: '/orders/' }), 'upstreams[0].prefix: must not end with /; remove it'],
+  ['an encoded prefix', withUpstream({ prefix: '/%61uth' }), 'upstreams[0].prefix: must not have encoded characters; write letters, digits and - . _ ~ @ alone'],
+  ['a prefix that climbs', withUpstream({ prefix: '/orders/../auth' }), 'upstreams[0].prefix: must not have . or .. as a segment; write the path that they lead to'],
+  ['a prefix with an empty segment', withUpstream({ prefix: '//orders' }), 'upstreams[0].prefix: must not have // in it; remove one'],
+  ['a prefix with a parameter', withUpstream({ prefix: '/orders/:id' }), 'upstreams[0].prefix: must consist of letters, digits and - . _ ~ @; remove other characters'],
+  ['a prefix at the gateway\'s own path', withUpstream({ prefix: '/auth' }), 'upstreams[0].prefix: must not lie in /auth, which is the gateway\'s own; choose another prefix'],
+  ['a prefix inside the gateway\'s own path', withUpstream({ prefix: '/oauth/token' }), 'upstreams[0].prefix: must not lie in /oauth, which is the gateway\'s own; choose another prefix'],
+  ['the prefix of the key set', withUpstream({ prefix: '/.well-known/jwks.json' }), 'upstreams[0].prefix: must not lie in /.well-known/jwks.json, which is the gateway\'s own; choose another prefix'],
+  ['one prefix twice', { ...good, upstreams: [orders, orders] }, 'upstreams[1].prefix: is that of upstreams[0] too; choose another'],
+  ['a target without a scheme', withUpstream({ target: 'localhost:3001' }), 'upstreams[0].target: must be an http or https address; write for example http://127.0.0.1:3001'],
+  ['a target with a path', withUpstream({ target: 'http://127.0.0.1:3001/v1' }), 'upstreams[0].target: must not have a path; move the path to rewritePrefix'],
+  ['a target with a password', withUpstream({ target: 'http://joe:pw@127.0.0.1:3001' }), 'upstreams[0].target: must not carry a user or a password; remove what stands before the @'],
+  ['a rewrite that is no path', withUpstream({ rewritePrefix: '/v1/' }), 'upstreams[0].rewritePrefix: must not end with /; remove it'],
+  ['an unknown access', withUpstream({ access: 'publik' }), 'upstreams[0].access: must be any, session, token, or public; did you mean public?'],
+  ['two scopes in one text', withUpstream({ scopes: ['orders:read orders:write'] }), 'upstreams[0].scopes[0]: must be one scope of visible ASCII characters without space, " and \\; write one list entry a scope'],
+  ['scopes that are a text', withUpstream({ scopes: 'orders:read' }), 'upstreams[0].scopes: must be a list (each a scope)'],
+  ['one scope twice', withUpstream({ scopes: ['a', 'a'] }), 'upstreams[0].scopes: has one entry twice; remove one of them'],
+  ['scopes of the public', withUpstream({ access: 'public', scopes: ['a'] }), 'upstreams[0].scopes: cannot be demanded when access is public; remove it, or change access'],
+  ['step-up of the public', withUpstream({ access: 'public', stepUp: { maxAge: '5m' } }), 'upstreams[0].stepUp: cannot be demanded when access is public; remove it, or change access'],
+  ['a step-up without an age', withUpstream({ stepUp: { methods: ['POST'] } }), 'upstreams[0].stepUp.maxAge: is required; add maxAge: 5m'],
+  ['a misspelt method', withUpstream({ stepUp: { maxAge: '5m', methods: ['DELTE'] } }), 'upstreams[0].stepUp.methods[0]: must be an HTTP method in capitals; did you mean DELETE?'],
+  ['a method in lower case', withUpstream({ stepUp: { maxAge: '5m', methods: ['post'] } }), 'upstreams[0].stepUp.methods[0]: must be an HTTP method in capitals; did you mean POST?'],
+  ['the client\'s token from a cookie', withUpstream({ forward: 'pass' }), 'upstreams[0].forward: pass needs access: token; change one of them'],
+  ['a minted token for nobody', withUpstream({ access: 'public', audience: undefined, forward: 'mint' }), 'upstreams[0].forward: mint needs an audience; add audience: <name>, or write forward: headers or none'],
+  ['a kept header that is also our credential', withUpstream({ authorization: 'keep', forward: 'none' }), 'upstreams[0].authorization: keep needs access: session or public; change access, or write authorization: strip'],
+  ['a kept header that a minted token replaces', withUpstream({ access: 'session', authorization: 'keep' }), 'upstreams[0].authorization: keep needs forward: headers or none; change forward, or write authorization: strip'],
+  ['a silent upstream with no end', withUpstream({ timeout: '2h' }), 'upstreams[0].timeout: must be from 100ms to 1h'],
+  ['a staleness of one upstream', withUpstream({ revocation: { maxStaleness: '1s' } }), 'upstreams[0].revocation.maxStaleness: unknown setting; did you mean "revocation.maxStaleness"?']
+]
+
+for (const [reason, input, line] of misconfigurations) {
+  t.test(`${reason} is refused in one line`, async t => {
+    t.strictSame(linesOf(input), [line])
+  })
+}
+
+const later: Array<[setting: string, input: object]> = [
+  ['admin', { admin: { token: 'x' } }],
+  ['listen.tls', { listen: { tls: { cert: 'a', key: 'b' } } }],
+  ['store.cluster', { secret, store: { ...redis, cluster: [redis.url] } }],
+  ['store.sentinels', { secret, store: { ...redis, sentinels: [redis.url] } }],
+  ['keys.rotateEvery', { keys: { rotateEvery: '30d' } }],
+  ['session.deviceBound', { session: { deviceBound: {} } }],
+  ['issuers', { issuers: [{ name: 'idp' }] }],
+  ['cors.origins', { cors: { origins: ['https://other.example.com'] } }],
+  ['rateLimit', { rateLimit: {} }],
+  ['pages', { pages: true }],
+  ['upstreams[0].websocket', withUpstream({ websocket: true })],
+  ['upstreams[0].rateLimit', withUpstream({ rateLimit: { max: 1, window: '1s' } })]
+]
+
+for (const [setting, input] of later) {
+  t.test(`${setting} is refused as not supported yet`, async t => {
+    t.strictSame(linesOf({ ...good, ...input }), [`${setting}: not supported yet; remove it`])
+  })
+}
+
+t.test('a part that is not supported yet may be switched off', async t => {
+  t.strictSame(linesOf({ ...good, issuers: [], cors: { origins: [] }, pages: false, ...withUpstream({ websocket: false }) }), [])
+})
+
+t.test('every mistake is told at once, a line each', async t => {
+  const lines = linesOf({ origin: 'http://app.example.com', sesion: {}, admin: {}, upstreams: [{ prefix: '/auth', target: orders.target }, { prefix: '/a', target: orders.target }] })
+
+  t.strictSame(lines.map(line => line.split(':')[0]), ['admin', 'identity', 'sesion', 'origin', 'upstreams[0].prefix', 'upstreams[1].audience'])
+})
+
+t.test('an error never repeats a secret', async t => {
+  const hidden = 'correct+horse'
+  const lines = linesOf({
+    ...good,
+    origin: `https://u:${hidden}@app.example.com`,
+    secret: hidden,
+    admin: { token: hidden, port: hidden },
+    store: { type: 'redis', url: `http://:${hidden}@redis` },
+    upstreams: [{ ...orders, target: `http://u:${hidden}@127.0.0.1` }]
+  })
+
+  t.equal(lines.length, 5)
+  t.notMatch(lines.join('\n'), hidden)
+})
+
+t.test('every default is filled in, and units are milliseconds and bytes', async t => {
+  t.strictSame(checkConfig(good, where), {
+    directory: '/etc/portcullis',
+    origin: 'https://app.example.com',
+    secure: true,
+    listen: { host: '0.0.0.0', port: 8080, trustProxy: [] },
+    store: { type: 'sqlite', path: '/etc/portcullis/portcullis.db', timeoutMs: 5000 },
+    secrets: null,
+    keys: { algorithm: 'ES256' },
+    session: { idleTimeoutMs: 1_800_000, absoluteTimeoutMs: 86_400_000, maxPerSubject: 20 },
+    accessToken: { ttlMs: 600_000 },
+    refreshToken: { overlapMs: 10_000, retryWindowMs: 1_800_000 },
+    cookies: { sameSite: 'lax' },
+    revocation: { consistency: 'replica', maxStalenessMs: 2000, staleForMs: 0 },
+    identity: { type: 'users', file: '/etc/portcullis/users.json' },
+    shutdown: { delayMs: 0, timeoutMs: 10_000 },
+    log: { level: 'info', access: false },
+    limits: { headersBytes: 16_384, bodyBytes: 1_048_576, headersTimeoutMs: 10_000, keepAliveMs: 72_000 },
+    upstreams: [{
+      prefix: '/orders',
+      target: 'http://127.0.0.1:3001',
+      rewritePrefix: '/orders',
+      audience: 'orders',
+      access: 'any',
+      scopes: [],
+      stepUp: null,
+      forward: 'mint',
+      authorization: 'strip',
+      timeoutMs: 30_000,
+      consistency: 'replica'
+    }]
+  })
+})
+
+t.test('addresses are normalised to scheme, host and port', async t => {
+  const config = checkConfig({ ...withUpstream({ target: 'https://API.example.com:443/' }), origin: 'HTTPS://App.Example.com:443/' }, where)
+
+  t.match(config, { origin: 'https://app.example.com', upstreams: [{ target: 'https://api.example.com' }] })
+})
+
+t.test('http is accepted on this machine alone, and cookies are not secure there', async t => {
+  for (const origin of ['http://localhost', 'http://localhost:8080', 'http://127.0.0.1:8080']) {
+    t.match(checkConfig({ ...good, origin }, where), { origin, secure: false })
+  }
+})
+
+t.test('a short idle timeout shortens the windows that are not set', async t => {
+  const { refreshToken } = checkConfig({ ...good, session: { idleTimeout: '4s' } }, where)
+
+  t.strictSame(refreshToken, { overlapMs: 2000, retryWindowMs: 4000 })
+})
+
+t.test('both windows at zero are accepted', async t => {
+  const { refreshToken } = checkConfig({ ...good, refreshToken: { overlap: '0s', retryWindow: '0s' } }, where)
+
+  t.strictSame(refreshToken, { overlapMs: 0, retryWindowMs: 0 })
+})
+
+t.test('a public upstream without an audience is told nothing, with one it gets a minted token', async t => {
+  const { upstreams } = checkConfig({
+    ...good,
+    upstreams: [{ prefix: '/', target: orders.target, access: 'public' }, { ...orders, access: 'public' }]
+  }, where)
+
+  t.strictSame(upstreams.map(({ audience, forward }) => [audience, forward]), [[null, 'none'], ['orders', 'mint']])
+})
+
+t.test('a step-up of GET holds for HEAD too, and without methods for every one', async t => {
+  const { upstreams } = checkConfig({
+    ...good,
+    upstreams: [{ ...orders, stepUp: { maxAge: '5m', methods: ['GET'] } }, { ...orders, prefix: '/all', stepUp: { maxAge: '1m' } }]
+  }, where)
+
+  t.strictSame(upstreams.map(upstream => upstream.stepUp), [{ maxAgeMs: 300_000, methods: ['GET', 'HEAD'] }, { maxAgeMs: 60_000, methods: null }])
+})
+
+t.test('an upstream has its own consistency or that of the gateway', async t => {
+  const { upstreams } = checkConfig({
+    ...good,
+    revocation: { consistency: 'strict' },
+    upstreams: [{ ...orders, revocation: { consistency: 'replica' } }, { ...orders, prefix: '/all' }]
+  }, where)
+
+  t.strictSame(upstreams.map(upstream => upstream.consistency), ['replica', 'strict'])
+})
+
+t.test('redis, a list of secrets, a database in memory and a function as identity are accepted', async t => {
+  const verify = async () => null
+
+  t.match(checkConfig({ ...good, secret: [secret, `${secret}AA`], store: redis }, where), { secrets: [secret, `${secret}AA`], store: { ...redis, timeoutMs: 500 } })
+  t.match(checkConfig({ ...good, store: { type: 'sqlite', path: ':memory:' } }, where), { store: { path: ':memory:' } })
+  t.equal(checkConfig({ ...good, identity: verify }, where).identity, verify)
+})
+
+t.test('other well-known documents may be an upstream\'s', async t => {
+  t.strictSame(linesOf(withUpstream({ prefix: '/.well-known/security.txt' })), [])
+  t.strictSame(linesOf(withUpstream({ prefix: '/authors' })), [])
+})
+
+t.test('a checked configuration is frozen throughout and leaves its input alone', async t => {
+  const input = { ...good, upstreams: [{ ...orders, scopes: ['a'] }] }
+  const config = checkConfig(input, where)
+
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.session) && Object.isFrozen(config.upstreams[0]?.scopes))
+  t.strictSame(input, { ...good, upstreams: [{ ...orders, scopes: ['a'] }] })
+  t.notOk(Object.isFrozen(input.upstreams[0]?.scopes))
+})
+
+t.test('a file is checked with its own directory as the base', async t => {
+  const directory = t.testdir({ 'portcullis.json': JSON.stringify(good) })
+
+  const config = await loadConfig(join(directory, 'portcullis.json'), {})
+  t.match(config, { directory, identity: { file: join(directory, 'users.json') } })
+})

@@ -1,0 +1,142 @@
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { createUsers } from '../../identity/users.ts'
+import { hashPassword } from '../../lib/password.ts'
+
+const cheap = { ln: 4, r: 8, p: 1 }
+const password = await hashPassword('correct horse', cheap)
+const other = await hashPassword('battery staple', cheap)
+const ada = { username: 'ada', subject: 'u-1', password, scopes: ['orders:read'] }
+const bob = { username: 'bob', password }
+
+function makeFile (t: Test, users: unknown[]): string {
+  return join(t.testdir({ 'users.json': JSON.stringify({ users }) }), 'users.json')
+}
+
+/** The identity of a file, what it told so far, and a wait for what it tells next. */
+async function watchUsers (t: Test, users: unknown[]) {
+  const file = makeFile(t, users)
+  const gone: string[] = []
+  const errors: unknown[] = []
+  const identity = await createUsers({ file, pollMs: 5, onError: error => errors.push(error) })
+  const stop = identity.watch!(subject => gone.push(subject))
+  t.teardown(stop)
+  const until = async (isDone: () => boolean) => {
+    for (const end = performance.now() + 5000; !isDone() && performance.now() < end;) await sleep(5)
+  }
+  return { file, gone, errors, identity, stop, until, write: async (users: unknown[]) => await writeFile(file, JSON.stringify({ users })) }
+}
+
+t.test('a right password gives subject and scopes', async t => {
+  const identity = await createUsers({ file: makeFile(t, [ada, bob]) })
+
+  t.strictSame(await identity.verify({ username: 'ada', password: 'correct horse' }), { subject: 'u-1', scopes: ['orders:read'] })
+  t.strictSame(await identity.verify({ username: 'bob', password: 'correct horse' }), { subject: 'bob', scopes: [] })
+})
+
+t.test('a wrong password, an unknown user and another spelling give nothing', async t => {
+  const identity = await createUsers({ file: makeFile(t, [ada]) })
+
+  t.equal(await identity.verify({ username: 'ada', password: 'battery staple' }), null)
+  t.equal(await identity.verify({ username: 'eve', password: 'correct horse' }), null)
+  t.equal(await identity.verify({ username: 'Ada', password: 'correct horse' }), null)
+  t.equal(await identity.verify({ username: '__proto__', password: 'correct horse' }), null)
+})
+
+t.test('an unknown user is refused in the time of a wrong password', async t => {
+  const users = await createUsers({ file: makeFile(t, [{ ...ada, password: await hashPassword('correct horse', { ln: 12, r: 8, p: 1 }) }]) })
+  const timeOf = async (username: string) => {
+    const times: number[] = []
+    for (let round = 0; round < 9; round++) {
+      const start = performance.now()
+      await users.verify({ username, password: 'battery staple' })
+      times.push(performance.now() - start)
+    }
+    return times.sort((one, other) => one - other)[4]!
+  }
+
+  const ratio = await timeOf('eve') / await timeOf('ada')
+  t.ok(ratio > 0.5 && ratio < 2, `ratio of medians ${ratio}`)
+})
+
+t.test('a password beyond a kilobyte is wrong, even where its beginning is right', async t => {
+  const long = 'x'.repeat(1024)
+  const identity = await createUsers({ file: makeFile(t, [{ ...ada, password: await hashPassword(long, cheap) }]) })
+
+  t.not(await identity.verify({ username: 'ada', password: long }), null)
+  t.equal(await identity.verify({ username: 'ada', password: `${long}x` }), null)
+})
+
+t.test('a name typed in another composition is the same name', async t => {
+  const identity = await createUsers({ file: makeFile(t, [{ ...ada, username: 'zoe\u0308' }]) })
+
+  t.match(await identity.verify({ username: 'zo\u00eb', password: 'correct horse' }), { subject: 'u-1' })
+})
+
+t.test('a flood of sign-ins is refused beyond what may wait', async t => {
+  const identity = await createUsers({ file: makeFile(t, [ada]) })
+
+  const answers = await Promise.allSettled(Array.from({ length: 110 }, async () => await identity.verify({ username: 'ada', password: 'correct horse' })))
+  const refused = answers.filter(answer => answer.status === 'rejected')
+  t.equal(refused.length, 7)
+  t.match(refused[0], { reason: { code: 'PTC_ERR_RATE_LIMITED' } })
+  t.match(await identity.verify({ username: 'ada', password: 'correct horse' }), { subject: 'u-1' })
+})
+
+t.test('a user who is gone, has a new password or fewer scopes is told of, nobody else', async t => {
+  const { gone, until, write } = await watchUsers(t, [ada, bob, { ...ada, username: 'cid', subject: 'u-3' }, { ...ada, username: 'dot', subject: 'u-4' }])
+
+  await write([{ ...bob, password: other }, { ...ada, username: 'cid', subject: 'u-3', scopes: [] }, { ...ada, username: 'dot', subject: 'u-4', scopes: ['x', 'orders:read'] }])
+  await until(() => gone.length >= 3)
+  t.strictSame(gone, ['u-1', 'bob', 'u-3'])
+})
+
+t.test('a file that was replaced as a whole is taken over', async t => {
+  const { file, gone, identity, until } = await watchUsers(t, [ada])
+
+  await writeFile(`${file}.new`, JSON.stringify({ users: [{ ...ada, password: other }] }))
+  await rename(`${file}.new`, file)
+  await until(() => gone.length > 0)
+  t.strictSame(gone, ['u-1'])
+  t.equal(await identity.verify({ username: 'ada', password: 'correct horse' }), null)
+  t.match(await identity.verify({ username: 'ada', password: 'battery staple' }), { subject: 'u-1' })
+})
+
+t.test('a broken or missing file is reported once and changes nothing, until it is good again', async t => {
+  const { file, gone, errors, identity, until, write } = await watchUsers(t, [ada])
+
+  await writeFile(file, '{ "users": [')
+  await until(() => errors.length > 0)
+  await rm(file)
+  await until(() => errors.length > 1)
+  await sleep(30)
+  t.match(errors, [{ message: 'identity.file: is not valid JSON; check commas, quotes and brackets' }, { message: /^identity\.file: cannot be read \(ENOENT\)/ }])
+  t.equal(errors.length, 2)
+  t.match(await identity.verify({ username: 'ada', password: 'correct horse' }), { subject: 'u-1' })
+
+  await write([])
+  await until(() => gone.length > 0)
+  t.strictSame(gone, ['u-1'])
+})
+
+t.test('who has stopped watching is told nothing more, and sign-ins still see the newest file', async t => {
+  const { gone, identity, stop, write } = await watchUsers(t, [ada])
+
+  stop()
+  await write([{ ...ada, password: other }])
+  await sleep(10)
+  t.equal(await identity.verify({ username: 'ada', password: 'correct horse' }), null)
+  t.strictSame(gone, [])
+})
+
+t.test('a password that was replaced while its check waited is wrong', async t => {
+  const file = makeFile(t, [{ ...ada, password: await hashPassword('correct horse') }])
+  const identity = await createUsers({ file, pollMs: 1 })
+  t.teardown(identity.watch!(() => {}))
+
+  const answer = identity.verify({ username: 'ada', password: 'correct horse' })
+  await writeFile(file, JSON.stringify({ users: [] }))
+  t.equal(await answer, null)
+})
