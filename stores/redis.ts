@@ -1,0 +1,107 @@
+import type { Redis } from 'ioredis'
+import { ConfigInvalidError } from '../lib/errors.ts'
+import { assertNoEviction, readMemoryPolicy, whenReady } from './redis/connect.ts'
+import { unavailable, within } from './redis/deadline.ts'
+import { createGrowth } from './redis/growth.ts'
+import { createKeys } from './redis/keys.ts'
+import { createLog, type LogOptions } from './redis/log.ts'
+import { createRevocations } from './redis/revocations.ts'
+import { loadScripts } from './redis/scripts.ts'
+import { createSessions } from './redis/sessions.ts'
+import { createSigningKeys } from './redis/signing-keys.ts'
+import type { Store } from './store.ts'
+
+export { redisOptions, type RedisClientOptions, type RedisTarget } from './redis/options.ts'
+
+export interface RedisStoreOptions {
+  /** A client made with `redisOptions()`; it may still be connecting. */
+  redis: Redis
+  /** How long an operation may take. Default 500. */
+  timeoutMs?: number
+  /** How long to wait for a client that is still connecting. Default 5000. */
+  connectTimeoutMs?: number
+  /** What every key begins with. Default `portcullis`. */
+  prefix?: string
+  /** How many slots the data is spread over: a power of two, up to 16; never changed while there is data. Default 1. */
+  shards?: number
+  /** Whether `end()` ends the client too. Default false. */
+  closeClient?: boolean
+  /** Added to the server's clock, in tests. */
+  clockOffsetMs?: () => number
+}
+
+const policyCheckMs = 20_000
+
+/** The store on a Redis server, 7.0 or newer. */
+export async function createRedisStore (options: RedisStoreOptions): Promise<Store> {
+  const { redis, timeoutMs = 500, connectTimeoutMs = 5000, prefix = 'portcullis', shards = 1, closeClient = false, clockOffsetMs = () => 0 } = options
+  assertUsable(redis, prefix, shards)
+  // Without a listener the client prints every failed attempt to connect; each operation says so itself.
+  redis.on('error', ignore)
+  try {
+    await whenReady(redis, connectTimeoutMs)
+    await assertNoEviction(redis, timeoutMs)
+    const scripts = await loadScripts({ redis, timeoutMs, clockOffsetMs })
+    return await assemble({ redis, timeoutMs, scripts, keys: createKeys(prefix, shards) }, closeClient)
+  } catch (error) {
+    if (closeClient) redis.disconnect()
+    throw error
+  }
+}
+
+async function assemble (options: LogOptions, closeClient: boolean): Promise<Store> {
+  const { redis, timeoutMs, scripts, keys } = options
+  await scripts.run('clock', keys.first).catch(explainOldServer)
+  const log = createLog(options)
+  const growths = keys.shards.map(shard => createGrowth(redis, shard.log))
+  const checkPolicy = createPolicyCheck(redis, timeoutMs)
+  return {
+    type: 'redis',
+    nowMs: scripts.nowMs,
+    ...createSessions(scripts, keys),
+    ...createRevocations(scripts, keys),
+    ...createSigningKeys(scripts, keys),
+    snapshot: log.snapshot,
+    async pull (position) {
+      await checkPolicy()
+      return log.pull(position)
+    },
+    onGrowth (listener) {
+      const unsubscribers = growths.map(growth => growth.subscribe(listener))
+      return () => unsubscribers.forEach(unsubscribe => unsubscribe())
+    },
+    async end () {
+      scripts.end()
+      growths.forEach(growth => growth.end())
+      // Without a connection `quit` rejects, and there is nothing to wait for.
+      if (closeClient) await within(redis.quit(), timeoutMs).catch(() => redis.disconnect())
+    }
+  }
+}
+
+function assertUsable (redis: Redis, prefix: string, shards: number): void {
+  const { autoResendUnfulfilledCommands, enableOfflineQueue, maxRetriesPerRequest, keyPrefix } = redis.options
+  if (autoResendUnfulfilledCommands !== false || enableOfflineQueue !== false || maxRetriesPerRequest !== 0) {
+    throw new ConfigInvalidError('The Redis client of the store must be made with redisOptions(): other clients send a command twice')
+  }
+  if (keyPrefix) throw new ConfigInvalidError('The Redis client of the store must not have a keyPrefix; use the prefix of the store')
+  if (!/^[\w.:-]+$/.test(prefix)) throw new ConfigInvalidError('The prefix of the store may hold letters, digits and . : _ - only')
+}
+
+/** Somebody may set an evicting policy while the gateway runs: then what is heard from this server is not the truth for long. */
+function createPolicyCheck (redis: Redis, timeoutMs: number): () => Promise<void> {
+  let nextMs = performance.now() + policyCheckMs
+  return async () => {
+    if (performance.now() < nextMs) return
+    const policy = await readMemoryPolicy(redis, timeoutMs)
+    if (policy !== null && policy !== 'noeviction') throw unavailable(new Error(`store.url: maxmemory-policy has become ${policy}`))
+    nextMs = performance.now() + policyCheckMs
+  }
+}
+
+function explainOldServer (error: Error): never {
+  const isOld = error.cause instanceof Error && /compiling script/.test(error.cause.message)
+  throw isOld ? new ConfigInvalidError('store.url: Redis 7.0 or newer is needed', { cause: error.cause }) : error
+}
+
+function ignore (): void {}

@@ -1,0 +1,59 @@
+import type { Redis } from 'ioredis'
+import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
+import { unavailable, within } from './deadline.ts'
+
+const refused = /^(NOAUTH|WRONGPASS|NOPERM|ERR invalid password|ERR .*AUTH)/
+
+/** Resolves when the client can be used; rejects when the server refuses it, or after `waitMs`. */
+export async function whenReady (redis: Redis, waitMs: number): Promise<void> {
+  if (redis.status === 'ready') return
+  if (redis.status === 'end') throw unreachable(new Error('the connection has been closed'))
+  await new Promise<void>((resolve, reject) => {
+    let last = new Error(`no answer within ${waitMs} ms`)
+    const timer = setTimeout(() => settle(() => reject(unreachable(last))), waitMs)
+    const onReady = (): void => settle(resolve)
+    const onEnd = (): void => settle(() => reject(unreachable(last)))
+    const onError = (error: Error): void => {
+      last = error
+      if (refused.test(error.message)) settle(() => reject(misconfigured(error)))
+    }
+    function settle (outcome: () => void): void {
+      clearTimeout(timer)
+      redis.off('ready', onReady).off('end', onEnd).off('error', onError)
+      outcome()
+    }
+    redis.on('ready', onReady).on('end', onEnd).on('error', onError)
+  })
+}
+
+/** The server's `maxmemory-policy`; null where the server does not tell. */
+export async function readMemoryPolicy (redis: Redis, timeoutMs: number): Promise<string | null> {
+  // INFO says what CONFIG GET says, and is allowed where CONFIG is not.
+  const info = await within(redis.info('memory').catch(forbidden), timeoutMs)
+  return /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? null
+}
+
+/** Refuses a server that would throw revocations away when memory runs short: what is evicted is good again. */
+export async function assertNoEviction (redis: Redis, timeoutMs: number): Promise<void> {
+  const policy = await readMemoryPolicy(redis, timeoutMs)
+  if (policy === null || policy === 'noeviction') return
+  throw new ConfigInvalidError(
+    `store.url: the Redis server evicts data (maxmemory-policy ${policy}), so revoked credentials would come back; ` +
+    'run `CONFIG SET maxmemory-policy noeviction` there, or give the gateway a Redis of its own'
+  )
+}
+
+function forbidden (error: Error): string {
+  if (/^(NOPERM|ERR unknown command)/.test(error.message)) return ''
+  throw error
+}
+
+function unreachable (cause: Error): Error {
+  return new StoreUnavailableError({
+    cause: new Error('store.url: Redis cannot be reached; start it, or correct host, port and redis:// or rediss://', { cause: unavailable(cause).cause })
+  })
+}
+
+function misconfigured (cause: Error): Error {
+  return new ConfigInvalidError('store.url: Redis refuses the user or the password; correct them in the URL, or the rights of the user', { cause: unavailable(cause).cause })
+}

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import { retryStrategy } from './options.ts'
+
+const blockMs = 5000
+
+type StreamReply = Awaited<ReturnType<Redis['xread']>>
+
+export interface Growth {
+  subscribe (listener: () => void): () => void
+  end (): void
+}
+
+/** Tells listeners when a stream has grown, over a connection of its own for as long as there is a listener. */
+export function createGrowth (redis: Redis, stream: string): Growth {
+  const listeners = new Set<() => void>()
+  let stop: (() => void) | null = null
+  const notify = (): void => { for (const listener of listeners) listener() }
+  function end (): void {
+    stop?.()
+    stop = null
+    listeners.clear()
+  }
+  return {
+    end,
+    subscribe (listener) {
+      // A listener that subscribes twice has two subscriptions.
+      const own = (): void => listener()
+      listeners.add(own)
+      stop ??= watch(redis, stream, notify)
+      return () => {
+        if (listeners.delete(own) && listeners.size === 0) end()
+      }
+    }
+  }
+}
+
+function watch (redis: Redis, stream: string, notify: () => void): () => void {
+  const connection = redis.duplicate({ lazyConnect: false, socketTimeout: blockMs + 2000 })
+  // Without a listener each failed attempt to connect is printed; the loop sees what it needs to know.
+  connection.on('error', () => {})
+  const stopped = new AbortController()
+  void follow(connection, stream, notify, stopped.signal)
+  return () => {
+    stopped.abort()
+    connection.disconnect()
+  }
+}
+
+async function follow (connection: Redis, stream: string, notify: () => void, stopped: AbortSignal): Promise<void> {
+  let known: string | null = null
+  for (let failures = 0; !stopped.aborted;) {
+    try {
+      // The tail is read anew each time: a log that was lost and begins again would never pass the old position.
+      const tail = (await connection.xrevrange(stream, '+', '-', 'COUNT', 1))[0]?.[0] ?? '0-0'
+      if (tail !== known) notify()
+      const grown: StreamReply = await connection.xread('COUNT', 1, 'BLOCK', blockMs, 'STREAMS', stream, tail)
+      known = grown?.[0]?.[1][0]?.[0] ?? tail
+      if (known !== tail) notify()
+      failures = 0
+    } catch {
+      await sleep(retryStrategy(++failures), undefined, { signal: stopped }).catch(() => {})
+    }
+  }
+}

@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+-- include clock
+-- include record
+-- A claim that is absent is an empty text; its key is then a key without the field that is asked for.
+local session, subject, token = KEYS[4], KEYS[5], KEYS[6]
+local sid, epoch, hasSession, hasToken = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+
+if hasSession == '1' then
+  local known = redis.call('HMGET', session, 'expiresAtMs', 'epoch')
+  if not isLive(known[1], known[2]) then return { now, 0 } end
+end
+if epoch ~= '' then
+  local known = redis.call('HMGET', subject, 'epoch', 'except')
+  local isExcepted = sid ~= '' and known[2] == sid
+  if tonumber(epoch) < floor then return { now, 0 } end
+  if tonumber(epoch) < number(known[1]) and not isExcepted then return { now, 0 } end
+end
+if hasToken == '1' and number(redis.call('GET', token)) > now then return { now, 0 } end
+return { now, 1 }

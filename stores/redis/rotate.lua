@@ -1,0 +1,27 @@
+#!lua flags=allow-oom
+-- include clock
+-- include record
+-- include log
+-- include rotation
+local session, sid, generation = KEYS[4], ARGV[4], tonumber(ARGV[5])
+local windows = { overlapMs = tonumber(ARGV[6]), retryWindowMs = tonumber(ARGV[7]) }
+local idleTimeoutMs, maxTokenAgeMs = tonumber(ARGV[8]), tonumber(ARGV[9])
+
+local record, fields = readRecord(session)
+if not record or not record.generation then return { now, 'unknown', false } end
+if elapsed(tonumber(record.lastUsedAtMs)) >= idleTimeoutMs then return { now, 'expired', fields } end
+
+local family = decodeFamily(record)
+local outcome = rotate(family, generation, windows)
+if outcome == 'reused' or outcome == 'expired' then
+  removeRecord(sid, record.subject)
+  revokeSid(sid, maxTokenAgeMs)
+  return { now, outcome, fields }
+end
+
+local changes = encodeFamily(family)
+changes[#changes + 1] = 'lastUsedAtMs'
+changes[#changes + 1] = int(math.max(now, tonumber(record.lastUsedAtMs)))
+redis.call('HSET', session, unpack(changes))
+for _, change in ipairs(changes) do fields[#fields + 1] = change end
+return { now, outcome, fields }

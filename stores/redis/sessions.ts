@@ -1,0 +1,63 @@
+import { createSid } from '../../lib/sid.ts'
+import type { Rotation, SessionRecord, Store } from '../store.ts'
+import { indexKey, sessionKey, subjectKey, type Keys, type Shard } from './keys.ts'
+import { decodeRecord, encodeSession } from './records.ts'
+import type { Scripts } from './scripts.ts'
+
+type Sessions = Pick<Store, 'open' | 'read' | 'touch' | 'rotate' | 'noteReceived' | 'renew' | 'close' | 'list'>
+
+const touchesPerScript = 500
+
+export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
+  const at = (sid: string): [shard: Shard, keys: string[]] => [keys.ofSid(sid), [sessionKey(keys.ofSid(sid), sid)]]
+  return {
+    async open (session) {
+      const { subject, absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs } = session
+      const sid = createSid(subject)
+      const shard = keys.ofSubject(subject)
+      const names = [sessionKey(shard, sid), subjectKey(shard, subject), indexKey(shard, subject)]
+      const [fields, closed] = await run('open', shard, names, [sid, absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs, ...encodeSession(session)])
+      return { record: decodeRecord(fields) as SessionRecord, closed: closed as string[] }
+    },
+
+    async read (sid) {
+      const [fields] = await run('read', ...at(sid))
+      return decodeRecord(fields)
+    },
+
+    async touch (uses, { idleTimeoutMs }) {
+      for (const [shard, ofShard] of Map.groupBy(uses, use => keys.ofSid(use.sid))) {
+        for (let i = 0; i < ofShard.length; i += touchesPerScript) {
+          const some = ofShard.slice(i, i + touchesPerScript)
+          const agoMs = some.map(use => Math.round(use.agoMs))
+          await run('touch', shard, some.map(use => sessionKey(shard, use.sid)), [idleTimeoutMs, ...agoMs])
+        }
+      }
+    },
+
+    async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs }) {
+      const [outcome, fields] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs])
+      return { outcome, record: decodeRecord(fields) } as Rotation
+    },
+
+    async noteReceived (sid, generation, { overlapMs, retryWindowMs }) {
+      await run('note-received', ...at(sid), [generation, overlapMs, retryWindowMs])
+    },
+
+    async renew (sid, { secretHash, acr, amr }) {
+      const [fields] = await run('renew', ...at(sid), [sid, secretHash, acr, JSON.stringify(amr)])
+      return decodeRecord(fields)
+    },
+
+    async close (sid, { maxTokenAgeMs }) {
+      const [fields] = await run('close', ...at(sid), [sid, maxTokenAgeMs])
+      return decodeRecord(fields)
+    },
+
+    async list (subject) {
+      const shard = keys.ofSubject(subject)
+      const [records] = await run('list', shard, [indexKey(shard, subject)])
+      return (records as string[][]).map(fields => decodeRecord(fields) as SessionRecord)
+    }
+  }
+}

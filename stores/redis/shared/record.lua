@@ -1,0 +1,21 @@
+-- Names made from this prefix share the slot of KEYS: it carries the hash tag, and a session lives in its subject's shard.
+local prefix = ARGV[3]
+local floor = number(redis.call('HGET', KEYS[1], 'floor'))
+
+-- Past its end or below the floor of revoke-all a record is absent; a subject's cut removes the records it ends at once.
+local function isLive(expiresAtMs, epoch)
+  return expiresAtMs and now < tonumber(expiresAtMs) and number(epoch) >= floor
+end
+
+local function readRecord(key)
+  local fields = redis.call('HGETALL', key)
+  local record = {}
+  for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
+  if not isLive(record.expiresAtMs, record.epoch) then return nil, false end
+  return record, fields
+end
+
+local function removeRecord(sid, subject)
+  redis.call('DEL', prefix .. 'session:' .. sid)
+  redis.call('ZREM', prefix .. 'index:' .. subject, sid)
+end

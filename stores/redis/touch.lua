@@ -1,0 +1,13 @@
+#!lua flags=allow-oom
+-- include clock
+-- include record
+local idleTimeoutMs = tonumber(ARGV[4])
+for i = 4, #KEYS do
+  local usedAtMs = now - tonumber(ARGV[i + 1])
+  local known = redis.call('HMGET', KEYS[i], 'expiresAtMs', 'epoch', 'lastUsedAtMs')
+  if isLive(known[1], known[2]) then
+    local sinceMs = usedAtMs - tonumber(known[3])
+    if sinceMs > 0 and sinceMs < idleTimeoutMs then redis.call('HSET', KEYS[i], 'lastUsedAtMs', int(usedAtMs)) end
+  end
+end
+return { now }

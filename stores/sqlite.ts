@@ -1,0 +1,73 @@
+import { resolve } from 'node:path'
+import { StoreUnavailableError } from '../lib/errors.ts'
+import { openFile } from './sqlite/file.ts'
+import { watchGrowth } from './sqlite/growth.ts'
+import { createReads } from './sqlite/reads.ts'
+import { ThreadWriter } from './sqlite/thread-writer.ts'
+import { createInlineWriter } from './sqlite/writer.ts'
+import type { Store } from './store.ts'
+
+export interface SqliteStoreOptions {
+  /** The database file, made with mode 0600 if absent; its directory must exist. `:memory:` keeps everything in this Store object alone. */
+  path: string
+  /** The store's clock in milliseconds since the epoch. Default: `Date.now`. */
+  now?: () => number
+  /** Longest wait for a write, in milliseconds. Default: 5000. */
+  timeoutMs?: number
+}
+
+/**
+ * The embedded store: one file for all processes of one machine. Reads happen on the calling thread and cost microseconds;
+ * all writes go through one thread that commits what has gathered in one transaction, so the event loop never waits for the disk.
+ */
+export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 5000 }: SqliteStoreOptions): Promise<Store> {
+  const isInMemory = path === ':memory:'
+  const file = isInMemory ? path : resolve(path)
+  const db = openFile(file, timeoutMs)
+  const reads = createReads(db)
+  const growth = watchGrowth(reads.head)
+  const nowMs = (): number => Math.floor(now())
+  const options = { nowMs, timeoutMs, onCommitted: growth.check }
+  const writer = isInMemory ? createInlineWriter(db, options) : new ThreadWriter(file, options)
+  let ended: Promise<void> | null = null
+
+  async function query<T> (read: () => T | Promise<T>): Promise<T> {
+    if (!db.isOpen) throw new StoreUnavailableError({ cause: new Error('the store has ended') })
+    try {
+      return await read()
+    } catch (cause) {
+      throw new StoreUnavailableError({ cause })
+    }
+  }
+
+  async function end (): Promise<void> {
+    growth.stop()
+    const written = writer.end()
+    if (!isInMemory) db.close()
+    await written
+    if (isInMemory) db.close()
+  }
+
+  return {
+    type: 'sqlite',
+    nowMs,
+    open: session => writer.run('open', session),
+    read: sid => query(() => reads.read(sid, nowMs())),
+    touch: (uses, { idleTimeoutMs }) => writer.run('touch', uses, idleTimeoutMs),
+    rotate: (sid, generation, options) => writer.run('rotate', sid, generation, options),
+    noteReceived: (sid, generation, windows) => writer.run('noteReceived', sid, generation, windows),
+    renew: (sid, fresh) => writer.run('renew', sid, fresh),
+    close: (sid, { maxTokenAgeMs }) => writer.run('close', sid, maxTokenAgeMs),
+    list: subject => query(() => reads.list(subject, nowMs())),
+    revokeToken: token => writer.run('revokeToken', token),
+    revokeSubject: (subject, options) => writer.run('revokeSubject', subject, options),
+    revokeAll: ({ keepForMs }) => writer.run('revokeAll', keepForMs),
+    isGood: claims => query(() => reads.isGood(claims, nowMs())),
+    snapshot: () => query(() => reads.snapshot(nowMs())),
+    pull: position => query(() => reads.pull(position)),
+    onGrowth: listener => growth.subscribe(listener),
+    readKeys: () => query(() => reads.readKeys()),
+    writeKeys: (expectedVersion, text) => writer.run('writeKeys', expectedVersion, text),
+    end: () => (ended ??= end())
+  }
+}

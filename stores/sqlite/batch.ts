@@ -1,0 +1,60 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { retryWhileBusy } from './busy.ts'
+import { createOperations, type OperationName } from './operations.ts'
+import { createPurge } from './purge.ts'
+
+/** One write on its way to the thread that writes. */
+export interface Request {
+  id: number
+  name: OperationName
+  nowMs: number
+  args: unknown[]
+}
+
+export type Reply = { id: number, value: unknown } | { id: number, error: unknown }
+
+const purgedPerBatch = 64
+/** An operation adds one session and one entry of the log; what it closes besides was added by earlier ones. */
+const purgedPerRequest = 4
+
+/** Runs all of a batch in one transaction, so that they share one wait for the disk, and answers when that is over. */
+export function createRunBatch (db: DatabaseSync, timeoutMs: number): (requests: Request[]) => Reply[] {
+  const operations = createOperations(db) as Record<OperationName, (nowMs: number, ...args: unknown[]) => unknown>
+  const purge = createPurge(db)
+  const begin = db.prepare('BEGIN IMMEDIATE')
+  const commit = db.prepare('COMMIT')
+  const rollback = db.prepare('ROLLBACK')
+  const mark = db.prepare('SAVEPOINT one')
+  const release = db.prepare('RELEASE one')
+  const undo = db.prepare('ROLLBACK TO one')
+
+  /** One that fails takes nothing with it, unless SQLite has given up the whole transaction (disk full, I/O error). */
+  function attempt (id: number, action: () => unknown): Reply {
+    mark.run()
+    try {
+      const value = action()
+      release.run()
+      return { id, value }
+    } catch (error) {
+      if (!db.isTransaction) throw error
+      undo.run()
+      release.run()
+      return { id, error }
+    }
+  }
+
+  return requests => {
+    try {
+      retryWhileBusy(timeoutMs, () => begin.run())
+      const replies = requests.map(({ id, name, nowMs, args }) => attempt(id, () => operations[name](nowMs, ...args)))
+      const latestMs = requests.reduce((latest, { nowMs }) => Math.max(latest, nowMs), 0)
+      // What cannot be purged now is purged later: the writes count.
+      attempt(0, () => purge(latestMs, purgedPerBatch + purgedPerRequest * requests.length))
+      commit.run()
+      return replies
+    } catch (error) {
+      if (db.isTransaction) rollback.run()
+      return requests.map(({ id }) => ({ id, error }))
+    }
+  }
+}

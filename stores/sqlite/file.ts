@@ -1,0 +1,82 @@
+import { closeSync, openSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { ConfigInvalidError } from '../../lib/errors.ts'
+import { resultCode, retryWhileBusy } from './busy.ts'
+import { createSchema, identify } from './schema.ts'
+
+/** Readers wait for nobody, except while another process recovers the file after a crash or is the last to leave it. */
+const readLockMs = 100
+
+/** Opens the database at `path` and makes it a store if it is new. Throws ConfigInvalidError that says what to do. */
+export function openFile (path: string, timeoutMs: number): DatabaseSync {
+  try {
+    if (path !== ':memory:') createPrivately(path)
+    return setUp(connect(path, readLockMs), path, timeoutMs)
+  } catch (error) {
+    throw error instanceof ConfigInvalidError ? error : explain(error, path)
+  }
+}
+
+/** Changes nothing in a file before it is known to be ours or empty. */
+function setUp (db: DatabaseSync, path: string, timeoutMs: number): DatabaseSync {
+  try {
+    retryWhileBusy(timeoutMs, () => refuseForeign(db, path))
+    const journal = retryWhileBusy(timeoutMs, () => db.prepare('PRAGMA journal_mode = WAL').get())
+    if (path !== ':memory:' && journal?.['journal_mode'] !== 'wal') throw refusal(path, 'is on a file system without shared memory', 'put it on a local disk')
+    retryWhileBusy(timeoutMs, () => createSchema(db))
+    refuseForeign(db, path)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** A connection that waits `lockMs` for a lock, with the setting that durability rests on. */
+export function connect (path: string, lockMs: number): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: lockMs })
+  db.exec('PRAGMA synchronous = FULL')
+  return db
+}
+
+/**
+ * Whoever reads the file reads who is signed in. SQLite gives its companion files the mode of this one.
+ * An existing file is not opened here: closing it would drop the locks of every connection that this process has to it.
+ */
+function createPrivately (path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+}
+
+function refuseForeign (db: DatabaseSync, path: string): void {
+  const identity = identify(db)
+  if (identity === 'newer') throw refusal(path, 'was written by a newer version', 'run that version, or choose another path')
+  if (identity === 'foreign') throw refusal(path, 'is the database of another program', 'choose another path')
+}
+
+const explanations: Record<string | number, [problem: string, fix: string]> = {
+  ENOENT: ['is in a directory that does not exist', 'make the directory, or choose another path'],
+  ENOTDIR: ['is in a directory that does not exist', 'make the directory, or choose another path'],
+  EACCES: ['cannot be created there', 'give this user write permission for the directory'],
+  EPERM: ['cannot be created there', 'give this user write permission for the directory'],
+  EROFS: ['is on a file system that is read-only', 'choose another path'],
+  5: ['is locked by another process', 'end what holds the lock'],
+  8: ['cannot be written', 'give this user write permission for the file and its directory'],
+  11: ['is damaged', 'restore a backup and then run "portcullis revoke --all", or choose another path'],
+  13: ['is on a disk that is full', 'make room'],
+  14: ['cannot be opened as a file', 'choose the path of a file that this user may read and write'],
+  26: ['is not an SQLite database', 'choose another path']
+}
+
+function explain (error: unknown, path: string): Error {
+  const code = resultCode(error) ?? (error instanceof Error && 'code' in error ? String(error.code) : '')
+  const [problem, fix] = explanations[code] ?? ['cannot be opened', 'see the cause']
+  return refusal(path, problem, fix, error)
+}
+
+function refusal (path: string, problem: string, fix: string, cause?: unknown): Error {
+  return new ConfigInvalidError(`store.path: "${path}" ${problem}; ${fix}`, { cause })
+}

@@ -1,0 +1,39 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { LogEntry } from '../store.ts'
+
+/** How long an entry stays on the log at least, so that a follower that is merely late never meets a gap. */
+export const logKeptMs = 3_600_000
+
+export interface Log {
+  append: (nowMs: number, entry: LogEntry) => void
+  /** Logs a `sid` as revoked, unless it is already. */
+  revokeSid: (nowMs: number, sid: string, maxTokenAgeMs: number) => void
+}
+
+/** The writing end of the log; part of the transaction that makes true what it tells. */
+export function createLog (db: DatabaseSync): Log {
+  const insert = db.prepare(`
+    INSERT INTO log (kind, sid, issuer, jti, subject, below_epoch, except_sid, expires_at_ms, purge_at_ms)
+    VALUES (:kind, :sid, :issuer, :jti, :subject, :belowEpoch, :exceptSid, :expiresAtMs, :purgeAtMs)`)
+  const isRevoked = db.prepare("SELECT 1 FROM log WHERE kind = 'sid' AND sid = ? AND expires_at_ms > ?")
+  const removeSid = db.prepare("DELETE FROM log WHERE kind = 'sid' AND sid = ?")
+  const nothing = { sid: null, issuer: null, jti: null, subject: null, belowEpoch: null, exceptSid: null, expiresAtMs: null }
+
+  function append (nowMs: number, entry: LogEntry): void {
+    const expiresAtMs = 'expiresAtMs' in entry ? entry.expiresAtMs : 0
+    insert.run({ ...nothing, ...entry, purgeAtMs: Math.max(expiresAtMs, nowMs + logKeptMs) })
+  }
+
+  function revokeSid (nowMs: number, sid: string, maxTokenAgeMs: number): void {
+    if (isRevoked.get(sid, nowMs) !== undefined) return
+    removeSid.run(sid)
+    append(nowMs, { kind: 'sid', sid, expiresAtMs: instant(nowMs + maxTokenAgeMs) })
+  }
+
+  return { append, revokeSid }
+}
+
+/** A time as the database keeps it: whole milliseconds, never earlier than asked for. */
+export function instant (ms: number): number {
+  return Math.min(Math.ceil(ms), Number.MAX_SAFE_INTEGER)
+}

@@ -1,0 +1,36 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { createFamilyOperations } from './family-operations.ts'
+import { createLog, type Log } from './log.ts'
+import { createRevocationOperations } from './revocation-operations.ts'
+import { createSessionOperations } from './session-operations.ts'
+
+/** Everything that changes the store, synchronously. The first argument is the caller's clock. */
+export function createOperations (db: DatabaseSync) {
+  const log = createLog(db)
+  return {
+    ...createSessionOperations(db, log),
+    ...createFamilyOperations(db, log),
+    ...createRevocationOperations(db, log),
+    ...createKeyOperations(db, log)
+  }
+}
+
+export type Operations = ReturnType<typeof createOperations>
+export type OperationName = keyof Operations
+/** What an operation takes after the clock. */
+export type OperationArguments<Name extends OperationName> = Parameters<Operations[Name]> extends [number, ...infer Rest] ? Rest : never
+
+function createKeyOperations (db: DatabaseSync, log: Log) {
+  const write = db.prepare(`
+    INSERT INTO keys (id, version, text) SELECT 1, :version, :text
+    WHERE :version - 1 = coalesce((SELECT version FROM keys), 0)
+    ON CONFLICT (id) DO UPDATE SET version = excluded.version, text = excluded.text`)
+
+  return {
+    writeKeys (nowMs: number, expectedVersion: number, text: string): 'written' | 'conflict' {
+      if (write.run({ version: expectedVersion + 1, text }).changes === 0) return 'conflict'
+      log.append(nowMs, { kind: 'keys' })
+      return 'written'
+    }
+  }
+}

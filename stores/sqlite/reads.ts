@@ -1,0 +1,80 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { DatabaseSync } from 'node:sqlite'
+import type { CredentialClaims, KeyDocument, Pull, Revocation, SessionRecord, Snapshot } from '../store.ts'
+import { toLogEntry, toRecord, toRevocation, type FamilyRow, type LogRow, type SessionRow } from './rows.ts'
+import { createReadLive, isLive } from './session-operations.ts'
+
+const snapshotPage = 5000
+
+/** Everything that only reads. Each is microseconds on the calling thread; a snapshot yields between its pages. */
+export function createReads (db: DatabaseSync) {
+  const select = db.prepare(`SELECT * FROM sessions WHERE subject = :subject AND ${isLive} ORDER BY created_at_ms DESC, sid DESC`)
+  const selectKeys = db.prepare('SELECT version, text FROM keys')
+
+  return {
+    read: createReadLive(db),
+
+    list (subject: string, nowMs: number): SessionRecord[] {
+      return select.all({ subject, nowMs }).map(row => toRecord(row as unknown as SessionRow & FamilyRow))
+    },
+
+    readKeys (): KeyDocument | null {
+      const row = selectKeys.get()
+      return row === undefined ? null : { version: Number(row['version']), text: String(row['text']) }
+    },
+
+    isGood: createIsGood(db),
+    ...createLogReads(db)
+  }
+}
+
+function createIsGood (db: DatabaseSync): (claims: CredentialClaims, nowMs: number) => boolean {
+  const readRecord = db.prepare(`SELECT 1 FROM sessions WHERE sid = :sid AND ${isLive}`)
+  const isRevoked = db.prepare("SELECT 1 FROM log WHERE kind = 'jti' AND jti = ? AND issuer = ? AND expires_at_ms > ?")
+  const isCutOff = db.prepare(`
+    SELECT 1 FROM state WHERE floor_epoch > :epoch
+    UNION ALL SELECT 1 FROM subjects WHERE subject IS :subject AND epoch > :epoch AND except_sid IS NOT coalesce(:sid, '')`)
+
+  return ({ issuer, jti, sid, subject, epoch }, nowMs) => {
+    if (sid !== null && readRecord.get({ sid, nowMs }) === undefined) return false
+    if (jti !== null && issuer !== null && isRevoked.get(jti, issuer, nowMs) !== undefined) return false
+    return epoch === null || isCutOff.get({ epoch, subject, sid }) === undefined
+  }
+}
+
+function createLogReads (db: DatabaseSync) {
+  const selectState = db.prepare("SELECT purged_through AS purgedThrough, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'log'), 0) AS head FROM state")
+  const selectAfter = db.prepare('SELECT * FROM log WHERE seq > ? ORDER BY seq')
+  const selectInForce = db.prepare('SELECT * FROM log WHERE seq > ? AND seq <= ? AND expires_at_ms > ? ORDER BY seq LIMIT ?')
+  const readState = () => selectState.get() as { purgedThrough: number, head: number }
+
+  return {
+    /** The number of the newest entry ever written. */
+    head: () => readState().head,
+
+    /** Pages need no common transaction: an entry that is replaced between two of them comes again after the position. */
+    async snapshot (nowMs: number): Promise<Snapshot> {
+      const { head } = readState()
+      const revocations: Revocation[] = []
+      for (let seq = 0; ;) {
+        const page = selectInForce.all(seq, head, nowMs, snapshotPage) as unknown as LogRow[]
+        for (const row of page) revocations.push(toRevocation(row.kind as Revocation['kind'], row))
+        if (page.length < snapshotPage) return { position: String(head), revocations }
+        seq = page.at(-1)?.seq ?? head
+        await nextTurn()
+      }
+    },
+
+    /**
+     * A read is proof enough that the store was heard from: there is one local file, and no primary to be cut off from.
+     * The state is read after the entries, so entries that another process purges in between show as a gap.
+     */
+    pull (position: string): Pull {
+      const after = /^\d{1,16}$/.test(position) ? Number(position) : Infinity
+      const rows = after === Infinity ? [] : selectAfter.all(after) as unknown as LogRow[]
+      const { purgedThrough, head } = readState()
+      if (after > head || after < purgedThrough) return { position: String(head), entries: [], gap: true }
+      return { position: String(rows.at(-1)?.seq ?? after), entries: rows.map(toLogEntry), gap: false }
+    }
+  }
+}

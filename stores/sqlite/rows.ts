@@ -1,0 +1,119 @@
+import type { TokenFamily } from '../../lib/rotation.ts'
+import type { LogEntry, Revocation, SessionMode, SessionRecord } from '../store.ts'
+
+export interface SessionRow {
+  sid: string
+  subject: string
+  mode: SessionMode
+  epoch: number
+  secret_hash: string | null
+  created_at_ms: number
+  auth_time_ms: number
+  last_used_at_ms: number
+  expires_at_ms: number
+  acr: string
+  amr: string
+  scopes: string
+  audiences: string
+  user_agent: string
+  ip: string
+}
+
+export interface FamilyRow {
+  generation: number | null
+  received: number | null
+  rotated_at_ms: number | null
+  hold_until_ms: number | null
+  closed: string | null
+}
+
+export interface LogRow {
+  seq: number
+  kind: LogEntry['kind']
+  sid: string
+  issuer: string
+  jti: string
+  subject: string
+  below_epoch: number
+  except_sid: string | null
+  expires_at_ms: number
+}
+
+export function toRecord (row: SessionRow & FamilyRow): SessionRecord {
+  return {
+    sid: row.sid,
+    subject: row.subject,
+    mode: row.mode,
+    epoch: row.epoch,
+    secretHash: row.secret_hash,
+    createdAtMs: row.created_at_ms,
+    authTimeMs: row.auth_time_ms,
+    lastUsedAtMs: row.last_used_at_ms,
+    expiresAtMs: row.expires_at_ms,
+    acr: row.acr,
+    amr: JSON.parse(row.amr),
+    scopes: JSON.parse(row.scopes),
+    audiences: JSON.parse(row.audiences),
+    client: { userAgent: row.user_agent, ip: row.ip },
+    family: toFamily(row)
+  }
+}
+
+export function toSessionRow (record: SessionRecord): SessionRow & FamilyRow {
+  return {
+    sid: record.sid,
+    subject: record.subject,
+    mode: record.mode,
+    epoch: record.epoch,
+    secret_hash: record.secretHash,
+    created_at_ms: record.createdAtMs,
+    auth_time_ms: record.authTimeMs,
+    last_used_at_ms: record.lastUsedAtMs,
+    expires_at_ms: record.expiresAtMs,
+    acr: record.acr,
+    amr: JSON.stringify(record.amr),
+    scopes: JSON.stringify(record.scopes),
+    audiences: JSON.stringify(record.audiences),
+    user_agent: record.client.userAgent,
+    ip: record.client.ip,
+    ...toFamilyRow(record.family)
+  }
+}
+
+export function toFamilyRow (family: TokenFamily | null): FamilyRow {
+  if (family === null) return { generation: null, received: null, rotated_at_ms: null, hold_until_ms: null, closed: null }
+  return {
+    generation: family.generation,
+    received: family.received ? 1 : 0,
+    rotated_at_ms: family.rotatedAtMs,
+    hold_until_ms: family.holdUntilMs,
+    closed: JSON.stringify(family.closed)
+  }
+}
+
+function toFamily (row: FamilyRow): TokenFamily | null {
+  if (row.generation === null) return null
+  return {
+    generation: row.generation,
+    received: row.received === 1,
+    rotatedAtMs: row.rotated_at_ms ?? 0,
+    holdUntilMs: row.hold_until_ms ?? 0,
+    closed: JSON.parse(row.closed ?? '[]')
+  }
+}
+
+export function toLogEntry (row: LogRow): LogEntry {
+  if (row.kind === 'changed') return { kind: 'changed', sid: row.sid }
+  if (row.kind === 'keys') return { kind: 'keys' }
+  return toRevocation(row.kind, row)
+}
+
+export function toRevocation (kind: Revocation['kind'], row: LogRow): Revocation {
+  const expiresAtMs = row.expires_at_ms
+  switch (kind) {
+    case 'sid': return { kind, sid: row.sid, expiresAtMs }
+    case 'jti': return { kind, issuer: row.issuer, jti: row.jti, expiresAtMs }
+    case 'subject': return { kind, subject: row.subject, belowEpoch: row.below_epoch, exceptSid: row.except_sid, expiresAtMs }
+    case 'all': return { kind, belowEpoch: row.below_epoch, expiresAtMs }
+  }
+}

@@ -1,0 +1,100 @@
+import type { DatabaseSync } from 'node:sqlite'
+
+/** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
+const applicationId = 0x50544353
+const schemaVersion = 1
+
+/**
+ * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
+ * - `subjects` has a row only for a subject that was cut; every other one has the floor's epoch.
+ * - `log` is the list of revocations too: an entry that is in force is found by the partial indexes.
+ *   AUTOINCREMENT, because a number that was given once must never come again.
+ * - `state.purged_through` is the highest entry ever purged: who has not read up to there has missed something.
+ */
+const schema = `
+  CREATE TABLE state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    floor_epoch INTEGER NOT NULL,
+    purged_through INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO state (id, floor_epoch, purged_through) VALUES (1, 1, 0);
+
+  CREATE TABLE sessions (
+    sid TEXT NOT NULL PRIMARY KEY,
+    subject TEXT NOT NULL,
+    mode TEXT NOT NULL CHECK (mode IN ('session', 'tokens')),
+    epoch INTEGER NOT NULL,
+    secret_hash TEXT,
+    created_at_ms INTEGER NOT NULL,
+    auth_time_ms INTEGER NOT NULL,
+    last_used_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    acr TEXT NOT NULL,
+    amr TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    audiences TEXT NOT NULL,
+    user_agent TEXT NOT NULL,
+    ip TEXT NOT NULL,
+    generation INTEGER,
+    received INTEGER,
+    rotated_at_ms INTEGER,
+    hold_until_ms INTEGER,
+    closed TEXT
+  ) STRICT;
+  CREATE INDEX sessions_by_subject ON sessions (subject, created_at_ms, sid);
+  CREATE INDEX sessions_by_expiry ON sessions (expires_at_ms);
+
+  CREATE TABLE subjects (
+    subject TEXT NOT NULL PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    except_sid TEXT,
+    purge_at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX subjects_by_purge ON subjects (purge_at_ms);
+
+  CREATE TABLE log (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('sid', 'jti', 'subject', 'all', 'changed', 'keys')),
+    sid TEXT,
+    issuer TEXT,
+    jti TEXT,
+    subject TEXT,
+    below_epoch INTEGER,
+    except_sid TEXT,
+    expires_at_ms INTEGER,
+    purge_at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX log_by_sid ON log (sid) WHERE kind = 'sid';
+  CREATE INDEX log_by_token ON log (jti, issuer) WHERE kind = 'jti';
+  CREATE INDEX log_by_purge ON log (purge_at_ms);
+
+  CREATE TABLE keys (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    version INTEGER NOT NULL,
+    text TEXT NOT NULL
+  ) STRICT;
+
+  PRAGMA application_id = ${applicationId};
+  PRAGMA user_version = ${schemaVersion};
+`
+
+/** What a database file is to us, by its header alone. */
+export function identify (db: DatabaseSync): 'empty' | 'ours' | 'newer' | 'foreign' {
+  const { id, version, tables } = db.prepare(`
+    SELECT application_id AS id, user_version AS version, (SELECT count(*) FROM sqlite_schema) AS tables
+    FROM pragma_application_id, pragma_user_version`).get() as Record<'id' | 'version' | 'tables', number>
+  if (id === applicationId) return version > schemaVersion ? 'newer' : 'ours'
+  return id === 0 && version === 0 && tables === 0 ? 'empty' : 'foreign'
+}
+
+/** Makes the tables of an empty database; several processes may come at once. */
+export function createSchema (db: DatabaseSync): void {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    if (identify(db) === 'empty') db.exec(schema)
+    db.exec('COMMIT')
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}

@@ -1,0 +1,99 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { openFamily } from '../../lib/rotation.ts'
+import { createSid } from '../../lib/sid.ts'
+import type { OpenSession, SessionRecord } from '../store.ts'
+import { instant, logKeptMs, type Log } from './log.ts'
+import { toRecord, toSessionRow, type FamilyRow, type SessionRow } from './rows.ts'
+
+/** A record that is neither expired nor below the store's epoch; a subject's cut removes what it ends. */
+export const isLive = 'expires_at_ms > :nowMs AND epoch >= (SELECT floor_epoch FROM state)'
+
+type ReadLive = (sid: string, nowMs: number) => SessionRecord | null
+
+export function createReadLive (db: DatabaseSync): ReadLive {
+  const select = db.prepare(`SELECT * FROM sessions WHERE sid = :sid AND ${isLive}`)
+  return (sid, nowMs) => {
+    const row = select.get({ sid, nowMs })
+    return row === undefined ? null : toRecord(row as unknown as SessionRow & FamilyRow)
+  }
+}
+
+/** Opening, using, renewing and closing, each to be run inside a transaction. */
+export function createSessionOperations (db: DatabaseSync, log: Log) {
+  const readLive = createReadLive(db)
+  const makeRecord = createMakeRecord(db)
+  const removeDead = db.prepare(`DELETE FROM sessions WHERE subject = :subject AND NOT (${isLive})`)
+  const oldestFirst = db.prepare('SELECT sid FROM sessions WHERE subject = ? ORDER BY created_at_ms, sid')
+  const remove = db.prepare('DELETE FROM sessions WHERE sid = ?')
+  const markUsed = db.prepare(`
+    UPDATE sessions SET last_used_at_ms = :usedAtMs
+    WHERE sid = :sid AND ${isLive} AND last_used_at_ms < :usedAtMs AND :usedAtMs - last_used_at_ms < :idleTimeoutMs`)
+  const replaceSecret = db.prepare('UPDATE sessions SET secret_hash = :secretHash, auth_time_ms = :nowMs, acr = :acr, amr = :amr WHERE sid = :sid')
+
+  return {
+    open (nowMs: number, session: OpenSession): { record: SessionRecord, closed: string[] } {
+      const { subject, maxPerSubject, maxTokenAgeMs } = session
+      removeDead.run({ subject, nowMs })
+      const others = oldestFirst.all(subject).map(row => String(row['sid']))
+      const closed = others.slice(0, Math.max(0, others.length + 1 - Math.max(1, maxPerSubject)))
+      for (const sid of closed) {
+        remove.run(sid)
+        log.revokeSid(nowMs, sid, maxTokenAgeMs)
+      }
+      return { record: makeRecord(nowMs, session), closed }
+    },
+
+    touch (nowMs: number, uses: ReadonlyArray<{ sid: string, agoMs: number }>, idleTimeoutMs: number): void {
+      for (const { sid, agoMs } of uses) {
+        markUsed.run({ sid, nowMs, idleTimeoutMs, usedAtMs: Math.floor(nowMs - Math.max(0, agoMs)) })
+      }
+    },
+
+    renew (nowMs: number, sid: string, { secretHash, acr, amr }: { secretHash: string, acr: string, amr: string[] }): SessionRecord | null {
+      const record = readLive(sid, nowMs)
+      if (record?.mode !== 'session') return null
+      replaceSecret.run({ sid, nowMs, secretHash, acr, amr: JSON.stringify(amr) })
+      log.append(nowMs, { kind: 'changed', sid })
+      return { ...record, secretHash, acr, amr, authTimeMs: nowMs }
+    },
+
+    close (nowMs: number, sid: string, maxTokenAgeMs: number): SessionRecord | null {
+      const record = readLive(sid, nowMs)
+      remove.run(sid)
+      log.revokeSid(nowMs, sid, maxTokenAgeMs)
+      return record
+    }
+  }
+}
+
+function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSession) => SessionRecord {
+  const currentEpoch = db.prepare('SELECT max(floor_epoch, coalesce((SELECT epoch FROM subjects WHERE subject = ?), 0)) AS epoch FROM state')
+  // A subject's epoch may be forgotten only when no session carries it any more.
+  const keepSubject = db.prepare('UPDATE subjects SET purge_at_ms = max(purge_at_ms, :purgeAtMs) WHERE subject = :subject')
+  const columns = `sid, subject, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
+    audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed`
+  const insert = db.prepare(`INSERT INTO sessions (${columns}) VALUES (${columns.replaceAll(/\w+/g, name => `:${name}`)})`)
+
+  return (nowMs, { subject, mode, secretHash, acr, amr, scopes, audiences, client, absoluteTimeoutMs }) => {
+    const record: SessionRecord = {
+      sid: createSid(subject),
+      subject,
+      mode,
+      epoch: Number(currentEpoch.get(subject)?.['epoch']),
+      secretHash,
+      createdAtMs: nowMs,
+      authTimeMs: nowMs,
+      lastUsedAtMs: nowMs,
+      expiresAtMs: instant(nowMs + absoluteTimeoutMs),
+      acr,
+      amr,
+      scopes,
+      audiences,
+      client: { userAgent: client.userAgent, ip: client.ip },
+      family: mode === 'tokens' ? openFamily(nowMs) : null
+    }
+    keepSubject.run({ subject, purgeAtMs: record.expiresAtMs + logKeptMs })
+    insert.run({ ...toSessionRow(record) })
+    return record
+  }
+}

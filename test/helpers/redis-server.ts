@@ -1,0 +1,91 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, connect, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+import { redisOptions } from '../../stores/redis.ts'
+
+export interface RedisServer {
+  url: string
+  port: number
+  /** Kills the server; nothing was saved. */
+  stop (): Promise<void>
+  /** Starts it again, on the same port and empty. */
+  start (): Promise<void>
+  /** A black hole: connections stay and new ones are accepted, but nothing is answered. */
+  pause (): void
+  resume (): void
+}
+
+/** A real Redis server on a free loopback port, for one test; it keeps nothing on disk. */
+export async function startRedis (t: Test, args: string[] = []): Promise<RedisServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'portcullis-redis-'))
+  const port = await freePort()
+  let server: ChildProcess | null = null
+  async function stop (): Promise<void> {
+    const ended = server
+    server = null
+    if (ended === null || ended.exitCode !== null) return
+    ended.kill('SIGKILL')
+    await once(ended, 'exit')
+  }
+  async function start (): Promise<void> {
+    server = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, ...args], { stdio: 'ignore' })
+    server.on('error', () => {
+      server = null
+    })
+    while (!await accepts(port)) {
+      if (server === null) throw new Error('These tests need a real Redis server: install redis-server (Debian: apt-get install redis-server)')
+      if (server.exitCode !== null) throw new Error(`redis-server ended with code ${server.exitCode}`)
+      await sleep(10)
+    }
+  }
+  t.teardown(async () => {
+    await stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  await start()
+  return { url: `redis://127.0.0.1:${port}`, port, stop, start, pause: () => server?.kill('SIGSTOP'), resume: () => server?.kill('SIGCONT') }
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function accepts (port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+/** A client for one test, made as the gateway makes it. */
+export function connectRedis (t: Test, { url }: { url: string }): Redis {
+  const redis = new Redis(redisOptions(url))
+  redis.on('error', () => {})
+  t.teardown(() => redis.disconnect())
+  return redis
+}
+
+/** Makes every script that is defined from now on see one instant for the server's clock, so that a test can hit boundaries. */
+export function freezeClock (redis: Redis, atMs: number): void {
+  const define = redis.defineCommand.bind(redis)
+  redis.defineCommand = (name, { lua, ...rest }) => {
+    if (!lua.includes("redis.call('TIME')")) throw new Error(`${name} does not read the clock`)
+    define(name, { ...rest, lua: lua.replace("redis.call('TIME')", `{ ${Math.floor(atMs / 1000)}, ${atMs % 1000 * 1000} }`) })
+  }
+}

@@ -1,0 +1,25 @@
+import t from 'tap'
+import { createRedisStore } from '../../stores/redis.ts'
+import type { Store } from '../../stores/store.ts'
+import { connectRedis, freezeClock, startRedis } from '../helpers/redis-server.ts'
+import { storeContract } from './contract.ts'
+
+const server = await startRedis(t)
+let fixtures = 0
+
+for (const shards of [1, 16]) {
+  storeContract(t, `redis with ${shards} shards`, async t => {
+    const prefix = `contract-${++fixtures}`
+    const startMs = Date.now()
+    let clockOffsetMs = 0
+    async function create (): Promise<Store> {
+      const redis = connectRedis(t, server)
+      freezeClock(redis, startMs)
+      const store = await createRedisStore({ redis, prefix, shards, timeoutMs: 5000, clockOffsetMs: () => clockOffsetMs })
+      t.teardown(() => store.end())
+      // The clock as last heard moves on between two answers; here it stands still like the server's.
+      return { ...store, nowMs: () => startMs + clockOffsetMs }
+    }
+    return { store: await create(), advance: ms => { clockOffsetMs += ms }, second: create }
+  })
+}

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/rotation.ts'
+import { createRedisStore } from '../../stores/redis.ts'
+import { createSqliteStore } from '../../stores/sqlite.ts'
+import type { OpenSession, Store } from '../../stores/store.ts'
+import { connectRedis, freezeClock, startRedis } from '../helpers/redis-server.ts'
+
+/*
+ * Random traces of one token family, replayed on the pure function and on every store: after each step the outcome and the
+ * whole state must be equal. The clocks stand still but for the trace, so a trace also hits the very ends of the windows.
+ */
+
+interface Step {
+  /** Added to the clock before the step; clocks step back too. */
+  advanceMs: number
+  kind: 'rotate' | 'receive'
+  /** Of the generation presented, relative to the newest. */
+  distance: number
+}
+
+/** The windows change once in a trace, as by a new configuration. */
+interface Trace {
+  steps: Step[]
+  windows: [before: RotationWindows, after: RotationWindows]
+  changeAt: number
+}
+
+const idleTimeoutMs = 100_000
+const session: OpenSession = {
+  subject: 'alice',
+  mode: 'tokens',
+  secretHash: null,
+  acr: 'urn:acr:password',
+  amr: ['pwd'],
+  scopes: [],
+  audiences: ['orders'],
+  client: { userAgent: '', ip: '192.0.2.1' },
+  absoluteTimeoutMs: 1_000_000_000,
+  maxPerSubject: 100_000,
+  maxTokenAgeMs: 900_000
+}
+
+const windows: fc.Arbitrary<RotationWindows> = fc.record({
+  overlapMs: fc.constantFrom(0, 1, 5, 1000, 10_000, 10_000, 10_000),
+  retryWindowMs: fc.constantFrom(0, 1, 10, 2000, 1_800_000, 1_800_000, 1_800_000)
+})
+const step: fc.Arbitrary<Step> = fc.record({
+  advanceMs: fc.oneof(
+    { weight: 60, arbitrary: fc.constantFrom(0, 1, 2, 5, 6, 10) },
+    { weight: 30, arbitrary: fc.constantFrom(999, 1000, 1001, 2000, 2001, 10_000) },
+    { weight: 10, arbitrary: fc.constantFrom(-1, -5, -1000, -20_000) },
+    { weight: 1, arbitrary: fc.constantFrom(idleTimeoutMs - 1, idleTimeoutMs) }
+  ),
+  kind: fc.oneof({ weight: 3, arbitrary: fc.constant('rotate' as const) }, { weight: 1, arbitrary: fc.constant('receive' as const) }),
+  distance: fc.oneof(
+    { weight: 60, arbitrary: fc.constant(0) },
+    { weight: 15, arbitrary: fc.constant(-1) },
+    { weight: 3, arbitrary: fc.integer({ min: -9, max: 4 }) }
+  )
+})
+const trace: fc.Arbitrary<Trace> = fc.record({
+  steps: fc.array(step, { minLength: 1, maxLength: 80, size: 'max' }),
+  windows: fc.tuple(windows, windows),
+  changeAt: fc.integer({ min: 1, max: 80 })
+})
+
+const startMs = Date.now()
+let clockMs = startMs
+
+async function redisStore (): Promise<Store> {
+  const redis = connectRedis(t, await startRedis(t))
+  freezeClock(redis, startMs)
+  return createRedisStore({ redis, timeoutMs: 5000, clockOffsetMs: () => clockMs - startMs })
+}
+
+/** Replays the steps until the family ends. */
+async function replay (store: Store, { steps, windows, changeAt }: Trace): Promise<void> {
+  const { record } = await store.open(session)
+  let family = record.family as TokenFamily
+  let lastUsedAtMs = record.lastUsedAtMs
+  for (const [index, { advanceMs, kind, distance }] of steps.entries()) {
+    clockMs += advanceMs
+    const w = windows[index < changeAt ? 0 : 1]
+    const generation = Math.max(1, family.generation + distance)
+    if (kind === 'receive') {
+      await store.noteReceived(record.sid, generation, w)
+      family = receive(family, generation, clockMs, w)
+      assert.deepEqual(await store.read(record.sid), { ...record, lastUsedAtMs, family })
+      continue
+    }
+    const isIdle = clockMs - lastUsedAtMs >= idleTimeoutMs
+    const expected = isIdle ? { outcome: 'expired', family: null } : rotate(family, generation, clockMs, w)
+    const before = { ...record, lastUsedAtMs, family }
+    const rotation = await store.rotate(record.sid, generation, { ...w, idleTimeoutMs, maxTokenAgeMs: session.maxTokenAgeMs })
+    if (expected.family === null) {
+      assert.deepEqual(rotation, { outcome: expected.outcome, record: before })
+      assert.deepEqual(await store.read(record.sid), isIdle ? before : null)
+      return
+    }
+    family = expected.family
+    lastUsedAtMs = Math.max(lastUsedAtMs, clockMs)
+    const after = { ...record, lastUsedAtMs, family }
+    assert.deepEqual(rotation, { outcome: expected.outcome, record: after })
+    assert.deepEqual(await store.read(record.sid), after)
+  }
+  await store.close(record.sid, { maxTokenAgeMs: 1 })
+}
+
+const stores: Record<string, () => Promise<Store>> = {
+  redis: redisStore,
+  sqlite: () => createSqliteStore({ path: ':memory:', now: () => clockMs })
+}
+
+for (const [name, create] of Object.entries(stores)) {
+  t.test(`the ${name} store decides every trace of a family as the pure function does`, async t => {
+    const store = await create()
+    t.teardown(() => store.end())
+    const property = fc.asyncProperty(trace, async trace => {
+      clockMs = startMs
+      await replay(store, trace)
+    })
+
+    await t.resolves(fc.assert(property, { numRuns: 400 }))
+  })
+}

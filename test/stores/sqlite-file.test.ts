@@ -1,0 +1,122 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import t, { type Test } from 'tap'
+import { createSqliteStore } from '../../stores/sqlite.ts'
+import type { Store } from '../../stores/store.ts'
+import { session } from './sqlite-session.ts'
+
+async function open (t: Test, path: string): Promise<Store> {
+  const store = await createSqliteStore({ path })
+  t.teardown(() => store.end())
+  return store
+}
+
+function edit (path: string, sql: string): void {
+  const db = new DatabaseSync(path)
+  db.exec(sql)
+  db.close()
+}
+
+const invalid = (message: RegExp): { code: string, message: RegExp } => ({ code: 'PTC_ERR_CONFIG_INVALID', message })
+
+t.test('a new database and its companions can be read by their owner alone', async t => {
+  const path = join(t.testdir({}), 'store.db')
+
+  const store = await open(t, path)
+  await store.open(session())
+
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) t.equal(statSync(file).mode & 0o777, 0o600, file)
+})
+
+t.test('sessions, cuts, revocations and keys survive a restart', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  const before = await open(t, path)
+  const { record } = await before.open(session())
+  const { record: closed } = await before.open(session())
+  await before.close(closed.sid, { maxTokenAgeMs: 900_000 })
+  await before.revokeToken({ issuer: 'i', jti: 'j', expiresAtMs: Date.now() + 900_000 })
+  await before.revokeSubject('bob', { exceptSid: null, keepForMs: 900_000 })
+  await before.writeKeys(0, 'sealed')
+  const snapshot = await before.snapshot()
+  await before.end()
+
+  const after = await open(t, path)
+
+  t.strictSame(await after.read(record.sid), record)
+  t.equal(await after.read(closed.sid), null)
+  t.equal(await after.isGood({ issuer: 'i', jti: 'j', sid: null, subject: null, epoch: null }), false)
+  t.strictSame(await after.readKeys(), { version: 1, text: 'sealed' })
+  t.strictSame(await after.snapshot(), snapshot)
+  t.strictSame(await after.pull(snapshot.position), { position: snapshot.position, entries: [], gap: false })
+})
+
+t.test('several stores that make one file at once share it', async t => {
+  const path = join(t.testdir({}), 'store.db')
+
+  const stores = await Promise.all(Array.from({ length: 4 }, () => open(t, path)))
+  const opened = await Promise.all(stores.map(store => store.open(session())))
+
+  t.strictSame((await stores[0]?.list('alice'))?.length, opened.length)
+})
+
+t.test('a path in a directory that does not exist is refused with the way out', async t => {
+  const path = join(t.testdir({}), 'missing', 'store.db')
+
+  await t.rejects(createSqliteStore({ path }), invalid(/^store\.path: ".*store\.db" is in a directory that does not exist; make the directory/))
+})
+
+t.test('a directory is refused', async t => {
+  await t.rejects(createSqliteStore({ path: t.testdir({}) }), invalid(/^store\.path: ".*" cannot be opened as a file; choose/))
+})
+
+t.test('a file that is no database is refused and left as it is', async t => {
+  const path = join(t.testdir({ 'notes.txt': 'remember the milk\n'.repeat(100) }), 'notes.txt')
+
+  await t.rejects(createSqliteStore({ path }), invalid(/is not an SQLite database; choose another path/))
+
+  t.equal(readFileSync(path, 'utf8'), 'remember the milk\n'.repeat(100))
+})
+
+t.test('the database of another program is refused and left as it is', async t => {
+  const path = join(t.testdir({}), 'other.db')
+  edit(path, 'CREATE TABLE accounts (id INTEGER PRIMARY KEY)')
+  const before = readFileSync(path)
+
+  await t.rejects(createSqliteStore({ path }), invalid(/is the database of another program; choose another path/))
+
+  t.strictSame(readFileSync(path), before)
+})
+
+t.test('a database of a newer version is refused', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  await (await open(t, path)).end()
+  edit(path, 'PRAGMA user_version = 2')
+
+  await t.rejects(createSqliteStore({ path }), invalid(/was written by a newer version; run that version/))
+})
+
+t.test('a database that another program holds locked is refused after the deadline', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  const holder = new DatabaseSync(path)
+  t.teardown(() => holder.close())
+  holder.exec('BEGIN EXCLUSIVE')
+
+  await t.rejects(createSqliteStore({ path, timeoutMs: 50 }), invalid(/is locked by another process; end what holds the lock/))
+})
+
+t.test('a damaged database makes a store that refuses or is unavailable, never a crash', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  const healthy = await open(t, path)
+  for (let count = 0; count < 50; count++) await healthy.open(session({ client: { userAgent: 'x'.repeat(1000), ip: '' } }))
+  const [first] = await healthy.list('alice')
+  await healthy.end()
+  const intact = readFileSync(path)
+
+  for (let page = 1; page < 8; page++) {
+    const damaged = Buffer.from(intact).fill(0xa5, page * 4096)
+    writeFileSync(path, damaged)
+    const error: unknown = await open(t, path).then(store => store.read(first?.sid ?? ''), cause => cause).catch(cause => cause)
+    t.match(error, { code: /^PTC_ERR_(CONFIG_INVALID|STORE_UNAVAILABLE)$/ }, `from page ${page} on`)
+  }
+})

@@ -1,0 +1,23 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { createSqliteStore } from '../../stores/sqlite.ts'
+import type { Store } from '../../stores/store.ts'
+import { storeContract } from './contract.ts'
+
+storeContract(t, 'sqlite in a file', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  let nowMs = 1_790_000_000_000
+  async function create (): Promise<Store> {
+    const store = await createSqliteStore({ path, now: () => nowMs })
+    t.teardown(() => store.end())
+    return store
+  }
+  return { store: await create(), advance: ms => { nowMs += ms }, second: create }
+})
+
+storeContract(t, 'sqlite in memory', async t => {
+  let nowMs = 1_790_000_000_000
+  const store = await createSqliteStore({ path: ':memory:', now: () => nowMs })
+  t.teardown(() => store.end())
+  return { store, advance: ms => { nowMs += ms }, second: async () => store }
+}, { sharesData: false })
