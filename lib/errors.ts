@@ -24,6 +24,11 @@ export const CsrfRefusedError = createError('PTC_ERR_CSRF_REFUSED', 'The request
 
 // Requests
 export const RequestInvalidError = createError('PTC_ERR_REQUEST_INVALID', 'The request is malformed', 400)
+export const MethodNotAllowedError = createError('PTC_ERR_METHOD_NOT_ALLOWED', 'The method is not allowed here', 405)
+export const RequestTimeoutError = createError('PTC_ERR_REQUEST_TIMEOUT', 'The request did not arrive in time', 408)
+export const BodyTooLargeError = createError('PTC_ERR_BODY_TOO_LARGE', 'The body is too large', 413)
+export const MediaTypeUnsupportedError = createError('PTC_ERR_MEDIA_TYPE_UNSUPPORTED', 'The media type is not supported here', 415)
+export const HeadersTooLargeError = createError('PTC_ERR_HEADERS_TOO_LARGE', 'The request headers are too large', 431)
 export const CookieDuplicateError = createError('PTC_ERR_COOKIE_DUPLICATE', 'A cookie was sent more than once', 400)
 export const AudienceUnknownError = createError('PTC_ERR_AUDIENCE_UNKNOWN', 'An audience is not known here', 400)
 export const PathRefusedError = createError('PTC_ERR_PATH_REFUSED', 'The path can be read in more than one way', 400)

@@ -1,0 +1,69 @@
+import { parseArgs } from 'node:util'
+import { checkCommand } from './check.ts'
+import { revokeCommand } from './revoke.ts'
+import { sessionsCommand } from './sessions.ts'
+import { startCommand } from './start.ts'
+import { usage } from './usage.ts'
+import { usersCommand } from './users.ts'
+
+/** What a command may use of the process: the composition root of the command line hands it over. */
+export interface Edge {
+  env: Record<string, string | undefined>
+  stdin: NodeJS.ReadableStream
+  stdout: NodeJS.WritableStream
+  stderr: NodeJS.WritableStream
+  signals: { once (signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown, off (signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown }
+}
+
+export interface Arguments {
+  positionals: string[]
+  values: Partial<Record<'config' | 'file' | 'subject' | 'scopes' | 'session' | 'jti' | 'issuer' | 'workers', string>> & { all?: boolean, help?: boolean }
+}
+
+/** Wrong usage: exit 2. */
+export class UsageError extends Error {}
+
+const commands: Record<string, (args: Arguments, edge: Edge) => Promise<number>> = {
+  start: startCommand,
+  check: checkCommand,
+  users: usersCommand,
+  sessions: sessionsCommand,
+  revoke: revokeCommand
+}
+
+const text = { type: 'string' } as const
+const options = { config: text, file: text, subject: text, scopes: text, session: text, jti: text, issuer: text, workers: text, all: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
+
+/** Runs a command line; resolves to the exit code. Errors are one line each on stderr. */
+export async function main (argv: string[], edge: Edge): Promise<number> {
+  try {
+    const { positionals, values } = parse(argv)
+    const [name = '', ...rest] = positionals
+    if (values.help === true || name === 'help') return write(edge.stdout, usage, 0)
+    const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+    if (command === undefined) throw new UsageError(name === '' ? 'which command? portcullis --help lists them' : `there is no command "${name}"; portcullis --help lists them`)
+    return await command({ positionals: rest, values }, edge)
+  } catch (error) {
+    return write(edge.stderr, `${(error as Error).message}\n`, error instanceof UsageError ? 2 : 1)
+  }
+}
+
+function parse (argv: string[]): Arguments {
+  try {
+    return parseArgs({ args: argv, options, allowPositionals: true, strict: true })
+  } catch (error) {
+    throw new UsageError((error as Error).message.split('\n')[0]?.replace(/\. To specify.*$/, '') ?? 'wrong usage')
+  }
+}
+
+function write (stream: NodeJS.WritableStream, message: string, exitCode: number): number {
+  stream.write(message)
+  return exitCode
+}
+
+/** The value of a required option. */
+export function required (args: Arguments, name: 'config' | 'file' | 'subject'): string {
+  const value = args.values[name]
+  if (value === undefined || value === '') throw new UsageError(`--${name} is required`)
+  return value
+}

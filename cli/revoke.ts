@@ -1,0 +1,44 @@
+import { isSid } from '../lib/sid.ts'
+import type { Config } from '../config/config.ts'
+import type { Store } from '../stores/store.ts'
+import { required, UsageError, type Arguments, type Edge } from './main.ts'
+import { withStore } from './with-store.ts'
+
+/** Tokens are accepted this long after their end. */
+const toleranceMs = 5000
+
+/** Makes a revocation true; running gateways follow the store's log. */
+export async function revokeCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {
+  const revoke = chosen(args)
+  return await withStore(required(args, 'config'), env, async (store, config) => {
+    stdout.write(`${await revoke(store, config)}\n`)
+    return 0
+  })
+}
+
+function chosen ({ values: { session, subject, jti, issuer, all } }: Arguments): (store: Store, config: Config) => Promise<string> {
+  if ([session, subject, jti, all].filter(what => what !== undefined).length !== 1) throw new UsageError('say one of --session SID, --subject S, --jti J, --all')
+  if (session !== undefined) return async (store, config) => await revokeSession(store, config, session)
+  if (subject !== undefined) return async (store, config) => await revokeSubject(store, config, subject)
+  if (jti !== undefined) return async (store, config) => await revokeToken(store, config, { jti, issuer: issuer ?? config.origin })
+  return async (store, config) => {
+    await store.revokeAll({ keepForMs: config.session.absoluteTimeoutMs + toleranceMs })
+    return 'revoked everything'
+  }
+}
+
+async function revokeSession (store: Store, config: Config, sid: string): Promise<string> {
+  if (!isSid(sid)) throw new UsageError('--session: is not a session id')
+  const record = await store.close(sid, { maxTokenAgeMs: config.accessToken.ttlMs + toleranceMs })
+  return record === null ? `revoked session ${sid}, which had no record` : `revoked session ${sid} of ${record.subject}`
+}
+
+async function revokeSubject (store: Store, config: Config, subject: string): Promise<string> {
+  await store.revokeSubject(subject, { exceptSid: null, keepForMs: config.session.absoluteTimeoutMs + toleranceMs })
+  return `revoked every session of ${subject}`
+}
+
+async function revokeToken (store: Store, config: Config, { jti, issuer }: { jti: string, issuer: string }): Promise<string> {
+  await store.revokeToken({ issuer, jti, expiresAtMs: store.nowMs() + config.accessToken.ttlMs + toleranceMs })
+  return `revoked token ${jti} of ${issuer}`
+}

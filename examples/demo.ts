@@ -1,0 +1,65 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { buildGateway } from '../gateway.ts'
+import { addUser } from '../identity/edit-users.ts'
+import { startUpstream } from './upstream.ts'
+
+/*
+ * A complete gateway on this machine: the embedded store, two small upstreams that show what they receive, one user.
+ * `npm start`, or `npm start -- --port 9000`.
+ */
+const { values } = parseArgs({ options: { port: { type: 'string', default: '8080' } } })
+const port = Number(values.port)
+const directory = '.demo'
+const user = { username: 'demo', password: 'open-the-gate' }
+
+await mkdir(directory, { recursive: true, mode: 0o700 })
+await rm(join(directory, 'users.json'), { force: true })
+await addUser(join(directory, 'users.json'), user.username, user.password, { scopes: ['orders:read', 'orders:write'] })
+
+const orders = await startUpstream('orders')
+const billing = await startUpstream('billing')
+
+const origin = `http://localhost:${port}`
+const gateway = await buildGateway({
+  origin,
+  listen: { host: 'localhost', port },
+  store: { type: 'sqlite', path: './portcullis.db' },
+  identity: { type: 'users', file: './users.json' },
+  log: { level: 'warn' },
+  upstreams: [
+    { prefix: '/orders', target: orders.url, audience: 'orders', scopes: ['orders:read'] },
+    { prefix: '/billing', target: billing.url, audience: 'billing', stepUp: { maxAge: '5m', methods: ['POST'] } }
+  ]
+}, { directory })
+
+try {
+  await gateway.listen({ host: 'localhost', port })
+} catch (error) {
+  process.stderr.write(`port ${port} cannot be listened on (${(error as NodeJS.ErrnoException).code ?? 'unknown'}): try npm start -- --port 9000\n`)
+  process.exit(1)
+}
+
+const jar = join(directory, 'cookies.txt')
+process.stdout.write(`
+portcullis listening on ${origin}
+
+  user      ${user.username}
+  password  ${user.password}
+
+Sign in, call an upstream and see what it is told, sign out (then the second line is refused):
+
+  curl -c ${jar} -H 'content-type: application/json' -d '{"username":"${user.username}","password":"${user.password}"}' ${origin}/auth/login
+  curl -b ${jar} ${origin}/orders/42
+  curl -b ${jar} -X POST ${origin}/auth/logout
+
+`)
+
+const stop = async (): Promise<void> => {
+  await gateway.close()
+  orders.server.close()
+  billing.server.close()
+}
+process.once('SIGTERM', () => { void stop() })
+process.once('SIGINT', () => { void stop() })

@@ -1,0 +1,123 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Config, UpstreamConfig } from './config/config.ts'
+import { checkConfig } from './config/load.ts'
+import type { ConfigInput } from './config/schema.ts'
+import { secretBeside } from './config/secret-file.ts'
+import { createIdentity } from './identity/identity.ts'
+import accessToken from './plugins/access-token.ts'
+import authenticate from './plugins/authenticate.ts'
+import blocklist from './plugins/blocklist.ts'
+import cookies from './plugins/cookies.ts'
+import drain from './plugins/drain.ts'
+import errors, { createOwnHeadersHook } from './plugins/errors.ts'
+import health from './plugins/health.ts'
+import keys from './plugins/keys.ts'
+import mint from './plugins/mint.ts'
+import proxy from './plugins/proxy.ts'
+import { createIdentityHeaders } from './plugins/proxy/identity-headers.ts'
+import refreshToken from './plugins/refresh-token.ts'
+import { serverOptions } from './plugins/server-options.ts'
+import session from './plugins/session.ts'
+import store, { type StoreOptions } from './plugins/store.ts'
+import authRoutes from './routes/auth.ts'
+import reservedRoutes from './routes/reserved.ts'
+import sessionsRoutes from './routes/sessions.ts'
+import wellKnownRoutes from './routes/well-known.ts'
+
+export interface BuildOptions {
+  /** What relative paths in the configuration start from. Default: the working directory. */
+  directory?: string
+  /** What `${NAME}` in the configuration stands for. Default: nothing. */
+  env?: Record<string, string | undefined>
+}
+
+/** The whole gateway as a Fastify instance, ready to listen. Rejects with every error of the configuration, one a line. */
+export async function buildGateway (config: ConfigInput, { directory = '.', env = {} }: BuildOptions = {}): Promise<FastifyInstance> {
+  return await composeGateway(checkConfig(config, { directory, env }))
+}
+
+/** The same from a configuration that was checked. The caller closes it. */
+export async function composeGateway (config: Config): Promise<FastifyInstance> {
+  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, logger: { level: config.log.level } }))
+  try {
+    await addPlugins(app, config)
+    await addOwnRoutes(app, config)
+    for (const upstream of config.upstreams) await addUpstream(app, upstream, config)
+    await app.ready()
+    return app
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+/** In the order of their dependencies. The store comes first, so it is ended last. */
+async function addPlugins (app: FastifyInstance, config: Config): Promise<void> {
+  const { origin, session: { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } } = config
+  const secret = config.secrets ?? await secretBeside(config.store.type === 'sqlite' ? config.store.path : '')
+  const lifetimes = { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject }
+  await app.register(errors, { origin })
+  await app.register(store, storeOptions(config))
+  await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
+  await app.register(health)
+  await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
+  await app.register(cookies, { origin, sameSite: config.cookies.sameSite })
+  await app.register(keys, { secret, algorithm: config.keys.algorithm })
+  await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs })
+  await app.register(session, lifetimes)
+  await app.register(refreshToken, {
+    ...lifetimes,
+    secret,
+    overlap: config.refreshToken.overlapMs,
+    retryWindow: config.refreshToken.retryWindowMs,
+    accessToken: ({ record, audience, generation }) => app.portcullis.accessToken.issue(record, { audience, generation })
+  })
+  await app.register(authenticate, { origin })
+  await app.register(mint)
+}
+
+async function addOwnRoutes (app: FastifyInstance, config: Config): Promise<void> {
+  const { origin, upstreams } = config
+  const identity = await createIdentity(config.identity, { onError: error => app.log.error({ err: error }, 'the users file was not taken over') })
+  const unwatch = identity.watch?.(subject => {
+    app.portcullis.blocklist.revoke({ subject }).catch((error: unknown) => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out'))
+  })
+  if (unwatch !== undefined) app.addHook('onClose', async () => unwatch())
+  const audiences = [...new Set(upstreams.flatMap(({ audience }) => audience ?? []))]
+
+  await app.register(async function ownRoutes (scope) {
+    scope.addHook('onSend', createOwnHeadersHook(origin))
+    await scope.register(authRoutes, { prefix: '/auth', identity, origin, audiences })
+    await scope.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
+    await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
+    // Last, because it takes what the others have left.
+    await scope.register(reservedRoutes)
+  })
+}
+
+/** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
+async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin }: Config): Promise<void> {
+  const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
+  const demand = app.portcullis.authenticate({
+    access,
+    scopes,
+    consistency,
+    ignoreBearer: authorization === 'keep',
+    ...audience === null ? {} : { audience },
+    ...stepUp === null ? {} : { stepUp: { maxAge: stepUp.maxAgeMs, ...stepUp.methods === null ? {} : { methods: stepUp.methods } } }
+  })
+  await app.register(proxy, {
+    prefix,
+    target,
+    rewritePrefix,
+    authorization,
+    origin,
+    timeout: upstream.timeoutMs,
+    onRequest: [demand],
+    identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
+  })
+}
+
+function storeOptions ({ store }: Config): StoreOptions {
+  return store.type === 'redis' ? { type: 'redis', url: store.url, timeout: store.timeoutMs } : { type: 'sqlite', path: store.path, timeout: store.timeoutMs }
+}

@@ -1,0 +1,45 @@
+/** What a `WWW-Authenticate: Bearer` challenge can say (RFC 6750, section 3; RFC 9470, section 3). */
+export interface Challenge {
+  /** Left out when the request carried no credential at all. */
+  error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope' | 'insufficient_user_authentication'
+  /** All that the resource demands. */
+  scopes?: readonly string[]
+  /** How old the authentication may be, in seconds. */
+  maxAgeSeconds?: number
+  acrValues?: readonly string[]
+}
+
+/** What a route demands of a credential, as far as a challenge can tell it. */
+export type Demand = Omit<Challenge, 'error'>
+
+/** The value of a WWW-Authenticate header. */
+export function bearerChallenge (challenge: Challenge = {}): string {
+  const parameters: string[] = []
+  if (challenge.error !== undefined) parameters.push(`error=${quoted(challenge.error)}`)
+  if (challenge.scopes !== undefined && challenge.scopes.length > 0) parameters.push(`scope=${quoted(challenge.scopes.join(' '))}`)
+  if (challenge.maxAgeSeconds !== undefined) parameters.push(`max_age=${quoted(String(challenge.maxAgeSeconds))}`)
+  if (challenge.acrValues !== undefined && challenge.acrValues.length > 0) parameters.push(`acr_values=${quoted(challenge.acrValues.join(' '))}`)
+  return parameters.length === 0 ? 'Bearer' : `Bearer ${parameters.join(', ')}`
+}
+
+/** The challenge that goes with an error code; null for codes that no other credential would help against. */
+export function challengeFor (code: string, demand: Demand = {}): string | null {
+  const { scopes = [], maxAgeSeconds, acrValues = [] } = demand
+  switch (code) {
+    case 'PTC_ERR_CREDENTIALS_MISSING': return bearerChallenge({ scopes })
+    case 'PTC_ERR_TOKEN_INVALID': return bearerChallenge({ error: 'invalid_token' })
+    case 'PTC_ERR_SCOPE_INSUFFICIENT': return bearerChallenge({ error: 'insufficient_scope', scopes })
+    case 'PTC_ERR_STEP_UP_REQUIRED':
+      return bearerChallenge({ error: 'insufficient_user_authentication', acrValues, ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds }) })
+    // A 401 without any challenge is not HTTP (RFC 9110, section 11.6.1), and browsers ignore this one.
+    case 'PTC_ERR_SESSION_INVALID':
+    case 'PTC_ERR_LOGIN_REFUSED':
+    case 'PTC_ERR_REFRESH_REFUSED': return bearerChallenge()
+    default: return null
+  }
+}
+
+/** A quoted-string (RFC 9110, section 5.6.4); what could end the header or the string never gets out. */
+function quoted (text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, '').replace(/["\\]/g, '\\$&')}"`
+}

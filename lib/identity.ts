@@ -1,0 +1,59 @@
+import type { SessionRecord } from '../stores/store.ts'
+import type { AccessTokenClaims } from './claims.ts'
+import { seconds } from './lifetime.ts'
+
+/** Who is behind a verified credential. One object for as long as the credential is the same: compare and cache by identity. */
+export interface Identity {
+  readonly subject: string
+  readonly sid: string
+  /** What was presented. */
+  readonly credential: 'session' | 'token'
+  /** Audiences that the credential is good for. */
+  readonly audiences: readonly string[]
+  readonly scopes: readonly string[]
+  /** When the subject last authenticated, how strongly and by what (RFC 9068); seconds since the epoch. */
+  readonly authTime: number
+  readonly acr: string
+  readonly amr: readonly string[]
+  readonly epoch: number
+  /** Id of the access token; null with a session cookie. */
+  readonly jti: string | null
+  /** Generation of the refresh token that came with the access token; null otherwise. */
+  readonly generation: number | null
+  /** When the credential ends, seconds since the epoch. */
+  readonly expiresAt: number
+}
+
+export function identityOfSession (record: SessionRecord): Identity {
+  return Object.freeze({
+    subject: record.subject,
+    sid: record.sid,
+    credential: 'session',
+    audiences: record.audiences,
+    scopes: record.scopes,
+    authTime: seconds(record.authTimeMs),
+    acr: record.acr,
+    amr: record.amr,
+    epoch: record.epoch,
+    jti: null,
+    generation: null,
+    expiresAt: seconds(record.expiresAtMs)
+  })
+}
+
+export function identityOfToken (claims: AccessTokenClaims): Identity {
+  return Object.freeze({
+    subject: claims.sub,
+    sid: claims.sid,
+    credential: 'token',
+    audiences: [claims.aud].flat(),
+    scopes: claims.scope === '' ? [] : claims.scope.split(' '),
+    authTime: claims.auth_time,
+    acr: claims.acr,
+    amr: claims.amr,
+    epoch: claims.epoch,
+    jti: claims.jti,
+    generation: claims.gen ?? null,
+    expiresAt: claims.exp
+  })
+}

@@ -1,0 +1,55 @@
+import type { CredentialClaims, Revocation } from '../stores/store.ts'
+
+type SubjectCut = Extract<Revocation, { kind: 'subject' }>
+
+/** The revocations in force, in this process's memory. It answers; keeping it current is its owner's task. */
+export class Replica {
+  readonly #sids = new Map<string, number>()
+  readonly #jtis = new Map<string, number>()
+  readonly #subjects = new Map<string, SubjectCut>()
+  #belowEpoch = 0
+
+  get size (): number {
+    return this.#sids.size + this.#jtis.size + this.#subjects.size
+  }
+
+  add (revocation: Revocation): void {
+    switch (revocation.kind) {
+      case 'sid': raise(this.#sids, revocation.sid, revocation.expiresAtMs); break
+      case 'jti': raise(this.#jtis, jtiKey(revocation.issuer, revocation.jti), revocation.expiresAtMs); break
+      case 'subject': this.#addCut(revocation); break
+      case 'all': this.#belowEpoch = Math.max(this.#belowEpoch, revocation.belowEpoch); break
+    }
+  }
+
+  isRevoked ({ issuer, jti, sid, subject, epoch }: CredentialClaims): boolean {
+    if (sid !== null && this.#sids.has(sid)) return true
+    if (jti !== null && this.#jtis.size > 0 && this.#jtis.has(jtiKey(issuer ?? '', jti))) return true
+    if (epoch === null) return false
+    if (epoch < this.#belowEpoch) return true
+    const cut = subject === null ? undefined : this.#subjects.get(subject)
+    return cut !== undefined && epoch < cut.belowEpoch && sid !== cut.exceptSid
+  }
+
+  /** Forgets what no living credential can be concerned by any more. */
+  purge (nowMs: number): void {
+    for (const [sid, expiresAtMs] of this.#sids) if (expiresAtMs <= nowMs) this.#sids.delete(sid)
+    for (const [jti, expiresAtMs] of this.#jtis) if (expiresAtMs <= nowMs) this.#jtis.delete(jti)
+    for (const [subject, { expiresAtMs }] of this.#subjects) if (expiresAtMs <= nowMs) this.#subjects.delete(subject)
+  }
+
+  /** A later cut says all that an earlier one said: what the earlier one spared, it spares only by name. */
+  #addCut (cut: SubjectCut): void {
+    const known = this.#subjects.get(cut.subject)
+    if (known === undefined || known.belowEpoch < cut.belowEpoch) this.#subjects.set(cut.subject, cut)
+  }
+}
+
+function raise (map: Map<string, number>, key: string, expiresAtMs: number): void {
+  map.set(key, Math.max(map.get(key) ?? 0, expiresAtMs))
+}
+
+/** Both parts in one text that no other pair gives. */
+function jtiKey (issuer: string, jti: string): string {
+  return `${issuer.length}:${issuer}${jti}`
+}

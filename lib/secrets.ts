@@ -1,0 +1,49 @@
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+
+/** What one configured secret is good for. Each use has a key of its own, so none says anything about another. */
+export interface DerivedSecret {
+  /** Names the secret without telling it; four bytes. */
+  id: Buffer
+  refreshTokenKey: Buffer
+  sealingKey: Buffer
+}
+
+/** Derives the keys of a base64url secret of at least 32 bytes (HKDF-SHA-256, RFC 5869). */
+export function deriveSecret (secret: string): DerivedSecret {
+  const bytes = Buffer.from(secret, 'base64url')
+  if (bytes.length < 32) throw new RangeError('a secret has at least 32 bytes, base64url')
+  const derive = (info: string, length: number): Buffer => Buffer.from(hkdfSync('sha256', bytes, '', `portcullis ${info}`, length))
+  return { id: derive('secret id', 4), refreshTokenKey: derive('refresh token v1', 32), sealingKey: derive('sealing v1', 32) }
+}
+
+/** Encrypts `text` (AES-256-GCM) so that it opens only with the same `context`. */
+export function seal (secret: DerivedSecret, text: string, context: string): string {
+  const nonce = randomBytes(12)
+  const cipher = createCipheriv('aes-256-gcm', secret.sealingKey, nonce).setAAD(Buffer.from(context))
+  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+  return Buffer.concat([secret.id, nonce, cipher.getAuthTag(), sealed]).toString('base64url')
+}
+
+/** Opens what one of the secrets has sealed; null when none of them did, or it was changed. */
+export function unseal (secrets: readonly DerivedSecret[], sealed: string, context: string): string | null {
+  const bytes = Buffer.from(sealed, 'base64url')
+  const secret = secrets.find(({ id }) => id.equals(bytes.subarray(0, 4)))
+  if (secret === undefined || bytes.length < 32) return null
+  const decipher = createDecipheriv('aes-256-gcm', secret.sealingKey, bytes.subarray(4, 16)).setAAD(Buffer.from(context)).setAuthTag(bytes.subarray(16, 32))
+  try {
+    return Buffer.concat([decipher.update(bytes.subarray(32)), decipher.final()]).toString('utf8')
+  } catch {
+    return null
+  }
+}
+
+export function sha256 (text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}
+
+/** Whether two texts are equal, in a time that does not tell where they differ. */
+export function equalInConstantTime (a: string, b: string): boolean {
+  const left = Buffer.from(a)
+  const right = Buffer.from(b)
+  return left.length === right.length && timingSafeEqual(left, right)
+}

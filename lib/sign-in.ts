@@ -1,0 +1,22 @@
+import type { FastifyRequest } from 'fastify'
+import type { OpenSession } from '../stores/store.ts'
+
+/** A subject that has just authenticated. */
+export interface SignIn {
+  subject: string
+  /** Default: none. */
+  scopes?: string[]
+  /** Audiences that the session is good for. Default: none. */
+  audiences?: string[]
+  /** How strong the authentication was, and by what (RFC 9068). Defaults: `1`, `["pwd"]`. */
+  acr?: string
+  amr?: string[]
+}
+
+const longestUserAgent = 256
+
+/** What a sign-in leaves in the session's record, the mode's own parts apart. */
+export function describeSignIn (request: FastifyRequest, { subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'] }: SignIn): Pick<OpenSession, 'subject' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client'> {
+  const userAgent = (request.headers['user-agent'] ?? '').slice(0, longestUserAgent)
+  return { subject, scopes, audiences, acr, amr, client: { userAgent, ip: request.ip } }
+}

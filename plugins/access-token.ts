@@ -1,0 +1,147 @@
+import jwt from '@fastify/jwt'
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { randomBytes } from 'node:crypto'
+import { RecencyCache } from '../lib/cache.ts'
+import { accessTokenClaimsOf, areAccessTokenClaims, type AccessTokenClaims } from '../lib/claims.ts'
+import { ConfigInvalidError, TokenInvalidError } from '../lib/errors.ts'
+import { identityOfToken, type Identity } from '../lib/identity.ts'
+import { hasGoodSignature } from '../lib/jws.ts'
+import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { parseToken, type TokenParts } from '../lib/token-format.ts'
+import type { SessionRecord } from '../stores/store.ts'
+import type { Keys } from './keys.ts'
+import { addPart } from './portcullis.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    /** Issues and verifies access tokens (RFC 9068). */
+    accessToken: AccessToken
+  }
+}
+
+export interface AccessToken {
+  /** `iss` of every token issued here. */
+  readonly issuer: string
+  issue (record: SessionRecord, grant: { audience: string[], generation: number | null }): string
+  /**
+   * Who a token speaks for: format, signature, type, issuer and times are good; audience and revocation are not judged yet.
+   * A promise only when the key is not known yet. Throws, or rejects with, TokenInvalidError.
+   */
+  verify (token: string): Identity | Promise<Identity>
+  /** The same for a token that may have expired, for sign-out alone. */
+  verifyExpired (token: string): Promise<Identity>
+}
+
+export interface AccessTokenOptions {
+  /** `iss` of every token; the gateway's origin. */
+  issuer: string
+  /** 1m to 15m, default 10m. */
+  ttl?: Duration
+  /** Verified tokens that are remembered at most. Default 20000. */
+  cacheSize?: number
+}
+
+const Options = Type.Object({
+  issuer: Type.String({ minLength: 1 }),
+  ttl: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '10m' }),
+  cacheSize: Type.Integer({ minimum: 0, default: 20_000 })
+}, { additionalProperties: false })
+
+/** Short-lived signed access tokens, each good for the audiences that it names and no other. */
+export default fp<AccessTokenOptions>(async function accessTokenPlugin (fastify, options) {
+  const { issuer, ttl, cacheSize } = checkOptions('portcullis-access-token', Options, options)
+  const ttlMs = durationMs(ttl)
+  if (ttlMs < 60_000 || ttlMs > 900_000) throw new ConfigInvalidError('portcullis-access-token: ttl must be from 1m to 15m')
+  const sign = await createSigner(fastify)
+  addPart(fastify, 'accessToken', new AccessTokens(fastify.portcullis.keys, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, sign }))
+}, { name: 'portcullis-access-token', fastify: '5.x', dependencies: ['portcullis-keys'] })
+
+type Sign = (claims: AccessTokenClaims) => string
+
+/** In a scope of its own, so that the application's own @fastify/jwt finds the names free. */
+async function createSigner (fastify: FastifyInstance): Promise<Sign> {
+  const { keys } = fastify.portcullis
+  let scoped: FastifyInstance = fastify
+  await fastify.register(async function accessTokenSigner (scope) {
+    const { privatePem, publicKey, algorithm } = keys.current()
+    const secret = { private: privatePem, public: publicKey.export({ type: 'spki', format: 'pem' }) as string }
+    await scope.register(jwt, { namespace: 'portcullis', secret, sign: { algorithm } })
+    scoped = scope
+  })
+  return claims => {
+    const { privatePem, algorithm, kid } = keys.current()
+    const { portcullis } = scoped.jwt as unknown as Record<'portcullis', typeof scoped.jwt>
+    return portcullis.sign(claims, { key: privatePem, algorithm, kid, header: { alg: algorithm, typ: 'at+jwt' } })
+  }
+}
+
+class AccessTokens implements AccessToken {
+  readonly #keys: Keys
+  readonly issuer: string
+  readonly #ttlSeconds: number
+  readonly #sign: Sign
+  readonly #verified: RecencyCache<Identity>
+
+  constructor (keys: Keys, options: { issuer: string, ttlSeconds: number, cacheSize: number, sign: Sign }) {
+    this.#keys = keys
+    this.issuer = options.issuer
+    this.#ttlSeconds = options.ttlSeconds
+    this.#sign = options.sign
+    this.#verified = new RecencyCache(options.cacheSize)
+  }
+
+  issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
+    const jti = randomBytes(16).toString('base64url')
+    return this.#sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.#ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
+  }
+
+  verify (token: string): Identity | Promise<Identity> {
+    const known = this.#verified.get(token)
+    if (known !== undefined) return assertNotExpired(known)
+    const parts = parseToken(token)
+    if (parts === null) throw refused('not a canonical token')
+    return this.#keys.find(String(parts.header['kid'])) === null ? this.#verifyLater(token, parts) : this.#verifyNow(token, parts)
+  }
+
+  async verifyExpired (token: string): Promise<Identity> {
+    const parts = parseToken(token)
+    if (parts === null) throw refused('not a canonical token')
+    if (this.#keys.find(String(parts.header['kid'])) === null) await this.#keys.reload()
+    return this.#check(parts)
+  }
+
+  /** Another process may have made a key that this one has not read yet. */
+  async #verifyLater (token: string, parts: TokenParts): Promise<Identity> {
+    await this.#keys.reload()
+    return this.#verifyNow(token, parts)
+  }
+
+  #verifyNow (token: string, parts: TokenParts): Identity {
+    const identity = assertNotExpired(this.#check(parts))
+    this.#verified.set(token, identity)
+    return identity
+  }
+
+  #check ({ header, claims, signingInput, signature }: TokenParts): Identity {
+    const key = typeof header['kid'] === 'string' ? this.#keys.find(header['kid']) : null
+    if (key === null) throw refused('unknown key')
+    if (header['alg'] !== key.algorithm) throw refused('not the algorithm of its key')
+    if (String(header['typ']).toLowerCase() !== 'at+jwt') throw refused('not an access token')
+    if (Object.keys(header).length !== 3) throw refused('unexpected header parameters')
+    if (!hasGoodSignature(key, signingInput, signature)) throw refused('wrong signature')
+    if (!areAccessTokenClaims(claims, this.issuer, Date.now() / 1000)) throw refused('wrong claims')
+    return identityOfToken(claims)
+  }
+}
+
+function assertNotExpired (identity: Identity): Identity {
+  if (identity.expiresAt * 1000 <= Date.now()) throw refused('expired')
+  return identity
+}
+
+/** The precise reason stays inside. */
+function refused (reason: string): Error {
+  return new TokenInvalidError({ cause: new Error(reason) })
+}

@@ -1,0 +1,152 @@
+import { Type, type Static } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
+import { challengeFor } from '../lib/challenge.ts'
+import { isForeign, isSafe } from '../lib/csrf.ts'
+import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '../lib/errors.ts'
+import { publish } from '../lib/events.ts'
+import type { Identity } from '../lib/identity.ts'
+import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
+import { assertAllowed, assertRecent, type Demand } from './authenticate/demand.ts'
+import { Verifier } from './authenticate/verifier.ts'
+import { addPart } from './portcullis.ts'
+
+export const identityOf: unique symbol = Symbol('identity')
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who is behind the request. Throws on a route that demands nothing, and on a public one without a good credential. */
+    readonly identity: Identity
+    /** The same for public routes: null without a good credential. */
+    readonly identityOrNull: Identity | null
+    [identityOf]: Identity | null
+  }
+}
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    /** Makes the `onRequest` hook of a route, or a scope, that lets only good credentials pass. */
+    authenticate: (demand: AuthenticateDemand) => onRequestHookHandler
+    /** The same for a handler that has to look before it knows what it demands. */
+    identify: (request: FastifyRequest, demand: AuthenticateDemand) => Promise<Identity>
+    /** Throws StepUpRequiredError with its challenge unless the authentication is at most this old (RFC 9470). */
+    assertRecent: (authTime: number, maxAgeSeconds: number) => void
+    /** The `onRequest` hook that refuses state changes which another site has caused. */
+    refuseForeign: onRequestHookHandler
+  }
+}
+
+const Options = Type.Object({ origin: Type.String({ minLength: 1 }) }, { additionalProperties: false })
+
+export interface AuthenticateOptions {
+  /** What browsers see; other origins may not cause state changes. */
+  origin: string
+}
+
+const Demanded = Type.Object({
+  audience: Type.Optional(Type.String({ minLength: 1 })),
+  access: Type.Union([Type.Literal('any'), Type.Literal('session'), Type.Literal('token'), Type.Literal('public')], { default: 'any', errorMessage: 'must be any, session, token or public' }),
+  scopes: Type.Array(Type.String({ pattern: '^[!#-\\[\\]-~]+$' }), { default: [] }),
+  stepUp: Type.Optional(Type.Object({ maxAge: DurationOption, methods: Type.Optional(Type.Array(Type.String())) }, { additionalProperties: false })),
+  consistency: Type.Union([Type.Literal('replica'), Type.Literal('strict')], { default: 'replica', errorMessage: 'must be replica or strict' }),
+  isUse: Type.Boolean({ default: true }),
+  ignoreBearer: Type.Boolean({ default: false })
+}, { additionalProperties: false })
+
+/**
+ * What a route demands; the names are those of an upstream in the configuration.
+ * `audience`: required unless `access` is public. `stepUp.maxAge`: how old the authentication may be. `consistency: strict`: the
+ * store is asked about every request. `isUse: false`: the request does not move the idle time. `ignoreBearer`: the Authorization
+ * header is none of ours.
+ */
+export type AuthenticateDemand = Partial<Static<typeof Demanded>>
+
+/** What a route demands of a request: who, for which audience, allowed what, how recently authenticated, and from this site. */
+export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
+  const { origin } = checkOptions('portcullis-authenticate', Options, options)
+  const verifier = new Verifier(fastify)
+  decorateRequest(fastify)
+  addPart(fastify, 'authenticate', demand => authenticateHook(verifier, origin, demandOf(demand)))
+  addPart(fastify, 'identify', async (request, demand) => await identify(verifier, request, demandOf(demand)))
+  addPart(fastify, 'assertRecent', (authTime, maxAgeSeconds) => {
+    try {
+      assertRecent({ authTime }, maxAgeSeconds)
+    } catch (error) {
+      throw challenged(error, { scopes: [], stepUp: { maxAgeSeconds } })
+    }
+  })
+  addPart(fastify, 'refuseForeign', (request, _reply, done) => {
+    if (isSafe(request.method) || !isForeign(request.headers, origin)) return done()
+    refuseForeign(request, done)
+  })
+}, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
+
+function decorateRequest (fastify: FastifyInstance): void {
+  fastify.decorateRequest(identityOf, null)
+  fastify.decorateRequest('identityOrNull', { getter () { return this[identityOf] } })
+  fastify.decorateRequest('identity', {
+    getter () {
+      const identity = this[identityOf]
+      if (identity === null) throw new CredentialsMissingError({ cause: new Error('the route has no authenticate hook, or is public') })
+      return identity
+    }
+  })
+}
+
+function demandOf (demand: AuthenticateDemand): Demand {
+  const { stepUp, audience, ...rest } = checkOptions('portcullis.authenticate', Demanded, demand)
+  if (audience === undefined && rest.access !== 'public') throw new ConfigInvalidError('portcullis.authenticate: audience is required unless access is public')
+  return {
+    ...rest,
+    audience: audience ?? null,
+    stepUp: stepUp === undefined ? null : { maxAgeSeconds: Math.floor(durationMs(stepUp.maxAge) / 1000), methods: stepUp.methods ?? null }
+  }
+}
+
+/** Synchronous while everything is remembered; a promise is made only when the store has to be asked. */
+function authenticateHook (verifier: Verifier, origin: string, demand: Demand): onRequestHookHandler {
+  return function authenticate (request, _reply, done) {
+    try {
+      if (!isSafe(request.method) && verifier.hasSessionCookie(request) && isForeign(request.headers, origin)) return refuseForeign(request, done)
+      const identity = verifier.verify(request, demand)
+      if (!(identity instanceof Promise)) return admit(request, identity, demand, done)
+      identity.then(verified => admit(request, verified, demand, done), (error: unknown) => done(challenged(error, demand)))
+    } catch (error) {
+      done(challenged(error, demand))
+    }
+  }
+}
+
+async function identify (verifier: Verifier, request: FastifyRequest, demand: Demand): Promise<Identity> {
+  try {
+    const identity = await verifier.verify(request, demand)
+    if (identity === null) throw new CredentialsMissingError()
+    assertAllowed(identity, demand, request.method)
+    return identity
+  } catch (error) {
+    throw challenged(error, demand)
+  }
+}
+
+function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, done: HookHandlerDoneFunction): void {
+  try {
+    if (identity !== null) assertAllowed(identity, demand, request.method)
+  } catch (error) {
+    if (demand.access !== 'public') return done(challenged(error, demand))
+    identity = null
+  }
+  request[identityOf] = identity
+  done()
+}
+
+function refuseForeign (request: FastifyRequest, done: HookHandlerDoneFunction): void {
+  publish({ event: 'csrf.refused', ip: request.ip })
+  done(new CsrfRefusedError())
+}
+
+/** The challenge that tells the client what would have been good enough; errors without one pass as they are. */
+function challenged (error: unknown, demand: Pick<Demand, 'scopes'> & { stepUp: { maxAgeSeconds: number } | null }): Error {
+  const { code } = error as { code?: string }
+  const challenge = challengeFor(code ?? '', { scopes: demand.scopes, ...demand.stepUp === null ? {} : { maxAgeSeconds: demand.stepUp.maxAgeSeconds } })
+  return challenge === null ? error as Error : Object.assign(error as Error, { headers: { 'www-authenticate': challenge } })
+}

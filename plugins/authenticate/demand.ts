@@ -1,0 +1,33 @@
+import { ScopeInsufficientError, StepUpRequiredError, TokenInvalidError } from '../../lib/errors.ts'
+import type { Identity } from '../../lib/identity.ts'
+
+/** What a route demands, checked and with every default filled in. */
+export interface Demand {
+  /** Null only where `access` is public. */
+  audience: string | null
+  access: 'any' | 'session' | 'token' | 'public'
+  scopes: readonly string[]
+  /** `methods: null`: all of them. */
+  stepUp: { maxAgeSeconds: number, methods: readonly string[] | null } | null
+  consistency: 'replica' | 'strict'
+  isUse: boolean
+  ignoreBearer: boolean
+}
+
+/** Throws when a good credential is not good enough here. */
+export function assertAllowed (identity: Identity, demand: Demand, method: string): void {
+  if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw wrongAudience(identity)
+  for (const scope of demand.scopes) if (!identity.scopes.includes(scope)) throw new ScopeInsufficientError()
+  if (demand.stepUp !== null && (demand.stepUp.methods?.includes(method) ?? true)) assertRecent(identity, demand.stepUp.maxAgeSeconds)
+}
+
+/** Throws StepUpRequiredError unless the subject authenticated within `maxAgeSeconds` (RFC 9470). */
+export function assertRecent (identity: Pick<Identity, 'authTime'>, maxAgeSeconds: number): void {
+  if (Math.floor(Date.now() / 1000) - identity.authTime > maxAgeSeconds) throw new StepUpRequiredError()
+}
+
+/** A token for another service is no token here. A session that was opened for other services is one that may not do this. */
+function wrongAudience ({ credential }: Identity): Error {
+  const cause = new Error('not for this audience')
+  return credential === 'token' ? new TokenInvalidError({ cause }) : new ScopeInsufficientError({ cause })
+}

@@ -1,0 +1,186 @@
+import { Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
+import { TokenInvalidError } from '../lib/errors.ts'
+import { publish } from '../lib/events.ts'
+import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import type { CredentialClaims, LogEntry, SessionRecord, Store } from '../stores/store.ts'
+import { LogFollower } from './blocklist/log-follower.ts'
+import { addPart } from './portcullis.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    /** Revocations in force; answers from memory. */
+    blocklist: Blocklist
+  }
+}
+
+/** Claims as JWT libraries give them. `iss` counts for `jti` only; `sid`, `sub` and `epoch` are those of tokens issued here. */
+export interface RevocableClaims {
+  iss?: unknown
+  jti?: unknown
+  sid?: unknown
+  sub?: unknown
+  epoch?: unknown
+}
+
+export type RevokeRequest =
+  /** `expiresAt`: the token's `exp`, seconds since the epoch; default: as long as any token can live. */
+  | { jti: string, issuer?: string, expiresAt?: number }
+  | { sid: string }
+  | { subject: string, exceptSid?: string | null }
+  | { all: true }
+
+export interface BlocklistOptions {
+  /** Longest life of a token that can be revoked. Default 15m. */
+  maxTokenAge?: Duration
+  /** Longest life of a session; a cut of a subject stays that long. Default 24h. */
+  absoluteTimeout?: Duration
+  /** How long the replica answers without having heard from the store. 100ms to 60s, default 2s. */
+  maxStaleness?: Duration
+  /** How much longer it answers when the store cannot be reached. Fails open, for that long. Default 0s. */
+  staleFor?: Duration
+}
+
+export interface Blocklist {
+  /** Longest life of a revoked token, with the tolerance for clocks. */
+  readonly maxTokenAgeMs: number
+  /**
+   * Whether the credential was revoked, from memory. Throws StoreUnavailableError when the store was not heard from in time: ask
+   * `assertNotRevoked` then. Never answers "no" because it does not know.
+   */
+  isRevoked (claims: RevocableClaims): boolean
+  /** Throws TokenInvalidError when revoked. Asks the store when the replica is stale; StoreUnavailableError when that fails too. */
+  assertNotRevoked (claims: RevocableClaims): Promise<void>
+  /** Makes a revocation true and durable. This process knows at once, every other one as soon as it hears from the store. */
+  revoke (request: RevokeRequest): Promise<void>
+  /** Ends one session, as `revoke({ sid })`, and tells which it was; null when its record was gone already. */
+  close (sid: string): Promise<SessionRecord | null>
+  /** Whether the replica has heard from the store within `maxStaleness`. */
+  isFresh (): boolean
+  /** Whether the replica knows the credential as revoked, however stale it is. */
+  knowsAsRevoked (claims: CredentialClaims): boolean
+  /** By the store itself, whatever the replica's age. `mayBeStale`: within `staleFor` the replica answers when the store cannot. */
+  isGoodInStore (claims: CredentialClaims, mayBeStale: boolean): Promise<boolean>
+  /** Every entry of the log, or `gap` when entries may have been missed and nothing cached counts any more. */
+  subscribe (listener: (entry: LogEntry | 'gap') => void): void
+  /** A revocation that this process knows to be in the log. */
+  note (entry: LogEntry): void
+  /** Number of revocations in force here. */
+  readonly size: number
+  readonly stalenessMs: number
+}
+
+const Options = Type.Object({
+  maxTokenAge: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '15m' }),
+  absoluteTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '24h' }),
+  maxStaleness: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '2s' }),
+  staleFor: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '0s' })
+}, { additionalProperties: false })
+
+/** Tokens are accepted this long after `exp`, so revocations of them live that much longer. */
+const toleranceMs = 5000
+
+/** Refuses what was revoked before it expired: a replica of the store's revocation log in this process's memory. */
+export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, options) {
+  const checked = checkOptions('portcullis-blocklist', Options, options)
+  const follower = new LogFollower(fastify.portcullis.store, durationMs(checked.maxStaleness))
+  await follower.start()
+  fastify.addHook('onClose', () => follower.stop())
+  addPart(fastify, 'blocklist', new ReplicatedBlocklist(fastify.portcullis.store, follower, {
+    maxTokenAgeMs: durationMs(checked.maxTokenAge) + toleranceMs,
+    absoluteTimeoutMs: durationMs(checked.absoluteTimeout),
+    maxStalenessMs: durationMs(checked.maxStaleness),
+    staleForMs: durationMs(checked.staleFor)
+  }))
+}, { name: 'portcullis-blocklist', fastify: '5.x', dependencies: ['portcullis-store'] })
+
+interface Limits { maxTokenAgeMs: number, absoluteTimeoutMs: number, maxStalenessMs: number, staleForMs: number }
+
+class ReplicatedBlocklist implements Blocklist {
+  readonly maxTokenAgeMs: number
+  readonly #store: Store
+  readonly #follower: LogFollower
+  readonly #limits: Limits
+
+  constructor (store: Store, follower: LogFollower, limits: Limits) {
+    this.#store = store
+    this.#follower = follower
+    this.#limits = limits
+    this.maxTokenAgeMs = limits.maxTokenAgeMs
+  }
+
+  get size (): number { return this.#follower.replica.size }
+  get stalenessMs (): number { return this.#follower.stalenessMs }
+
+  isRevoked (claims: RevocableClaims): boolean {
+    const credential = credentialOf(claims)
+    if (this.knowsAsRevoked(credential)) return true
+    this.#follower.assertFresh()
+    return false
+  }
+
+  async assertNotRevoked (claims: RevocableClaims): Promise<void> {
+    const credential = credentialOf(claims)
+    if (this.knowsAsRevoked(credential)) throw new TokenInvalidError()
+    if (!this.isFresh() && !await this.isGoodInStore(credential, true)) throw new TokenInvalidError()
+  }
+
+  isFresh (): boolean {
+    return this.#follower.stalenessMs <= this.#limits.maxStalenessMs
+  }
+
+  knowsAsRevoked (claims: CredentialClaims): boolean {
+    return this.#follower.replica.isRevoked(claims)
+  }
+
+  async isGoodInStore (claims: CredentialClaims, mayBeStale: boolean): Promise<boolean> {
+    try {
+      return await this.#store.isGood(claims)
+    } catch (error) {
+      const { maxStalenessMs, staleForMs } = this.#limits
+      if (mayBeStale && this.#follower.stalenessMs <= maxStalenessMs + staleForMs) return !this.knowsAsRevoked(claims)
+      throw error
+    }
+  }
+
+  async revoke (request: RevokeRequest): Promise<void> {
+    if ('sid' in request) await this.close(request.sid)
+    else if ('jti' in request) await this.#revokeToken(request)
+    else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#keepCutsForMs }))
+    else this.note(await this.#store.revokeAll({ keepForMs: this.#keepCutsForMs }))
+    publish({ event: 'revocation.added', outcome: Object.keys(request)[0] ?? '', ...'sid' in request ? { sid: request.sid } : {}, ...'subject' in request ? { subject: request.subject } : {} })
+  }
+
+  async close (sid: string): Promise<SessionRecord | null> {
+    const closed = await this.#store.close(sid, { maxTokenAgeMs: this.maxTokenAgeMs })
+    this.note({ kind: 'sid', sid, expiresAtMs: this.#store.nowMs() + this.maxTokenAgeMs })
+    return closed
+  }
+
+  subscribe (listener: (entry: LogEntry | 'gap') => void): void {
+    this.#follower.subscribe(listener)
+  }
+
+  note (entry: LogEntry): void {
+    this.#follower.apply(entry)
+  }
+
+  /** Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer. */
+  get #keepCutsForMs (): number {
+    return this.#limits.absoluteTimeoutMs + toleranceMs
+  }
+
+  async #revokeToken ({ jti, issuer = '', expiresAt }: { jti: string, issuer?: string, expiresAt?: number }): Promise<void> {
+    const expiresAtMs = expiresAt === undefined ? this.#store.nowMs() + this.maxTokenAgeMs : expiresAt * 1000 + toleranceMs
+    await this.#store.revokeToken({ issuer, jti, expiresAtMs })
+    this.note({ kind: 'jti', issuer, jti, expiresAtMs })
+  }
+}
+
+function credentialOf ({ iss, jti, sid, sub, epoch }: RevocableClaims): CredentialClaims {
+  return { issuer: textOf(iss), jti: textOf(jti), sid: textOf(sid), subject: textOf(sub), epoch: typeof epoch === 'number' ? epoch : null }
+}
+
+function textOf (value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}

@@ -1,0 +1,68 @@
+import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { readCookie } from '../lib/cookie-header.ts'
+import { ConfigInvalidError } from '../lib/errors.ts'
+import { checkOptions } from '../lib/options.ts'
+import { addPart } from './portcullis.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    /** The only way to set, read and delete a Portcullis cookie. */
+    cookies: Cookies
+  }
+}
+
+export type CookieKind = 'session' | 'refresh'
+
+export interface Cookies {
+  /** The value, or null. Throws CookieDuplicateError when the request has it twice. */
+  read (request: FastifyRequest, kind: CookieKind): string | null
+  set (reply: FastifyReply, kind: CookieKind, value: string): void
+  clear (reply: FastifyReply, kind: CookieKind): void
+}
+
+export interface CookiesOptions {
+  /** What browsers see: scheme, host and port. https, except on localhost and 127.0.0.1. */
+  origin: string
+  /** Of the session cookie; the refresh cookie is always strict. Default lax. */
+  sameSite?: 'lax' | 'strict'
+  /** Where refresh, step-up and logout live. Default /auth. */
+  refreshPath?: string
+}
+
+const Options = Type.Object({
+  origin: Type.String(),
+  sameSite: Type.Union([Type.Literal('lax'), Type.Literal('strict')], { default: 'lax', errorMessage: 'must be lax or strict' }),
+  refreshPath: Type.String({ pattern: '^/[A-Za-z0-9/_-]*$', default: '/auth', errorMessage: 'must be a path such as /auth' })
+}, { additionalProperties: false })
+
+interface CookieForm { name: string, attributes: CookieSerializeOptions }
+
+/** Hardened cookies: HttpOnly, Secure, SameSite, tight Path, no Domain, prefixed names. There is no option for less. */
+export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options) {
+  const { origin, sameSite, refreshPath } = checkOptions('portcullis-cookies', Options, options)
+  const secure = isSecureOrigin(origin)
+  // Without its hook: on proxied requests nobody needs every cookie parsed.
+  if (!fastify.hasPlugin('@fastify/cookie')) await fastify.register(cookie, { hook: false })
+  if (!secure) fastify.log.warn(`cookies are set without Secure and without name prefix, because origin is ${origin}: for development only`)
+  const forms: Record<CookieKind, CookieForm> = {
+    session: { name: secure ? '__Host-portcullis' : 'portcullis', attributes: { httpOnly: true, secure, sameSite, path: '/' } },
+    refresh: { name: secure ? '__Secure-portcullis-refresh' : 'portcullis-refresh', attributes: { httpOnly: true, secure, sameSite: 'strict', path: refreshPath } }
+  }
+  addPart(fastify, 'cookies', {
+    read: (request, kind) => readCookie(request.headers.cookie, forms[kind].name),
+    set: (reply, kind, value) => { void reply.setCookie(forms[kind].name, value, forms[kind].attributes) },
+    clear: (reply, kind) => { void reply.setCookie(forms[kind].name, '', { ...forms[kind].attributes, maxAge: 0, expires: new Date(0) }) }
+  })
+}, { name: 'portcullis-cookies', fastify: '5.x' })
+
+/** Whether cookies of this origin are Secure. Throws ConfigInvalidError for what is neither https nor this machine. */
+function isSecureOrigin (origin: string): boolean {
+  const url = URL.parse(origin)
+  if (url === null || url.origin !== origin) throw new ConfigInvalidError('portcullis-cookies: origin must be scheme, host and port alone, such as https://app.example.com')
+  if (url.protocol === 'https:') return true
+  if (url.protocol === 'http:' && (url.hostname === 'localhost' || url.hostname === '127.0.0.1')) return false
+  throw new ConfigInvalidError('portcullis-cookies: origin must be https; only http://localhost and http://127.0.0.1 go without')
+}

@@ -1,0 +1,43 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { setTimeout as wait } from 'node:timers/promises'
+import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+
+export interface DrainOptions {
+  /** How long to serve on, not ready any more, before new connections are refused. Default 0s. */
+  delay?: Duration
+  /** How long requests in flight may take after that; then their connections are cut. Default 10s. */
+  timeout?: Duration
+}
+
+const Options = Type.Object({
+  delay: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '0s' }),
+  timeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '10s' })
+}, { additionalProperties: false })
+
+const sweepEveryMs = 50
+
+/** Ends a server without losing requests: not ready, then no new connections, then whoever is left after the timeout is cut. */
+export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
+  const { delay, timeout } = checkOptions('portcullis-drain', Options, options)
+  fastify.addHook('preClose', async () => {
+    fastify.portcullis.health.leave()
+    await wait(durationMs(delay))
+    sweep(fastify, durationMs(timeout))
+  })
+}, { name: 'portcullis-drain', fastify: '5.x', dependencies: ['portcullis-health'] })
+
+/** A connection that becomes idle while the server closes would keep it open until its keep-alive time is over. */
+function sweep ({ server }: FastifyInstance, timeoutMs: number): void {
+  const sweeping = setInterval(() => server.closeIdleConnections(), sweepEveryMs)
+  const cutting = setTimeout(() => server.closeAllConnections(), timeoutMs)
+  server.once('close', () => {
+    clearInterval(sweeping)
+    clearTimeout(cutting)
+  })
+  if (!server.listening) {
+    clearInterval(sweeping)
+    clearTimeout(cutting)
+  }
+}

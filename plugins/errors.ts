@@ -1,0 +1,56 @@
+import type { FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
+import { NotFoundError } from '../lib/errors.ts'
+import { ownHeaders } from '../lib/own-headers.ts'
+import { toProblem } from '../lib/problem.ts'
+import { linger } from './server/linger.ts'
+
+export interface ErrorsOptions {
+  /** What browsers see; an https origin adds Strict-Transport-Security to errors. */
+  origin?: string
+}
+
+/** Answers every error, and what has no route, as `application/problem+json`, and says nothing that only the operator should know. */
+export default fp<ErrorsOptions>(async function errorsPlugin (fastify, { origin }) {
+  const security = ownHeaders(origin)
+  fastify.setErrorHandler((error, request, reply) => { sendProblem(error, request, reply, security) })
+  fastify.setNotFoundHandler(() => { throw new NotFoundError() })
+}, { name: 'portcullis-errors', fastify: '5.x' })
+
+/** An onSend hook that adds our security headers where a route has not set its own. Hijacked (proxied) responses never reach it. */
+export function createOwnHeadersHook (origin: string | undefined): onSendHookHandler {
+  const security = Object.entries(ownHeaders(origin))
+  return function addOwnHeaders (_request, reply, payload, done) {
+    for (const [name, value] of security) if (!reply.hasHeader(name)) reply.header(name, value)
+    done(null, payload)
+  }
+}
+
+/** Sends the answer to an error. For the error handler, and for what Fastify refuses before there is one. */
+export function sendProblem (error: unknown, request: FastifyRequest, reply: FastifyReply, security: Readonly<Record<string, string>>): void {
+  const { status, body, headers } = toProblem(error)
+  log(error, status, request)
+  for (const name of ['content-encoding', 'etag', 'last-modified']) reply.removeHeader(name)
+  // While we are failing nobody is signed in or out, so no client may lose or get a cookie.
+  if (status >= 500) reply.removeHeader('set-cookie')
+  linger(request.raw, reply.raw)
+  void reply.code(status).headers(security).headers(headers).send(JSON.stringify(body))
+}
+
+function log (error: unknown, status: number, request: FastifyRequest): void {
+  if (status === 500) request.log.error({ error: describe(error) }, 'unexpected error')
+  else if (status === 502 || status === 504) request.log.warn({ error: describe(error, false) }, 'the upstream failed')
+  else if (status === 503) request.log.debug({ error: describe(error, false) }, 'the store is unavailable')
+}
+
+interface ErrorDescription { type: string, message: string, code?: unknown, stack?: string | undefined, cause?: ErrorDescription }
+
+/** Name by name, because errors of libraries carry requests, headers and configuration along as properties. */
+function describe (error: unknown, withStack = true, depth = 0): ErrorDescription {
+  if (!(error instanceof Error)) return { type: typeof error, message: 'a value that is no error was thrown' }
+  const description: ErrorDescription = { type: error.name, message: error.message }
+  if ('code' in error) description.code = error.code
+  if (withStack) description.stack = error.stack
+  if (error.cause !== undefined && depth < 5) description.cause = describe(error.cause, withStack, depth + 1)
+  return description
+}

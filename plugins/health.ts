@@ -1,0 +1,34 @@
+import fp from 'fastify-plugin'
+import type { FastifyInstance } from 'fastify'
+import { addPart } from './portcullis.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    health: Health
+  }
+}
+
+export interface Health {
+  /** Whether this process can verify, and is not on its way out. */
+  isReady (): boolean
+  /** From now on not ready: load balancers send nothing new. */
+  leave (): void
+}
+
+/** Knows whether this process can verify. `healthRoutes` tells it. */
+export default fp(async function healthPlugin (fastify) {
+  let isLeaving = false
+  addPart(fastify, 'health', {
+    isReady: () => !isLeaving && fastify.portcullis.blocklist.isFresh(),
+    leave: () => { isLeaving = true }
+  })
+}, { name: 'portcullis-health', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
+
+/** `GET /healthz`: alive. `GET /readyz`: able to verify, 503 otherwise. For a listener that only operators reach. */
+export async function healthRoutes (fastify: FastifyInstance): Promise<void> {
+  fastify.get('/healthz', async () => ({ status: 'alive' }))
+  fastify.get('/readyz', async (_request, reply) => {
+    const isReady = fastify.portcullis.health.isReady()
+    return await reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready' })
+  })
+}

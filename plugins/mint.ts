@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+import fp from 'fastify-plugin'
+import { mintedTtlSeconds } from '../lib/claims.ts'
+import type { Identity } from '../lib/identity.ts'
+import { signToken } from '../lib/jws.ts'
+import { addPart } from './portcullis.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    /**
+     * A token that speaks for an identity at one audience and nowhere else; the same one again while it is good.
+     * It never outlives the credential that it stands for, nor five minutes.
+     */
+    mint: (identity: Identity, audience: string) => string
+  }
+}
+
+interface Minted { token: string, renewAtMs: number }
+
+/** A minted token is replaced this long before its end, so that what is sent upstream has time to be used. */
+const marginMs = 60_000
+
+/** Tokens for upstreams, remembered by the verified credential itself: never by anything a client sent. */
+export default fp(async function mintPlugin (fastify) {
+  const { keys, accessToken } = fastify.portcullis
+  const minted = new WeakMap<Identity, Map<string, Minted>>()
+  addPart(fastify, 'mint', function mint (identity, audience) {
+    let byAudience = minted.get(identity)
+    if (byAudience === undefined) minted.set(identity, byAudience = new Map())
+    const nowMs = Date.now()
+    const known = byAudience.get(audience)
+    if (known !== undefined && nowMs < known.renewAtMs) return known.token
+    const iat = Math.floor(nowMs / 1000)
+    const exp = Math.min(iat + mintedTtlSeconds, identity.expiresAt)
+    const token = signToken(keys.current(), 'at+jwt', mintedClaims(identity, { iss: accessToken.issuer, aud: audience, iat, exp }))
+    byAudience.set(audience, { token, renewAtMs: exp < identity.expiresAt ? exp * 1000 - marginMs : exp * 1000 })
+    return token
+  })
+}, { name: 'portcullis-mint', fastify: '5.x', dependencies: ['portcullis-keys', 'portcullis-access-token'] })
+
+function mintedClaims (identity: Identity, times: { iss: string, aud: string, iat: number, exp: number }): object {
+  return {
+    ...times,
+    sub: identity.subject,
+    sid: identity.sid,
+    jti: randomBytes(16).toString('base64url'),
+    scope: identity.scopes.join(' '),
+    auth_time: identity.authTime,
+    acr: identity.acr,
+    amr: identity.amr
+  }
+}

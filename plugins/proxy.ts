@@ -1,0 +1,123 @@
+import { METHODS } from 'node:http'
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
+import { ConfigInvalidError, InternalError, MethodNotAllowedError } from '../lib/errors.ts'
+import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { plainAddress } from '../lib/peers.ts'
+import { Exchange } from './proxy/exchange.ts'
+import { createPool, type Upstream } from './proxy/upstream.ts'
+import { hasServerOptions } from './server-options.ts'
+
+export { upstreamChannel, type UpstreamMessage } from './proxy/upstream.ts'
+
+/** Headers to add, as name, value, name, value…, names in lower case; client copies of them are removed. */
+export type IdentityHeaders = (request: FastifyRequest) => readonly string[] | Promise<readonly string[]>
+
+export interface ProxyOptions {
+  /** Whole segments of the canonical path; `/` for everything that has no other route. */
+  prefix: string
+  /** Scheme, host and port of the upstream. */
+  target: string
+  /** What stands in the place of the prefix upstream. Default: the prefix. */
+  rewritePrefix?: string
+  /** Longest silence of the upstream, and of a client in the middle of a body. Default 30s. */
+  timeout?: Duration
+  /** Whether the client's own Authorization is for the upstream. Default strip. */
+  authorization?: 'strip' | 'keep'
+  /** What browsers see; upstreams are told it as X-Forwarded-Proto and X-Forwarded-Host. */
+  origin: string
+  /** What decides before the request is forwarded, such as `authenticate`. */
+  onRequest?: onRequestHookHandler[]
+  /** Who the request is from. A throw refuses it; a promise is for when it cannot be told at once. */
+  identityHeaders?: IdentityHeaders
+  /** Most connections to the upstream. Default: no limit. */
+  connections?: number
+  /** Counts the requests that have not ended, for draining. */
+  counter?: { inFlight: number }
+}
+
+const Options = Type.Object({
+  target: Type.String(),
+  rewritePrefix: Type.Optional(Type.String({ pattern: '^/', errorMessage: 'must start with a slash' })),
+  timeout: Type.Union([DurationOption], { default: '30s' }),
+  authorization: Type.Union([Type.Literal('strip'), Type.Literal('keep')], { default: 'strip', errorMessage: 'must be strip or keep' }),
+  origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
+  onRequest: Type.Unsafe<onRequestHookHandler[]>(Type.Array(Type.Any(), { default: [] })),
+  identityHeaders: Type.Optional(Type.Unsafe<IdentityHeaders>(Type.Any())),
+  connections: Type.Optional(Type.Integer({ minimum: 1 })),
+  counter: Type.Optional(Type.Unsafe<{ inFlight: number }>(Type.Any()))
+}, { additionalProperties: false })
+
+const prefixPattern = /^(?:\/[A-Za-z0-9._~-]+)*$/
+
+/** Forwards everything under its prefix to one upstream. It decides nothing about who may: `onRequest` does. */
+export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
+  const options = checkOptions('portcullis-proxy', Options, given)
+  if (!hasServerOptions(fastify)) throw new ConfigInvalidError('proxy: create the server with Fastify(serverOptions(…))')
+  const prefix = fastify.prefix === '/' ? '' : fastify.prefix
+  if (!prefixPattern.test(prefix)) throw new ConfigInvalidError('proxy: prefix must be / or plain segments such as /orders')
+  const timeoutMs = durationMs(options.timeout)
+  const upstream: Upstream = {
+    prefix: prefix === '' ? '/' : prefix,
+    pool: createPool(options.target, timeoutMs, options.connections),
+    timeoutMs,
+    limited: options.connections !== undefined,
+    keepAuthorization: options.authorization === 'keep',
+    counter: options.counter ?? { inFlight: 0 }
+  }
+  const forward = createForward(upstream, prefix, options)
+  addRoutes(fastify, [...options.onRequest, forward])
+  // Not close(): it would wait for streams that have no end of their own.
+  fastify.addHook('onClose', () => upstream.pool.destroy())
+}, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })
+
+function addRoutes (fastify: FastifyInstance, onRequest: onRequestHookHandler[]): void {
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method, { hasBody: true })
+  }
+  // An upstream that knows TRACE would send the token that we add back to the client.
+  const method = fastify.supportedMethods.filter(name => name !== 'TRACE') as HTTPMethods[]
+  for (const url of ['', '/*']) {
+    fastify.route({ method, url, exposeHeadRoute: false, onRequest, handler: () => { throw new InternalError() } })
+    fastify.route({ method: 'TRACE', url, handler: () => { throw Object.assign(new MethodNotAllowedError(), { headers: { allow: method.join(', ') } }) } })
+  }
+}
+
+interface ForwardOptions { rewritePrefix?: string, origin: string, identityHeaders?: IdentityHeaders }
+
+/**
+ * The last onRequest hook: it never calls back unless something failed, so no body is parsed and no content type judged.
+ * Synchronous unless the identity is not at hand.
+ */
+function createForward (upstream: Upstream, prefix: string, { rewritePrefix, origin, identityHeaders }: ForwardOptions): onRequestHookHandler {
+  const { protocol, host } = new URL(origin)
+  const proto = protocol.slice(0, -1)
+  const base = rewritePrefix?.replace(/\/$/, '')
+
+  return function forward (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    const identity = identityHeaders === undefined ? [] : identityHeaders(request)
+    const url = request.raw.url!
+    const path = base === undefined ? url : replacePrefix(url, prefix, base)
+    const exchange = new Exchange(upstream, request, reply, done)
+    if (identity instanceof Promise) {
+      identity.then(headers => { exchange.forward(path, [...forwarded(request, proto, host), ...headers]) })
+        .catch((error: Error) => { exchange.fail(error) })
+    } else exchange.forward(path, [...forwarded(request, proto, host), ...identity])
+  }
+}
+
+function forwarded (request: FastifyRequest, proto: string, host: string): string[] {
+  return ['x-forwarded-for', forwardedFor(request), 'x-forwarded-proto', proto, 'x-forwarded-host', host, 'x-request-id', request.id]
+}
+
+/** The client and the proxies that we trust, nearest last; what an untrusted peer says of others is not passed on. */
+function forwardedFor (request: FastifyRequest): string {
+  if (request.ips === undefined) return plainAddress(request.ip ?? 'unknown')
+  return request.ips.map(plainAddress).reverse().join(', ')
+}
+
+function replacePrefix (url: string, prefix: string, base: string): string {
+  const path = base + url.slice(prefix.length)
+  return path.startsWith('/') ? path : `/${path}`
+}

@@ -1,0 +1,170 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import type { Dispatcher } from 'undici'
+import { UpstreamTimeoutError } from '../../lib/errors.ts'
+import { requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
+import { Upload, hasBody } from './upload.ts'
+import { failureOf, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
+
+const exchangeOf = Symbol('exchange')
+
+type Response = ServerResponse & { [exchangeOf]?: Exchange }
+
+/**
+ * One request at an upstream and its answer, from undici's callbacks straight into the raw response. Until the upstream's
+ * headers are there every failure goes to the error handler; from then on the reply is hijacked and a failure ends the connection.
+ * Listeners are shared functions that find the exchange on the response: the warm path makes no closures.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #upstream: Upstream
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  readonly #response: Response
+  readonly #done: HookHandlerDoneFunction
+  readonly #startedAt = performance.now()
+  #options: Dispatcher.DispatchOptions | null = null
+  #controller: Dispatcher.DispatchController | null = null
+  #waiting: NodeJS.Timeout | null = null
+  /** The error handler has been called, or the client is gone: whatever comes now is too late. */
+  #over = false
+  #answering = false
+  #hasData = false
+  #drains = false
+  #retried = false
+
+  constructor (upstream: Upstream, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
+    this.#upstream = upstream
+    this.#request = request
+    this.#reply = reply
+    this.#response = reply.raw
+    this.#done = done
+    upstream.counter.inFlight++
+    this.#response[exchangeOf] = this
+    this.#response.on('close', onClose)
+    this.#response.on('error', ignore)
+  }
+
+  /** Sends the request to `path`, with `ours` after what the header policy leaves of the client's headers. */
+  forward (path: string, ours: readonly string[]): void {
+    if (this.#over) return
+    const { raw } = this.#request
+    const upstream = this.#upstream
+    this.#options = {
+      path,
+      method: raw.method as Dispatcher.HttpMethod,
+      headers: requestHeaders(raw.headers, ours, upstream.keepAuthorization),
+      body: hasBody(raw) ? new Upload(raw, this.#response, upstream.timeoutMs) : null
+    }
+    if (upstream.limited) this.#waiting = setTimeout(onWaitedTooLong, upstream.timeoutMs, this)
+    upstream.pool.dispatch(this.#options, this)
+  }
+
+  /** Ends the exchange before any answer. */
+  fail (error: Error): void {
+    if (this.#over) return
+    this.#over = true
+    this.#stopWaiting()
+    this.#done(error)
+  }
+
+  onRequestStart (controller: Dispatcher.DispatchController): void {
+    this.#stopWaiting()
+    this.#controller = controller
+    if (this.#over) controller.abort(new Error('the client has gone away'))
+  }
+
+  onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    // 103 and the like: not every client knows them.
+    if (this.#over || status < 200) return
+    // A throw here is still reported as an error; after hijack() it would leave the client waiting.
+    this.#response.writeHead(status, responseHeaders(headers, status, this.#reply.getHeaders()))
+    this.#reply.hijack()
+    this.#answering = true
+    process.nextTick(flushHeaders, this)
+  }
+
+  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over) return
+    this.#hasData = true
+    if (this.#response.write(chunk)) return
+    controller.pause()
+    if (this.#drains) return
+    this.#drains = true
+    this.#response.on('drain', onDrain)
+  }
+
+  onResponseEnd (): void {
+    if (!this.#over) this.#response.end()
+  }
+
+  onResponseError (_controller: Dispatcher.DispatchController | null, error: Error & { code?: string }): void {
+    if (this.#over) return
+    // Never a clean end: the client must see that something is missing.
+    if (this.#answering) this.#response.destroy()
+    else if (this.#mayRetry(error)) this.#upstream.pool.dispatch(this.#options!, this)
+    else this.fail(failureOf(error))
+  }
+
+  flushHeaders (): void {
+    if (!this.#hasData && !this.#over && !this.#response.writableEnded) this.#response.flushHeaders()
+  }
+
+  resume (): void {
+    this.#controller?.resume()
+  }
+
+  expireWaiting (): void {
+    this.fail(new UpstreamTimeoutError())
+  }
+
+  close (): void {
+    this.#upstream.counter.inFlight--
+    this.#stopWaiting()
+    const ended = this.#over || this.#response.writableEnded
+    this.#over = true
+    if (!ended) this.#controller?.abort(new Error('the client has gone away'))
+    if (upstreamChannel.hasSubscribers) this.#publish()
+  }
+
+  #stopWaiting (): void {
+    if (this.#waiting !== null) clearTimeout(this.#waiting)
+    this.#waiting = null
+  }
+
+  /** A kept connection that the upstream was just closing: asked once more, if asking twice is harmless. */
+  #mayRetry (error: Error & { code?: string, socket?: { bytesRead?: number } }): boolean {
+    const { method, body } = this.#options!
+    if (this.#retried || this.#controller === null || body !== null || (method !== 'GET' && method !== 'HEAD')) return false
+    this.#retried = true
+    return error.code === 'ECONNRESET' || error.code === 'EPIPE' || (error.code === 'UND_ERR_SOCKET' && error.socket?.bytesRead !== 0)
+  }
+
+  #publish (): void {
+    const message: UpstreamMessage = {
+      upstream: this.#upstream.prefix,
+      method: this.#request.method,
+      status: this.#response.headersSent ? this.#response.statusCode : 499,
+      durationMs: performance.now() - this.#startedAt
+    }
+    upstreamChannel.publish(message)
+  }
+}
+
+function onClose (this: Response): void {
+  this[exchangeOf]?.close()
+}
+
+function onDrain (this: Response): void {
+  this[exchangeOf]?.resume()
+}
+
+/** Server-sent events and slow bodies: the headers go out at once, without a write of their own when the body is already here. */
+function flushHeaders (exchange: Exchange): void {
+  exchange.flushHeaders()
+}
+
+function onWaitedTooLong (exchange: Exchange): void {
+  exchange.expireWaiting()
+}
+
+function ignore (): void {}

@@ -1,0 +1,75 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { RequestTimeoutError } from '../../lib/errors.ts'
+import { linger } from '../server/linger.ts'
+
+/**
+ * A request body on its way upstream. It stands between the two because undici destroys the stream that it is given,
+ * and because the time in which the client must go on sending counts only while the upstream is ready for more.
+ */
+export class Upload extends Readable {
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #timeoutMs: number
+  #idle: NodeJS.Timeout | null = null
+  #wanted = false
+  #complete = false
+
+  constructor (request: IncomingMessage, response: ServerResponse, timeoutMs: number) {
+    super()
+    this.#request = request
+    this.#response = response
+    this.#timeoutMs = timeoutMs
+  }
+
+  override _read (): void {
+    this.#wanted = true
+    if (this.#idle === null) this.#start()
+    else this.#idle.refresh()
+    this.#request.resume()
+  }
+
+  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
+    if (this.#idle !== null) clearTimeout(this.#idle)
+    this.#request.off('data', this.#onData)
+    // One that nobody began to read is Node's to discard, without a `100 Continue`.
+    if (this.#idle !== null && !this.#complete) this.#request.resume()
+    linger(this.#request, this.#response)
+    callback(error)
+  }
+
+  #start (): void {
+    this.#idle = setTimeout(onIdle, this.#timeoutMs, this)
+    this.#request.on('data', this.#onData)
+    this.#request.on('end', this.#onEnd)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#idle?.refresh()
+    if (this.push(chunk)) return
+    this.#wanted = false
+    this.#request.pause()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#complete = true
+    if (this.#idle !== null) clearTimeout(this.#idle)
+    if (!this.destroyed) this.push(null)
+  }
+
+  expire (): void {
+    // Held back by the upstream: its own timeout is running.
+    if (this.#wanted) this.destroy(Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } }))
+    else this.#idle?.refresh()
+  }
+}
+
+function onIdle (upload: Upload): void {
+  upload.expire()
+}
+
+/** Whether a request has a body, which no method rules out (RFC 9112, section 6). */
+export function hasBody (request: IncomingMessage): boolean {
+  const { headers } = request
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && headers['content-length'] !== '0')
+}

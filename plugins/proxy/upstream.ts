@@ -1,0 +1,50 @@
+import { channel } from 'node:diagnostics_channel'
+import { Pool } from 'undici'
+import { ConfigInvalidError, RequestTimeoutError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
+
+/** One message for each proxied request that has ended. */
+export interface UpstreamMessage {
+  /** The prefix that the upstream stands behind. */
+  upstream: string
+  method: string
+  /** What the client was answered; 499 when it went away before any answer. */
+  status: number
+  durationMs: number
+}
+
+export const upstreamChannel = channel('portcullis:upstream')
+
+/** What all exchanges with one upstream share. */
+export interface Upstream {
+  readonly prefix: string
+  readonly pool: Pool
+  readonly timeoutMs: number
+  /** Whether requests may have to wait for a connection. */
+  readonly limited: boolean
+  readonly keepAuthorization: boolean
+  /** Requests that have not ended. */
+  readonly counter: { inFlight: number }
+}
+
+const connectTimeoutMs = 10_000
+
+export function createPool (target: string, timeoutMs: number, connections: number | undefined): Pool {
+  const url = URL.parse(target)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.origin !== target.replace(/\/$/, '').toLowerCase()) {
+    throw new ConfigInvalidError('proxy: target must be scheme, host and port alone, such as http://127.0.0.1:3001')
+  }
+  return new Pool(url.origin, {
+    ...(connections === undefined ? {} : { connections }),
+    allowH2: false,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    connectTimeout: Math.min(timeoutMs, connectTimeoutMs)
+  })
+}
+
+/** What to tell the client of a failure before the upstream's headers. */
+export function failureOf (error: Error & { code?: string }): Error {
+  if (error instanceof RequestTimeoutError || error instanceof UpstreamTimeoutError) return error
+  if (error.code === 'UND_ERR_HEADERS_TIMEOUT' || error.code === 'UND_ERR_BODY_TIMEOUT') return new UpstreamTimeoutError({ cause: error })
+  return new UpstreamUnreachableError({ cause: error })
+}

@@ -1,0 +1,153 @@
+import type { FastifyReply } from 'fastify'
+import { randomInt } from 'node:crypto'
+import { AudienceUnknownError, RefreshRefusedError, StoreUnavailableError } from '../../lib/errors.ts'
+import { publish } from '../../lib/events.ts'
+import { viewSession, type SessionView } from '../../lib/lifetime.ts'
+import { formatRefreshToken, parseRefreshToken, type ParsedRefreshToken } from '../../lib/refresh-token.ts'
+import type { RotationWindows } from '../../lib/rotation.ts'
+import type { DerivedSecret } from '../../lib/secrets.ts'
+import { describeSignIn, type SignIn } from '../../lib/sign-in.ts'
+import type { Rotation, SessionRecord } from '../../stores/store.ts'
+import type { Portcullis } from '../portcullis.ts'
+import type { RefreshToken, RefreshTokenOptions } from '../refresh-token.ts'
+
+/** RFC 6749, successful response, without the refresh token: that one travels in its cookie alone. */
+export interface TokenResponse {
+  access_token: string
+  token_type: 'Bearer'
+  /** Seconds from now. */
+  expires_in: number
+  /** When to refresh, seconds from now; not the same every time, so that nobody can predict it. */
+  refresh_in: number
+  session: SessionView
+}
+
+interface Settings {
+  secrets: [DerivedSecret, ...DerivedSecret[]]
+  accessToken: RefreshTokenOptions['accessToken']
+  maxPerSubject: number
+  idleTimeoutMs: number
+  absoluteTimeoutMs: number
+  windows: RotationWindows
+}
+
+export class RefreshTokens implements RefreshToken {
+  readonly #parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>
+  readonly #settings: Settings
+  readonly #received = new WeakSet<object>()
+
+  constructor (parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>, settings: Settings) {
+    this.#parts = parts
+    this.#settings = settings
+  }
+
+  parse (token: string): ParsedRefreshToken {
+    return parseRefreshToken(this.#settings.secrets, token)
+  }
+
+  noteReceived (token: { sid: string, generation: number | null }): void {
+    const { windows } = this.#settings
+    if (token.generation === null || this.#received.has(token)) return
+    this.#received.add(token)
+    if (windows.overlapMs + windows.retryWindowMs === 0) return
+    // A note that is lost is made up for by the next one, or by the next refresh.
+    this.#parts.store.noteReceived(token.sid, token.generation, windows).catch(() => this.#received.delete(token))
+  }
+
+  async open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse> {
+    const { store, blocklist } = this.#parts
+    const { maxPerSubject, absoluteTimeoutMs } = this.#settings
+    const { record, closed } = await store.open({
+      ...describeSignIn(reply.request, signIn),
+      mode: 'tokens',
+      secretHash: null,
+      absoluteTimeoutMs,
+      maxPerSubject,
+      maxTokenAgeMs: blocklist.maxTokenAgeMs
+    })
+    for (const sid of closed) this.#noteEnded(sid)
+    const response = await this.#respond(record, record.audiences)
+    this.#setCookie(reply, record)
+    publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: reply.request.ip, outcome: 'tokens' })
+    return response
+  }
+
+  async rotate (reply: FastifyReply, audience: string[] | null): Promise<TokenResponse> {
+    const { sid, generation } = this.#accept(this.#parts.cookies.read(reply.request, 'refresh'))
+    if (audience !== null) await this.#assertAudience(sid, audience)
+    const { store, blocklist } = this.#parts
+    const { windows, idleTimeoutMs } = this.#settings
+    const rotation = await store.rotate(sid, generation, { ...windows, idleTimeoutMs, maxTokenAgeMs: blocklist.maxTokenAgeMs })
+    this.#report(rotation, reply, sid)
+    switch (rotation.outcome) {
+      case 'rotated':
+      case 'repeated':
+      case 'recovered': {
+        const response = await this.#respond(rotation.record, audience)
+        this.#setCookie(reply, rotation.record)
+        return response
+      }
+      // The client has this generation already. Sending it again could overwrite a newer one that is under way.
+      case 'held': return await this.#respond(rotation.record, audience)
+      case 'expired':
+      case 'reused':
+      case 'unknown': throw new RefreshRefusedError({ cause: new Error(rotation.outcome) })
+    }
+  }
+
+  /** What can be refused without asking the store is. */
+  #accept (token: string | null): { sid: string, generation: number } {
+    const parsed = token === null ? null : this.parse(token)
+    if (parsed?.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })
+    if (parsed?.result !== 'genuine') throw new RefreshRefusedError({ cause: new Error(parsed?.result ?? 'no refresh token') })
+    const { sid, generation } = parsed
+    if (this.#parts.blocklist.knowsAsRevoked({ issuer: null, jti: null, sid, subject: null, epoch: null })) throw new RefreshRefusedError({ cause: new Error('revoked') })
+    return { sid, generation }
+  }
+
+  async #assertAudience (sid: string, audience: string[]): Promise<void> {
+    const record = await this.#parts.store.read(sid)
+    if (record === null) throw new RefreshRefusedError({ cause: new Error('unknown') })
+    if (!audience.every(name => record.audiences.includes(name))) throw new AudienceUnknownError()
+  }
+
+  #report ({ outcome, record }: Rotation, { request }: FastifyReply, sid: string): void {
+    const event = outcome === 'expired' || outcome === 'unknown' ? 'refresh.refused' : `refresh.${outcome}` as const
+    publish({ event, sid, ip: request.ip, outcome, ...record === null ? {} : { subject: record.subject } })
+    if (outcome === 'reused') this.#noteEnded(sid)
+  }
+
+  #noteEnded (sid: string): void {
+    const { store, blocklist } = this.#parts
+    blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
+  }
+
+  #setCookie (reply: FastifyReply, record: SessionRecord): void {
+    this.#parts.cookies.set(reply, 'refresh', formatRefreshToken(this.#settings.secrets[0], record.sid, generationOf(record)))
+  }
+
+  async #respond (record: SessionRecord, audience: string[] | null): Promise<TokenResponse> {
+    const { subject, sid } = record
+    const token = await this.#settings.accessToken({ subject, sid, generation: generationOf(record), audience: audience ?? record.audiences, record })
+    const expiresIn = secondsLeft(token)
+    return {
+      access_token: token,
+      token_type: 'Bearer',
+      expires_in: expiresIn,
+      refresh_in: Math.max(1, Math.floor(expiresIn * randomInt(60, 86) / 100)),
+      session: viewSession(record, this.#settings.idleTimeoutMs)
+    }
+  }
+}
+
+function generationOf ({ family }: SessionRecord): number {
+  if (family === null) throw new Error('a session without a token family')
+  return family.generation
+}
+
+/** From a token that was made here a moment ago. */
+function secondsLeft (token: string): number {
+  const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp?: number }
+  if (typeof exp !== 'number') throw new Error('the accessToken option has to make JWTs with exp')
+  return Math.max(0, exp - Math.floor(Date.now() / 1000))
+}

@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { LogController, type FastifyServerOptions } from 'fastify'
+import { ownHeaders } from '../lib/own-headers.ts'
+import { createPeerMatcher } from '../lib/peers.ts'
+import { admit, createFrameworkErrorHandler } from './server/admission.ts'
+import { createClientErrorHandler } from './server/client-errors.ts'
+import { createServer } from './server/http-server.ts'
+
+export { hasServerOptions } from './server/http-server.ts'
+
+export interface ServerOptions {
+  /** What browsers see; an https origin adds Strict-Transport-Security to errors. */
+  origin?: string
+  /** Networks of the proxies in front of us, whose `X-Forwarded-*` and `X-Request-Id` are believed. Default: none. */
+  trustProxy?: string[]
+  /** All headers of a request together; more is 431. Default 16384. */
+  headersBytes?: number
+  /** Bodies that our own routes read; more is 413. What is proxied streams. Default 1048576. */
+  bodyBytes?: number
+  /** From the first byte of a request to the end of its headers; longer is 408. Default 10000. */
+  headersTimeoutMs?: number
+  /** How long an idle connection is kept. Default 72000. */
+  keepAliveMs?: number
+  /** Log every request, Fastify's way. Default false. */
+  accessLog?: boolean
+  /** To terminate TLS here. */
+  tls?: { cert: string | Buffer, key: string | Buffer }
+  logger?: FastifyServerOptions['logger']
+}
+
+const requestIdPattern = /^[\w.:=+/-]{1,128}$/
+
+/** What only the constructor can set: `Fastify(serverOptions())`. `proxy` refuses to register on a server without it. */
+export function serverOptions (options: ServerOptions = {}): FastifyServerOptions {
+  const { origin, trustProxy = [], headersBytes = 16_384, bodyBytes = 1_048_576, headersTimeoutMs = 10_000, keepAliveMs = 72_000 } = options
+  const security = ownHeaders(origin)
+  const created: FastifyServerOptions = {
+    bodyLimit: bodyBytes,
+    keepAliveTimeout: keepAliveMs,
+    routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 256 },
+    requestIdHeader: false,
+    genReqId: createRequestId(trustProxy),
+    rewriteUrl: admit,
+    frameworkErrors: createFrameworkErrorHandler(security),
+    clientErrorHandler: createClientErrorHandler(security),
+    // While draining, requests are still served; readiness tells the load balancer.
+    return503OnClosing: false,
+    logController: new LogController({ disableRequestLogging: options.accessLog !== true }),
+    serverFactory: handler => createServer({ headersBytes, headersTimeoutMs, keepAliveMs, tls: options.tls }, handler)
+  }
+  if (trustProxy.length > 0) created.trustProxy = trustProxy
+  if (options.logger !== undefined) created.logger = options.logger
+  return created
+}
+
+/** Ours, unless a proxy that we trust sent one: a client must not choose what its lines in the log are found under. */
+function createRequestId (trustProxy: string[]): (request: IncomingMessage) => string {
+  const isTrusted = createPeerMatcher(trustProxy)
+  if (trustProxy.length === 0) return () => randomUUID()
+  return request => {
+    const sent = request.headers['x-request-id']
+    if (typeof sent === 'string' && requestIdPattern.test(sent) && isTrusted(request.socket.remoteAddress)) return sent
+    return randomUUID()
+  }
+}

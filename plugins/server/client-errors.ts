@@ -1,0 +1,35 @@
+import { STATUS_CODES, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { HeadersTooLargeError, RequestInvalidError, BodyTooLargeError, RequestTimeoutError } from '../../lib/errors.ts'
+import { toProblem } from '../../lib/problem.ts'
+
+/** What the parser had to say about a connection, and the response under way on it, if any. */
+type ParserError = Error & { code?: string }
+type HttpSocket = Socket & { _httpMessage?: ServerResponse | null }
+
+const byCode: Record<string, new () => Error> = {
+  ERR_HTTP_REQUEST_TIMEOUT: RequestTimeoutError,
+  HPE_HEADER_OVERFLOW: HeadersTooLargeError,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: BodyTooLargeError
+}
+
+/** Answers what the HTTP parser refuses: there is no request yet, only the socket. The connection ends with it. */
+export function createClientErrorHandler (security: Readonly<Record<string, string>>) {
+  return function onClientError (error: ParserError, socket: HttpSocket): void {
+    if (socket.destroyed) return
+    // Into a response that has begun nothing can be written: half of one and then another is how responses get mixed up.
+    if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent === true) {
+      socket.destroy()
+      return
+    }
+    socket.end(formatResponse(new (byCode[error.code ?? ''] ?? RequestInvalidError)(), security), () => { socket.destroy() })
+  }
+}
+
+function formatResponse (error: Error, security: Readonly<Record<string, string>>): string {
+  const { status, body, headers } = toProblem(error)
+  const payload = JSON.stringify(body)
+  const fields = { ...security, ...headers, 'content-length': Buffer.byteLength(payload), date: new Date().toUTCString(), connection: 'close' }
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${payload}`
+}

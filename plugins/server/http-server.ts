@@ -1,0 +1,62 @@
+import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { FastifyInstance } from 'fastify'
+
+export interface HttpServerOptions {
+  headersBytes: number
+  headersTimeoutMs: number
+  keepAliveMs: number
+  tls?: { cert: string | Buffer, key: string | Buffer } | undefined
+}
+
+const made = new WeakSet<object>()
+
+/** Whether this server's HTTP side is ours. */
+export function hasServerOptions (fastify: FastifyInstance): boolean {
+  return made.has(fastify.server)
+}
+
+export function createServer (options: HttpServerOptions, handler: RequestListener): Server {
+  const settings: ServerOptions = {
+    // Answered as problems by us, where Node's own answers have no body.
+    requireHostHeader: false,
+    maxHeaderSize: options.headersBytes,
+    headersTimeout: options.headersTimeoutMs,
+    // A limit on the whole request would cut slow but steady uploads; idle bodies are the business of whoever reads them.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.max(10, Math.min(5000, options.headersTimeoutMs / 4)),
+    keepAliveTimeout: options.keepAliveMs,
+    optimizeEmptyRequests: true,
+    shouldUpgradeCallback
+  }
+  const server = options.tls === undefined ? createHttpServer(settings, handler) : createHttpsServer({ ...settings, ...options.tls }, handler)
+  server.on('checkContinue', (request, response) => { continueOnDemand(request, response, handler) })
+  // An expectation that we do not know: the server may ignore it (RFC 9110, section 10.1.1).
+  server.on('checkExpectation', handler)
+  made.add(server)
+  return server
+}
+
+/** WebSocket alone, and only when somebody listens: `Upgrade: h2c` and the like go on as HTTP. */
+function shouldUpgradeCallback (this: Server, request: IncomingMessage): boolean {
+  return this.listenerCount('upgrade') > 0 && request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/**
+ * `100 Continue` goes out when the body is first read: after authentication, and never for a request that is refused.
+ * A refused client may send the body or not (RFC 9110, section 10.1.1), and nobody could tell that body from a next request:
+ * so the connection ends.
+ */
+function continueOnDemand (request: IncomingMessage, response: ServerResponse, handler: RequestListener): void {
+  const read = request._read
+  response.setHeader('connection', 'close')
+  request._read = function readAfterContinue (size) {
+    request._read = read
+    if (!response.headersSent && !response.destroyed) {
+      response.removeHeader('connection')
+      response.writeContinue()
+    }
+    read.call(request, size)
+  }
+  handler(request, response)
+}

@@ -1,0 +1,119 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply } from 'fastify'
+import fp from 'fastify-plugin'
+import { ConfigInvalidError } from '../lib/errors.ts'
+import { publish } from '../lib/events.ts'
+import type { Identity } from '../lib/identity.ts'
+import { gridMs, isIdle, viewSession, type SessionView } from '../lib/lifetime.ts'
+import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../lib/session-cookie.ts'
+import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
+import { describeSignIn, type SignIn } from '../lib/sign-in.ts'
+import type { SessionRecord } from '../stores/store.ts'
+import { addPart } from './portcullis.ts'
+import { SessionResolver } from './session/resolver.ts'
+import { Touches } from './session/touches.ts'
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** Opens a session for a subject that has just authenticated and sets the session cookie. */
+    openSession (signIn: SignIn): Promise<{ session: SessionView }>
+  }
+}
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    session: Sessions
+  }
+}
+
+export interface Sessions {
+  readonly idleTimeoutMs: number
+  /** Who a session cookie speaks for; see SessionResolver. Revocation is judged apart. */
+  resolve (cookie: string, isUse: boolean): Identity | Promise<Identity>
+  /** The record that a session cookie is right for, asked of the store; null when there is none. Idle ones count. */
+  find (cookie: string): Promise<SessionRecord | null>
+  /** The record of a session, if it is good by its times. */
+  read (sid: string): Promise<SessionRecord | null>
+  /** The subject's sessions that are not over, newest first. */
+  list (subject: string): Promise<SessionRecord[]>
+  /** After a fresh authentication: a new cookie secret for the same session; the old one is dead. Null when the session is gone. */
+  renew (reply: FastifyReply, sid: string, fresh: { acr: string, amr: string[] }): Promise<SessionRecord | null>
+  view (record: SessionRecord): SessionView
+}
+
+export interface SessionOptions {
+  /** Longest time between two uses. Default 30m. */
+  idleTimeout?: Duration
+  /** Longest life of a session, whatever its use. Default 24h. */
+  absoluteTimeout?: Duration
+  /** At this many sessions of one subject the oldest is closed. 1 to 1000, default 20. */
+  maxPerSubject?: number
+  /** Sessions that are remembered in this process at most. Default 20000. */
+  cacheSize?: number
+}
+
+const Options = Type.Object({
+  idleTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '30m' }),
+  absoluteTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '24h' }),
+  maxPerSubject: Type.Integer({ minimum: 1, maximum: 1000, default: 20 }),
+  cacheSize: Type.Integer({ minimum: 1, default: 20_000 })
+}, { additionalProperties: false })
+
+/** Server-side sessions: an opaque cookie, the state in the store, gone everywhere at once when it is revoked. */
+export default fp<SessionOptions>(async function sessionPlugin (fastify, options) {
+  const { idleTimeout, absoluteTimeout, maxPerSubject, cacheSize } = checkOptions('portcullis-session', Options, options)
+  const idleTimeoutMs = durationMs(idleTimeout)
+  const absoluteTimeoutMs = durationMs(absoluteTimeout)
+  if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-session: idleTimeout must be above 0 and at most absoluteTimeout')
+  const { store, cookies, blocklist } = fastify.portcullis
+  const touches = new Touches(store, idleTimeoutMs, gridMs(idleTimeoutMs))
+  const resolver = new SessionResolver(store, touches, { idleTimeoutMs, cacheSize })
+  blocklist.subscribe(entry => resolver.forget(entry))
+  fastify.addHook('onClose', async () => await touches.stop())
+
+  addPart(fastify, 'session', {
+    idleTimeoutMs,
+    resolve: (cookie, isUse) => resolver.resolve(cookie, isUse),
+    view: record => viewSession(record, idleTimeoutMs),
+    async read (sid) {
+      await touches.flush()
+      const record = await store.read(sid)
+      return record === null || isIdle(record, store.nowMs(), idleTimeoutMs) ? null : record
+    },
+    async find (cookie) {
+      const parsed = parseSessionCookie(cookie)
+      const record = parsed === null ? null : await store.read(parsed.sid)
+      const isRight = parsed !== null && typeof record?.secretHash === 'string' && equalInConstantTime(record.secretHash, sha256(parsed.secret))
+      return isRight ? record : null
+    },
+    async list (subject) {
+      await touches.flush()
+      const records = await store.list(subject)
+      return records.filter(record => !isIdle(record, store.nowMs(), idleTimeoutMs))
+    },
+    async renew (reply, sid, fresh) {
+      const { secret, secretHash } = createCookieSecret()
+      const record = await store.renew(sid, { secretHash, ...fresh })
+      blocklist.note({ kind: 'changed', sid })
+      if (record !== null) cookies.set(reply, 'session', formatSessionCookie(sid, secret))
+      return record
+    }
+  })
+
+  fastify.decorateReply('openSession', async function (signIn) {
+    const { secret, secretHash } = createCookieSecret()
+    const { record, closed } = await store.open({
+      ...describeSignIn(this.request, signIn),
+      mode: 'session',
+      secretHash,
+      absoluteTimeoutMs,
+      maxPerSubject,
+      maxTokenAgeMs: blocklist.maxTokenAgeMs
+    })
+    for (const sid of closed) blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
+    cookies.set(this, 'session', formatSessionCookie(record.sid, secret))
+    publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: this.request.ip, outcome: 'session' })
+    return { session: viewSession(record, idleTimeoutMs) }
+  })
+}, { name: 'portcullis-session', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist'] })

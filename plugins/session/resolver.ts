@@ -1,0 +1,120 @@
+import { timingSafeEqual } from 'node:crypto'
+import { RecencyCache } from '../../lib/cache.ts'
+import { SessionInvalidError } from '../../lib/errors.ts'
+import { identityOfSession, type Identity } from '../../lib/identity.ts'
+import { gridMs, isIdle, isOver } from '../../lib/lifetime.ts'
+import { PacedReads } from '../../lib/paced-reads.ts'
+import { equalInConstantTime, sha256 } from '../../lib/secrets.ts'
+import { parseSessionCookie } from '../../lib/session-cookie.ts'
+import type { LogEntry, SessionRecord, Store } from '../../stores/store.ts'
+import type { Touches } from './touches.ts'
+
+interface Entry {
+  record: SessionRecord
+  identity: Identity
+  /** The cookie secret that was found right; null while none was. */
+  secret: Buffer | null
+  /** Last use that this process saw or the record tells. */
+  usedAtMs: number
+  notedAtMs: number
+}
+
+/** A refusal is confirmed by reading the store, per session at most this often. */
+const confirmEveryMs = 100
+const attempts = 3
+
+/**
+ * Who a session cookie speaks for. Records are remembered until the log says that they changed or ended, and a remembered one
+ * can only say yes: before a cookie is refused because of it, the store is read.
+ */
+export class SessionResolver {
+  readonly #store: Store
+  readonly #touches: Touches
+  readonly #idleTimeoutMs: number
+  readonly #gridMs: number
+  readonly #entries: RecencyCache<Entry>
+  readonly #reads: PacedReads<Entry | null>
+  #changes = 0
+
+  constructor (store: Store, touches: Touches, options: { idleTimeoutMs: number, cacheSize: number }) {
+    this.#store = store
+    this.#touches = touches
+    this.#idleTimeoutMs = options.idleTimeoutMs
+    this.#gridMs = gridMs(options.idleTimeoutMs)
+    this.#entries = new RecencyCache(options.cacheSize)
+    this.#reads = new PacedReads(sid => this.#read(sid), confirmEveryMs)
+  }
+
+  /** Throws, or rejects with, SessionInvalidError. A promise only when the store has to be asked. `isUse`: moves the idle time. */
+  resolve (cookie: string, isUse: boolean): Identity | Promise<Identity> {
+    const parsed = parseSessionCookie(cookie)
+    if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
+    const entry = this.#entries.get(parsed.sid)
+    const nowMs = this.#store.nowMs()
+    if (entry !== undefined && this.#isGood(entry, parsed.secret, nowMs)) return this.#use(entry, nowMs, isUse)
+    return this.#resolveLater(parsed.sid, parsed.secret, entry, isUse)
+  }
+
+  /** What the log told makes remembered records worthless. */
+  forget (entry: LogEntry | 'gap'): void {
+    if (entry === 'gap') {
+      this.#changes++
+      this.#entries.clear()
+    } else if (entry.kind === 'changed' || entry.kind === 'sid') {
+      this.#changes++
+      this.#entries.delete(entry.sid)
+    }
+  }
+
+  async #resolveLater (sid: string, secret: string, known: Entry | undefined, isUse: boolean): Promise<Identity> {
+    const { value, isFresh } = known === undefined ? await this.#reads.shared(sid) : { value: await this.#confirm(sid, known), isFresh: true }
+    const nowMs = this.#store.nowMs()
+    if (value !== null && this.#isGood(value, secret, nowMs)) return this.#use(value, nowMs, isUse)
+    const confirmed = isFresh ? value : await this.#reads.fresh(sid)
+    if (confirmed === null || !this.#isGood(confirmed, secret, this.#store.nowMs())) throw new SessionInvalidError()
+    return this.#use(confirmed, nowMs, isUse)
+  }
+
+  /** Idleness is judged by the record, so the uses that only this process knows of go there first. */
+  async #confirm (sid: string, known: Entry): Promise<Entry | null> {
+    if (known.usedAtMs > known.record.lastUsedAtMs) {
+      this.#touches.note(sid, known.usedAtMs)
+      await this.#touches.flush()
+    }
+    return await this.#reads.fresh(sid)
+  }
+
+  #isGood (entry: Entry, secret: string, nowMs: number): boolean {
+    if (isOver(entry.record, nowMs) || isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) return false
+    const presented = Buffer.from(secret, 'latin1')
+    if (entry.secret !== null) return timingSafeEqual(entry.secret, presented)
+    if (entry.record.secretHash === null || !equalInConstantTime(entry.record.secretHash, sha256(secret))) return false
+    entry.secret = presented
+    return true
+  }
+
+  #use (entry: Entry, nowMs: number, isUse: boolean): Identity {
+    if (!isUse) return entry.identity
+    entry.usedAtMs = nowMs
+    if (nowMs - entry.notedAtMs >= this.#gridMs) {
+      entry.notedAtMs = nowMs
+      this.#touches.note(entry.record.sid, nowMs)
+    }
+    return entry.identity
+  }
+
+  /** A record that changed while it was read is read again, so that nothing stale is remembered. */
+  async #read (sid: string): Promise<Entry | null> {
+    for (let attempt = 1; ; attempt++) {
+      const changes = this.#changes
+      const record = await this.#store.read(sid)
+      if (record === null || record.mode !== 'session') return null
+      const entry: Entry = { record, identity: identityOfSession(record), secret: null, usedAtMs: record.lastUsedAtMs, notedAtMs: record.lastUsedAtMs }
+      if (changes === this.#changes) {
+        this.#entries.set(sid, entry)
+        return entry
+      }
+      if (attempt === attempts) return entry
+    }
+  }
+}

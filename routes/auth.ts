@@ -1,0 +1,96 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AudienceUnknownError, LoginRefusedError, SessionInvalidError } from '../lib/errors.ts'
+import { publish } from '../lib/events.ts'
+import { validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { clearCookies, endSessions, presentedSids } from './auth/presented.ts'
+import { signOut } from './auth/sign-out.ts'
+
+/** Who checks user names and passwords. */
+export interface PasswordVerifier {
+  /** Null: refused, whatever the reason. */
+  verify (credentials: { username: string, password: string }): Promise<{ subject: string, scopes: string[] } | null>
+}
+
+export interface AuthRoutesOptions {
+  identity: PasswordVerifier
+  /** The audience of these routes, and of the sessions' own. */
+  origin: string
+  /** Audiences that a client may ask tokens for, besides `origin`. */
+  audiences: string[]
+}
+
+const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
+const Login = Type.Object({
+  username: Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' }),
+  password: Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' }),
+  mode: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('tokens')], { errorMessage: 'must be session or tokens' })),
+  audience: Type.Optional(Audience)
+}, { additionalProperties: false, errorMessage: 'must be an object' })
+const Refresh = Type.Optional(Type.Union([Type.Null(), Type.Object({ audience: Type.Optional(Audience) }, { additionalProperties: false })], { errorMessage: 'must be an object with audience, or nothing' }))
+const Scope = Type.Union([Type.Literal('this'), Type.Literal('others'), Type.Literal('all')], { errorMessage: 'must be this, others or all' })
+const Logout = Type.Optional(Type.Union([Type.Null(), Type.Object({ scope: Type.Optional(Scope) }, { additionalProperties: false })], { errorMessage: 'must be an object with scope, or nothing' }))
+
+/** Sign-in, refresh, sign-out, and who am I. Register with a prefix, `/auth`. */
+export default async function authRoutes (fastify: FastifyInstance, { identity, origin, audiences }: AuthRoutesOptions): Promise<void> {
+  const { portcullis } = fastify
+  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler)
+  acceptJsonAlone(app)
+  app.addHook('onRequest', portcullis.refuseForeign)
+  app.addHook('onSend', noStore)
+
+  app.post('/login', { schema: { body: Login } }, async (request, reply) => {
+    const { username, password, mode = 'session', audience } = request.body
+    const granted = grantedAudiences(audience, origin, audiences)
+    const subject = await identity.verify({ username, password })
+    if (subject === null) {
+      publish({ event: 'login.refused', ip: request.ip })
+      throw new LoginRefusedError()
+    }
+    const before = await presentedSids(request, portcullis)
+    const answer = mode === 'session'
+      ? await reply.openSession({ ...subject, audiences: granted.includes(origin) ? granted : [...granted, origin] })
+      : await reply.openFamily({ ...subject, audiences: granted })
+    await endSessions(before, portcullis, request.ip)
+    clearCookies(reply, portcullis, mode === 'session' ? ['refresh'] : ['session'], { onlyPresent: true })
+    return answer
+  })
+
+  app.post('/refresh', { schema: { body: Refresh } }, async (request, reply) => {
+    const audience = request.body?.audience
+    return await reply.rotateFamily(audience === undefined ? {} : { audience: grantedAudiences(audience, origin, audiences) })
+  })
+
+  app.post('/logout', { schema: { body: Logout } }, async (request, reply) => {
+    await signOut(request, reply, { scope: request.body?.scope ?? 'this', origin, portcullis })
+    return await reply.code(204).send()
+  })
+
+  app.get('/session', { onRequest: portcullis.authenticate({ audience: origin, isUse: false }) }, async request => {
+    const record = await portcullis.session.read(request.identity.sid)
+    if (record === null) throw new SessionInvalidError()
+    return { session: portcullis.session.view(record) }
+  })
+}
+
+/** Forms and plain texts are what other sites can send without asking. An empty body is none, whatever its type says. */
+function acceptJsonAlone (app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request: FastifyRequest, body: string, done) => {
+    if (body === '') return done(null, undefined)
+    return parse(request, body, done)
+  })
+}
+
+async function noStore (_request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  void reply.header('cache-control', 'no-store')
+}
+
+/** The audiences asked for, or all; `origin` may be said literally or by its name. */
+function grantedAudiences (asked: string[] | undefined, origin: string, audiences: string[]): string[] {
+  if (asked === undefined) return [...audiences, origin]
+  const known = asked.map(name => name === 'origin' && !audiences.includes('origin') ? origin : name)
+  if (!known.every(name => name === origin || audiences.includes(name))) throw new AudienceUnknownError()
+  return [...new Set(known)]
+}

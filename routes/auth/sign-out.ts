@@ -1,0 +1,62 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { readBearer } from '../../lib/bearer.ts'
+import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError, StoreUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
+import { publish } from '../../lib/events.ts'
+import { freshSeconds } from '../../lib/lifetime.ts'
+import type { Portcullis } from '../../plugins/portcullis.ts'
+import { clearCookies, endSessions, presentedSids } from './presented.ts'
+
+export interface SignOutOptions {
+  scope: 'this' | 'others' | 'all'
+  origin: string
+  portcullis: Portcullis
+}
+
+/** Ends what the scope says, durably, before anything is answered; then takes the cookies away. */
+export async function signOut (request: FastifyRequest, reply: FastifyReply, options: SignOutOptions): Promise<void> {
+  const { scope, portcullis } = options
+  if (scope === 'this') await endSessions(await ownSids(request, options), portcullis, request.ip)
+  else await endOfSubject(request, options)
+  if (scope === 'others') return
+  clearCookies(reply, portcullis, ['session', 'refresh'], { onlyPresent: false })
+  void reply.header('clear-site-data', '"cache", "storage"')
+}
+
+/** Everything that the request is entitled to end, dead or alive. */
+async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOutOptions): Promise<string[]> {
+  const bearer = readBearer(request.raw)
+  if (bearer !== null && portcullis.cookies.read(request, 'session') !== null) throw new CredentialsAmbiguousError()
+  assertKnownKey(request, portcullis)
+  const sids = await presentedSids(request, portcullis)
+  if (bearer === null) return sids
+  const identity = await portcullis.accessToken.verifyExpired(bearer)
+  if (!identity.audiences.includes(origin)) throw new TokenInvalidError({ cause: new Error('not for this audience') })
+  return [...sids, identity.sid]
+}
+
+async function endOfSubject (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<void> {
+  const { subject, sid } = await liveSession(request, { scope, origin, portcullis })
+  await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null })
+  publish({ event: 'session.closed', subject, ip: request.ip, outcome: scope })
+}
+
+/** Who may speak for the subject as a whole: a credential that is good right now. */
+async function liveSession (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<{ subject: string, sid: string }> {
+  const stepUp = scope === 'others' ? { stepUp: { maxAge: freshSeconds * 1000 } } : {}
+  const hasOther = portcullis.cookies.read(request, 'session') !== null || readBearer(request.raw) !== null
+  if (hasOther) return await portcullis.identify(request, { audience: origin, ...stepUp })
+  const cookie = portcullis.cookies.read(request, 'refresh')
+  if (cookie === null) throw new CredentialsMissingError()
+  assertKnownKey(request, portcullis)
+  const parsed = portcullis.refreshToken.parse(cookie)
+  const record = parsed.result === 'genuine' ? await portcullis.session.read(parsed.sid) : null
+  if (record === null || parsed.result !== 'genuine' || record.family?.generation !== parsed.generation) throw new RefreshRefusedError()
+  if (scope === 'others') portcullis.assertRecent(Math.floor(record.authTimeMs / 1000), freshSeconds)
+  return record
+}
+
+/** A refresh token of a secret that is being rolled out cannot be judged here yet, so nothing is known to be closed. */
+function assertKnownKey (request: FastifyRequest, { cookies, refreshToken }: Portcullis): void {
+  const cookie = cookies.read(request, 'refresh')
+  if (cookie !== null && refreshToken.parse(cookie).result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })
+}

@@ -1,0 +1,161 @@
+import t from 'tap'
+import { eventually, sendRaw, startProxy } from '../helpers/proxy.ts'
+import { findClosedPort, startRawUpstream, startUpstream } from '../helpers/upstream.ts'
+
+const get = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+
+async function answerTo (t: Parameters<typeof startProxy>[0], bytes: string, target: string, timeout = 5000): Promise<{ status: number, code: unknown, head: string, body: string }> {
+  const { port, counter } = await startProxy(t, [{ target, timeout }])
+  const text = await sendRaw(t, port, bytes).ended
+  const [head = '', body = ''] = text.split('\r\n\r\n')
+  await eventually(() => counter.inFlight === 0)
+  return { status: Number(text.slice(9, 12)), code: body.startsWith('{') ? (JSON.parse(body) as { code: string }).code : undefined, head, body }
+}
+
+t.test('an upstream that cannot be reached is 502', async t => {
+  const answer = await answerTo(t, get, `http://127.0.0.1:${await findClosedPort()}`)
+
+  t.match(answer, { status: 502, code: 'PTC_ERR_UPSTREAM_UNREACHABLE', head: /content-type: application\/problem\+json/i })
+  t.notMatch(answer.body, /ECONNREFUSED|127\.0\.0\.1/)
+})
+
+t.test('an upstream that cannot be reached while the client sends a body is 502', async t => {
+  const answer = await answerTo(t, 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\nsome', `http://127.0.0.1:${await findClosedPort()}`)
+
+  t.match(answer, { status: 502, code: 'PTC_ERR_UPSTREAM_UNREACHABLE' })
+})
+
+t.test('an upstream that says nothing is 504', async t => {
+  const upstream = await startUpstream(t, () => {})
+
+  t.match(await answerTo(t, get, upstream.url, 100), { status: 504, code: 'PTC_ERR_UPSTREAM_TIMEOUT' })
+})
+
+t.test('an upstream that takes a body and says nothing is 504', async t => {
+  const upstream = await startUpstream(t, request => { request.resume() })
+
+  t.match(await answerTo(t, 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nsome', upstream.url, 100), { status: 504 })
+})
+
+t.test('waiting for a connection ends at the timeout too', async t => {
+  const upstream = await startUpstream(t, (_request, response) => { response.write('stream') })
+  const { port, counter } = await startProxy(t, [{ target: upstream.url, connections: 1, timeout: 200 }])
+  const stream = sendRaw(t, port, get)
+  await stream.until(/stream/)
+  const waiting = sendRaw(t, port, get)
+  const leaving = sendRaw(t, port, get)
+  await eventually(() => counter.inFlight === 3)
+  leaving.socket.destroy()
+
+  t.match(await waiting.ended, /^HTTP\/1\.1 504 /)
+})
+
+t.test('what is no proper answer is 502', async t => {
+  for (const [name, bytes] of Object.entries({
+    garbage: 'not http\r\n\r\n',
+    'an unasked upgrade': 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
+    'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab',
+    'length and chunks': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'a bare 100': 'HTTP/1.1 100 Continue\r\n\r\n',
+    'headers that are too large': `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`,
+    'a control character': 'HTTP/1.1 200 OK\r\nX: a\x01b\r\n\r\n'
+  })) {
+    const upstream = await startRawUpstream(t, socket => { socket.end(bytes, 'latin1') })
+    t.match(await answerTo(t, get, upstream.url), { status: 502, code: 'PTC_ERR_UPSTREAM_UNREACHABLE' }, name)
+  }
+})
+
+t.test('an upstream that closes without an answer is 502, and is not asked twice', async t => {
+  const upstream = await startRawUpstream(t, socket => { socket.end() })
+
+  t.match(await answerTo(t, get, upstream.url), { status: 502, code: 'PTC_ERR_UPSTREAM_UNREACHABLE' })
+  t.equal(upstream.connections.length, 1)
+})
+
+t.test('a kept connection that the upstream closes just then is tried again on another one, for GET alone', async t => {
+  const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+  const upstream = await startRawUpstream(t, (socket, sent) => {
+    if (sent.split('\r\n\r\n').length === 2) socket.write(ok)
+    else socket.destroy()
+  })
+  const { port } = await startProxy(t, [{ target: upstream.url, connections: 1 }])
+  const client = sendRaw(t, port, 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\n')
+  await client.until(/ok$/)
+
+  client.socket.write('GET /2 HTTP/1.1\r\nHost: a\r\n\r\n')
+  await client.until(/ok[^]*ok$/)
+  client.socket.write('DELETE /3 HTTP/1.1\r\nHost: a\r\n\r\n')
+
+  t.match(await client.until(/ok[^]*ok[^]*HTTP\/1\.1 502 /), /PTC_ERR_UPSTREAM_UNREACHABLE/)
+  t.equal(upstream.connections.filter(sent => sent.includes('/3')).length, 1)
+})
+
+t.test('an upstream that dies in the middle of the body ends the connection without a clean end', async t => {
+  for (const head of ['Content-Length: 100', 'Transfer-Encoding: chunked']) {
+    const body = head.startsWith('T') ? '4\r\nsome\r\n' : 'some'
+    const upstream = await startRawUpstream(t, socket => {
+      socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`)
+      setTimeout(() => { socket.resetAndDestroy() }, 20)
+    })
+    const answer = await answerTo(t, get, upstream.url)
+
+    t.equal(answer.status, 200)
+    t.match(answer.body, /some/)
+    t.notMatch(answer.body, /\r\n0\r\n/)
+  }
+})
+
+t.test('an upstream that falls silent in the middle of the body ends the connection', async t => {
+  const upstream = await startUpstream(t, (_request, response) => { response.writeHead(200).write('some') })
+  const answer = await answerTo(t, get, upstream.url, 100)
+
+  t.equal(answer.status, 200)
+  t.notMatch(answer.body, /\r\n0\r\n/)
+})
+
+t.test('a client that stops in the middle of its body is 408', async t => {
+  const upstream = await startUpstream(t, request => { request.on('error', () => {}).resume() })
+  const answer = await answerTo(t, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nsome', upstream.url, 150)
+
+  t.match(answer, { status: 408, code: 'PTC_ERR_REQUEST_TIMEOUT', head: /connection: close/i })
+})
+
+t.test('a client that sends slowly but steadily is not cut', async t => {
+  const upstream = await startUpstream(t)
+  const { port } = await startProxy(t, [{ target: upstream.url, timeout: 300 }])
+  const client = sendRaw(t, port, 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 8\r\n\r\n')
+  for (const letter of 'abcdefgh') {
+    await new Promise(resolve => { setTimeout(resolve, 100) })
+    client.socket.write(letter)
+  }
+
+  t.match(await client.ended, /^HTTP\/1\.1 200 /)
+  t.equal(upstream.requests[0]!.body, 'abcdefgh')
+})
+
+t.test('a chunked body that breaks off or goes wrong ends the request upstream', async t => {
+  let aborted = 0
+  const upstream = await startUpstream(t, request => { request.resume().on('error', () => { aborted++ }) })
+  const { port, counter } = await startProxy(t, [{ target: upstream.url }])
+  const client = sendRaw(t, port, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n')
+  await eventually(() => upstream.requests.length === 1 && upstream.requests[0]!.body === 'some')
+
+  client.socket.write('nonsense\r\n')
+
+  t.match(await client.ended, /^HTTP\/1\.1 400 [^]*PTC_ERR_REQUEST_INVALID/)
+  await eventually(() => aborted === 1 && counter.inFlight === 0)
+})
+
+t.test('a failure is logged once with its cause and without what the request carried', async t => {
+  const lines: string[] = []
+  const { app, url } = await startProxy(t, [{ target: `http://127.0.0.1:${await findClosedPort()}` }], {
+    logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
+  })
+
+  await fetch(`${url}/?secret`, { headers: { cookie: 'secret', authorization: 'Bearer secret' } })
+  await app.close()
+
+  t.equal(lines.length, 1)
+  t.match(JSON.parse(lines[0]!), { reqId: String, error: { code: 'PTC_ERR_UPSTREAM_UNREACHABLE', cause: { code: 'ECONNREFUSED' } } })
+  t.notMatch(lines[0], /secret/)
+})
