@@ -3,7 +3,8 @@ import type { Config, UpstreamConfig } from './config/config.ts'
 import { checkConfig } from './config/load.ts'
 import type { ConfigInput } from './config/schema.ts'
 import { secretBeside } from './config/secret-file.ts'
-import { createIdentity } from './identity/identity.ts'
+import { createIdentity, type IdentitySource } from './identity/identity.ts'
+import { persist } from './lib/persist.ts'
 import accessToken from './plugins/access-token.ts'
 import authenticate from './plugins/authenticate.ts'
 import blocklist from './plugins/blocklist.ts'
@@ -23,6 +24,7 @@ import authRoutes from './routes/auth.ts'
 import reservedRoutes from './routes/reserved.ts'
 import sessionsRoutes from './routes/sessions.ts'
 import wellKnownRoutes from './routes/well-known.ts'
+import type { Store } from './stores/store.ts'
 
 export interface BuildOptions {
   /** What relative paths in the configuration start from. Default: the working directory. */
@@ -36,11 +38,11 @@ export async function buildGateway (config: ConfigInput, { directory = '.', env 
   return await composeGateway(checkConfig(config, { directory, env }))
 }
 
-/** The same from a configuration that was checked. The caller closes it. */
-export async function composeGateway (config: Config): Promise<FastifyInstance> {
+/** The same from a configuration that was checked. The caller closes it. `store`: an open one to use instead; it stays open. */
+export async function composeGateway (config: Config, { store }: { store?: Store } = {}): Promise<FastifyInstance> {
   const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, logger: { level: config.log.level } }))
   try {
-    await addPlugins(app, config)
+    await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
     await addOwnRoutes(app, config)
     for (const upstream of config.upstreams) await addUpstream(app, upstream, config)
     await app.ready()
@@ -52,12 +54,12 @@ export async function composeGateway (config: Config): Promise<FastifyInstance> 
 }
 
 /** In the order of their dependencies. The store comes first, so it is ended last. */
-async function addPlugins (app: FastifyInstance, config: Config): Promise<void> {
+async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOptions): Promise<void> {
   const { origin, session: { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } } = config
   const secret = config.secrets ?? await secretBeside(config.store.type === 'sqlite' ? config.store.path : '')
   const lifetimes = { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject }
   await app.register(errors, { origin })
-  await app.register(store, storeOptions(config))
+  await app.register(store, truth)
   await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
   await app.register(health)
   await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
@@ -79,10 +81,7 @@ async function addPlugins (app: FastifyInstance, config: Config): Promise<void> 
 async function addOwnRoutes (app: FastifyInstance, config: Config): Promise<void> {
   const { origin, upstreams } = config
   const identity = await createIdentity(config.identity, { onError: error => app.log.error({ err: error }, 'the users file was not taken over') })
-  const unwatch = identity.watch?.(subject => {
-    app.portcullis.blocklist.revoke({ subject }).catch((error: unknown) => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out'))
-  })
-  if (unwatch !== undefined) app.addHook('onClose', async () => unwatch())
+  watchUsers(app, identity)
   const audiences = [...new Set(upstreams.flatMap(({ audience }) => audience ?? []))]
 
   await app.register(async function ownRoutes (scope) {
@@ -92,6 +91,18 @@ async function addOwnRoutes (app: FastifyInstance, config: Config): Promise<void
     await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
     // Last, because it takes what the others have left.
     await scope.register(reservedRoutes)
+  })
+}
+
+/** Whoever is gone, or has a new password, is signed out everywhere; also when the store is away at that moment. */
+function watchUsers (app: FastifyInstance, identity: IdentitySource): void {
+  const ending = new AbortController()
+  const unwatch = identity.watch?.(subject => {
+    void persist(() => app.portcullis.blocklist.revoke({ subject }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
+  })
+  app.addHook('preClose', async () => {
+    ending.abort()
+    unwatch?.()
   })
 }
 

@@ -13,7 +13,7 @@ export interface Credentials {
 }
 
 /** Where the gateway's users come from. */
-export interface Identity {
+export interface IdentitySource {
   /** The principal whose credentials these are, or null; takes the same time for an unknown user and a wrong password. */
   verify (credentials: Credentials): Promise<Principal | null>
   /** Tells of every subject who must be signed out: gone, with a new password or with fewer scopes. Returns what ends the watching. */
@@ -32,7 +32,7 @@ export interface IdentityHooks {
 }
 
 /** The identity that the setting means; throws ConfigInvalidError when its file is not good. */
-export async function createIdentity (option: IdentityOption, hooks: IdentityHooks = {}): Promise<Identity> {
+export async function createIdentity (option: IdentityOption, hooks: IdentityHooks = {}): Promise<IdentitySource> {
   if (typeof option === 'function') return { verify: async credentials => toPrincipal(await option(credentials)) }
   if (option.type === 'users') return await createUsers({ file: option.file, ...hooks })
   throw new ConfigInvalidError('identity: must be a file of users or a function')

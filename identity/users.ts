@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { decoyOf, defaultDecoy, verifyPassword } from '../lib/password.ts'
-import type { Credentials, Identity, Principal } from './identity.ts'
+import type { Credentials, IdentitySource, Principal } from './identity.ts'
 import { createLimiter } from './limiter.ts'
 import { completeUser, readUsersFile, type User } from './users-file.ts'
 
@@ -17,7 +17,7 @@ const maxPasswordBytes = 1024
 const hashing = { running: 3, waiting: 100 }
 
 /** The users of a file; throws ConfigInvalidError when it is not good. A later change of the file is taken over by itself. */
-export async function createUsers ({ file, onError = () => {}, pollMs = 500 }: UsersOptions): Promise<Identity> {
+export async function createUsers ({ file, onError = () => {}, pollMs = 500 }: UsersOptions): Promise<IdentitySource> {
   const limit = createLimiter(hashing)
   const listeners = new Set<(subject: string) => void>()
   let version = await versionOf(file)

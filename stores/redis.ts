@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { assertNoEviction, readMemoryPolicy, whenReady } from './redis/connect.ts'
-import { unavailable, within } from './redis/deadline.ts'
+import { assertNoEviction, close, readMemoryPolicy, whenReady } from './redis/connect.ts'
+import { unavailable } from './redis/deadline.ts'
 import { createGrowth } from './redis/growth.ts'
 import { createKeys } from './redis/keys.ts'
 import { createLog, type LogOptions } from './redis/log.ts'
@@ -73,8 +73,7 @@ async function assemble (options: LogOptions, closeClient: boolean): Promise<Sto
     async end () {
       scripts.end()
       growths.forEach(growth => growth.end())
-      // Without a connection `quit` rejects, and there is nothing to wait for.
-      if (closeClient) await within(redis.quit(), timeoutMs).catch(() => redis.disconnect())
+      if (closeClient) await close(redis, timeoutMs)
     }
   }
 }
@@ -86,6 +85,7 @@ function assertUsable (redis: Redis, prefix: string, shards: number): void {
   }
   if (keyPrefix) throw new ConfigInvalidError('The Redis client of the store must not have a keyPrefix; use the prefix of the store')
   if (!/^[\w.:-]+$/.test(prefix)) throw new ConfigInvalidError('The prefix of the store may hold letters, digits and . : _ - only')
+  if (![1, 2, 4, 8, 16].includes(shards)) throw new ConfigInvalidError('The number of shards of the store must be 1, 2, 4, 8 or 16')
 }
 
 /** Somebody may set an evicting policy while the gateway runs: then what is heard from this server is not the truth for long. */

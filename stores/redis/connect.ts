@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
 import { unavailable, within } from './deadline.ts'
@@ -24,6 +25,15 @@ export async function whenReady (redis: Redis, waitMs: number): Promise<void> {
     }
     redis.on('ready', onReady).on('end', onEnd).on('error', onError)
   })
+}
+
+/** Ends the client after what it has sent is answered, and within `timeoutMs` in any case. */
+export async function close (redis: Redis, timeoutMs: number): Promise<void> {
+  // Without a connection `quit` rejects, and there is nothing to wait for.
+  if (redis.status !== 'ready') return redis.disconnect()
+  const ended = once(redis, 'end')
+  redis.quit().catch(() => {})
+  await within(ended, timeoutMs).catch(() => redis.disconnect())
 }
 
 /** The server's `maxmemory-policy`; null where the server does not tell. */

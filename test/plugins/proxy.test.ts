@@ -25,7 +25,7 @@ t.test('a server without our server options is refused at registration', async t
   t.teardown(() => app.close())
   await app.register(errors)
 
-  await t.rejects(app.register(proxy, { prefix: '/', target: 'http://127.0.0.1:1', origin: 'https://app.example.com' }).ready(),
+  await t.rejects(async () => { await app.register(proxy, { prefix: '/', target: 'http://127.0.0.1:1', origin: 'https://app.example.com' }) },
     { code: 'PTC_ERR_CONFIG_INVALID', message: /Fastify\(serverOptions\(/ })
 })
 
@@ -33,7 +33,7 @@ t.test('the error handler is a dependency', async t => {
   const app = Fastify(serverOptions())
   t.teardown(() => app.close())
 
-  await t.rejects(app.register(proxy, { prefix: '/', target: 'http://127.0.0.1:1', origin: 'https://app.example.com' }).ready(),
+  await t.rejects(async () => { await app.register(proxy, { prefix: '/', target: 'http://127.0.0.1:1', origin: 'https://app.example.com' }) },
     { code: 'FST_ERR_PLUGIN_DEPENDENCY_NOT_REGISTERED' })
 })
 
@@ -51,7 +51,7 @@ t.test('wrong options are refused by name', async t => {
   ] as const) {
     const app = Fastify(serverOptions())
     await app.register(errors)
-    await t.rejects(app.register(proxy, { prefix: '/a', origin: 'https://app.example.com', ...options }).ready(), { code: 'PTC_ERR_CONFIG_INVALID', message })
+    await t.rejects(async () => { await app.register(proxy, { prefix: '/a', origin: 'https://app.example.com', ...options }) }, { code: 'PTC_ERR_CONFIG_INVALID', message })
     await app.close()
   }
 })

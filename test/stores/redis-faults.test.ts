@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -176,17 +176,16 @@ t.test('a listener hears of growth after the server has been away', async t => {
   const server = await startRedis(t)
   const store = await createStore(t, server)
   const writer = await createStore(t, server)
-  let calls = 0
-  t.teardown(store.onGrowth(() => { calls++ }))
+  const growth = new EventEmitter()
+  t.teardown(store.onGrowth(() => growth.emit('call')))
 
+  await once(growth, 'call')
   await server.stop()
   await server.start()
   await recovery(writer)
   await writer.close('AAAAAAAAAAAAAAAAAAAAAA', { maxTokenAgeMs: 1000 })
 
-  calls = 0
-  while (calls === 0) await sleep(10)
-  t.ok(calls > 0)
+  await t.resolves(once(growth, 'call'))
 })
 
 async function connectRedisReady (t: Test, server: RedisServer): Promise<ReturnType<typeof connectRedis>> {

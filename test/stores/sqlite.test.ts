@@ -4,7 +4,7 @@ import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { storeContract } from './contract.ts'
 
-storeContract(t, 'sqlite in a file', async t => {
+storeContract(t, 'sqlite', async t => {
   const path = join(t.testdir({}), 'store.db')
   let nowMs = 1_790_000_000_000
   async function create (): Promise<Store> {
@@ -14,10 +14,3 @@ storeContract(t, 'sqlite in a file', async t => {
   }
   return { store: await create(), advance: ms => { nowMs += ms }, second: create }
 })
-
-storeContract(t, 'sqlite in memory', async t => {
-  let nowMs = 1_790_000_000_000
-  const store = await createSqliteStore({ path: ':memory:', now: () => nowMs })
-  t.teardown(() => store.end())
-  return { store, advance: ms => { nowMs += ms }, second: async () => store }
-}, { sharesData: false })

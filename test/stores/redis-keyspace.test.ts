@@ -1,0 +1,87 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { createRedisStore } from '../../stores/redis.ts'
+import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
+import { connectRedis, startRedis } from '../helpers/redis-server.ts'
+
+const session: OpenSession = {
+  subject: 'alice',
+  mode: 'session',
+  secretHash: 'hash',
+  acr: 'urn:acr:password',
+  amr: ['pwd'],
+  scopes: [],
+  audiences: ['orders'],
+  client: { userAgent: '', ip: '192.0.2.1' },
+  absoluteTimeoutMs: 86_400_000,
+  maxPerSubject: 3,
+  maxTokenAgeMs: 900_000
+}
+const rotating: RotateOptions = { overlapMs: 10_000, retryWindowMs: 1_800_000, idleTimeoutMs: 1_800_000, maxTokenAgeMs: 900_000 }
+const subjects = ['alice', 'bob', 'issuer|carol', 'a:b{c}d', '']
+
+interface Command {
+  store: Store
+  subject: string
+  sid: string
+  number: number
+}
+
+const operations: Array<(command: Command) => Promise<unknown>> = [
+  ({ store, subject }) => store.open({ ...session, subject }),
+  ({ store, subject }) => store.open({ ...session, subject, mode: 'tokens', secretHash: null }),
+  ({ store, sid }) => store.close(sid, { maxTokenAgeMs: 900_000 }),
+  ({ store, sid, number }) => store.rotate(sid, number, rotating),
+  ({ store, sid, number }) => store.noteReceived(sid, number, rotating),
+  ({ store, sid }) => store.touch([{ sid, agoMs: 0 }], rotating),
+  ({ store, sid }) => store.renew(sid, { secretHash: 'other', acr: 'a', amr: [] }),
+  ({ store, subject, number }) => store.revokeToken({ issuer: subject, jti: String(number), expiresAtMs: store.nowMs() + 60_000 }),
+  ({ store, subject, sid, number }) => store.revokeSubject(subject, { exceptSid: number > 3 ? sid : null, keepForMs: 86_400_000 }),
+  ({ store }) => store.revokeAll({ keepForMs: 86_400_000 }),
+  ({ store, number }) => store.writeKeys(number, 'sealed'),
+  async ({ store }) => store.pull((await store.snapshot()).position)
+]
+
+const command = fc.record({
+  operation: fc.nat(operations.length - 1),
+  subject: fc.constantFrom(...subjects),
+  sid: fc.nat(2),
+  number: fc.nat(6)
+})
+
+t.test('whatever is done, every key lies in its shard’s slot, and all but the shard’s own end by themselves', async t => {
+  const server = await startRedis(t)
+  const admin = connectRedis(t, server)
+  const store = await createRedisStore({ redis: connectRedis(t, server), timeoutMs: 5000 })
+  t.teardown(() => store.end())
+  const workload = fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 60 }), async commands => {
+    for (const { operation, subject, sid, number } of commands) {
+      const records = await store.list(subject)
+      await operations[operation]?.({ store, subject, sid: records[sid]?.sid ?? 'AAAAAAAAAAAAAAAAAAAAAA', number })
+    }
+  })
+
+  await t.resolves(fc.assert(workload, { numRuns: 30 }))
+
+  const own: string[] = []
+  for (const key of await admin.keys('*')) {
+    t.match(key, /^portcullis:\{0\}:(session:[\w-]{22}|subject:.*|index:.*|token:[\w-]{43}|state|log|revocations|beat|keys)$/)
+    if (await admin.pttl(key) === -1) own.push(key.slice('portcullis:{0}:'.length))
+  }
+  t.strictSame(own.sort(), ['keys', 'log', 'revocations', 'state'])
+})
+
+t.test('a subject’s epoch outlives every session and cut that depends on it', async t => {
+  const server = await startRedis(t)
+  const admin = connectRedis(t, server)
+  const store = await createRedisStore({ redis: connectRedis(t, server), timeoutMs: 5000 })
+  t.teardown(() => store.end())
+
+  const kept = await store.open({ ...session, absoluteTimeoutMs: 30 * 86_400_000 })
+  await store.revokeSubject('alice', { exceptSid: kept.record.sid, keepForMs: 60_000 })
+  t.ok(await admin.pexpiretime('portcullis:{0}:subject:alice') >= kept.record.expiresAtMs)
+
+  const later = await store.open({ ...session, absoluteTimeoutMs: 60 * 86_400_000 })
+  t.ok(await admin.pexpiretime('portcullis:{0}:subject:alice') >= later.record.expiresAtMs)
+  t.ok(await admin.pexpiretime('portcullis:{0}:index:alice') >= later.record.expiresAtMs)
+})

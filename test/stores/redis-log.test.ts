@@ -1,0 +1,114 @@
+import t from 'tap'
+import { createRedisStore } from '../../stores/redis.ts'
+import type { Store } from '../../stores/store.ts'
+import { connectRedis, startRedis } from '../helpers/redis-server.ts'
+
+const server = await startRedis(t)
+const admin = connectRedis(t, server)
+const store: Store = await createRedisStore({ redis: connectRedis(t, server), timeoutMs: 5000 })
+t.teardown(() => store.end())
+t.beforeEach(() => admin.flushall())
+
+const logKey = 'portcullis:{0}:log'
+let tokens = 0
+
+async function revokeTokens (count: number): Promise<string> {
+  const expiresAtMs = store.nowMs() + 60_000
+  await Promise.all(Array.from({ length: count }, () => store.revokeToken({ issuer: 'i', jti: `jti-${++tokens}`, expiresAtMs })))
+  const { position } = await store.snapshot()
+  return position
+}
+
+t.test('a log that was trimmed up to a position connects to it, one trimmed past it does not', async t => {
+  const first = await revokeTokens(1)
+  const second = await revokeTokens(1)
+  await revokeTokens(3)
+
+  await admin.xtrim(logKey, 'MAXLEN', 3)
+
+  const pull = await store.pull(second)
+  t.equal(pull.gap, false)
+  t.equal(pull.entries.length, 3)
+  t.match(await store.pull(first), { position: first, entries: [], gap: true })
+})
+
+t.test('a log that has lost its last entries does not connect', async t => {
+  await revokeTokens(2)
+  const position = await revokeTokens(1)
+
+  await admin.xdel(logKey, position)
+  await admin.hincrby('portcullis:{0}:state', 'seq', -1)
+
+  t.equal((await store.pull(position)).gap, true)
+})
+
+t.test('a log that has lost an entry and numbered another one like it does not connect', async t => {
+  await revokeTokens(2)
+  const position = await revokeTokens(1)
+
+  await admin.del(logKey)
+  await admin.del('portcullis:{0}:state')
+  const other = await revokeTokens(4)
+
+  t.equal(other.split('-')[0], '4')
+  t.equal((await store.pull(position)).gap, true)
+})
+
+t.test('a store that was emptied does not connect to what it was', async t => {
+  const position = await revokeTokens(3)
+
+  await admin.flushall()
+
+  t.equal((await store.pull(position)).gap, true)
+  const fresh = await store.snapshot()
+  t.strictSame(fresh.revocations, [])
+  t.equal((await store.pull(fresh.position)).gap, false)
+})
+
+t.test('a position that is none of this store’s is a gap', async t => {
+  await revokeTokens(1)
+
+  for (const position of ['', 'x', '1', '0-0,0-0', '99999999999999999999-1', '1-1-1', '-']) {
+    t.match(await store.pull(position), { position, entries: [], gap: true })
+  }
+})
+
+t.test('everything comes back from a log and an index of many pages, once', async t => {
+  const { position } = await store.snapshot()
+  for (let count = 0; count < 5; count++) await revokeTokens(500)
+
+  const pull = await store.pull(position)
+  const { revocations } = await store.snapshot()
+
+  t.equal(pull.entries.length, 2500)
+  t.equal(new Set(pull.entries.map(entry => 'jti' in entry && entry.jti)).size, 2500)
+  t.equal(new Set(revocations.map(revocation => 'jti' in revocation && revocation.jti)).size, 2500)
+  t.equal(revocations.length, 2500)
+})
+
+t.test('the index forgets what is over as new revocations come', async t => {
+  let clockOffsetMs = 0
+  const clocked = await createRedisStore({ redis: connectRedis(t, server), timeoutMs: 5000, clockOffsetMs: () => clockOffsetMs })
+  t.teardown(() => clocked.end())
+  await revokeTokens(50)
+
+  clockOffsetMs = 61_000
+  for (let count = 0; count < 3; count++) await clocked.revokeToken({ issuer: 'i', jti: `later-${count}`, expiresAtMs: clocked.nowMs() + 60_000 })
+
+  t.equal(await admin.zcard('portcullis:{0}:revocations'), 3)
+})
+
+t.test('the log keeps about its last hundred thousand entries', async t => {
+  const { position } = await store.snapshot()
+  await revokeTokens(1)
+  await admin.eval(`
+    for i = 2, 100500 do redis.call('XADD', KEYS[1], i .. '-1', 'entry', '["keys"]', 'until', '0') end
+    redis.call('HSET', KEYS[2], 'seq', 100500)`, 2, logKey, 'portcullis:{0}:state')
+
+  const newest = await revokeTokens(1)
+
+  const length = await admin.xlen(logKey)
+  t.ok(length >= 100_000 && length < 100_500)
+  t.equal((await store.pull(position)).gap, true)
+  t.equal((await store.pull(newest)).gap, false)
+})
