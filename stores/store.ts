@@ -149,13 +149,13 @@ export interface Store {
 
   /**
    * Replaces the cookie secret after a fresh authentication: `authTimeMs` becomes now, acr and amr as given; logs `changed`.
-   * The old secret is dead when it resolves. Null when there is no record in session mode.
+   * The old secret is dead when it resolves; `lastUsedAtMs` stays. Null when there is no record in session mode.
    */
   renew (sid: string, fresh: { secretHash: string, acr: string, amr: string[] }): Promise<SessionRecord | null>
 
   /**
-   * Removes the record, if any, and logs the `sid` as revoked for `maxTokenAgeMs`, unless that is already in force.
-   * Idempotent. Resolves to the record that was ended, or null.
+   * Removes the record, if any, and logs the `sid` as revoked for `maxTokenAgeMs`, unless an entry for it is in force already (which
+   * is not lengthened). Idempotent. Resolves to the record that was ended, or null.
    */
   close (sid: string, options: { maxTokenAgeMs: number }): Promise<SessionRecord | null>
 
@@ -167,7 +167,7 @@ export interface Store {
 
   /**
    * Raises the subject's epoch, removes all of the subject's records except `exceptSid` and logs the cut for `keepForMs`.
-   * `exceptSid` counts only while its record exists, so nobody who was cut off before comes back.
+   * `exceptSid` counts only while it has a record, of this subject, so nobody who was cut off before comes back.
    * The excepted session keeps its epoch. Resolves to the revocation as logged.
    */
   revokeSubject (subject: string, options: { exceptSid: string | null, keepForMs: number }): Promise<Extract<Revocation, { kind: 'subject' }>>
@@ -185,7 +185,7 @@ export interface Store {
   snapshot (): Promise<Snapshot>
 
   /**
-   * The log after `position`. Resolves only if the store would have accepted a write just before (a demoted or cut-off primary
+   * All of the log after `position`. Resolves only if the store would have accepted a write just before (a demoted or cut-off primary
    * rejects), so a resolved pull means: heard from the truth.
    */
   pull (position: string): Promise<Pull>
