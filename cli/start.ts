@@ -1,14 +1,12 @@
 import type { FastifyInstance } from 'fastify'
-import { lintConfig } from '../config/lint.ts'
 import { loadConfig } from '../config/load.ts'
 import { composeGateway } from '../gateway.ts'
 import { required, UsageError, type Arguments, type Edge } from './main.ts'
 
 /** Runs the gateway until it is told to end, then drains. */
-export async function startCommand (args: Arguments, { env, stdout, stderr, signals }: Edge): Promise<number> {
+export async function startCommand (args: Arguments, { env, stdout, signals }: Edge): Promise<number> {
   if (args.values.workers !== undefined && args.values.workers !== '1') throw new UsageError('--workers: not supported yet; start several processes')
   const config = await loadConfig(required(args, 'config'), env)
-  for (const line of lintConfig(config)) stderr.write(`warning: ${line}\n`)
   const ended = whenTold(signals)
   const gateway = await composeGateway(config)
   try {
