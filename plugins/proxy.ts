@@ -23,6 +23,8 @@ export interface ProxyOptions {
   rewritePrefix?: string
   /** Longest silence of the upstream, and of a client in the middle of a body. Default 30s. */
   timeout?: Duration
+  /** Longest time in which a client takes nothing of an answer that is there. Default 60s. */
+  clientTimeout?: Duration
   /** Whether the client's own Authorization is for the upstream. Default strip. */
   authorization?: 'strip' | 'keep'
   /** What browsers see; upstreams are told it as X-Forwarded-Proto and X-Forwarded-Host. */
@@ -41,6 +43,7 @@ const Options = Type.Object({
   target: Type.String(),
   rewritePrefix: Type.Optional(Type.String({ pattern: '^/', errorMessage: 'must start with a slash' })),
   timeout: Type.Union([DurationOption], { default: '30s' }),
+  clientTimeout: Type.Union([DurationOption], { default: '60s' }),
   authorization: Type.Union([Type.Literal('strip'), Type.Literal('keep')], { default: 'strip', errorMessage: 'must be strip or keep' }),
   origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
   onRequest: Type.Unsafe<onRequestHookHandler[]>(Type.Array(Type.Any(), { default: [] })),
@@ -62,6 +65,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     prefix: prefix === '' ? '/' : prefix,
     pool: createPool(options.target, timeoutMs, options.connections),
     timeoutMs,
+    clientTimeoutMs: durationMs(options.clientTimeout),
     limited: options.connections !== undefined,
     keepAuthorization: options.authorization === 'keep',
     counter: options.counter ?? { inFlight: 0 }

@@ -24,6 +24,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   readonly #startedAt = performance.now()
   #options: Dispatcher.DispatchOptions | null = null
   #controller: Dispatcher.DispatchController | null = null
+  /** For a connection to the upstream, or for the client to take more of the answer. */
   #waiting: NodeJS.Timeout | null = null
   /** The error handler has been called, or the client is gone: whatever comes now is too late. */
   #over = false
@@ -88,12 +89,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#hasData = true
     if (this.#response.write(chunk)) return
     controller.pause()
+    this.#stopWaiting()
+    this.#waiting = setTimeout(onStalled, this.#upstream.clientTimeoutMs, this)
     if (this.#drains) return
     this.#drains = true
     this.#response.on('drain', onDrain)
   }
 
   onResponseEnd (): void {
+    this.#stopWaiting()
     if (!this.#over) this.#response.end()
   }
 
@@ -110,11 +114,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   resume (): void {
+    this.#stopWaiting()
     this.#controller?.resume()
   }
 
   expireWaiting (): void {
     this.fail(new UpstreamTimeoutError())
+  }
+
+  expireStalled (): void {
+    this.#response.destroy()
   }
 
   close (): void {
@@ -165,6 +174,10 @@ function flushHeaders (exchange: Exchange): void {
 
 function onWaitedTooLong (exchange: Exchange): void {
   exchange.expireWaiting()
+}
+
+function onStalled (exchange: Exchange): void {
+  exchange.expireStalled()
 }
 
 function ignore (): void {}

@@ -19,6 +19,7 @@ export interface Upstream {
   readonly prefix: string
   readonly pool: Pool
   readonly timeoutMs: number
+  readonly clientTimeoutMs: number
   /** Whether requests may have to wait for a connection. */
   readonly limited: boolean
   readonly keepAuthorization: boolean

@@ -1,16 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-const lingerMs = 5000
-
 /**
  * Gives a client that is still sending a body some time to read an answer that came early, and then ends the connection.
  * Ending it at once would reset it, and the answer could be lost; never ending it would let it trickle on for ever.
  */
-export function linger (request: IncomingMessage, response: ServerResponse): void {
+export function linger (request: IncomingMessage, response: ServerResponse, lingerMs = 5000): void {
   if (request.complete || request.destroyed) return
-  setTimeout(() => {
+  const timer = setTimeout(() => {
     if (request.complete) return
     if (response.writableFinished) request.socket.destroy()
     else response.once('finish', () => { request.socket.destroy() })
   }, lingerMs).unref()
+  request.once('close', () => { clearTimeout(timer) })
 }

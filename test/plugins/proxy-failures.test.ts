@@ -1,4 +1,7 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { linger } from '../../plugins/server/linger.ts'
 import { eventually, sendRaw, startProxy } from '../helpers/proxy.ts'
 import { findClosedPort, startRawUpstream, startUpstream } from '../helpers/upstream.ts'
 
@@ -131,6 +134,35 @@ t.test('a client that sends slowly but steadily is not cut', async t => {
 
   t.match(await client.ended, /^HTTP\/1\.1 200 /)
   t.equal(upstream.requests[0]!.body, 'abcdefgh')
+})
+
+t.test('a client that takes nothing of its answer is let go', async t => {
+  let closed = false
+  const upstream = await startUpstream(t, (_request, response) => {
+    response.on('close', () => { closed = true })
+    response.end(Buffer.alloc(64 << 20))
+  })
+  const { port, counter } = await startProxy(t, [{ target: upstream.url, clientTimeout: 200 }])
+  const client = sendRaw(t, port, get)
+  client.socket.pause()
+
+  await eventually(() => closed && counter.inFlight === 0)
+  client.socket.resume()
+
+  t.ok((await client.ended).length < 64 << 20)
+})
+
+t.test('a client that goes on sending after its answer is let go after a while', async t => {
+  const server = createServer((request, response) => {
+    linger(request, response, 50)
+    response.end('early')
+  })
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => { server.close() })
+
+  const answer = await sendRaw(t, (server.address() as AddressInfo).port, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nsome').ended
+
+  t.match(answer, /early/)
 })
 
 t.test('a chunked body that breaks off or goes wrong ends the request upstream', async t => {

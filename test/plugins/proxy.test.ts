@@ -257,6 +257,16 @@ t.test('HEAD, 204 and 304 have no body and keep their headers', async t => {
   t.notMatch(none, /content-length|transfer-encoding/i)
 })
 
+t.test('headers that are already on the raw response are sent with the upstream\'s', async t => {
+  const upstream = await startUpstream(t)
+  const { port } = await startProxy(t, [{ target: upstream.url, onRequest: [(_request, reply, done) => { reply.raw.setHeader('connection', 'close'); done() }] }])
+
+  const answer = await sendRaw(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n').ended
+
+  t.match(answer, /^HTTP\/1\.1 200 OK[^]*connection: close[^]*ok/i)
+  t.equal(answer.match(/^connection:/gim)?.length, 1)
+})
+
 t.test('informational responses of the upstream end here', async t => {
   const upstream = await startUpstream(t, (_request, response) => {
     response.writeEarlyHints({ link: '</a.css>; rel=preload' })
