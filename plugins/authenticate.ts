@@ -7,7 +7,7 @@ import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '.
 import { publish } from '../lib/events.ts'
 import type { Identity } from '../lib/identity.ts'
 import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
-import { assertAllowed, assertRecent, type Demand } from './authenticate/demand.ts'
+import { assertAllowed, assertRecent, type Clock, type Demand } from './authenticate/demand.ts'
 import { Verifier } from './authenticate/verifier.ts'
 import { addPart } from './portcullis.ts'
 
@@ -65,12 +65,13 @@ export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
   const verifier = new Verifier(fastify)
+  const { store } = fastify.portcullis
   decorateRequest(fastify)
-  addPart(fastify, 'authenticate', demand => authenticateHook(verifier, origin, demandOf(demand)))
-  addPart(fastify, 'identify', async (request, demand) => await identify(verifier, request, demandOf(demand)))
+  addPart(fastify, 'authenticate', demand => authenticateHook({ verifier, origin, store }, demandOf(demand)))
+  addPart(fastify, 'identify', async (request, demand) => await identify({ verifier, origin, store }, request, demandOf(demand)))
   addPart(fastify, 'assertRecent', (authTime, maxAgeSeconds) => {
     try {
-      assertRecent({ authTime }, maxAgeSeconds)
+      assertRecent({ authTime }, maxAgeSeconds, store)
     } catch (error) {
       throw challenged(error, { scopes: [], stepUp: { maxAgeSeconds } })
     }
@@ -103,34 +104,37 @@ function demandOf (demand: AuthenticateDemand): Demand {
   }
 }
 
+interface Context { verifier: Verifier, origin: string, store: Clock }
+
 /** Synchronous while everything is remembered; a promise is made only when the store has to be asked. */
-function authenticateHook (verifier: Verifier, origin: string, demand: Demand): onRequestHookHandler {
+function authenticateHook ({ verifier, origin, store }: Context, demand: Demand): onRequestHookHandler {
   return function authenticate (request, _reply, done) {
+    let identity: Identity | null | Promise<Identity | null>
     try {
       if (!isSafe(request.method) && verifier.hasSessionCookie(request) && isForeign(request.headers, origin)) return refuseForeign(request, done)
-      const identity = verifier.verify(request, demand)
-      if (!(identity instanceof Promise)) return admit(request, identity, demand, done)
-      identity.then(verified => admit(request, verified, demand, done), (error: unknown) => done(challenged(error, demand)))
+      identity = verifier.verify(request, demand)
     } catch (error) {
-      done(challenged(error, demand))
+      return done(challenged(error, demand))
     }
+    if (!(identity instanceof Promise)) return admit(request, identity, demand, store, done)
+    identity.then(verified => admit(request, verified, demand, store, done), (error: unknown) => done(challenged(error, demand)))
   }
 }
 
-async function identify (verifier: Verifier, request: FastifyRequest, demand: Demand): Promise<Identity> {
+async function identify ({ verifier, store }: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
   try {
     const identity = await verifier.verify(request, demand)
     if (identity === null) throw new CredentialsMissingError()
-    assertAllowed(identity, demand, request.method)
+    assertAllowed(identity, demand, request.method, store)
     return identity
   } catch (error) {
     throw challenged(error, demand)
   }
 }
 
-function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, done: HookHandlerDoneFunction): void {
+function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, clock: Clock, done: HookHandlerDoneFunction): void {
   try {
-    if (identity !== null) assertAllowed(identity, demand, request.method)
+    if (identity !== null) assertAllowed(identity, demand, request.method, clock)
   } catch (error) {
     if (demand.access !== 'public') return done(challenged(error, demand))
     identity = null

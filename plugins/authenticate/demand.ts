@@ -1,5 +1,10 @@
 import { ScopeInsufficientError, StepUpRequiredError, TokenInvalidError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/identity.ts'
+import { seconds } from '../../lib/lifetime.ts'
+import type { Store } from '../../stores/store.ts'
+
+/** The store's clock. */
+export type Clock = Pick<Store, 'nowMs'>
 
 /** What a route demands, checked and with every default filled in. */
 export interface Demand {
@@ -15,15 +20,15 @@ export interface Demand {
 }
 
 /** Throws when a good credential is not good enough here. */
-export function assertAllowed (identity: Identity, demand: Demand, method: string): void {
+export function assertAllowed (identity: Identity, demand: Demand, method: string, clock: Clock): void {
   if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw wrongAudience(identity)
   for (const scope of demand.scopes) if (!identity.scopes.includes(scope)) throw new ScopeInsufficientError()
-  if (demand.stepUp !== null && (demand.stepUp.methods?.includes(method) ?? true)) assertRecent(identity, demand.stepUp.maxAgeSeconds)
+  if (demand.stepUp !== null && (demand.stepUp.methods?.includes(method) ?? true)) assertRecent(identity, demand.stepUp.maxAgeSeconds, clock)
 }
 
-/** Throws StepUpRequiredError unless the subject authenticated within `maxAgeSeconds` (RFC 9470). */
-export function assertRecent (identity: Pick<Identity, 'authTime'>, maxAgeSeconds: number): void {
-  if (Math.floor(Date.now() / 1000) - identity.authTime > maxAgeSeconds) throw new StepUpRequiredError()
+/** Throws StepUpRequiredError unless the subject authenticated within `maxAgeSeconds` (RFC 9470), by the clock that wrote it down. */
+export function assertRecent (identity: Pick<Identity, 'authTime'>, maxAgeSeconds: number, clock: Clock): void {
+  if (seconds(clock.nowMs()) - identity.authTime > maxAgeSeconds) throw new StepUpRequiredError()
 }
 
 /** A token for another service is no token here. A session that was opened for other services is one that may not do this. */
