@@ -40,11 +40,11 @@ async function snapshotShard ({ redis, timeoutMs, scripts }: LogOptions, shard: 
   redis.once('close', onClose)
   try {
     // The position first: what changes during the scan comes after it in the log.
-    const [position] = await scripts.run('snapshot', shard)
+    const [position, nowMs] = await scripts.run('snapshot', shard)
     const found = new Map<string, Revocation>()
     for (let cursor = '0', first = true; first || cursor !== '0'; first = false) {
       const [next, members] = await within(redis.zscan(shard.revocations, cursor, 'COUNT', entriesPerPull), timeoutMs)
-      collect(members, scripts.nowMs(), found)
+      collect(members, Number(nowMs), found)
       cursor = next
     }
     if (interrupted) throw unavailable(new Error('the connection was lost while the revocations were read'))

@@ -7,8 +7,8 @@ export type RedisTarget =
   /** Addresses of the sentinels as `redis://` URLs, and the name of the primary that they watch. */
   | { sentinels: string[], name: string, username?: string, password?: string }
 
-/** Without the option that gives Redis's replies other shapes. */
-export type RedisClientOptions = Omit<RedisOptions, 'replyMapping'>
+/** Without what would give replies other shapes, and what @fastify/redis sets itself. */
+export type RedisClientOptions = Omit<RedisOptions, 'replyMapping' | 'clientInfoTag'>
 
 /**
  * What a connection to the store must be like. After a lost reply nobody knows whether a command was executed: sending it again

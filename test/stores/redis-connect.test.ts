@@ -118,7 +118,7 @@ t.test('a store that was told to closes its client, also without a connection', 
   t.equal(await createRedisStore({ redis: second, connectTimeoutMs: 200 }).catch(({ code }: { code: string }) => code), 'PTC_ERR_STORE_UNAVAILABLE')
 
   await Promise.all([once(third, 'close'), server.stop()])
-  await t.resolves(cut?.end())
+  await t.resolves(async () => cut?.end())
 })
 
 t.test('a URL gives address, credentials, database and encryption', async t => {
