@@ -162,7 +162,10 @@ export interface Store {
   /** The subject's records, newest first. Does not judge idleness. */
   list (subject: string): Promise<SessionRecord[]>
 
-  /** Revokes one token until `expiresAtMs`, at least; a time that has passed is no error and changes nothing. */
+  /**
+   * Revokes one token until `expiresAtMs`, at least; a time that has passed is no error and changes nothing.
+   * With the empty text for `issuer` it counts for every issuer's token of that `jti`.
+   */
   revokeToken (token: { issuer: string, jti: string, expiresAtMs: number }): Promise<void>
 
   /**

@@ -2,7 +2,7 @@
 -- include clock
 -- include record
 -- A claim that is absent is an empty text; its key is then a key without the field that is asked for.
-local session, subject, token = KEYS[4], KEYS[5], KEYS[6]
+local session, subject, token, tokenOfAnyone = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local sid, epoch, hasSession, hasToken = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
 if hasSession == '1' then
@@ -15,5 +15,9 @@ if epoch ~= '' then
   if tonumber(epoch) < floor then return { now, 0 } end
   if tonumber(epoch) < number(known[1]) and not isExcepted then return { now, 0 } end
 end
-if hasToken == '1' and number(redis.call('GET', token)) > now then return { now, 0 } end
+if hasToken == '1' then
+  for _, untilMs in ipairs(redis.call('MGET', token, tokenOfAnyone)) do
+    if number(untilMs) > now then return { now, 0 } end
+  end
+end
 return { now, 1 }

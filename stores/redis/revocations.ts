@@ -11,7 +11,7 @@ export function createRevocations (scripts: Scripts, keys: Keys): Revocations {
   const { run } = scripts
   return {
     async revokeToken ({ issuer, jti, expiresAtMs }) {
-      const shard = keys.ofToken({ issuer, jti })
+      const shard = keys.ofToken(jti)
       await run('revoke-token', shard, [tokenKey(shard, { issuer, jti })], [issuer, jti, Math.min(Math.ceil(expiresAtMs), latestMs)])
     },
 
@@ -41,11 +41,11 @@ export function createRevocations (scripts: Scripts, keys: Keys): Revocations {
   }
 }
 
-function shardsOf ({ sid, subject, issuer, jti }: CredentialClaims, keys: Keys): Shard[] {
+function shardsOf ({ sid, subject, jti }: CredentialClaims, keys: Keys): Shard[] {
   return [
     ...sid === null ? [] : [keys.ofSid(sid)],
     subject === null ? keys.first : keys.ofSubject(subject),
-    ...issuer === null || jti === null ? [] : [keys.ofToken({ issuer, jti })]
+    ...jti === null ? [] : [keys.ofToken(jti)]
   ]
 }
 
@@ -53,11 +53,12 @@ function shardsOf ({ sid, subject, issuer, jti }: CredentialClaims, keys: Keys):
 function question ({ sid, subject, epoch, issuer, jti }: CredentialClaims, keys: Keys, shard: Shard): [keys: string[], args: Array<string | number>] {
   const hasSession = sid !== null && keys.ofSid(sid) === shard
   const hasSubject = subject !== null && keys.ofSubject(subject) === shard
-  const hasToken = issuer !== null && jti !== null && keys.ofToken({ issuer, jti }) === shard
+  const hasToken = jti !== null && keys.ofToken(jti) === shard
   const names = [
     hasSession ? sessionKey(shard, sid) : shard.state,
     hasSubject ? subjectKey(shard, subject) : shard.state,
-    hasToken ? tokenKey(shard, { issuer, jti }) : shard.state
+    hasToken ? tokenKey(shard, { issuer: issuer ?? '', jti }) : shard.state,
+    hasToken ? tokenKey(shard, { issuer: '', jti }) : shard.state
   ]
   return [names, [sid ?? '', epoch ?? '', hasSession ? 1 : 0, hasToken ? 1 : 0]]
 }

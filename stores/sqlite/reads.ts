@@ -30,14 +30,14 @@ export function createReads (db: DatabaseSync) {
 
 function createIsGood (db: DatabaseSync): (claims: CredentialClaims, nowMs: number) => boolean {
   const readRecord = db.prepare(`SELECT 1 FROM sessions WHERE sid = :sid AND ${isLive}`)
-  const isRevoked = db.prepare("SELECT 1 FROM log WHERE kind = 'jti' AND jti = ? AND issuer = ? AND expires_at_ms > ?")
+  const isRevoked = db.prepare("SELECT 1 FROM log WHERE kind = 'jti' AND jti = ? AND issuer IN (?, '') AND expires_at_ms > ?")
   const isCutOff = db.prepare(`
     SELECT 1 FROM state WHERE floor_epoch > :epoch
     UNION ALL SELECT 1 FROM subjects WHERE subject IS :subject AND epoch > :epoch AND except_sid IS NOT coalesce(:sid, '')`)
 
   return ({ issuer, jti, sid, subject, epoch }, nowMs) => {
     if (sid !== null && readRecord.get({ sid, nowMs }) === undefined) return false
-    if (jti !== null && issuer !== null && isRevoked.get(jti, issuer, nowMs) !== undefined) return false
+    if (jti !== null && isRevoked.get(jti, issuer ?? '', nowMs) !== undefined) return false
     return epoch === null || isCutOff.get({ epoch, subject, sid }) === undefined
   }
 }

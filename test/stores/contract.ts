@@ -1064,6 +1064,16 @@ async function tokenRevocation (t: Test, create: CreateStore): Promise<void> {
     t.strictSame((await other.snapshot()).revocations, [{ kind: 'jti', ...token, expiresAtMs }])
   })
 
+  t.test('a jti that is revoked without an issuer is revoked whoever issued it', async t => {
+    const { store } = await create(t)
+
+    await store.revokeToken({ issuer: '', jti: token.jti, expiresAtMs: store.nowMs() + 60_000 })
+
+    t.equal(await store.isGood(claims(token)), false)
+    t.equal(await store.isGood(claims({ jti: token.jti })), false)
+    t.equal(await store.isGood(claims({ ...token, jti: 'token-2' })), true)
+  })
+
   t.test('the same jti of another issuer stays good', async t => {
     const { store } = await create(t)
 
