@@ -23,12 +23,18 @@ export interface Arguments {
 /** Wrong usage: exit 2. */
 export class UsageError extends Error {}
 
-const commands: Record<string, (args: Arguments, edge: Edge) => Promise<number>> = {
-  start: startCommand,
-  check: checkCommand,
-  users: usersCommand,
-  sessions: sessionsCommand,
-  revoke: revokeCommand
+interface Command {
+  run: (args: Arguments, edge: Edge) => Promise<number>
+  takes: Array<keyof Arguments['values']>
+  hasPositionals?: boolean
+}
+
+const commands: Record<string, Command> = {
+  start: { run: startCommand, takes: ['config', 'workers'] },
+  check: { run: checkCommand, takes: ['config'] },
+  users: { run: usersCommand, takes: ['file', 'subject', 'scopes'], hasPositionals: true },
+  sessions: { run: sessionsCommand, takes: ['config', 'subject'] },
+  revoke: { run: revokeCommand, takes: ['config', 'session', 'subject', 'jti', 'issuer', 'all'] }
 }
 
 const text = { type: 'string' } as const
@@ -42,7 +48,9 @@ export async function main (argv: string[], edge: Edge): Promise<number> {
     if (values.help === true || name === 'help') return write(edge.stdout, usage, 0)
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined
     if (command === undefined) throw new UsageError(name === '' ? 'which command? portcullis --help lists them' : `there is no command "${name}"; portcullis --help lists them`)
-    return await command({ positionals: rest, values }, edge)
+    const args = { positionals: rest, values }
+    assertTaken(name, command, args)
+    return await command.run(args, edge)
   } catch (error) {
     return write(edge.stderr, `${(error as Error).message}\n`, error instanceof UsageError ? 2 : 1)
   }
@@ -53,6 +61,15 @@ function parse (argv: string[]): Arguments {
     return parseArgs({ args: argv, options, allowPositionals: true, strict: true })
   } catch (error) {
     throw new UsageError((error as Error).message.split('\n')[0]?.replace(/\. To specify.*$/, '') ?? 'wrong usage')
+  }
+}
+
+/** What a command does not know it would do without, and what a shell variable left empty would mean something else. */
+function assertTaken (name: string, { takes, hasPositionals = false }: Command, { positionals, values }: Arguments): void {
+  if (positionals.length > 0 && !hasPositionals) throw new UsageError(`${name} takes options alone; "${positionals[0]}" is too much`)
+  for (const [option, value] of Object.entries(values)) {
+    if (!takes.includes(option as keyof typeof values)) throw new UsageError(`${name} does not take --${option}`)
+    if (value === '' && option !== 'scopes') throw new UsageError(`--${option} is empty`)
   }
 }
 

@@ -18,6 +18,7 @@ export async function revokeCommand (args: Arguments, { env, stdout }: Edge): Pr
 
 function chosen ({ values: { session, subject, jti, issuer, all } }: Arguments): (store: Store, config: Config) => Promise<string> {
   if ([session, subject, jti, all].filter(what => what !== undefined).length !== 1) throw new UsageError('say one of --session SID, --subject S, --jti J, --all')
+  if (issuer !== undefined && jti === undefined) throw new UsageError('--issuer goes with --jti')
   if (session !== undefined) return async (store, config) => await revokeSession(store, config, session)
   if (subject !== undefined) return async (store, config) => await revokeSubject(store, config, subject)
   if (jti !== undefined) return async (store, config) => await revokeToken(store, config, { jti, issuer: issuer ?? config.origin })

@@ -1,7 +1,7 @@
 import type { Problem } from './problems.ts'
 
 /** Settings that are checked but that nothing heeds yet: to set one is an error, never without effect. */
-const notYet = [
+export const notYet = [
   'admin',
   'listen.tls',
   'store.cluster',

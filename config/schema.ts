@@ -5,8 +5,6 @@ import { choice, count, duration, flag, group, list, size, text } from './fields
 import * as check from './text-checks.ts'
 import { upstream } from './upstream-schema.ts'
 
-export type { Config, StoreConfig, UpstreamConfig } from './config.ts'
-
 const { Optional } = Type
 
 const listen = group({

@@ -3,12 +3,14 @@
  * A hit costs one map lookup; nothing is moved or linked on the way.
  */
 export class RecencyCache<Value> {
+  readonly #size: number
   readonly #half: number
   #young = new Map<string, Value>()
   #old = new Map<string, Value>()
 
-  /** `size`: entries kept at most. */
+  /** `size`: entries kept at most; 0 keeps none. */
   constructor (size: number) {
+    this.#size = size
     this.#half = Math.max(1, Math.floor(size / 2))
   }
 
@@ -25,8 +27,9 @@ export class RecencyCache<Value> {
   }
 
   set (key: string, value: Value): void {
+    if (this.#size === 0) return
     if (this.#young.size >= this.#half && !this.#young.has(key)) {
-      this.#old = this.#young
+      this.#old = this.#size === 1 ? new Map() : this.#young
       this.#young = new Map()
     }
     this.#old.delete(key)

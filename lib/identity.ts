@@ -16,6 +16,8 @@ export interface Identity {
   readonly acr: string
   readonly amr: readonly string[]
   readonly epoch: number
+  /** `iss` of the access token; null with a session cookie. */
+  readonly issuer: string | null
   /** Id of the access token; null with a session cookie. */
   readonly jti: string | null
   /** Generation of the refresh token that came with the access token; null otherwise. */
@@ -35,6 +37,7 @@ export function identityOfSession (record: SessionRecord): Identity {
     acr: record.acr,
     amr: record.amr,
     epoch: record.epoch,
+    issuer: null,
     jti: null,
     generation: null,
     expiresAt: seconds(record.expiresAtMs)
@@ -52,6 +55,7 @@ export function identityOfToken (claims: AccessTokenClaims): Identity {
     acr: claims.acr,
     amr: claims.amr,
     epoch: claims.epoch,
+    issuer: claims.iss,
     jti: claims.jti,
     generation: claims.gen ?? null,
     expiresAt: claims.exp

@@ -22,13 +22,14 @@ export class Replica {
     }
   }
 
+  /** A `jti` that was revoked without an issuer is revoked whoever issued it. */
   isRevoked ({ issuer, jti, sid, subject, epoch }: CredentialClaims): boolean {
     if (sid !== null && this.#sids.has(sid)) return true
-    if (jti !== null && this.#jtis.size > 0 && this.#jtis.has(jtiKey(issuer ?? '', jti))) return true
+    if (jti !== null && this.#jtis.size > 0 && (this.#jtis.has(jtiKey(issuer ?? '', jti)) || this.#jtis.has(jtiKey('', jti)))) return true
     if (epoch === null) return false
     if (epoch < this.#belowEpoch) return true
     const cut = subject === null ? undefined : this.#subjects.get(subject)
-    return cut !== undefined && epoch < cut.belowEpoch && sid !== cut.exceptSid
+    return cut !== undefined && epoch < cut.belowEpoch && (sid === null || sid !== cut.exceptSid)
   }
 
   /** Forgets what no living credential can be concerned by any more. */
@@ -38,10 +39,13 @@ export class Replica {
     for (const [subject, { expiresAtMs }] of this.#subjects) if (expiresAtMs <= nowMs) this.#subjects.delete(subject)
   }
 
-  /** A later cut says all that an earlier one said: what the earlier one spared, it spares only by name. */
+  /**
+   * A later cut says all that an earlier one said: what the earlier one spared, it spares only by name. The same number twice
+   * means that the store has lost the earlier one, so the later one is the truth.
+   */
   #addCut (cut: SubjectCut): void {
     const known = this.#subjects.get(cut.subject)
-    if (known === undefined || known.belowEpoch < cut.belowEpoch) this.#subjects.set(cut.subject, cut)
+    if (known === undefined || known.belowEpoch <= cut.belowEpoch) this.#subjects.set(cut.subject, cut)
   }
 }
 

@@ -34,7 +34,7 @@ export type Transition =
 /** While this many closing times are remembered the newest generation is held, so the list is bounded. */
 export const maxClosed = 8
 /** How far ahead of the store a genuine generation may be: acknowledged writes that a failover lost. */
-export const maxLostGenerations = 3
+const maxLostGenerations = 3
 
 export function openFamily (nowMs: number): TokenFamily {
   return { generation: 1, received: false, rotatedAtMs: nowMs, holdUntilMs: 0, closed: [] }

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { LoginRefusedError } from './errors.ts'
 import type { OpenSession } from '../stores/store.ts'
 
 /** A subject that has just authenticated. */
@@ -15,8 +16,12 @@ export interface SignIn {
 
 const longestUserAgent = 256
 
-/** What a sign-in leaves in the session's record, the mode's own parts apart. */
+/**
+ * What a sign-in leaves in the session's record, the mode's own parts apart. Throws LoginRefusedError when there is no subject:
+ * an author may hand on what a password check has found, and that may be nobody.
+ */
 export function describeSignIn (request: FastifyRequest, { subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'] }: SignIn): Pick<OpenSession, 'subject' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client'> {
+  if (typeof subject !== 'string' || subject === '') throw new LoginRefusedError({ cause: new Error('no subject') })
   const userAgent = (request.headers['user-agent'] ?? '').slice(0, longestUserAgent)
   return { subject, scopes, audiences, acr, amr, client: { userAgent, ip: request.ip } }
 }

@@ -102,13 +102,13 @@ class AccessTokens implements AccessToken {
     if (known !== undefined) return assertNotExpired(known)
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
-    return this.#keys.find(String(parts.header['kid'])) === null ? this.#verifyLater(token, parts) : this.#verifyNow(token, parts)
+    return this.#keys.find(assertHeader(parts.header)) === null ? this.#verifyLater(token, parts) : this.#verifyNow(token, parts)
   }
 
   async verifyExpired (token: string): Promise<Identity> {
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
-    if (this.#keys.find(String(parts.header['kid'])) === null) await this.#keys.reload()
+    if (this.#keys.find(assertHeader(parts.header)) === null) await this.#keys.reload()
     return this.#check(parts)
   }
 
@@ -125,15 +125,21 @@ class AccessTokens implements AccessToken {
   }
 
   #check ({ header, claims, signingInput, signature }: TokenParts): Identity {
-    const key = typeof header['kid'] === 'string' ? this.#keys.find(header['kid']) : null
+    const key = this.#keys.find(assertHeader(header))
     if (key === null) throw refused('unknown key')
     if (header['alg'] !== key.algorithm) throw refused('not the algorithm of its key')
-    if (String(header['typ']).toLowerCase() !== 'at+jwt') throw refused('not an access token')
-    if (Object.keys(header).length !== 3) throw refused('unexpected header parameters')
     if (!hasGoodSignature(key, signingInput, signature)) throw refused('wrong signature')
     if (!areAccessTokenClaims(claims, this.issuer, Date.now() / 1000)) throw refused('wrong claims')
     return identityOfToken(claims)
   }
+}
+
+/** The `kid` of a header such as ours have. What is judged here needs no key, so the store is not asked for one. */
+function assertHeader ({ kid, typ, alg, ...others }: Record<string, unknown>): string {
+  if (typeof kid !== 'string' || typeof alg !== 'string') throw refused('no key or algorithm')
+  if (typeof typ !== 'string' || typ.toLowerCase() !== 'at+jwt') throw refused('not an access token')
+  if (Object.keys(others).length > 0) throw refused('unexpected header parameters')
+  return kid
 }
 
 function assertNotExpired (identity: Identity): Identity {

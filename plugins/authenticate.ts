@@ -80,7 +80,7 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
     if (isSafe(request.method) || !isForeign(request.headers, origin)) return done()
     refuseForeign(request, done)
   })
-}, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
+}, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
 
 function decorateRequest (fastify: FastifyInstance): void {
   fastify.decorateRequest(identityOf, null)

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
-import { TokenInvalidError } from '../lib/errors.ts'
+import { ConfigInvalidError, TokenInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import type { CredentialClaims, LogEntry, SessionRecord, Store } from '../stores/store.ts'
@@ -24,7 +25,7 @@ export interface RevocableClaims {
 }
 
 export type RevokeRequest =
-  /** `expiresAt`: the token's `exp`, seconds since the epoch; default: as long as any token can live. */
+  /** `issuer`: default any. `expiresAt`: the token's `exp`, seconds since the epoch; default: as long as any token can live. */
   | { jti: string, issuer?: string, expiresAt?: number }
   | { sid: string }
   | { subject: string, exceptSid?: string | null }
@@ -77,19 +78,29 @@ const Options = Type.Object({
   staleFor: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '0s' })
 }, { additionalProperties: false })
 
+const Text = Type.String({ minLength: 1 })
+const RevokeRequest = Type.Union([
+  Type.Object({ jti: Text, issuer: Type.Optional(Type.Union([Type.String(), Type.Undefined()])), expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Undefined()])) }, { additionalProperties: false }),
+  Type.Object({ sid: Text }, { additionalProperties: false }),
+  Type.Object({ subject: Text, exceptSid: Type.Optional(Type.Union([Type.String(), Type.Null(), Type.Undefined()])) }, { additionalProperties: false }),
+  Type.Object({ all: Type.Literal(true) }, { additionalProperties: false })
+])
+
 /** Tokens are accepted this long after `exp`, so revocations of them live that much longer. */
 const toleranceMs = 5000
 
 /** Refuses what was revoked before it expired: a replica of the store's revocation log in this process's memory. */
 export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, options) {
   const checked = checkOptions('portcullis-blocklist', Options, options)
-  const follower = new LogFollower(fastify.portcullis.store, durationMs(checked.maxStaleness))
+  const maxStalenessMs = durationMs(checked.maxStaleness)
+  if (maxStalenessMs < 100 || maxStalenessMs > 60_000) throw new ConfigInvalidError('portcullis-blocklist: maxStaleness must be from 100ms to 60s')
+  const follower = new LogFollower(fastify.portcullis.store, maxStalenessMs)
   await follower.start()
   fastify.addHook('onClose', () => follower.stop())
   addPart(fastify, 'blocklist', new ReplicatedBlocklist(fastify.portcullis.store, follower, {
     maxTokenAgeMs: durationMs(checked.maxTokenAge) + toleranceMs,
     absoluteTimeoutMs: durationMs(checked.absoluteTimeout),
-    maxStalenessMs: durationMs(checked.maxStaleness),
+    maxStalenessMs,
     staleForMs: durationMs(checked.staleFor)
   }))
 }, { name: 'portcullis-blocklist', fastify: '5.x', dependencies: ['portcullis-store'] })
@@ -144,6 +155,7 @@ class ReplicatedBlocklist implements Blocklist {
   }
 
   async revoke (request: RevokeRequest): Promise<void> {
+    assertRevokeRequest(request)
     if ('sid' in request) await this.close(request.sid)
     else if ('jti' in request) await this.#revokeToken(request)
     else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#keepCutsForMs }))
@@ -175,6 +187,12 @@ class ReplicatedBlocklist implements Blocklist {
     await this.#store.revokeToken({ issuer, jti, expiresAtMs })
     this.note({ kind: 'jti', issuer, jti, expiresAtMs })
   }
+}
+
+/** What names nothing would revoke nothing, and say that it did: claims that a token lacks, for one. */
+function assertRevokeRequest (request: RevokeRequest): void {
+  if (Value.Check(RevokeRequest, request)) return
+  throw new TypeError('revoke takes { jti, issuer?, expiresAt? }, { sid }, { subject, exceptSid? } or { all: true }, none of them empty')
 }
 
 function credentialOf ({ iss, jti, sid, sub, epoch }: RevocableClaims): CredentialClaims {

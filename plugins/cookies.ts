@@ -1,6 +1,6 @@
-import cookie, { type CookieSerializeOptions } from '@fastify/cookie'
+import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { readCookie } from '../lib/cookie-header.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
@@ -38,14 +38,15 @@ const Options = Type.Object({
   refreshPath: Type.String({ pattern: '^/[A-Za-z0-9/_-]*$', default: '/auth', errorMessage: 'must be a path such as /auth' })
 }, { additionalProperties: false })
 
-interface CookieForm { name: string, attributes: CookieSerializeOptions }
+type Serialize = FastifyInstance['serializeCookie']
+
+interface CookieForm { name: string, attributes: NonNullable<Parameters<Serialize>[2]> }
 
 /** Hardened cookies: HttpOnly, Secure, SameSite, tight Path, no Domain, prefixed names. There is no option for less. */
 export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options) {
   const { origin, sameSite, refreshPath } = checkOptions('portcullis-cookies', Options, options)
   const secure = isSecureOrigin(origin)
-  // Without its hook: on proxied requests nobody needs every cookie parsed.
-  if (!fastify.hasPlugin('@fastify/cookie')) await fastify.register(cookie, { hook: false })
+  const serialize = await createSerializer(fastify)
   if (!secure) fastify.log.warn(`cookies are set without Secure and without name prefix, because origin is ${origin}: for development only`)
   const forms: Record<CookieKind, CookieForm> = {
     session: { name: secure ? '__Host-portcullis' : 'portcullis', attributes: { httpOnly: true, secure, sameSite, path: '/' } },
@@ -53,10 +54,32 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
   }
   addPart(fastify, 'cookies', {
     read: (request, kind) => readCookie(request.headers.cookie, forms[kind].name),
-    set: (reply, kind, value) => { void reply.setCookie(forms[kind].name, value, forms[kind].attributes) },
-    clear: (reply, kind) => { void reply.setCookie(forms[kind].name, '', { ...forms[kind].attributes, maxAge: 0, expires: new Date(0) }) }
+    set: (reply, kind, value) => { put(reply, forms[kind].name, serialize(forms[kind].name, value, forms[kind].attributes)) },
+    clear: (reply, kind) => { put(reply, forms[kind].name, serialize(forms[kind].name, '', { ...forms[kind].attributes, maxAge: 0, expires: new Date(0) })) }
   })
 }, { name: 'portcullis-cookies', fastify: '5.x' })
+
+/**
+ * In a scope of its own, so that the application's own @fastify/cookie finds the names free. Its options, such as a domain for
+ * every cookie, are for its own cookies: ours are serialized without them.
+ */
+async function createSerializer (fastify: FastifyInstance): Promise<Serialize> {
+  let scoped = fastify
+  if (!fastify.hasPlugin('@fastify/cookie')) {
+    await fastify.register(async function cookieSerializer (scope) {
+      await scope.register(cookie, { hook: false })
+      scoped = scope
+    })
+  }
+  return scoped.serializeCookie
+}
+
+/** The last word on a cookie counts; all other cookies of the response stay. */
+function put (reply: FastifyReply, name: string, line: string): void {
+  const others = [reply.getHeader('set-cookie') ?? []].flat().filter(other => !String(other).startsWith(`${name}=`))
+  reply.removeHeader('set-cookie')
+  void reply.header('set-cookie', [...others, line])
+}
 
 /** Whether cookies of this origin are Secure. Throws ConfigInvalidError for what is neither https nor this machine. */
 function isSecureOrigin (origin: string): boolean {

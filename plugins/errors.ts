@@ -1,6 +1,8 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { NotFoundError } from '../lib/errors.ts'
+import { checkOptions } from '../lib/options.ts'
 import { ownHeaders } from '../lib/own-headers.ts'
 import { toProblem } from '../lib/problem.ts'
 import { linger } from './server/linger.ts'
@@ -10,8 +12,11 @@ export interface ErrorsOptions {
   origin?: string
 }
 
+const Options = Type.Object({ origin: Type.Optional(Type.String()) }, { additionalProperties: false })
+
 /** Answers every error, and what has no route, as `application/problem+json`, and says nothing that only the operator should know. */
-export default fp<ErrorsOptions>(async function errorsPlugin (fastify, { origin }) {
+export default fp<ErrorsOptions>(async function errorsPlugin (fastify, options) {
+  const { origin } = checkOptions('portcullis-errors', Options, options)
   const security = ownHeaders(origin)
   fastify.setErrorHandler((error, request, reply) => { sendProblem(error, request, reply, security) })
   fastify.setNotFoundHandler(() => { throw new NotFoundError() })

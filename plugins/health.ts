@@ -1,5 +1,7 @@
-import fp from 'fastify-plugin'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { checkOptions } from '../lib/options.ts'
 import { addPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
@@ -15,8 +17,11 @@ export interface Health {
   leave (): void
 }
 
+const Options = Type.Object({}, { additionalProperties: false })
+
 /** Knows whether this process can verify. `healthRoutes` tells it. */
-export default fp(async function healthPlugin (fastify) {
+export default fp(async function healthPlugin (fastify, options) {
+  checkOptions('portcullis-health', Options, options)
   let isLeaving = false
   addPart(fastify, 'health', {
     isReady: () => !isLeaving && fastify.portcullis.blocklist.isFresh(),

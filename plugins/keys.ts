@@ -90,18 +90,25 @@ class KeyRing implements Keys {
     await this.#reloading
   }
 
-  /** Appends a key of the configured algorithm unless the newest is one; a process that loses the race reads the winner's. */
+  /**
+   * Appends a key of the configured algorithm unless the newest is one, and seals with the first secret what another one has
+   * sealed, so that the other can be dropped one day. A process that loses the race reads the winner's.
+   */
   async ensureCurrent (): Promise<void> {
+    const [sealing] = this.#secrets
+    if (sealing === undefined) throw new ConfigInvalidError('portcullis-keys: secret must not be an empty list')
     for (let attempt = 0; attempt < attempts; attempt++) {
-      const { version, keys } = await this.#read()
-      if (this.#keys.at(-1)?.algorithm === this.#algorithm) return
-      const key = importKey(generateKey(this.#algorithm), this.#algorithm, this.#store.nowMs())
-      const [sealing] = this.#secrets
-      if (sealing === undefined) break
-      const outcome = await this.#store.writeKeys(version, JSON.stringify({ keys: [...keys, sealKey(sealing, key)] } satisfies SealedKeys))
-      if (outcome === 'written') this.#keys.push(key)
+      const { version, keys: sealed } = await this.#read()
+      const isCurrent = this.#keys.at(-1)?.algorithm === this.#algorithm
+      if (isCurrent && sealed.every(key => openKey([sealing], key) !== null)) return
+      const keys = isCurrent ? this.#keys : [...this.#keys, importKey(generateKey(this.#algorithm), this.#algorithm, this.#store.nowMs())]
+      const outcome = await this.#store.writeKeys(version, JSON.stringify({ keys: keys.map(key => sealKey(sealing, key)) } satisfies SealedKeys))
+      if (outcome === 'written') {
+        this.#keys = keys
+        return
+      }
     }
-    if (this.#keys.at(-1)?.algorithm !== this.#algorithm) throw new StoreUnavailableError({ cause: new Error('the signing keys are changed by others all the time') })
+    throw new StoreUnavailableError({ cause: new Error('the signing keys are changed by others all the time') })
   }
 
   async #read (): Promise<{ version: number, keys: SealedKeys['keys'] }> {

@@ -1,8 +1,10 @@
-import { randomBytes } from 'node:crypto'
+import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
+import { randomBytes } from 'node:crypto'
 import { mintedTtlSeconds } from '../lib/claims.ts'
 import type { Identity } from '../lib/identity.ts'
 import { signToken } from '../lib/jws.ts'
+import { checkOptions } from '../lib/options.ts'
 import { addPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
@@ -15,13 +17,16 @@ declare module './portcullis.ts' {
   }
 }
 
+const Options = Type.Object({}, { additionalProperties: false })
+
 interface Minted { token: string, renewAtMs: number }
 
 /** A minted token is replaced this long before its end, so that what is sent upstream has time to be used. */
 const marginMs = 60_000
 
 /** Tokens for upstreams, remembered by the verified credential itself: never by anything a client sent. */
-export default fp(async function mintPlugin (fastify) {
+export default fp(async function mintPlugin (fastify, options) {
+  checkOptions('portcullis-mint', Options, options)
   const { keys, accessToken } = fastify.portcullis
   const minted = new WeakMap<Identity, Map<string, Minted>>()
   addPart(fastify, 'mint', function mint (identity, audience) {

@@ -1,6 +1,5 @@
-import { METHODS } from 'node:http'
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, InternalError, MethodNotAllowedError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
@@ -8,6 +7,7 @@ import { plainAddress } from '../lib/peers.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createPool, type Upstream } from './proxy/upstream.ts'
 import { hasServerOptions } from './server-options.ts'
+import { supportEveryMethod } from './server/methods.ts'
 
 export { upstreamChannel, type UpstreamMessage } from './proxy/upstream.ts'
 
@@ -77,11 +77,8 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
 }, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })
 
 function addRoutes (fastify: FastifyInstance, onRequest: onRequestHookHandler[]): void {
-  for (const method of METHODS) {
-    if (method !== 'CONNECT' && !fastify.supportedMethods.includes(method)) fastify.addHttpMethod(method, { hasBody: true })
-  }
   // An upstream that knows TRACE would send the token that we add back to the client.
-  const method = fastify.supportedMethods.filter(name => name !== 'TRACE') as HTTPMethods[]
+  const method = supportEveryMethod(fastify).filter(name => name !== 'TRACE')
   for (const url of ['', '/*']) {
     fastify.route({ method, url, exposeHeadRoute: false, onRequest, handler: () => { throw new InternalError() } })
     fastify.route({ method: 'TRACE', url, handler: () => { throw Object.assign(new MethodNotAllowedError(), { headers: { allow: method.join(', ') } }) } })

@@ -32,9 +32,9 @@ export type StoreOptions =
   /** A store of the application's own, or one that several servers share. Not ended with this server. */
   | { type: 'custom', store: Store }
 
-const SqliteOptions = Type.Object({ type: Type.Optional(Type.Literal('sqlite')), path: Type.String({ minLength: 1, default: 'portcullis.db' }), timeout: Type.Optional(DurationOption) }, { additionalProperties: false })
+const SqliteOptions = Type.Object({ type: Type.Optional(Type.Literal('sqlite', { errorMessage: 'must be sqlite, redis or custom' })), path: Type.String({ minLength: 1, default: 'portcullis.db' }), timeout: Type.Optional(DurationOption) }, { additionalProperties: false })
 const RedisOptions = Type.Object({ type: Type.Literal('redis'), url: Type.String({ pattern: '^rediss?://', errorMessage: 'must be a redis:// or rediss:// URL' }), timeout: Type.Optional(DurationOption) }, { additionalProperties: false })
-const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Unsafe<Store>(Type.Any()) }, { additionalProperties: false })
+const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Unsafe<Store>(Type.Object({}, { errorMessage: 'must be a store' })) }, { additionalProperties: false })
 
 /** Opens the store, sqlite by default, and ends it with the server. */
 export default fp<StoreOptions>(async function storePlugin (fastify, options) {

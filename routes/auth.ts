@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AudienceUnknownError, LoginRefusedError, SessionInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
 import { validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { acceptJsonAlone } from './auth/json-alone.ts'
 import { clearCookies, endSessions, presentedSids } from './auth/presented.ts'
 import { signOut } from './auth/sign-out.ts'
 
@@ -70,16 +71,6 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
     const record = await portcullis.session.read(request.identity.sid)
     if (record === null) throw new SessionInvalidError()
     return { session: portcullis.session.view(record) }
-  })
-}
-
-/** Forms and plain texts are what other sites can send without asking. An empty body is none, whatever its type says. */
-function acceptJsonAlone (app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request: FastifyRequest, body: string, done) => {
-    if (body === '') return done(null, undefined)
-    return parse(request, body, done)
   })
 }
 

@@ -5,6 +5,7 @@ import { publish } from '../lib/events.ts'
 import { freshSeconds } from '../lib/lifetime.ts'
 import { isSid } from '../lib/sid.ts'
 import { validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { acceptJsonAlone } from './auth/json-alone.ts'
 
 export interface SessionsRoutesOptions {
   /** The audience of these routes. */
@@ -15,6 +16,7 @@ export interface SessionsRoutesOptions {
 export default async function sessionsRoutes (fastify: FastifyInstance, { origin }: SessionsRoutesOptions): Promise<void> {
   const { portcullis } = fastify
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler)
+  acceptJsonAlone(app)
   app.addHook('onRequest', portcullis.refuseForeign)
   app.addHook('onRequest', portcullis.authenticate({ audience: origin }))
   app.addHook('onSend', async (_request, reply) => { void reply.header('cache-control', 'no-store') })

@@ -11,7 +11,7 @@ import { createSessions } from './redis/sessions.ts'
 import { createSigningKeys } from './redis/signing-keys.ts'
 import type { Store } from './store.ts'
 
-export { redisOptions, type RedisClientOptions, type RedisTarget } from './redis/options.ts'
+export { redisOptions } from './redis/options.ts'
 
 export interface RedisStoreOptions {
   /** A client made with `redisOptions()`; it may still be connecting. */

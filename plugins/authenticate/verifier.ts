@@ -2,20 +2,17 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readBearer } from '../../lib/bearer.ts'
 import { CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/identity.ts'
-import type { CredentialClaims } from '../../stores/store.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Demand } from './demand.ts'
 
-const nobodysErrors = ['PTC_ERR_CREDENTIALS_MISSING', 'PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
+const nobodysErrors = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
 
 /** Finds the one credential of a request, verifies it, and asks whether it is still good. */
 export class Verifier {
-  readonly #parts: Portcullis
-  readonly #fastify: FastifyInstance
-  readonly #claims = new WeakMap<Identity, CredentialClaims>()
+  /** Refresh tokens are not everybody's, and may be registered later. */
+  readonly #parts: Omit<Portcullis, 'refreshToken'> & Partial<Portcullis>
 
   constructor (fastify: FastifyInstance) {
-    this.#fastify = fastify
     this.#parts = fastify.portcullis
   }
 
@@ -30,7 +27,13 @@ export class Verifier {
 
   /** Null only where access is public. A promise only when the store has to be asked. */
   verify (request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity | null> {
-    if (demand.access !== 'public') return this.#verify(request, demand)
+    if (demand.access === 'public') return this.#verifyIfAny(request, demand)
+    const identity = this.#verify(request, demand)
+    if (identity === null) throw new CredentialsMissingError()
+    return identity
+  }
+
+  #verifyIfAny (request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity | null> {
     try {
       const identity = this.#verify(request, demand)
       return identity instanceof Promise ? identity.catch(nobody) : identity
@@ -39,13 +42,14 @@ export class Verifier {
     }
   }
 
-  #verify (request: FastifyRequest, demand: Demand): Identity | Promise<Identity> {
+  /** Null without a credential: on public routes that is the ordinary case, and to make an error costs more than to verify. */
+  #verify (request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity> {
     const cookie = this.#parts.cookies.read(request, 'session')
     const bearer = demand.ignoreBearer ? null : readBearer(request.raw)
     if (cookie !== null && bearer !== null) throw new CredentialsAmbiguousError()
     if (cookie !== null && demand.access !== 'token') return this.#judge(this.#parts.session.resolve(cookie, demand.isUse), demand)
     if (bearer !== null && demand.access !== 'session') return this.#judge(this.#parts.accessToken.verify(bearer), demand)
-    throw new CredentialsMissingError()
+    return null
   }
 
   #judge (identity: Identity | Promise<Identity>, demand: Demand): Identity | Promise<Identity> {
@@ -54,24 +58,14 @@ export class Verifier {
 
   /** Every request asks the replica, whatever was remembered of the credential. */
   #assertStillGood (identity: Identity, demand: Demand): Identity | Promise<Identity> {
-    const { blocklist } = this.#parts
-    const claims = this.#claimsOf(identity)
-    if (blocklist.knowsAsRevoked(claims)) throw refused(identity)
-    if (identity.generation !== null && this.#fastify.hasPlugin('portcullis-refresh-token')) this.#parts.refreshToken.noteReceived(identity)
+    const { blocklist, refreshToken } = this.#parts
+    if (blocklist.knowsAsRevoked(identity)) throw refused(identity)
+    if (identity.generation !== null) refreshToken?.noteReceived(identity)
     if (demand.consistency === 'replica' && blocklist.isFresh()) return identity
-    return blocklist.isGoodInStore(claims, demand.consistency === 'replica').then(isGood => {
+    return blocklist.isGoodInStore(identity, demand.consistency === 'replica').then(isGood => {
       if (!isGood) throw refused(identity)
       return identity
     })
-  }
-
-  #claimsOf (identity: Identity): CredentialClaims {
-    const known = this.#claims.get(identity)
-    if (known !== undefined) return known
-    const { sid, subject, epoch, jti } = identity
-    const claims = { issuer: this.#parts.accessToken.issuer, jti, sid, subject, epoch }
-    this.#claims.set(identity, claims)
-    return claims
   }
 }
 

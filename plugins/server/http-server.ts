@@ -26,7 +26,7 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
     requestTimeout: 0,
     connectionsCheckingInterval: Math.max(10, Math.min(5000, options.headersTimeoutMs / 4)),
     keepAliveTimeout: options.keepAliveMs,
-    optimizeEmptyRequests: true,
+    // Not optimizeEmptyRequests: a request with Content-Type and without a body would have ended before Fastify listens, and hang.
     shouldUpgradeCallback
   }
   const server = options.tls === undefined ? createHttpServer(settings, handler) : createHttpsServer({ ...settings, ...options.tls }, handler)
