@@ -9,8 +9,7 @@ import { startUpstream } from './upstream.ts'
  * A complete gateway on this machine: the embedded store, two small upstreams that show what they receive, one user.
  * `npm start`, or `npm start -- --port 9000`.
  */
-const { values } = parseArgs({ options: { port: { type: 'string', default: '8080' } } })
-const port = Number(values.port)
+const port = portOf(process.argv.slice(2))
 const directory = '.demo'
 const user = { username: 'demo', password: 'open-the-gate' }
 
@@ -54,7 +53,18 @@ Sign in, call an upstream and see what it is told, sign out (then the second lin
   curl -b ${jar} ${origin}/orders/42
   curl -b ${jar} -X POST ${origin}/auth/logout
 
+Ctrl-C ends it. README.md says how to make a gateway of your own.
 `)
+
+/** Whoever mistypes an option gets the right line to type, not a stack. */
+function portOf (args: string[]): number {
+  try {
+    const { values } = parseArgs({ args, options: { port: { type: 'string', default: '8080' } } })
+    if (/^[1-9]\d{0,4}$/.test(values.port) && Number(values.port) <= 65535) return Number(values.port)
+  } catch {}
+  process.stderr.write('usage: npm start -- --port 9000\n')
+  process.exit(2)
+}
 
 const stop = async (): Promise<void> => {
   await gateway.close()

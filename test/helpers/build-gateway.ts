@@ -22,11 +22,16 @@ export interface TestGateway {
   advance (ms: number): void
 }
 
+export interface StartOptions {
+  /** What the gateway is given in place of the store itself. */
+  wrapStore?: (store: Store) => Store
+}
+
 /**
  * A whole gateway on free loopback ports, with an embedded store whose clock the test moves. Every user's password is `password`;
  * the subject is the user name, the scopes are orders:read and orders:write. Ends with the test.
  */
-export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {}): Promise<TestGateway> {
+export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {}, { wrapStore = store => store }: StartOptions = {}): Promise<TestGateway> {
   let offsetMs = 0
   const store = await createSqliteStore({ path: ':memory:', now: () => Date.now() + offsetMs })
   const [orders, billing] = [await startUpstream(t), await startUpstream(t)]
@@ -42,7 +47,7 @@ export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {
     ],
     ...overrides
   } satisfies ConfigInput, { directory: '.', env: {} })
-  const app = await composeGateway(config, { store })
+  const app = await composeGateway(config, { store: wrapStore(store) })
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => {
     app.server.closeAllConnections()

@@ -1,0 +1,25 @@
+/** What a child process of a bench can be asked; each answer is a plain value. */
+export type Answers = Record<string, (question: never) => unknown>
+
+export interface CpuTime { cpuUs: number, atUs: number }
+
+/** Tells the parent that this process is ready, answers its questions one by one, and ends with it. */
+export function serveParent (ready: object, answers: Answers, end: () => Promise<void> = async () => {}): void {
+  process.on('message', (message: { id: number, name: string, question: never }) => {
+    const { id, name, question } = message
+    Promise.resolve(question).then(answers[name]).then(
+      answer => process.send?.({ id, answer }),
+      (error: Error) => process.send?.({ id, error: error.message })
+    )
+  })
+  process.once('disconnect', () => {
+    void end().finally(() => process.exit())
+  })
+  process.send?.({ id: 0, answer: ready })
+}
+
+/** All threads of this process: also the garbage collector's and the store's. */
+export function cpuTime (): CpuTime {
+  const { user, system } = process.cpuUsage()
+  return { cpuUs: user + system, atUs: performance.now() * 1000 }
+}

@@ -1,0 +1,54 @@
+import autocannon from 'autocannon'
+import { cpuTime, serveParent } from './child.ts'
+
+export interface Load {
+  url: string
+  path: string
+  /** Headers of each client; the connections share them out among themselves. */
+  clients: Array<Record<string, string>>
+  connections: number
+  seconds: number
+  /** What every answer must be. */
+  body: string
+}
+
+export interface LoadResult {
+  requests: number
+  seconds: number
+  /** Answers other than 200 with the right body, and requests without an answer. */
+  failures: number
+  p50Ms: number
+  p99Ms: number
+  /** Of the generator itself. */
+  cpuUs: number
+}
+
+/** One request at a time on each connection, the next as soon as the answer is there. */
+async function run ({ url, path, clients, connections, seconds, body }: Load): Promise<LoadResult> {
+  const latencies: number[] = []
+  const before = cpuTime()
+  let connection = 0
+  const { requests, duration, non2xx, errors, mismatches } = await new Promise<autocannon.Result>((resolve, reject) => {
+    const running = autocannon({
+      url,
+      connections,
+      duration: seconds,
+      sampleInt: 100,
+      expectBody: body,
+      setupClient (client) {
+        const own = clients.filter((_, index) => index % connections === connection % clients.length)
+        connection++
+        client.setRequests(own.map(headers => ({ method: 'GET', path, headers })))
+      }
+    }, (error: Error | null, result) => {
+      if (error === null) resolve(result)
+      else reject(error)
+    })
+    running.on('response', (_client, _status, _bytes, latencyMs) => { latencies.push(latencyMs) })
+  })
+  latencies.sort((a, b) => a - b)
+  const percentile = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? 0
+  return { requests: requests.total, seconds: duration, failures: non2xx + errors + mismatches, p50Ms: percentile(0.5), p99Ms: percentile(0.99), cpuUs: cpuTime().cpuUs - before.cpuUs }
+}
+
+serveParent({}, { run })

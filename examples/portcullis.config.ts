@@ -1,0 +1,14 @@
+import { defineConfig } from '../index.ts'
+import { checkPassword } from './users.ts'
+
+/** The same kind of gateway with users of your own, on the embedded store: one machine, nothing else to run. */
+export default defineConfig({
+  origin: 'https://app.example.com',
+  listen: { port: 8080, trustProxy: ['127.0.0.1'] },
+  store: { type: 'sqlite', path: './portcullis.db' },
+  identity: checkPassword,
+  upstreams: [
+    { prefix: '/orders', target: 'http://127.0.0.1:3001', audience: 'orders', scopes: ['orders:read'] },
+    { prefix: '/billing', target: 'http://127.0.0.1:3002', audience: 'billing', stepUp: { maxAge: '5m', methods: ['POST', 'DELETE'] } }
+  ]
+})

@@ -1,0 +1,7 @@
+// Plain JavaScript that old versions run too: says in one line what to do when this Node is too old for the project.
+const [major, minor] = process.versions.node.split('.').map(Number)
+
+if (major < 24 || (major === 24 && minor < 9)) {
+  console.error(`Node ${process.versions.node} is too old for this: "npm ci" brings the right one, "npm start", "npm test" and "npm run ..." use it`)
+  process.exit(1)
+}

@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/*
+ * Installs the package as npm would publish it into an empty folder, and uses it there as an application's author does: compiles
+ * against its types, runs what was compiled, and runs its command line. Then the linters of packages have their say.
+ */
+const app = `import Fastify from 'fastify'
+import { authenticate, buildGateway, defineConfig, serverOptions, type Portcullis } from 'portcullis'
+import blocklist, { type Blocklist } from 'portcullis/plugins/blocklist'
+import cookies from 'portcullis/plugins/cookies'
+import keys from 'portcullis/plugins/keys'
+import store from 'portcullis/plugins/store'
+
+const origin = 'http://localhost:3000'
+const app = Fastify(serverOptions({ origin }))
+await app.register(store, { path: 'sessions.db' })
+await app.register(blocklist, { maxTokenAge: '15m' })
+await app.register(cookies, { origin })
+await app.register(keys, { secret: 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA' })
+const { blocklist: revoked, keys: signing }: Pick<Portcullis, 'blocklist' | 'keys'> = app.portcullis
+const same: Blocklist = revoked
+await same.revoke({ jti: 'one', expiresAt: Math.floor(Date.now() / 1000) + 60 })
+app.get('/', async () => ({ one: revoked.isRevoked({ jti: 'one' }), two: revoked.isRevoked({ jti: 'two' }), keys: signing.jwks().keys.length }))
+console.log((await app.inject('/')).body)
+await app.close()
+
+// @ts-expect-error: the types are there, so a wrong option is an error.
+void (() => app.register(authenticate, { origin: 1 }))
+
+const gateway = await buildGateway(defineConfig({ origin, store: { type: 'sqlite', path: 'gateway.db' }, identity: async ({ username }) => username, log: { level: 'silent' } }))
+const answer = await gateway.inject({ method: 'POST', url: '/auth/login', payload: { username: 'ada', password: 'any' } })
+console.log(answer.statusCode)
+await gateway.close()
+`
+const compilerOptions = { module: 'nodenext', target: 'es2023', strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, types: ['node'] }
+const config = `origin: http://localhost:8080
+identity: { type: users, file: ./users.json }
+upstreams: [{ prefix: /orders, target: http://127.0.0.1:3001, audience: orders }]
+`
+
+const project = join(import.meta.dirname, '..')
+const folder = await mkdtemp(join(tmpdir(), 'portcullis-package-'))
+const consumer = join(folder, 'consumer')
+
+try {
+  const tarball = await step('npm pack', () => join(folder, run('npm', ['pack', '--silent', '--pack-destination', folder], project).trim().split('\n').at(-1)))
+  await mkdir(consumer)
+  const { devDependencies } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'))
+  await writeFile(join(consumer, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
+  const tools = ['typescript', '@types/node'].map(name => `${name}@${devDependencies[name]}`)
+  await step('npm install of the package in an empty folder', () => run('npm', ['install', '--silent', '--no-audit', '--no-fund', tarball, 'fastify', ...tools]))
+  await writeFile(join(consumer, 'app.ts'), app)
+  await writeFile(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['app.ts'] }))
+  await step('tsc with every declaration checked', () => run('node_modules/.bin/tsc', []))
+  await step('the compiled application runs on the embedded store', () => expect(run('node', ['app.js']), '{"one":true,"two":false,"keys":1}\n200\n'))
+  await writeFile(join(consumer, 'gateway.yaml'), config)
+  await step('npx portcullis check', () => expectLine(run('npx', ['--no-install', 'portcullis', 'check', '--config', 'gateway.yaml']), '/orders → http://127.0.0.1:3001'))
+  await step('publint', () => run('publint', ['run', tarball, '--strict'], project))
+  await step('attw', () => run('attw', [tarball, '--profile', 'esm-only'], project))
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
+
+async function step (name, work) {
+  try {
+    const result = await work()
+    console.log(`ok - ${name}`)
+    return result
+  } catch (error) {
+    console.error(`not ok - ${name}\n${error.stdout ?? ''}${error.stderr ?? ''}${error.stdout === undefined ? error.message : ''}`)
+    process.exitCode = 1
+    throw new Error(`${name} failed`)
+  }
+}
+
+function run (command, args, cwd = consumer) {
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+function expect (output, expected) {
+  if (output !== expected) throw new Error(`printed ${JSON.stringify(output)} instead of ${JSON.stringify(expected)}`)
+}
+
+function expectLine (output, start) {
+  if (!output.split('\n').some(line => line.startsWith(start))) throw new Error(`printed ${JSON.stringify(output)}, no line of which starts with ${start}`)
+}

@@ -1,0 +1,9 @@
+import { chmod, cp } from 'node:fs/promises'
+
+// What tsc leaves out: the scripts that the Redis store reads at run time, and the permission to run the command line.
+const built = new URL('../dist/', import.meta.url)
+await cp(new URL('../stores/redis/', import.meta.url), new URL('stores/redis/', built), {
+  recursive: true,
+  filter: source => !source.endsWith('.ts')
+})
+await chmod(new URL('cli.js', built), 0o755)

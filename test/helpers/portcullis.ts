@@ -1,0 +1,130 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { main } from '../../cli/main.ts'
+import { hashPassword } from '../../lib/password.ts'
+import { password } from './build-gateway.ts'
+
+const cli = join(import.meta.dirname, '..', '..', 'cli.ts')
+
+export interface Outcome { code: number | null, stdout: string, stderr: string }
+
+export interface RunOptions { stdin?: string, env?: Record<string, string> }
+
+interface Running { child: ChildProcess, output: { stdout: string, stderr: string }, ended: Promise<Outcome> }
+
+function spawnPortcullis (t: Test, args: string[], { stdin = '', env = {} }: RunOptions): Running {
+  const child = spawn(process.execPath, [cli, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+  const output = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', chunk => { output.stdout += String(chunk) })
+  child.stderr.setEncoding('utf8').on('data', chunk => { output.stderr += String(chunk) })
+  child.stdin.on('error', () => {})
+  child.stdin.end(stdin)
+  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...output }))
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  return { child, output, ended }
+}
+
+/** Runs a command of the real command line to its end. */
+export async function runPortcullis (t: Test, args: string[], options: RunOptions = {}): Promise<Outcome> {
+  return await spawnPortcullis(t, args, options).ended
+}
+
+/** The same in this process, for what needs no process of its own. */
+export async function runMain (args: string[], { stdin = '', env = {} }: RunOptions = {}): Promise<Outcome> {
+  const output = { stdout: '', stderr: '' }
+  const collect = (name: 'stdout' | 'stderr') => new Writable({
+    write (chunk, _encoding, done) {
+      output[name] += String(chunk)
+      done()
+    }
+  })
+  const code = await main(args, { env, stdin: Readable.from([stdin]), stdout: collect('stdout'), stderr: collect('stderr'), signals: new EventEmitter() })
+  return { code, ...output }
+}
+
+export interface GatewayProcess {
+  url: string
+  /** What it has printed so far. */
+  output: { stdout: string, stderr: string }
+  /** Sends a signal; resolves when the process has ended. */
+  end (signal?: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<Outcome>
+  signal (signal: 'SIGTERM' | 'SIGINT'): void
+  ended: Promise<Outcome>
+}
+
+/** Starts a gateway process and waits for the line that says where it listens. Killed with the test. */
+export async function startPortcullis (t: Test, config: string, options: RunOptions = {}): Promise<GatewayProcess> {
+  const { child, output, ended } = spawnPortcullis(t, ['start', '--config', config], options)
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout!.on('data', () => {
+      const match = /^portcullis listening on (\S+)\n/m.exec(output.stdout)
+      if (match !== null) resolve(match[1]!)
+    })
+    child.once('close', () => { reject(new Error(`ended before it listened: ${output.stderr}`)) })
+  })
+  return {
+    url,
+    output,
+    ended,
+    signal: signal => { child.kill(signal) },
+    end: async (signal = 'SIGTERM') => {
+      child.kill(signal)
+      return await ended
+    }
+  }
+}
+
+/** Cheap to verify: what is tested is not how long a guess takes. */
+const cost = { ln: 10, r: 8, p: 1 }
+
+/** A users file in which everybody has the password `password`, and every scope that the tests ask for. */
+export async function writeUsers (file: string, usernames: string[]): Promise<void> {
+  const users = await Promise.all(usernames.map(async username => ({ username, subject: username, password: await hashPassword(password, cost), scopes: ['orders:read'] })))
+  await writeFile(file, JSON.stringify({ users }))
+}
+
+export interface ConfigFolder { folder: string, config: string, users: string }
+
+/** A folder with a configuration on a free port and a users file; `more` goes into the configuration. */
+export async function writeConfig (t: Test, more: object = {}): Promise<ConfigFolder> {
+  const folder = t.testdir({})
+  const config = join(folder, 'portcullis.json')
+  const users = join(folder, 'users.json')
+  await writeUsers(users, ['ada', 'bob'])
+  await writeFile(config, JSON.stringify({
+    origin: 'https://app.example.com',
+    listen: { host: '127.0.0.1', port: 0 },
+    store: { type: 'sqlite', path: './portcullis.db' },
+    identity: { type: 'users', file: './users.json' },
+    log: { level: 'error' },
+    upstreams: [],
+    ...more
+  }))
+  return { folder, config, users }
+}
+
+/** Changes one user of a users file as another program would: the whole file anew. */
+export async function editUsers (file: string, edit: (users: Array<{ username: string, password: string, scopes: string[] }>) => unknown): Promise<void> {
+  const content = JSON.parse(await readFile(file, 'utf8')) as { users: Array<{ username: string, password: string, scopes: string[] }> }
+  edit(content.users)
+  await writeFile(file, JSON.stringify(content))
+}
+
+/** Asks until `isTrue`, at most ten seconds; resolves to how long it took, in milliseconds, and how often it was asked in vain. */
+export async function untilTrue (isTrue: () => Promise<boolean>, pauseMs = 0): Promise<{ ms: number, inVain: number }> {
+  const startedAt = performance.now()
+  for (let inVain = 0; performance.now() - startedAt < 10_000; inVain++) {
+    const askedAt = performance.now()
+    if (await isTrue()) return { ms: askedAt - startedAt, inVain }
+    if (pauseMs > 0) await wait(pauseMs)
+  }
+  throw new Error('not within ten seconds')
+}

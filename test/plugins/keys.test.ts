@@ -1,0 +1,156 @@
+import fp from 'fastify-plugin'
+import t, { type Test } from 'tap'
+import type { SealedKeys } from '../../lib/key-document.ts'
+import keys, { type KeysOptions } from '../../plugins/keys.ts'
+import storePlugin from '../../plugins/store.ts'
+import type { Store } from '../../stores/store.ts'
+import { createFaultyStore, createServer, createStore, otherSecret, secret, until } from '../helpers/build-app.ts'
+
+async function build (t: Test, store: Store, options: Partial<KeysOptions> = {}) {
+  const app = createServer(t)
+  await app.register(storePlugin, { type: 'custom', store })
+  await app.register(keys, { secret, ...options })
+  return app
+}
+
+t.test('the first start makes a key, and the next ones find it', async t => {
+  const { store } = await createStore(t)
+  const first = (await build(t, store)).portcullis.keys.current()
+  const second = (await build(t, store)).portcullis.keys.current()
+
+  t.equal(first.kid, second.kid)
+  t.equal(first.algorithm, 'ES256')
+  t.equal((await store.readKeys())?.version, 1)
+})
+
+t.test('however many processes start at the same time, there is one key', async t => {
+  const { store } = await createStore(t)
+  const apps = await Promise.all(Array.from({ length: 8 }, async () => await build(t, store)))
+
+  t.equal(new Set(apps.map(app => app.portcullis.keys.current().kid)).size, 1)
+  for (const app of apps) t.equal(app.portcullis.keys.jwks().keys.length, 1)
+})
+
+t.test('a process that loses the race between reading and writing takes the winner\'s key', async t => {
+  const { store } = await createStore(t)
+  const faulty = createFaultyStore(store)
+  let winner = ''
+  faulty.before('writeKeys', async () => { winner = (await build(t, store)).portcullis.keys.current().kid })
+
+  const app = await build(t, faulty.store)
+
+  t.equal(app.portcullis.keys.current().kid, winner)
+  t.equal(faulty.calls.writeKeys, 1)
+})
+
+t.test('the published keys have no private member, and the stored ones are sealed', async t => {
+  for (const algorithm of ['ES256', 'EdDSA', 'RS256'] as const) {
+    const { store } = await createStore(t)
+    const { portcullis } = await build(t, store, { algorithm })
+    const { privateKey, kid } = portcullis.keys.current()
+    const { d } = privateKey.export({ format: 'jwk' })
+
+    const [published] = portcullis.keys.jwks().keys
+    t.match(published, { kid, alg: algorithm, use: 'sig' })
+    for (const name of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']) t.notOk(name in (published ?? {}), name)
+    t.notOk(JSON.stringify(portcullis.keys.jwks()).includes(String(d)))
+    t.notOk((await store.readKeys())?.text.includes(String(d)))
+  }
+})
+
+t.test('another secret does not start, and is told what to do', async t => {
+  const { store } = await createStore(t)
+  await build(t, store)
+
+  await t.rejects(build(t, store, { secret: otherSecret }), { code: 'PTC_ERR_CONFIG_INVALID', message: /secret: .*sealed with another one; give that one too, after the new one/ })
+  t.equal((await store.readKeys())?.version, 1)
+})
+
+t.test('while the secret is changed both open the keys, and the first one seals new ones', async t => {
+  const { store } = await createStore(t)
+  const { kid } = (await build(t, store)).portcullis.keys.current()
+
+  const changing = await build(t, store, { secret: [otherSecret, secret] })
+  t.equal(changing.portcullis.keys.current().kid, kid)
+
+  const next = await build(t, store, { secret: [otherSecret, secret], algorithm: 'EdDSA' })
+  const { keys: sealed } = JSON.parse((await store.readKeys())?.text ?? '') as SealedKeys
+  t.equal(sealed.length, 2)
+  await store.writeKeys(2, JSON.stringify({ keys: sealed.slice(1) }))
+  t.equal((await build(t, store, { secret: otherSecret, algorithm: 'EdDSA' })).portcullis.keys.current().kid, next.portcullis.keys.current().kid)
+})
+
+t.test('a new algorithm gets a key of its own, and the old one stays valid', async t => {
+  const { store } = await createStore(t)
+  const old = (await build(t, store)).portcullis.keys.current()
+  const { portcullis } = await build(t, store, { algorithm: 'EdDSA' })
+
+  t.equal(portcullis.keys.current().algorithm, 'EdDSA')
+  t.equal(portcullis.keys.find(old.kid)?.algorithm, 'ES256')
+  t.same(portcullis.keys.jwks().keys.map(({ alg }) => alg), ['ES256', 'EdDSA'])
+})
+
+t.test('a key that another process made is found after reading again, at most once a second', async t => {
+  const { store } = await createStore(t)
+  const faulty = createFaultyStore(store)
+  const app = await build(t, faulty.store)
+  const other = await build(t, store, { algorithm: 'EdDSA' })
+  const { kid } = other.portcullis.keys.current()
+  t.equal(app.portcullis.keys.find(kid), null)
+  const before = faulty.calls.readKeys ?? 0
+
+  await Promise.all(Array.from({ length: 100 }, async () => { await app.portcullis.keys.reload() }))
+  for (let i = 0; i < 100; i++) await app.portcullis.keys.reload()
+
+  t.equal(app.portcullis.keys.find(kid)?.kid, kid)
+  t.equal((faulty.calls.readKeys ?? 0) - before, 1)
+})
+
+t.test('a name that no key has finds none', async t => {
+  const { store } = await createStore(t)
+  const { portcullis } = await build(t, store)
+
+  for (const kid of ['', '__proto__', 'undefined', portcullis.keys.current().kid.toLowerCase()]) t.equal(portcullis.keys.find(kid), null, kid)
+})
+
+t.test('without the store nothing starts, and what was read before stays', async t => {
+  const { store } = await createStore(t)
+  const faulty = createFaultyStore(store)
+  const app = await build(t, faulty.store)
+  const { kid } = app.portcullis.keys.current()
+
+  faulty.fail()
+  await t.rejects(build(t, faulty.store), { code: 'PTC_ERR_STORE_UNAVAILABLE' })
+  await t.rejects(app.portcullis.keys.reload(), { code: 'PTC_ERR_STORE_UNAVAILABLE' })
+  t.equal(app.portcullis.keys.current().kid, kid)
+
+  faulty.recover()
+  await until(async () => await app.portcullis.keys.reload().then(() => true, () => false))
+})
+
+t.test('the keys do not boot without the store, nor with a plugin that is only called so', async t => {
+  const app = createServer(t)
+  await app.register(fp(async () => {}, { name: 'store' }))
+
+  await t.rejects(async () => { await app.register(keys, { secret }) }, { code: 'FST_ERR_PLUGIN_DEPENDENCY_NOT_REGISTERED' })
+})
+
+t.test('wrong options are refused by name, and no secret is repeated', async t => {
+  const { store } = await createStore(t)
+  for (const [options, message] of [
+    [{}, 'portcullis-keys: secret is required'],
+    [{ secret: 1 }, /^portcullis-keys: secret must be a base64url text/],
+    [{ secret: [] }, /^portcullis-keys: secret must be a base64url text/],
+    [{ secret: 'hunter2' }, /^portcullis-keys: secret must have at least 32 bytes/],
+    [{ secret: [secret, 'hunter2'] }, /^portcullis-keys: secret must have at least 32 bytes/],
+    [{ secret, algorithm: 'HS256' }, 'portcullis-keys: algorithm must be ES256, EdDSA or RS256'],
+    [{ secret, algorithm: 'none' }, 'portcullis-keys: algorithm must be ES256, EdDSA or RS256'],
+    [{ secret, rotateEvery: '30d' }, 'portcullis-keys: rotateEvery is not an option']
+  ] as const) {
+    const app = createServer(t)
+    await app.register(storePlugin, { type: 'custom', store })
+    const error = await app.register(keys, options as unknown as KeysOptions).then(() => null, (error: unknown) => error as Error)
+    t.match(error, { code: 'PTC_ERR_CONFIG_INVALID', message }, JSON.stringify(options))
+    t.notMatch(error?.message, /hunter2/)
+  }
+})

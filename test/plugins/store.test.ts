@@ -1,0 +1,82 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fp from 'fastify-plugin'
+import t from 'tap'
+import storePlugin, { type StoreOptions } from '../../plugins/store.ts'
+import { createServer, createStore } from '../helpers/build-app.ts'
+
+t.test('sqlite is the store by default, and what it keeps survives the server', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'portcullis-store-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const path = join(folder, 'portcullis.db')
+
+  const first = createServer(t)
+  await first.register(storePlugin, { path })
+  await first.portcullis.store.revokeToken({ issuer: 'i', jti: 'j', expiresAtMs: Date.now() + 60_000 })
+  await first.close()
+
+  const second = createServer(t)
+  await second.register(storePlugin, { path, timeout: '1s' })
+  t.equal(second.portcullis.store.type, 'sqlite')
+  t.match(await second.portcullis.store.snapshot(), { revocations: [{ kind: 'jti', jti: 'j' }] })
+})
+
+t.test('the store ends with the server that opened it', async t => {
+  const app = createServer(t)
+  await app.register(storePlugin, { path: ':memory:' })
+  const { store } = app.portcullis
+  await app.close()
+
+  await t.rejects(store.read('AAAAAAAAAAAAAAAAAAAAAA'), { code: 'PTC_ERR_STORE_UNAVAILABLE' })
+})
+
+t.test('a store that the application gives is used, and stays open for others', async t => {
+  const { store } = await createStore(t)
+  const app = createServer(t)
+  await app.register(storePlugin, { type: 'custom', store })
+  t.equal(app.portcullis.store, store)
+  await app.close()
+
+  t.equal(await store.read('AAAAAAAAAAAAAAAAAAAAAA'), null)
+})
+
+t.test('the store outlives the other plugins\' own end', async t => {
+  const app = createServer(t)
+  await app.register(storePlugin, { path: ':memory:' })
+  app.addHook('onClose', async () => { t.equal(await app.portcullis.store.read('AAAAAAAAAAAAAAAAAAAAAA'), null) })
+
+  await app.close()
+})
+
+t.test('a store that cannot be opened lets nothing start', async t => {
+  const app = createServer(t)
+  await t.rejects(async () => { await app.register(storePlugin, { path: join(tmpdir(), 'not-there', 'portcullis.db') }) })
+})
+
+t.test('wrong options are refused by name', async t => {
+  for (const [options, message] of [
+    [{ path: '' }, /^portcullis-store: path /],
+    [{ path: 1 }, /^portcullis-store: path /],
+    [{ url: 'redis://127.0.0.1' }, 'portcullis-store: url is not an option'],
+    [{ type: 'memory' }, 'portcullis-store: type must be sqlite, redis or custom'],
+    [{ type: 'redis' }, 'portcullis-store: url is required'],
+    [{ type: 'redis', url: 'http://127.0.0.1' }, 'portcullis-store: url must be a redis:// or rediss:// URL'],
+    [{ type: 'redis', url: 'redis://127.0.0.1', path: 'x' }, 'portcullis-store: path is not an option'],
+    [{ path: ':memory:', timeout: 'soon' }, /^portcullis-store: timeout must be a duration/],
+    [{ type: 'custom' }, 'portcullis-store: store is required'],
+    [{ type: 'custom', store: null }, 'portcullis-store: store must be a store']
+  ] as const) {
+    const app = createServer(t)
+    await t.rejects(async () => { await app.register(storePlugin, options as unknown as StoreOptions) }, { code: 'PTC_ERR_CONFIG_INVALID', message }, JSON.stringify(options))
+  }
+})
+
+t.test('a plugin of another name that is called store is none of ours', async t => {
+  const app = createServer(t)
+  await app.register(fp(async () => {}, { name: 'store' }))
+  await app.register(fp(async () => {}, { name: 'portcullis' }))
+  const { default: blocklist } = await import('../../plugins/blocklist.ts')
+
+  await t.rejects(async () => { await app.register(blocklist) }, { code: 'FST_ERR_PLUGIN_DEPENDENCY_NOT_REGISTERED' })
+})

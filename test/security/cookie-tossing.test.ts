@@ -1,0 +1,99 @@
+import { request as httpRequest } from 'node:http'
+import t from 'tap'
+import { password, post, setCookies, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
+import { assertProblem } from '../helpers/problem.ts'
+import { startUpstream } from '../helpers/upstream.ts'
+
+/*
+ * Somebody who controls a sub-domain, a sibling path or an upstream plants cookies beside the victim's own, in the hope that theirs
+ * is the one that is read (the victim then works in the attacker's session), that the victim's is overwritten or cleared, or that a
+ * second copy of a refresh token ends the family. Browsers send the cookie of the longer path first, and prefixes in other cases
+ * are no prefixes.
+ */
+
+const name = '__Host-portcullis'
+const refreshName = '__Secure-portcullis-refresh'
+
+t.test('the same cookie twice is refused, in either order, in one header or two', async t => {
+  const { url } = await startGateway(t)
+  const [victim, mallory] = [await signIn(url, 'victim'), await signIn(url, 'mallory')]
+  const tokens = [await signInForTokens(url, 'victim'), await signInForTokens(url, 'mallory')]
+
+  for (const pairs of [[victim.cookie, mallory.cookie], [mallory.cookie, victim.cookie], [victim.cookie, victim.cookie], [victim.cookie, `${name}=`], ['a=b', victim.cookie, 'c=d', `${name}=x`]]) {
+    for (const path of ['/orders', '/auth/session', '/auth/sessions']) {
+      await assertProblem(t, await fetch(`${url}${path}`, { headers: { cookie: pairs.join('; ') } }), 400, 'PTC_ERR_COOKIE_DUPLICATE', path)
+    }
+    for (const path of ['/auth/logout', '/auth/login']) {
+      const response = await post(`${url}${path}`, path === '/auth/login' ? { username: 'ada', password } : undefined, { cookie: pairs.join(';') })
+      t.same(response.headers.getSetCookie(), [])
+      await assertProblem(t, response, 400, 'PTC_ERR_COOKIE_DUPLICATE', path)
+    }
+    const status = await new Promise(resolve => {
+      httpRequest(`${url}/auth/session`, { headers: ['Host', 'a', ...pairs.flatMap(pair => ['Cookie', pair])] }, response => {
+        response.resume()
+        resolve(response.statusCode)
+      }).end()
+    })
+    t.equal(status, 400, 'two Cookie lines')
+  }
+  for (const cookie of [`${tokens[0]!.cookie}; ${tokens[1]!.cookie}`, `${tokens[1]!.cookie}; ${tokens[0]!.cookie}`, `${refreshName}=; ${tokens[0]!.cookie}`]) {
+    const response = await post(`${url}/auth/refresh`, undefined, { cookie })
+    t.same(response.headers.getSetCookie(), [])
+    await assertProblem(t, response, 400, 'PTC_ERR_COOKIE_DUPLICATE')
+  }
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: victim.cookie } })).status, 200)
+  t.equal((await post(`${url}/auth/refresh`, undefined, { cookie: tokens[0]!.cookie })).status, 200)
+})
+
+t.test('only the exact name is the cookie', async t => {
+  const { url } = await startGateway(t)
+  const { cookie } = await signIn(url)
+  const value = cookie.slice(name.length + 1)
+  for (const other of ['__host-portcullis', '__HOST-PORTCULLIS', '__Host-Portcullis', 'portcullis', '__Secure-portcullis', '__Host-portcullis2', 'x__Host-portcullis', '__Host-portcullis-x', '$__Host-portcullis', '"__Host-portcullis"', '__Host_portcullis']) {
+    await assertProblem(t, await fetch(`${url}/auth/session`, { headers: { cookie: `${other}=${value}` } }), 401, 'PTC_ERR_CREDENTIALS_MISSING', other)
+    t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `${other}=zebra; ${cookie}` } })).status, 200, `${other} beside the real one`)
+  }
+  await assertProblem(t, await fetch(`${url}/auth/session`, { headers: { cookie: `=${cookie}` } }), 401, 'PTC_ERR_CREDENTIALS_MISSING', 'a nameless cookie whose value looks like one')
+})
+
+t.test('an upstream neither sets nor clears a cookie of ours, and is sent none', async t => {
+  const lines = [`${name}=planted; Path=/; Secure`, `${name}=; Max-Age=0; Path=/`, `${refreshName}=planted; Path=/auth`, `${name.toUpperCase()}=planted`, ` ${name}=planted`, `=${name}=planted`, 'portcullis=planted', 'portcullis-refresh=planted']
+  const evil = await startUpstream(t, (request, response) => {
+    request.resume()
+    response.setHeader('set-cookie', [...lines, 'theme=dark; Path=/', 'x=1; Domain=example.com'])
+    response.setHeader('clear-site-data', '"cache", "cookies", "storage"')
+    response.end()
+  })
+  const { url } = await startGateway(t, { upstreams: [{ prefix: '/evil', target: evil.url, audience: 'evil' }] })
+  const { cookie } = await signIn(url)
+  const { cookie: refresh } = await signInForTokens(url)
+
+  const response = await fetch(`${url}/evil`, { headers: { cookie: `a=1; ${cookie}; ${refresh}; ${name.toLowerCase()}=zebra; b=2` } })
+
+  t.same(response.headers.getSetCookie(), ['theme=dark; Path=/', 'x=1; Domain=example.com'])
+  t.equal(response.headers.get('clear-site-data'), '"cache", "storage"')
+  t.equal(evil.requests[0]?.headers.cookie, 'a=1; b=2')
+})
+
+t.test('cookie headers of every shape are survived', async t => {
+  const { url } = await startGateway(t)
+  const { cookie } = await signIn(url)
+  for (const noise of [';', ';;;', '=', '= ; =', 'a', 'a=%', 'a=%zz', '__proto__=1', 'constructor=1', 'a="b; c"', `a=${'x'.repeat(4000)}`, Array.from({ length: 500 }, (_, index) => `c${index}=1`).join(';'), `a=${name}`, `a=${name}=x`]) {
+    const around = await fetch(`${url}/auth/session`, { headers: { cookie: `${noise}; ${cookie}; ${noise}` } })
+    t.equal(around.status, 200, noise.slice(0, 40))
+    t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: noise } })).status, 401, noise.slice(0, 40))
+  }
+})
+
+t.test('no answer has two cookies of one name', async t => {
+  const { url } = await startGateway(t)
+  const carried = `${(await signIn(url)).cookie}; ${(await signInForTokens(url)).cookie}`
+  for (const response of [
+    await post(`${url}/auth/login`, { username: 'ada', password, mode: 'tokens' }, { cookie: carried }),
+    await post(`${url}/auth/login`, { username: 'ada', password }, { cookie: carried }),
+    await post(`${url}/auth/logout`, undefined, { cookie: carried })
+  ]) {
+    t.equal(response.headers.getSetCookie().length, 2)
+    t.equal(Object.keys(setCookies(response)).length, 2)
+  }
+})
