@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -52,6 +52,7 @@ try {
   await writeFile(join(consumer, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
   const tools = ['typescript', '@types/node'].map(name => `${name}@${devDependencies[name]}`)
   await step('npm install of the package in an empty folder', () => run('npm', ['install', '--silent', '--no-audit', '--no-fund', tarball, 'fastify', ...tools]))
+  await step('every script of the Redis store is in the package', async () => expect(await luaOf(join(consumer, 'node_modules', 'portcullis', 'dist')), await luaOf(project)))
   await writeFile(join(consumer, 'app.ts'), app)
   await writeFile(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['app.ts'] }))
   await step('tsc with every declaration checked', () => run('node_modules/.bin/tsc', []))
@@ -78,6 +79,11 @@ async function step (name, work) {
 
 function run (command, args, cwd = consumer) {
   return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+async function luaOf (root) {
+  const files = await readdir(join(root, 'stores', 'redis'), { recursive: true })
+  return files.filter(file => file.endsWith('.lua')).sort().join(' ')
 }
 
 function expect (output, expected) {

@@ -46,7 +46,7 @@ t.test('every error is one line that names the setting and the fix, and none tel
   t.equal(code, 1)
   t.equal(stdout, '')
   const lines = stderr.trimEnd().split('\n')
-  for (const [setting, fix] of [['origin', 'https'], ['secret', '32'], ['sesion', 'session'], ['accessToken.ttl', 'unit'], ['store.url', 'redis://'], ['upstreams[0].audience', 'add audience'], ['upstreams[1].prefix', 'another prefix']]) {
+  for (const [setting, fix] of [['origin', 'https'], ['secret', '32'], ['sesion', 'session'], ['accessToken.ttl', 'unit'], ['store.url', 'redis://'], ['upstreams[0].audience', 'add audience'], ['upstreams[1].prefix', 'another prefix']] as const) {
     const line = lines.filter(text => text.startsWith(`${setting}: `))
     t.equal(line.length, 1, setting)
     t.match(line[0], fix)

@@ -1,10 +1,10 @@
-import { createPublicKey, verify, type JsonWebKey } from 'node:crypto'
+import { createPublicKey, verify } from 'node:crypto'
 import t from 'tap'
 import { signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { partsOf } from '../helpers/credentials.ts'
 import { assertProblem } from '../helpers/problem.ts'
 
-type PublicKey = JsonWebKey & { kid: string, alg: string, use: string }
+type PublicKey = Record<string, string> & { kid: string, alg: string, use: string }
 
 async function readKeys (url: string): Promise<PublicKey[]> {
   return (await (await fetch(`${url}/.well-known/jwks.json`)).json() as { keys: PublicKey[] }).keys

@@ -54,7 +54,7 @@ t.test('an upstream sees the path that was judged, in one spelling', async t => 
     ['/up/...', '/up/...'],
     ['/up/.hidden', '/up/.hidden'],
     ['/up/a@b:c', '/up/a@b:c']
-  ]) {
+  ] as const) {
     const answer = await sendRaw(t, port, `GET ${sent} HTTP/1.1\r\nHost: a\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`).ended
     t.match(answer, /^HTTP\/1\.1 200 /, sent)
     t.equal(upstream.requests.at(-1)?.url, seen)
