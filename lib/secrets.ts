@@ -11,7 +11,7 @@ export interface DerivedSecret {
 /** Derives the keys of a base64url secret of at least 32 bytes (HKDF-SHA-256, RFC 5869). */
 export function deriveSecret (secret: string): DerivedSecret {
   const bytes = Buffer.from(secret, 'base64url')
-  if (bytes.length < 32) throw new RangeError('a secret has at least 32 bytes, base64url')
+  if (bytes.length < 32 || !/^[A-Za-z0-9_-]+$/.test(secret)) throw new RangeError('a secret has at least 32 bytes, base64url')
   const derive = (info: string, length: number): Buffer => Buffer.from(hkdfSync('sha256', bytes, '', `portcullis ${info}`, length))
   return { id: derive('secret id', 4), refreshTokenKey: derive('refresh token v1', 32), sealingKey: derive('sealing v1', 32) }
 }

@@ -24,6 +24,7 @@ declare module './portcullis.ts' {
 export interface AccessToken {
   /** `iss` of every token issued here. */
   readonly issuer: string
+  readonly ttlSeconds: number
   issue (record: SessionRecord, grant: { audience: string[], generation: number | null }): string
   /**
    * Who a token speaks for: format, signature, type, issuer and times are good; audience and revocation are not judged yet.
@@ -80,21 +81,21 @@ async function createSigner (fastify: FastifyInstance): Promise<Sign> {
 class AccessTokens implements AccessToken {
   readonly #keys: Keys
   readonly issuer: string
-  readonly #ttlSeconds: number
+  readonly ttlSeconds: number
   readonly #sign: Sign
   readonly #verified: RecencyCache<Identity>
 
   constructor (keys: Keys, options: { issuer: string, ttlSeconds: number, cacheSize: number, sign: Sign }) {
     this.#keys = keys
     this.issuer = options.issuer
-    this.#ttlSeconds = options.ttlSeconds
+    this.ttlSeconds = options.ttlSeconds
     this.#sign = options.sign
     this.#verified = new RecencyCache(options.cacheSize)
   }
 
   issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
     const jti = randomBytes(16).toString('base64url')
-    return this.#sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.#ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
+    return this.#sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
   }
 
   verify (token: string): Identity | Promise<Identity> {

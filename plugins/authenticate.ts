@@ -65,7 +65,8 @@ export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
   const verifier = new Verifier(fastify)
-  const { store } = fastify.portcullis
+  const { store, blocklist, accessToken } = fastify.portcullis
+  if (blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
   addPart(fastify, 'authenticate', demand => authenticateHook({ verifier, origin, store }, demandOf(demand)))
   addPart(fastify, 'identify', async (request, demand) => await identify({ verifier, origin, store }, request, demandOf(demand)))

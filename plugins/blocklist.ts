@@ -62,6 +62,8 @@ export interface Blocklist {
   knowsAsRevoked (claims: CredentialClaims): boolean
   /** By the store itself, whatever the replica's age. `mayBeStale`: within `staleFor` the replica answers when the store cannot. */
   isGoodInStore (claims: CredentialClaims, mayBeStale: boolean): Promise<boolean>
+  /** Whether, the store being away, the replica and what is remembered may still decide: within `staleFor`. */
+  mayAnswerStale (): boolean
   /** Every entry of the log, or `gap` when entries may have been missed and nothing cached counts any more. */
   subscribe (listener: (entry: LogEntry | 'gap') => void): void
   /** A revocation that this process knows to be in the log. */
@@ -148,10 +150,14 @@ class ReplicatedBlocklist implements Blocklist {
     try {
       return await this.#store.isGood(claims)
     } catch (error) {
-      const { maxStalenessMs, staleForMs } = this.#limits
-      if (mayBeStale && this.#follower.stalenessMs <= maxStalenessMs + staleForMs) return !this.knowsAsRevoked(claims)
+      if (mayBeStale && this.mayAnswerStale()) return !this.knowsAsRevoked(claims)
       throw error
     }
+  }
+
+  mayAnswerStale (): boolean {
+    const { maxStalenessMs, staleForMs } = this.#limits
+    return this.#follower.stalenessMs <= maxStalenessMs + staleForMs
   }
 
   async revoke (request: RevokeRequest): Promise<void> {

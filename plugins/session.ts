@@ -31,6 +31,8 @@ export interface Sessions {
   readonly idleTimeoutMs: number
   /** Who a session cookie speaks for; see SessionResolver. Revocation is judged apart. */
   resolve (cookie: string, isUse: boolean): Identity | Promise<Identity>
+  /** The same, whatever is remembered: the record is read. */
+  resolveInStore (cookie: string, isUse: boolean): Promise<Identity>
   /** The record that a session cookie is right for, asked of the store; null when there is none. Idle ones count. */
   find (cookie: string): Promise<SessionRecord | null>
   /** The record of a session, if it is good by its times. */
@@ -75,6 +77,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   addPart(fastify, 'session', {
     idleTimeoutMs,
     resolve: (cookie, isUse) => resolver.resolve(cookie, isUse),
+    resolveInStore: async (cookie, isUse) => await resolver.resolveInStore(cookie, isUse),
     view: record => viewSession(record, idleTimeoutMs),
     async read (sid) {
       await touches.flush()

@@ -66,9 +66,11 @@ t.test('what a proxied request showed is remembered until it is stale, and then 
   const [session, tokens] = [await signIn(url), await signInForTokens(url)]
   const ways: Array<Record<string, string>> = [{ cookie: session.cookie }, { authorization: `Bearer ${tokens.token}` }]
   for (const headers of ways) t.equal((await fetch(`${url}/up`, { headers })).status, 200)
+  const begunAt = performance.now()
   outage.begin()
 
   for (const headers of ways) await assertProblem(t, await untilNot(200, async () => await fetch(`${url}/up`, { headers })), 503, 'PTC_ERR_STORE_UNAVAILABLE')
+  t.ok(performance.now() - begunAt < 1500, 'by the configured maxStaleness, not by the default one')
   const seen = up.requests.length
   for (const headers of ways) t.equal((await fetch(`${url}/up`, { headers })).status, 503)
   t.equal(up.requests.length, seen)

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readBearer } from '../../lib/bearer.ts'
-import { CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError } from '../../lib/errors.ts'
+import { CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, StoreUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/identity.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Demand } from './demand.ts'
@@ -47,25 +47,47 @@ export class Verifier {
     const cookie = this.#parts.cookies.read(request, 'session')
     const bearer = demand.ignoreBearer ? null : readBearer(request.raw)
     if (cookie !== null && bearer !== null) throw new CredentialsAmbiguousError()
-    if (cookie !== null && demand.access !== 'token') return this.#judge(this.#parts.session.resolve(cookie, demand.isUse), demand)
-    if (bearer !== null && demand.access !== 'session') return this.#judge(this.#parts.accessToken.verify(bearer), demand)
+    if (cookie !== null && demand.access !== 'token') return this.#ofCookie(cookie, demand)
+    if (bearer !== null && demand.access !== 'session') return this.#ofToken(this.#parts.accessToken.verify(bearer), demand)
     return null
   }
 
-  #judge (identity: Identity | Promise<Identity>, demand: Demand): Identity | Promise<Identity> {
-    return identity instanceof Promise ? identity.then(async known => await this.#assertStillGood(known, demand)) : this.#assertStillGood(identity, demand)
+  #ofCookie (cookie: string, demand: Demand): Identity | Promise<Identity> {
+    if (!this.#hasFreshReplica(demand)) return this.#ofCookieInStore(cookie, demand)
+    const identity = this.#parts.session.resolve(cookie, demand.isUse)
+    return identity instanceof Promise ? identity.then(known => this.#assertNotRevoked(known)) : this.#assertNotRevoked(identity)
   }
 
-  /** Every request asks the replica, whatever was remembered of the credential. */
-  #assertStillGood (identity: Identity, demand: Demand): Identity | Promise<Identity> {
-    const { blocklist, refreshToken } = this.#parts
-    if (blocklist.knowsAsRevoked(identity)) throw refused(identity)
-    if (identity.generation !== null) refreshToken?.noteReceived(identity)
-    if (demand.consistency === 'replica' && blocklist.isFresh()) return identity
-    return blocklist.isGoodInStore(identity, demand.consistency === 'replica').then(isGood => {
+  /** The record itself says all: whether it is there, not cut off, and which secret is the right one. */
+  async #ofCookieInStore (cookie: string, demand: Demand): Promise<Identity> {
+    const { session, blocklist } = this.#parts
+    try {
+      return this.#assertNotRevoked(await session.resolveInStore(cookie, demand.isUse))
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError) || demand.consistency === 'strict' || !blocklist.mayAnswerStale()) throw error
+      return this.#assertNotRevoked(await session.resolve(cookie, demand.isUse))
+    }
+  }
+
+  #ofToken (identity: Identity | Promise<Identity>, demand: Demand): Identity | Promise<Identity> {
+    if (identity instanceof Promise) return identity.then(async known => await this.#ofToken(known, demand))
+    this.#assertNotRevoked(identity)
+    if (identity.generation !== null) this.#parts.refreshToken?.noteReceived(identity)
+    if (this.#hasFreshReplica(demand)) return identity
+    return this.#parts.blocklist.isGoodInStore(identity, demand.consistency === 'replica').then(isGood => {
       if (!isGood) throw refused(identity)
       return identity
     })
+  }
+
+  #hasFreshReplica (demand: Demand): boolean {
+    return demand.consistency === 'replica' && this.#parts.blocklist.isFresh()
+  }
+
+  /** Every request asks the replica, whatever was remembered of the credential. */
+  #assertNotRevoked (identity: Identity): Identity {
+    if (this.#parts.blocklist.knowsAsRevoked(identity)) throw refused(identity)
+    return identity
   }
 }
 

@@ -73,6 +73,7 @@ export class RefreshTokens implements RefreshToken {
   }
 
   async rotate (reply: FastifyReply, audience: string[] | null): Promise<TokenResponse> {
+    if (audience?.length === 0) throw new AudienceUnknownError()
     const { sid, generation } = this.#accept(this.#parts.cookies.read(reply.request, 'refresh'))
     if (audience !== null) await this.#assertAudience(sid, audience)
     const { store, blocklist } = this.#parts

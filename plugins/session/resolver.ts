@@ -55,6 +55,16 @@ export class SessionResolver {
     return this.#resolveLater(parsed.sid, parsed.secret, entry, isUse)
   }
 
+  /** The same by the record as it is now, for when what is remembered does not count. */
+  async resolveInStore (cookie: string, isUse: boolean): Promise<Identity> {
+    const parsed = parseSessionCookie(cookie)
+    if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
+    const entry = await this.#read(parsed.sid)
+    const nowMs = this.#store.nowMs()
+    if (entry === null || !this.#isGood(entry, parsed.secret, nowMs)) throw new SessionInvalidError()
+    return this.#use(entry, nowMs, isUse)
+  }
+
   /** What the log told makes remembered records worthless. */
   forget (entry: LogEntry | 'gap'): void {
     if (entry === 'gap') {
@@ -109,7 +119,7 @@ export class SessionResolver {
       const changes = this.#changes
       const record = await this.#store.read(sid)
       if (record === null || record.mode !== 'session') return null
-      const entry: Entry = { record, identity: identityOfSession(record), secret: null, usedAtMs: record.lastUsedAtMs, notedAtMs: record.lastUsedAtMs }
+      const entry = updated(this.#entries.get(sid), record)
       if (changes === this.#changes) {
         this.#entries.set(sid, entry)
         return entry
@@ -117,4 +127,14 @@ export class SessionResolver {
       if (attempt === attempts) return entry
     }
   }
+}
+
+/** The same entry for a record that was only used since, so that what was verified and minted for it stays. */
+function updated (known: Entry | undefined, record: SessionRecord): Entry {
+  if (known === undefined || known.record.secretHash !== record.secretHash || known.record.authTimeMs !== record.authTimeMs || known.record.epoch !== record.epoch) {
+    return { record, identity: identityOfSession(record), secret: null, usedAtMs: record.lastUsedAtMs, notedAtMs: record.lastUsedAtMs }
+  }
+  known.record = record
+  known.usedAtMs = Math.max(known.usedAtMs, record.lastUsedAtMs)
+  return known
 }

@@ -1,3 +1,4 @@
+import { sha256 } from '../../lib/secrets.ts'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import fp from 'fastify-plugin'
 import { request as send } from 'node:http'
@@ -272,11 +273,11 @@ t.test('while the log is silent the store itself is asked; while that is away to
 
 t.test('strict asks the store about every request and never lives on memory', async t => {
   const { app, cookie, bearer, faulty, store, sid } = await buildSignedIn(t)
-  for (const headers of [{ cookie }, { authorization: bearer }]) {
+  for (const [headers, question] of [[{ cookie }, 'read'], [{ authorization: bearer }, 'isGood']] as const) {
     await get(app, '/strict', headers)
-    const before = faulty.calls.isGood ?? 0
+    const before = faulty.calls[question] ?? 0
     for (let i = 0; i < 5; i++) t.equal((await get(app, '/strict', headers)).statusCode, 200)
-    t.ok((faulty.calls.isGood ?? 0) - before >= 5)
+    t.equal((faulty.calls[question] ?? 0) - before, 5)
   }
 
   faulty.fail('pull')
@@ -284,6 +285,18 @@ t.test('strict asks the store about every request and never lives on memory', as
   assertProblem(t, await get(app, '/strict', { cookie }), 401, 'PTC_ERR_SESSION_INVALID')
   faulty.fail()
   assertProblem(t, await get(app, '/strict', { authorization: bearer }), 503, 'PTC_ERR_STORE_UNAVAILABLE')
+})
+
+t.test('a cookie that was renewed elsewhere is dead at once where strict is demanded, and where the log is silent', async t => {
+  const { app, cookie, faulty, store, sid } = await buildSignedIn(t)
+  for (const url of ['/any', '/strict']) t.equal((await get(app, url, { cookie })).statusCode, 200)
+  faulty.fail('pull')
+
+  await store.renew(sid, { secretHash: sha256('another secret'), acr: '1', amr: ['pwd'] })
+
+  assertProblem(t, await get(app, '/strict', { cookie }), 401, 'PTC_ERR_SESSION_INVALID')
+  await until(() => !app.portcullis.blocklist.isFresh())
+  assertProblem(t, await get(app, '/any', { cookie }), 401, 'PTC_ERR_SESSION_INVALID')
 })
 
 t.test('strict never serves stale, though staleFor lets others', async t => {

@@ -56,6 +56,13 @@ const stateChanges: StateChange[] = [
       const [{ cookie }, { sid }] = [await signIn(url), await signIn(url)]
       return await fetch(`${url}/auth/sessions/${sid}`, { method: 'DELETE', headers: { ...headers, cookie } })
     }
+  },
+  {
+    what: 'ending a session with a bearer token',
+    send: async ({ url }, headers) => {
+      const { token, sid } = await signInForTokens(url)
+      return await fetch(`${url}/auth/sessions/${sid}`, { method: 'DELETE', headers: { ...headers, authorization: `Bearer ${token}` } })
+    }
   }
 ]
 
