@@ -5,6 +5,8 @@ import type { OpenSession } from '../stores/store.ts'
 /** A subject that has just authenticated. */
 export interface SignIn {
   subject: string
+  /** What the subject calls themselves at sign-in; a step-up checks the password of this name. Default: the subject. */
+  username?: string
   /** Default: none. */
   scopes?: string[]
   /** Audiences that the session is good for. Default: none. */
@@ -20,8 +22,8 @@ const longestUserAgent = 256
  * What a sign-in leaves in the session's record, the mode's own parts apart. Throws LoginRefusedError when there is no subject:
  * an author may hand on what a password check has found, and that may be nobody.
  */
-export function describeSignIn (request: FastifyRequest, { subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'] }: SignIn): Pick<OpenSession, 'subject' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client'> {
+export function describeSignIn (request: FastifyRequest, { subject, username = subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'] }: SignIn): Pick<OpenSession, 'subject' | 'username' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client'> {
   if (typeof subject !== 'string' || subject === '') throw new LoginRefusedError({ cause: new Error('no subject') })
   const userAgent = (request.headers['user-agent'] ?? '').slice(0, longestUserAgent)
-  return { subject, scopes, audiences, acr, amr, client: { userAgent, ip: request.ip } }
+  return { subject, username, scopes, audiences, acr, amr, client: { userAgent, ip: request.ip } }
 }

@@ -7,7 +7,7 @@ import { deriveSecret, type DerivedSecret } from '../lib/secrets.ts'
 import type { SignIn } from '../lib/sign-in.ts'
 import type { SessionRecord } from '../stores/store.ts'
 import { addPart } from './portcullis.ts'
-import { RefreshTokens, type TokenResponse } from './refresh-token/families.ts'
+import { RefreshTokens, type RotateRequest, type TokenResponse } from './refresh-token/families.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -17,7 +17,7 @@ declare module 'fastify' {
      * Rotates the refresh token that the request carries. Rejects with RefreshRefusedError, and touches no cookie, when it is
      * not good; with StoreUnavailableError when that could not be found out.
      */
-    rotateFamily (options?: { audience?: string[] }): Promise<TokenResponse>
+    rotateFamily (options?: RotateRequest): Promise<TokenResponse>
   }
 }
 
@@ -85,7 +85,7 @@ export default fp<RefreshTokenOptions>(async function refreshTokenPlugin (fastif
   })
   addPart(fastify, 'refreshToken', families)
   fastify.decorateReply('openFamily', async function (signIn) { return await families.open(this, signIn) })
-  fastify.decorateReply('rotateFamily', async function (options) { return await families.rotate(this, options?.audience ?? null) })
+  fastify.decorateReply('rotateFamily', async function (options = {}) { return await families.rotate(this, options) })
 }, { name: 'portcullis-refresh-token', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist'] })
 
 function derive (secret: string | string[]): [DerivedSecret, ...DerivedSecret[]] {

@@ -6,6 +6,7 @@ import { validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts
 import { acceptJsonAlone } from './auth/json-alone.ts'
 import { clearCookies, endSessions, presentedSids } from './auth/presented.ts'
 import { signOut } from './auth/sign-out.ts'
+import { stepUp } from './auth/step-up.ts'
 
 /** Who checks user names and passwords. */
 export interface PasswordVerifier {
@@ -22,9 +23,11 @@ export interface AuthRoutesOptions {
 }
 
 const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
+const Password = Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' })
+const StepUp = Type.Object({ password: Password }, { additionalProperties: false, errorMessage: 'must be an object with password' })
 const Login = Type.Object({
   username: Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' }),
-  password: Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' }),
+  password: Password,
   mode: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('tokens')], { errorMessage: 'must be session or tokens' })),
   audience: Type.Optional(Audience)
 }, { additionalProperties: false, errorMessage: 'must be an object' })
@@ -32,7 +35,7 @@ const Refresh = Type.Optional(Type.Union([Type.Null(), Type.Object({ audience: T
 const Scope = Type.Union([Type.Literal('this'), Type.Literal('others'), Type.Literal('all')], { errorMessage: 'must be this, others or all' })
 const Logout = Type.Optional(Type.Union([Type.Null(), Type.Object({ scope: Type.Optional(Scope) }, { additionalProperties: false })], { errorMessage: 'must be an object with scope, or nothing' }))
 
-/** Sign-in, refresh, sign-out, and who am I. Register with a prefix, `/auth`. */
+/** Sign-in, refresh, step-up, sign-out, and who am I. Register with a prefix, `/auth`. */
 export default async function authRoutes (fastify: FastifyInstance, { identity, origin, audiences }: AuthRoutesOptions): Promise<void> {
   const { portcullis } = fastify
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler)
@@ -50,8 +53,8 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
     }
     const before = await presentedSids(request, portcullis)
     const answer = mode === 'session'
-      ? await reply.openSession({ ...subject, audiences: granted.includes(origin) ? granted : [...granted, origin] })
-      : await reply.openFamily({ ...subject, audiences: granted })
+      ? await reply.openSession({ ...subject, username, audiences: granted.includes(origin) ? granted : [...granted, origin] })
+      : await reply.openFamily({ ...subject, username, audiences: granted })
     await endSessions(before, portcullis, request.ip)
     clearCookies(reply, portcullis, mode === 'session' ? ['refresh'] : ['session'], { onlyPresent: true })
     return answer
@@ -61,6 +64,8 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
     const audience = request.body?.audience
     return await reply.rotateFamily(audience === undefined ? {} : { audience: grantedAudiences(audience, origin, audiences) })
   })
+
+  app.post('/step-up', { schema: { body: StepUp } }, async (request, reply) => await stepUp(request, reply, { password: request.body.password, identity, origin, portcullis }))
 
   app.post('/logout', { schema: { body: Logout } }, async (request, reply) => {
     await signOut(request, reply, { scope: request.body?.scope ?? 'this', origin, portcullis })

@@ -20,6 +20,8 @@ export interface SessionRecord {
   /** Public id (lib/sid.ts). */
   sid: string
   subject: string
+  /** The name that the subject signed in with: a step-up asks for the password that goes with it. */
+  username: string
   mode: SessionMode
   /** The subject's epoch when the session was opened; a cut ends all sessions below its number. */
   epoch: number
@@ -44,6 +46,7 @@ export interface SessionRecord {
 
 export interface OpenSession {
   subject: string
+  username: string
   mode: SessionMode
   secretHash: string | null
   acr: string
@@ -63,6 +66,8 @@ export interface RotateOptions extends RotationWindows {
   idleTimeoutMs: number
   /** How long the `sid` of a reused family stays on the log as revoked. */
   maxTokenAgeMs: number
+  /** The subject has just authenticated again: where the outcome keeps the session, `authTimeMs` becomes now, acr and amr as given. */
+  fresh?: { acr: string, amr: string[] }
 }
 
 export type Rotation =

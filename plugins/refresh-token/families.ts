@@ -22,6 +22,13 @@ export interface TokenResponse {
   session: SessionView
 }
 
+export interface RotateRequest {
+  /** What the access token is for; all that the session is good for when absent. */
+  audience?: string[] | null
+  /** The subject has just authenticated again, this strongly and by this. */
+  fresh?: { acr: string, amr: string[] }
+}
+
 interface Settings {
   secrets: [DerivedSecret, ...DerivedSecret[]]
   accessToken: RefreshTokenOptions['accessToken']
@@ -72,13 +79,13 @@ export class RefreshTokens implements RefreshToken {
     return response
   }
 
-  async rotate (reply: FastifyReply, audience: string[] | null): Promise<TokenResponse> {
+  async rotate (reply: FastifyReply, { audience = null, fresh }: RotateRequest): Promise<TokenResponse> {
     if (audience?.length === 0) throw new AudienceUnknownError()
     const { sid, generation } = this.#accept(this.#parts.cookies.read(reply.request, 'refresh'))
     if (audience !== null) await this.#assertAudience(sid, audience)
     const { store, blocklist } = this.#parts
     const { windows, idleTimeoutMs } = this.#settings
-    const rotation = await store.rotate(sid, generation, { ...windows, idleTimeoutMs, maxTokenAgeMs: blocklist.maxTokenAgeMs })
+    const rotation = await store.rotate(sid, generation, { ...windows, idleTimeoutMs, maxTokenAgeMs: blocklist.maxTokenAgeMs, ...fresh === undefined ? {} : { fresh } })
     this.#report(rotation, reply, sid)
     switch (rotation.outcome) {
       case 'rotated':

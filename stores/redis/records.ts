@@ -4,9 +4,10 @@ import type { Reply } from './scripts.ts'
 
 /** The fields of a record that the gateway gives; instants, epoch and family are set by the script. */
 export function encodeSession (session: OpenSession): string[] {
-  const { subject, mode, secretHash, acr, amr, scopes, audiences, client } = session
+  const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client } = session
   const fields = {
     subject,
+    username,
     mode,
     ...secretHash === null ? {} : { secretHash },
     acr,
@@ -29,6 +30,7 @@ export function decodeRecord (reply: Reply | undefined): SessionRecord | null {
   return {
     sid: text('sid'),
     subject: text('subject'),
+    username: text('username'),
     mode: text('mode') as SessionMode,
     epoch: Number(text('epoch')),
     secretHash: fields.get('secretHash') ?? null,

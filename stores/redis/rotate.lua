@@ -22,6 +22,9 @@ end
 local changes = encodeFamily(family)
 changes[#changes + 1] = 'lastUsedAtMs'
 changes[#changes + 1] = int(math.max(now, tonumber(record.lastUsedAtMs)))
+if ARGV[10] then
+  for _, change in ipairs({ 'authTimeMs', int(now), 'acr', ARGV[10], 'amr', ARGV[11] }) do changes[#changes + 1] = change end
+end
 redis.call('HSET', session, unpack(changes))
 for _, change in ipairs(changes) do fields[#fields + 1] = change end
 return { now, outcome, fields }

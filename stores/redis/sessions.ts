@@ -35,8 +35,9 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
       }
     },
 
-    async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs }) {
-      const [outcome, fields] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs])
+    async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, fresh }) {
+      const authenticated = fresh === undefined ? [] : [fresh.acr, JSON.stringify(fresh.amr)]
+      const [outcome, fields] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, ...authenticated])
       return { outcome, record: decodeRecord(fields) } as Rotation
     },
 

@@ -13,6 +13,7 @@ export function createFamilyOperations (db: DatabaseSync, log: Log) {
     UPDATE sessions SET generation = :generation, received = :received, rotated_at_ms = :rotated_at_ms, hold_until_ms = :hold_until_ms,
       closed = :closed, last_used_at_ms = :lastUsedAtMs
     WHERE sid = :sid`)
+  const authenticate = db.prepare('UPDATE sessions SET auth_time_ms = :nowMs, acr = :acr, amr = :amr WHERE sid = :sid')
 
   function update (sid: string, family: TokenFamily, lastUsedAtMs: number): void {
     write.run({ sid, lastUsedAtMs, ...toFamilyRow(family) })
@@ -32,7 +33,10 @@ export function createFamilyOperations (db: DatabaseSync, log: Log) {
       }
       const lastUsedAtMs = Math.max(record.lastUsedAtMs, nowMs)
       update(sid, family, lastUsedAtMs)
-      return { outcome, record: { ...record, family, lastUsedAtMs } }
+      const { fresh } = options
+      if (fresh === undefined) return { outcome, record: { ...record, family, lastUsedAtMs } }
+      authenticate.run({ sid, nowMs, acr: fresh.acr, amr: JSON.stringify(fresh.amr) })
+      return { outcome, record: { ...record, ...fresh, authTimeMs: nowMs, family, lastUsedAtMs } }
     },
 
     noteReceived (nowMs: number, sid: string, generation: number, windows: RotationWindows): void {

@@ -4,6 +4,7 @@ import type { LogEntry, Revocation, SessionMode, SessionRecord } from '../store.
 export interface SessionRow {
   sid: string
   subject: string
+  username: string
   mode: SessionMode
   epoch: number
   secret_hash: string | null
@@ -43,6 +44,7 @@ export function toRecord (row: SessionRow & FamilyRow): SessionRecord {
   return {
     sid: row.sid,
     subject: row.subject,
+    username: row.username,
     mode: row.mode,
     epoch: row.epoch,
     secretHash: row.secret_hash,
@@ -63,6 +65,7 @@ export function toSessionRow (record: SessionRecord): SessionRow & FamilyRow {
   return {
     sid: record.sid,
     subject: record.subject,
+    username: record.username,
     mode: record.mode,
     epoch: record.epoch,
     secret_hash: record.secretHash,

@@ -22,6 +22,7 @@ const schema = `
   CREATE TABLE sessions (
     sid TEXT NOT NULL PRIMARY KEY,
     subject TEXT NOT NULL,
+    username TEXT NOT NULL,
     mode TEXT NOT NULL CHECK (mode IN ('session', 'tokens')),
     epoch INTEGER NOT NULL,
     secret_hash TEXT,

@@ -70,14 +70,15 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
   const currentEpoch = db.prepare('SELECT max(floor_epoch, coalesce((SELECT epoch FROM subjects WHERE subject = ?), 0)) AS epoch FROM state')
   // A subject's epoch may be forgotten only when no session carries it any more.
   const keepSubject = db.prepare('UPDATE subjects SET purge_at_ms = max(purge_at_ms, :purgeAtMs) WHERE subject = :subject')
-  const columns = `sid, subject, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
+  const columns = `sid, subject, username, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
     audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed`
   const insert = db.prepare(`INSERT INTO sessions (${columns}) VALUES (${columns.replaceAll(/\w+/g, name => `:${name}`)})`)
 
-  return (nowMs, { subject, mode, secretHash, acr, amr, scopes, audiences, client, absoluteTimeoutMs }) => {
+  return (nowMs, { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, absoluteTimeoutMs }) => {
     const record: SessionRecord = {
       sid: createSid(subject),
       subject,
+      username,
       mode,
       epoch: Number(currentEpoch.get(subject)?.['epoch']),
       secretHash,

@@ -148,6 +148,7 @@ export function sessionRecord (changes: Partial<SessionRecord> = {}): SessionRec
   return {
     sid: 'AAAAAAAAAAAAAAAAAAAAAA',
     subject: 'ada',
+    username: 'ada',
     mode: 'tokens',
     epoch: 1,
     secretHash: null,

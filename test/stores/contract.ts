@@ -30,6 +30,7 @@ const unknownSid = 'AAAAAAAAAAAAAAAAAAAAAA'
 function session (overrides: Partial<OpenSession> = {}): OpenSession {
   return {
     subject: 'alice',
+    username: 'al ice',
     mode: 'session',
     secretHash: 'n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg',
     acr: 'urn:acr:password',
@@ -142,6 +143,7 @@ async function sessions (t: Test, create: CreateStore): Promise<void> {
     t.strictSame(record, {
       sid: record.sid,
       subject: 'alice',
+      username: 'al ice',
       mode: 'session',
       epoch: record.epoch,
       secretHash: 'n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg',
@@ -367,6 +369,24 @@ async function use (t: Test, create: CreateStore): Promise<void> {
 }
 
 async function rotation (t: Test, create: CreateStore): Promise<void> {
+  t.test('a rotation after a fresh authentication moves auth_time, also where the family is on hold', async t => {
+    const { store, advance } = await create(t)
+    const { record } = await store.open(session({ mode: 'tokens', secretHash: null }))
+    const fresh = { acr: 'urn:acr:mfa', amr: ['pwd', 'otp'] }
+    advance(1000)
+
+    const rotated = await store.rotate(record.sid, 1, { ...rotating, fresh })
+    advance(1000)
+    const repeated = await store.rotate(record.sid, 1, rotating)
+    advance(1000)
+    const held = await store.rotate(record.sid, 2, { ...rotating, fresh: { acr: '1', amr: [] } })
+
+    t.match(rotated, { outcome: 'rotated', record: { ...fresh, authTimeMs: record.createdAtMs + 1000 } })
+    t.match(repeated, { outcome: 'repeated', record: { ...fresh, authTimeMs: record.createdAtMs + 1000 } })
+    t.match(held, { outcome: 'held', record: { acr: '1', amr: [], authTimeMs: record.createdAtMs + 3000 } })
+    t.strictSame(await store.read(record.sid), held.record)
+  })
+
   t.test('the newest generation rotates, counts as use and is not logged', async t => {
     const { store, advance, second } = await create(t)
     const record = await open(store, tokens)

@@ -11,6 +11,7 @@ const timeoutMs = 300
 const rotating: RotateOptions = { overlapMs: 10_000, retryWindowMs: 1_800_000, idleTimeoutMs: 1_800_000, maxTokenAgeMs: 900_000 }
 const tokens: OpenSession = {
   subject: 'alice',
+  username: 'al ice',
   mode: 'tokens',
   secretHash: null,
   acr: 'urn:acr:password',

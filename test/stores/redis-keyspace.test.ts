@@ -6,6 +6,7 @@ import { connectRedis, startRedis } from '../helpers/redis-server.ts'
 
 const session: OpenSession = {
   subject: 'alice',
+  username: 'al ice',
   mode: 'session',
   secretHash: 'hash',
   acr: 'urn:acr:password',

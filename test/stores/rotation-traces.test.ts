@@ -30,6 +30,7 @@ interface Trace {
 const idleTimeoutMs = 100_000
 const session: OpenSession = {
   subject: 'alice',
+  username: 'al ice',
   mode: 'tokens',
   secretHash: null,
   acr: 'urn:acr:password',

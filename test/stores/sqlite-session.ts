@@ -4,6 +4,7 @@ import type { OpenSession } from '../../stores/store.ts'
 export function session (overrides: Partial<OpenSession> = {}): OpenSession {
   return {
     subject: 'alice',
+    username: 'al ice',
     mode: 'session',
     secretHash: 'hash',
     acr: 'acr',
