@@ -64,7 +64,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(health)
   await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
   await app.register(cookies, { origin, sameSite: config.cookies.sameSite })
-  await app.register(keys, { secret, algorithm: config.keys.algorithm })
+  await app.register(keys, { secret, algorithm: config.keys.algorithm, rotateEvery: config.keys.rotateEveryMs, maxTokenAge: config.accessToken.ttlMs })
   await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs })
   await app.register(session, lifetimes)
   await app.register(refreshToken, {

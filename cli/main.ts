@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { checkCommand } from './check.ts'
+import { keysCommand } from './keys.ts'
 import { revokeCommand } from './revoke.ts'
 import { sessionsCommand } from './sessions.ts'
 import { startCommand } from './start.ts'
@@ -33,6 +34,7 @@ const commands: Record<string, Command> = {
   start: { run: startCommand, takes: ['config', 'workers'] },
   check: { run: checkCommand, takes: ['config'] },
   users: { run: usersCommand, takes: ['file', 'subject', 'scopes'], hasPositionals: true },
+  keys: { run: keysCommand, takes: ['config'], hasPositionals: true },
   sessions: { run: sessionsCommand, takes: ['config', 'subject'] },
   revoke: { run: revokeCommand, takes: ['config', 'session', 'subject', 'jti', 'issuer', 'all'] }
 }
@@ -58,10 +60,24 @@ export async function main (argv: string[], edge: Edge): Promise<number> {
 
 function parse (argv: string[]): Arguments {
   try {
-    return parseArgs({ args: argv, options, allowPositionals: true, strict: true })
+    return parseArgs({ args: joinDashed(argv), options, allowPositionals: true, strict: true })
   } catch (error) {
     throw new UsageError((error as Error).message.split('\n')[0]?.replace(/\. To specify.*$/, '') ?? 'wrong usage')
   }
+}
+
+/** Ids may begin with a dash: `--jti -x` means `--jti=-x`. */
+function joinDashed (argv: string[]): string[] {
+  return argv.flatMap((arg, at) => {
+    const before = argv[at - 1]
+    if (/^-[^-]/.test(arg) && isTextOption(before)) return []
+    const after = argv[at + 1]
+    return isTextOption(arg) && after !== undefined && /^-[^-]/.test(after) ? `${arg}=${after}` : arg
+  })
+}
+
+function isTextOption (arg: string | undefined): boolean {
+  return arg !== undefined && arg.startsWith('--') && Object.hasOwn(options, arg.slice(2)) && options[arg.slice(2) as keyof typeof options].type === 'string'
 }
 
 /** What a command does not know it would do without, and what a shell variable left empty would mean something else. */

@@ -5,6 +5,8 @@ export const usage = `portcullis: a session gateway
   portcullis users add NAME --file FILE     add a user or change a password (password on standard input)
                    [--subject S] [--scopes "a b"]
   portcullis users remove NAME --file FILE
+  portcullis keys list | rotate | revoke KID --config FILE
+                                            signing keys; the tokens of a revoked one are refused at once
   portcullis sessions --subject S --config FILE
   portcullis revoke (--session SID | --subject S | --jti J [--issuer I] | --all) --config FILE
 

@@ -6,7 +6,6 @@ export const notYet = [
   'listen.tls',
   'store.cluster',
   'store.sentinels',
-  'keys.rotateEvery',
   'session.deviceBound',
   'issuers[]',
   'cors.origins[]',

@@ -20,7 +20,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     listen: { host: listen.host, port: listen.port, trustProxy: listen.trustProxy },
     store: resolveStore(settings.store, directory),
     secrets: settings.secret === undefined ? null : [settings.secret].flat(),
-    keys: { algorithm: settings.keys.algorithm },
+    keys: { algorithm: settings.keys.algorithm, rotateEveryMs: ms(settings.keys.rotateEvery) },
     session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject },
     accessToken: { ttlMs: ms(accessToken.ttl) },
     refreshToken: {

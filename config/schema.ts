@@ -55,7 +55,7 @@ const secret = Type.Union([oneSecret, list(oneSecret, { description: 'While it i
 
 const keys = group({
   algorithm: Optional(choice(['ES256', 'EdDSA', 'RS256'], { description: 'Signature of access tokens.', default: 'ES256' })),
-  rotateEvery: Optional(duration({ description: 'How often a new signing key is made.', minimum: '1h', maximum: '365d' }))
+  rotateEvery: Optional(duration({ description: 'How often a new signing key is made.', default: '30d', minimum: '1h', maximum: '365d' }))
 }, { description: 'Signing keys; kept, sealed, in the store.', default: {} })
 
 const session = group({

@@ -8,6 +8,8 @@ export interface SigningKey {
   kid: string
   algorithm: SigningAlgorithm
   createdAtMs: number
+  /** From when on it signs; before, it is published alone. */
+  signsFromMs: number
   privateKey: KeyObject
   publicKey: KeyObject
   /** Public members only, with `kid`, `use` and `alg` (RFC 7517). */
@@ -25,7 +27,7 @@ export function generateKey (algorithm: SigningAlgorithm): Jwk {
   }
 }
 
-export function importKey (jwk: Jwk, algorithm: SigningAlgorithm, createdAtMs: number): SigningKey {
+export function importKey (jwk: Jwk, algorithm: SigningAlgorithm, { createdAtMs, signsFromMs }: Pick<SigningKey, 'createdAtMs' | 'signsFromMs'>): SigningKey {
   const privateKey = createPrivateKey({ key: jwk, format: 'jwk' })
   const publicKey = createPublicKey(privateKey)
   const members = publicKey.export({ format: 'jwk' })
@@ -34,6 +36,7 @@ export function importKey (jwk: Jwk, algorithm: SigningAlgorithm, createdAtMs: n
     kid,
     algorithm,
     createdAtMs,
+    signsFromMs,
     privateKey,
     publicKey,
     publicJwk: { ...members, kid, use: 'sig', alg: algorithm },

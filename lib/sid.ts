@@ -2,6 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 
 /** Sessions are spread over this many shards at most; a power of two. */
 export const maxShards = 16
+/** In base64url. */
+const dash = 62
 
 /**
  * A new session id: 128 random bits, base64url, of which the low four bits of the first byte name the shard of its subject.
@@ -10,7 +12,9 @@ export const maxShards = 16
  */
 export function createSid (subject: string): string {
   const bytes = randomBytes(16)
-  bytes[0] = ((bytes[0] ?? 0) & ~(maxShards - 1)) | shardOfText(subject)
+  const first = ((bytes[0] ?? 0) & ~(maxShards - 1)) | shardOfText(subject)
+  // Never a dash in front: on a command line it would be taken for an option.
+  bytes[0] = first >> 2 === dash ? first & 0x7f : first
   return bytes.toString('base64url')
 }
 

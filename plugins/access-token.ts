@@ -91,6 +91,7 @@ class AccessTokens implements AccessToken {
     this.ttlSeconds = options.ttlSeconds
     this.#sign = options.sign
     this.#verified = new RecencyCache(options.cacheSize)
+    keys.onChange(() => this.#verified.clear())
   }
 
   issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {

@@ -19,7 +19,7 @@ declare module './portcullis.ts' {
 
 const Options = Type.Object({}, { additionalProperties: false })
 
-interface Minted { token: string, renewAtMs: number }
+interface Minted { token: string, renewAtMs: number, keysVersion: number }
 
 /** A minted token is replaced this long before its end, so that what is sent upstream has time to be used. */
 const marginMs = 60_000
@@ -34,11 +34,11 @@ export default fp(async function mintPlugin (fastify, options) {
     if (byAudience === undefined) minted.set(identity, byAudience = new Map())
     const nowMs = Date.now()
     const known = byAudience.get(audience)
-    if (known !== undefined && nowMs < known.renewAtMs) return known.token
+    if (known !== undefined && nowMs < known.renewAtMs && known.keysVersion === keys.version) return known.token
     const iat = Math.floor(nowMs / 1000)
     const exp = Math.min(iat + mintedTtlSeconds, identity.expiresAt)
     const token = signToken(keys.current(), 'at+jwt', mintedClaims(identity, { iss: accessToken.issuer, aud: audience, iat, exp }))
-    byAudience.set(audience, { token, renewAtMs: exp < identity.expiresAt ? exp * 1000 - marginMs : exp * 1000 })
+    byAudience.set(audience, { token, keysVersion: keys.version, renewAtMs: exp < identity.expiresAt ? exp * 1000 - marginMs : exp * 1000 })
     return token
   })
 }, { name: 'portcullis-mint', fastify: '5.x', dependencies: ['portcullis-keys', 'portcullis-access-token'] })

@@ -3,9 +3,9 @@ import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import type { ParsedRefreshToken } from '../lib/refresh-token.ts'
-import { deriveSecret, type DerivedSecret } from '../lib/secrets.ts'
 import type { SignIn } from '../lib/sign-in.ts'
 import type { SessionRecord } from '../stores/store.ts'
+import { deriveSecrets } from './keys.ts'
 import { addPart } from './portcullis.ts'
 import { RefreshTokens, type RotateRequest, type TokenResponse } from './refresh-token/families.ts'
 
@@ -76,7 +76,7 @@ export default fp<RefreshTokenOptions>(async function refreshTokenPlugin (fastif
   const absoluteTimeoutMs = durationMs(durations.absoluteTimeout)
   if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-refresh-token: idleTimeout must be above 0 and at most absoluteTimeout')
   const families = new RefreshTokens(fastify.portcullis, {
-    secrets: derive(secret),
+    secrets: deriveSecrets('portcullis-refresh-token', secret),
     accessToken,
     maxPerSubject,
     idleTimeoutMs,
@@ -87,12 +87,3 @@ export default fp<RefreshTokenOptions>(async function refreshTokenPlugin (fastif
   fastify.decorateReply('openFamily', async function (signIn) { return await families.open(this, signIn) })
   fastify.decorateReply('rotateFamily', async function (options = {}) { return await families.rotate(this, options) })
 }, { name: 'portcullis-refresh-token', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist'] })
-
-function derive (secret: string | string[]): [DerivedSecret, ...DerivedSecret[]] {
-  try {
-    const [first, ...rest] = [secret].flat()
-    return [deriveSecret(first ?? ''), ...rest.map(deriveSecret)]
-  } catch (cause) {
-    throw new ConfigInvalidError('portcullis-refresh-token: secret must have at least 32 bytes, base64url: make one with `openssl rand -base64 32 | tr +/ -_ | tr -d =`', { cause })
-  }
-}

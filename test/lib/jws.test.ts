@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import t from 'tap'
 import { generateKey, hasGoodSignature, importKey, signToken, type SigningAlgorithm, type SigningKey } from '../../lib/jws.ts'
 
-const keys = Object.fromEntries((['ES256', 'EdDSA', 'RS256'] as const).map(algorithm => [algorithm, importKey(generateKey(algorithm), algorithm, 0)])) as Record<SigningAlgorithm, SigningKey>
+const keys = Object.fromEntries((['ES256', 'EdDSA', 'RS256'] as const).map(algorithm => [algorithm, importKey(generateKey(algorithm), algorithm, { createdAtMs: 0, signsFromMs: 0 })])) as Record<SigningAlgorithm, SigningKey>
 
 function split (token: string): { input: string, signature: Buffer } {
   const at = token.lastIndexOf('.')
@@ -27,7 +27,7 @@ for (const key of Object.values(keys)) {
   })
 
   t.test(`${key.algorithm}: the signature of another key, or algorithm, is no good`, async t => {
-    const other = importKey(generateKey(key.algorithm), key.algorithm, 0)
+    const other = importKey(generateKey(key.algorithm), key.algorithm, { createdAtMs: 0, signsFromMs: 0 })
     const { input, signature } = split(signToken(other, 'at+jwt', {}))
     t.notOk(hasGoodSignature(key, input, signature))
     for (const foreign of Object.values(keys)) if (foreign !== key) t.notOk(hasGoodSignature(key, input, split(signToken(foreign, 'at+jwt', {})).signature))
@@ -39,7 +39,7 @@ for (const key of Object.values(keys)) {
     t.match({ use, alg }, { use: 'sig', alg: key.algorithm })
     for (const name of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth']) t.notOk(name in members, name)
     t.ok(createPublicKey({ key: members, format: 'jwk' }).equals(key.publicKey))
-    t.equal(importKey(key.privateKey.export({ format: 'jwk' }), key.algorithm, 0).kid, kid)
+    t.equal(importKey(key.privateKey.export({ format: 'jwk' }), key.algorithm, { createdAtMs: 0, signsFromMs: 0 }).kid, kid)
   })
 }
 
@@ -48,5 +48,5 @@ t.test('thumbprints are those of RFC 7638', async t => {
     kty: 'OKP', crv: 'Ed25519', d: 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo'
   }
   // RFC 8037, appendix A.3.
-  t.equal(importKey(jwk, 'EdDSA', 0).kid, 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k')
+  t.equal(importKey(jwk, 'EdDSA', { createdAtMs: 0, signsFromMs: 0 }).kid, 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k')
 })

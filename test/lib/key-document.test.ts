@@ -5,7 +5,7 @@ import { deriveSecret } from '../../lib/secrets.ts'
 
 const secret = deriveSecret(Buffer.alloc(32, 1).toString('base64url'))
 const other = deriveSecret(Buffer.alloc(32, 2).toString('base64url'))
-const key = importKey(generateKey('ES256'), 'ES256', 42)
+const key = importKey(generateKey('ES256'), 'ES256', { createdAtMs: 42, signsFromMs: 42 })
 
 t.test('a sealed key opens as the same key', async t => {
   const opened = openKey([other, secret], sealKey(secret, key))

@@ -14,6 +14,10 @@ t.test('session ids of one subject do not repeat, and all shards are used', asyn
   t.equal(new Set(Array.from({ length: 1000 }, (_, i) => shardOfText(`subject ${i}`))).size, maxShards)
 })
 
+t.test('no session id begins with a dash, which a command line would take for an option', async t => {
+  t.notOk(Array.from({ length: 20_000 }, (_, i) => createSid(`subject ${i}`)).some(sid => sid.startsWith('-')))
+})
+
 t.test('any text has a shard, and only 22 canonical characters are a session id', async t => {
   for (const text of ['', '!', 'A'.repeat(21), 'A'.repeat(23), 'AAAAAAAAAAAAAAAAAAAAAB', `${'A'.repeat(21)}=`, `${'A'.repeat(22)}\n`, `${'A'.repeat(21)} `]) {
     t.notOk(isSid(text), JSON.stringify(text))

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import type { Identity } from '../../lib/identity.ts'
 import { generateKey, importKey, signToken } from '../../lib/jws.ts'
+import { publishAheadMs } from '../../lib/key-schedule.ts'
 import accessToken, { type AccessTokenOptions } from '../../plugins/access-token.ts'
 import keys, { type KeysOptions } from '../../plugins/keys.ts'
 import mint from '../../plugins/mint.ts'
@@ -214,16 +215,17 @@ t.test('what is no token at all is refused without asking the store', async t =>
 
 t.test('a token of another gateway\'s key is refused', async t => {
   const { app, claims } = await buildAlone(t)
-  const foreign = importKey(generateKey('ES256'), 'ES256', 0)
+  const foreign = importKey(generateKey('ES256'), 'ES256', { createdAtMs: 0, signsFromMs: 0 })
 
   await t.rejects(verify(app, signToken(foreign, 'at+jwt', claims)), refused)
   await t.rejects(verify(app, signToken({ ...foreign, kid: app.portcullis.keys.current().kid }, 'at+jwt', claims)), refused)
 })
 
 t.test('a token of a key that another process made is verified after reading the keys again', async t => {
-  const { store } = await createStore(t)
+  const { store, advance } = await createStore(t)
   const app = await build(t, store)
   const other = await build(t, store, {}, { algorithm: 'RS256' })
+  advance(publishAheadMs)
   const token = other.portcullis.accessToken.issue(sessionRecord(), { audience: ['orders'], generation: null })
 
   t.match(await verify(app, token), { subject: 'ada' })
@@ -233,10 +235,11 @@ t.test('a token of a key that another process made is verified after reading the
 })
 
 t.test('an unknown key while the store is away is an outage, not a refusal', async t => {
-  const { store } = await createStore(t)
+  const { store, advance } = await createStore(t)
   const faulty = createFaultyStore(store)
   const app = await build(t, faulty.store)
   const other = await build(t, store, {}, { algorithm: 'EdDSA' })
+  advance(publishAheadMs)
   const token = other.portcullis.accessToken.issue(sessionRecord(), { audience: ['orders'], generation: null })
 
   faulty.fail()
@@ -244,6 +247,19 @@ t.test('an unknown key while the store is away is an outage, not a refusal', asy
   await t.rejects(app.portcullis.accessToken.verifyExpired(token), { code: 'PTC_ERR_STORE_UNAVAILABLE' })
   faulty.recover()
   t.match(await verify(app, token), { subject: 'ada' })
+})
+
+t.test('the tokens of a revoked key are refused at once, those that were verified before included', async t => {
+  const { store } = await createStore(t)
+  const app = await build(t, store)
+  const token = app.portcullis.accessToken.issue(sessionRecord(), { audience: ['orders'], generation: null })
+  const identity = await verify(app, token)
+  const minted = app.portcullis.mint(identity, 'orders')
+
+  await app.portcullis.keys.revoke(String(decode(token).header['kid']))
+
+  await t.rejects(verify(app, token), refused)
+  t.not(decode(app.portcullis.mint(identity, 'orders')).header['kid'], decode(minted).header['kid'])
 })
 
 t.test('a token that was minted for an upstream is no credential of a client', async t => {

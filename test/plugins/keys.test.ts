@@ -1,6 +1,8 @@
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import type { SealedKeys } from '../../lib/key-document.ts'
+import { publishAheadMs } from '../../lib/key-schedule.ts'
+import blocklist from '../../plugins/blocklist.ts'
 import keys, { type KeysOptions } from '../../plugins/keys.ts'
 import storePlugin from '../../plugins/store.ts'
 import type { Store } from '../../stores/store.ts'
@@ -11,6 +13,14 @@ async function build (t: Test, store: Store, options: Partial<KeysOptions> = {})
   await app.register(storePlugin, { type: 'custom', store })
   await app.register(keys, { secret, ...options })
   return app
+}
+
+async function buildFollowing (t: Test, store: Store) {
+  const app = createServer(t)
+  await app.register(storePlugin, { type: 'custom', store })
+  await app.register(blocklist)
+  await app.register(keys, { secret })
+  return app.portcullis.keys
 }
 
 t.test('the first start makes a key, and the next ones find it', async t => {
@@ -81,10 +91,12 @@ t.test('while the secret is changed both open the keys, and the first one seals 
 })
 
 t.test('a new algorithm gets a key of its own, and the old one stays valid', async t => {
-  const { store } = await createStore(t)
+  const { store, advance } = await createStore(t)
   const old = (await build(t, store)).portcullis.keys.current()
   const { portcullis } = await build(t, store, { algorithm: 'EdDSA' })
 
+  t.equal(portcullis.keys.current().algorithm, 'ES256')
+  advance(publishAheadMs)
   t.equal(portcullis.keys.current().algorithm, 'EdDSA')
   t.equal(portcullis.keys.find(old.kid)?.algorithm, 'ES256')
   t.same(portcullis.keys.jwks().keys.map(({ alg }) => alg), ['ES256', 'EdDSA'])
@@ -95,7 +107,7 @@ t.test('a key that another process made is found after reading again, at most on
   const faulty = createFaultyStore(store)
   const app = await build(t, faulty.store)
   const other = await build(t, store, { algorithm: 'EdDSA' })
-  const { kid } = other.portcullis.keys.current()
+  const kid = other.portcullis.keys.jwks().keys.at(-1)?.kid ?? ''
   t.equal(app.portcullis.keys.find(kid), null)
   const before = faulty.calls.readKeys ?? 0
 
@@ -104,6 +116,64 @@ t.test('a key that another process made is found after reading again, at most on
 
   t.equal(app.portcullis.keys.find(kid)?.kid, kid)
   t.equal((faulty.calls.readKeys ?? 0) - before, 1)
+})
+
+t.test('a rotated key is published before it signs, and the old one is kept as long as a token of it can live', async t => {
+  const { store, advance } = await createStore(t)
+  const { portcullis: { keys } } = await build(t, store, { maxTokenAge: '10m' })
+  const old = keys.current()
+
+  const next = await keys.rotate()
+
+  t.same(keys.jwks().keys.map(({ kid }) => kid), [old.kid, next.kid])
+  t.equal(keys.current().kid, old.kid)
+  t.equal((await keys.rotate()).kid, next.kid, 'one waits already')
+  advance(publishAheadMs - 5000)
+  t.equal(keys.current().kid, old.kid)
+  advance(5000)
+  t.equal(keys.current().kid, next.kid)
+  advance(10 * 60_000)
+  t.equal(keys.jwks().keys.length, 2)
+  advance(6000)
+  t.same(keys.jwks().keys.map(({ kid }) => kid), [next.kid])
+})
+
+t.test('other processes learn of a new key and of a revoked one by the log', async t => {
+  const { store } = await createStore(t)
+  const [here, there] = [await buildFollowing(t, store), await buildFollowing(t, store)]
+  const old = there.current()
+
+  const next = await here.rotate()
+  await until(() => there.find(next.kid) !== null)
+  await here.revoke(old.kid)
+  await until(() => there.find(old.kid) === null)
+
+  t.equal(here.current().kid, there.current().kid)
+  t.not(here.current().kid, next.kid, 'the waiting one does not sign before everybody can know it')
+})
+
+t.test('revoking the only key makes one that signs at once; an unknown one changes nothing', async t => {
+  const { store } = await createStore(t)
+  const { portcullis: { keys } } = await build(t, store)
+  const { kid } = keys.current()
+
+  t.equal(await keys.revoke('unknown'), null)
+  t.equal((await keys.revoke(kid))?.kid, kid)
+
+  t.equal(keys.find(kid), null)
+  t.not(keys.current().kid, kid)
+  t.equal(await keys.revoke(kid), null)
+})
+
+t.test('ten processes that rotate at the same moment make one key', async t => {
+  const { store } = await createStore(t)
+  const rings = await Promise.all(Array.from({ length: 10 }, async () => (await build(t, store)).portcullis.keys))
+
+  const made = await Promise.all(rings.map(async ring => (await ring.rotate()).kid))
+
+  t.equal(new Set(made).size, 1)
+  await Promise.all(rings.map(async ring => { await ring.reload() }))
+  t.equal(rings[0]?.jwks().keys.length, 2)
 })
 
 t.test('a name that no key has finds none', async t => {
@@ -145,7 +215,7 @@ t.test('wrong options are refused by name, and no secret is repeated', async t =
     [{ secret: [secret, 'hunter2'] }, /^portcullis-keys: secret must have at least 32 bytes/],
     [{ secret, algorithm: 'HS256' }, 'portcullis-keys: algorithm must be ES256, EdDSA or RS256'],
     [{ secret, algorithm: 'none' }, 'portcullis-keys: algorithm must be ES256, EdDSA or RS256'],
-    [{ secret, rotateEvery: '30d' }, 'portcullis-keys: rotateEvery is not an option']
+    [{ secret, rotateEvery: 'soon' }, /^portcullis-keys: rotateEvery must be a duration/]
   ] as const) {
     const app = createServer(t)
     await app.register(storePlugin, { type: 'custom', store })

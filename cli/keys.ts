@@ -1,0 +1,51 @@
+import { secretBeside } from '../config/secret-file.ts'
+import type { Config } from '../config/config.ts'
+import { signerAt } from '../lib/key-schedule.ts'
+import { deriveSecrets } from '../plugins/keys.ts'
+import { KeyRing } from '../plugins/keys/key-ring.ts'
+import type { Store } from '../stores/store.ts'
+import { required, UsageError, type Arguments, type Edge } from './main.ts'
+import { withStore } from './with-store.ts'
+
+/** Lists, rotates and revokes signing keys; running gateways follow the store's log. */
+export async function keysCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {
+  const act = chosen(args.positionals)
+  return await withStore(required(args, 'config'), env, async (store, config) => {
+    for (const line of await act(await openRing(store, config), store.nowMs())) stdout.write(`${line}\n`)
+    return 0
+  })
+}
+
+function chosen ([action, kid, ...more]: string[]): (ring: KeyRing, nowMs: number) => Promise<string[]> {
+  if (action === 'list' && kid === undefined) return async (ring, nowMs) => list(ring, nowMs)
+  if (action === 'rotate' && kid === undefined) return rotate
+  if (action === 'revoke' && kid !== undefined && more.length === 0) return async ring => await revoke(ring, kid)
+  throw new UsageError('usage: portcullis keys list | rotate | revoke KID --config FILE')
+}
+
+/** As a gateway has it: one that finds no key makes the first one. */
+async function openRing (store: Store, { secrets, store: { type, ...address }, keys: { algorithm }, accessToken: { ttlMs } }: Config): Promise<KeyRing> {
+  const secret = secrets ?? await secretBeside(type === 'sqlite' && 'path' in address ? address.path : '')
+  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: ttlMs + 5000 })
+  await ring.ensureCurrent()
+  return ring
+}
+
+function list (ring: KeyRing, nowMs: number): string[] {
+  const keys = ring.list()
+  const signer = signerAt(keys, nowMs)
+  return keys.map(key => {
+    const state = key === signer ? 'signs' : key.signsFromMs > nowMs ? `signs from ${new Date(key.signsFromMs).toISOString()}` : 'verifies'
+    return `${key.kid}  ${key.algorithm}  made ${new Date(key.createdAtMs).toISOString()}  ${state}`
+  })
+}
+
+async function rotate (ring: KeyRing): Promise<string[]> {
+  const { kid, signsFromMs } = await ring.rotate()
+  return [`${kid} signs from ${new Date(signsFromMs).toISOString()}; until then it is published alone`]
+}
+
+async function revoke (ring: KeyRing, kid: string): Promise<string[]> {
+  if (await ring.revoke(kid) === null) throw new Error(`there is no key ${kid}; portcullis keys list names them`)
+  return [`revoked key ${kid}; ${ring.current().kid} signs`]
+}

@@ -1,0 +1,162 @@
+import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
+import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKey } from '../../lib/jws.ts'
+import { openKey, sealKey, type SealedKeys } from '../../lib/key-document.ts'
+import { keptAt, publishAheadMs, signerAt } from '../../lib/key-schedule.ts'
+import type { DerivedSecret } from '../../lib/secrets.ts'
+import type { Store } from '../../stores/store.ts'
+import type { Keys } from '../keys.ts'
+
+export interface KeyRingOptions {
+  /** The first one seals. */
+  secrets: [DerivedSecret, ...DerivedSecret[]]
+  algorithm: SigningAlgorithm
+  /** How long a token can live after it was signed. */
+  maxTokenAgeMs: number
+}
+
+const reloadEveryMs = 1000
+const attempts = 5
+
+/** The signing keys of the store, opened. Every change is one compare-and-set of the whole document. */
+export class KeyRing implements Keys {
+  readonly #store: Store
+  readonly #options: KeyRingOptions
+  readonly #listeners: Array<() => void> = []
+  #keys: SigningKey[] = []
+  #version = -1
+  #reloading: Promise<void> | null = null
+  #reloadedAtMs = -Infinity
+
+  constructor (store: Store, options: KeyRingOptions) {
+    this.#store = store
+    this.#options = options
+  }
+
+  get version (): number {
+    return this.#version
+  }
+
+  current (): SigningKey {
+    const key = signerAt(this.#keys, this.#store.nowMs())
+    if (key === undefined) throw new StoreUnavailableError({ cause: new Error('no signing key was read') })
+    return key
+  }
+
+  find (kid: string): SigningKey | null {
+    return this.#keys.find(key => key.kid === kid) ?? null
+  }
+
+  jwks (): { keys: Jwk[] } {
+    return { keys: this.list().map(key => key.publicJwk) }
+  }
+
+  /** Those that sign, will sign, or may have signed what is still good; in the order of their turn. */
+  list (): SigningKey[] {
+    return keptAt(this.#keys, this.#store.nowMs(), this.#options.maxTokenAgeMs)
+  }
+
+  onChange (listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  async reload (): Promise<void> {
+    if (performance.now() - this.#reloadedAtMs < reloadEveryMs) return
+    this.#reloading ??= this.read().finally(() => { this.#reloading = null })
+    await this.#reloading
+  }
+
+  /** Reads the keys now, however short ago that was. */
+  async read (): Promise<void> {
+    const document = await this.#store.readKeys()
+    this.#reloadedAtMs = performance.now()
+    if (document !== null && document.version !== this.#version) this.#set(document.version, this.#open(document.text))
+  }
+
+  /**
+   * Appends a key of the configured algorithm unless the newest is one, and seals with the first secret what another one has
+   * sealed, so that the other can be dropped one day. A process that loses the race reads the winner's.
+   */
+  async ensureCurrent (): Promise<void> {
+    const { algorithm, secrets: [sealing] } = this.#options
+    await this.#change((keys, nowMs, text) => {
+      if (keys.at(-1)?.algorithm !== algorithm) return [...keys, this.#make(nowMs, keys.length === 0 ? nowMs : nowMs + publishAheadMs)]
+      const isSealedAnew = text !== null && sealedKeys(text).every(key => openKey([sealing], key) !== null)
+      return isSealedAnew ? null : keys
+    })
+  }
+
+  /** Appends a key that signs once everybody knows it, unless one waits already. `olderThanMs`: only if the newest is that old. */
+  async rotate (olderThanMs = 0): Promise<SigningKey> {
+    await this.#change((keys, nowMs) => {
+      const newest = keys.at(-1)
+      const isDue = newest === undefined || (newest.signsFromMs <= nowMs && nowMs - newest.createdAtMs >= olderThanMs)
+      return isDue ? [...keys, this.#make(nowMs, nowMs + publishAheadMs)] : null
+    })
+    return this.#newest()
+  }
+
+  /** Removes a key: its tokens are refused. When none is left whose turn has come, a new one signs at once. Null: there is no such key. */
+  async revoke (kid: string): Promise<SigningKey | null> {
+    let revoked: SigningKey | null = null
+    await this.#change((keys, nowMs) => {
+      revoked = keys.find(key => key.kid === kid) ?? null
+      if (revoked === null) return null
+      const rest = keys.filter(key => key.kid !== kid)
+      return rest.some(key => key.signsFromMs <= nowMs) ? rest : insertSigner(rest, this.#make(nowMs, nowMs))
+    })
+    return revoked
+  }
+
+  #newest (): SigningKey {
+    const newest = this.#keys.at(-1)
+    if (newest === undefined) throw new StoreUnavailableError({ cause: new Error('no signing key was read') })
+    return newest
+  }
+
+  #make (nowMs: number, signsFromMs: number): SigningKey {
+    const { algorithm } = this.#options
+    const key = importKey(generateKey(algorithm), algorithm, { createdAtMs: nowMs, signsFromMs })
+    // On a command line a dash in front would be taken for an option.
+    return key.kid.startsWith('-') ? this.#make(nowMs, signsFromMs) : key
+  }
+
+  /** `decide` gives the keys to write, or null when they are right as they are. */
+  async #change (decide: (keys: SigningKey[], nowMs: number, text: string | null) => SigningKey[] | null): Promise<void> {
+    const { secrets: [sealing], maxTokenAgeMs } = this.#options
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const document = await this.#store.readKeys()
+      const nowMs = this.#store.nowMs()
+      const version = document?.version ?? 0
+      const known = document === null ? [] : this.#open(document.text)
+      const decided = decide(known, nowMs, document?.text ?? null)
+      if (decided === null) return this.#set(version, known)
+      const keys = keptAt(decided, nowMs, maxTokenAgeMs)
+      const text = JSON.stringify({ keys: keys.map(key => sealKey(sealing, key)) } satisfies SealedKeys)
+      if (await this.#store.writeKeys(version, text) === 'written') return this.#set(version + 1, keys)
+    }
+    throw new StoreUnavailableError({ cause: new Error('the signing keys are changed by others all the time') })
+  }
+
+  #set (version: number, keys: SigningKey[]): void {
+    this.#version = version
+    this.#keys = keys
+    for (const listener of this.#listeners) listener()
+  }
+
+  #open (text: string): SigningKey[] {
+    return sealedKeys(text).map(sealed => {
+      const key = openKey(this.#options.secrets, sealed)
+      if (key === null) throw new ConfigInvalidError('secret: the signing keys in the store were sealed with another one; give that one too, after the new one')
+      return key
+    })
+  }
+}
+
+function sealedKeys (text: string): SealedKeys['keys'] {
+  return (JSON.parse(text) as SealedKeys).keys
+}
+
+/** Before keys whose turn is yet to come. */
+function insertSigner (keys: SigningKey[], signer: SigningKey): SigningKey[] {
+  return [...keys, signer].sort((a, b) => a.signsFromMs - b.signsFromMs)
+}
