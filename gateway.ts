@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance } from 'fastify'
-import type { Config, UpstreamConfig } from './config/config.ts'
+import type { BudgetConfig, Config, UpstreamConfig } from './config/config.ts'
 import { checkConfig } from './config/load.ts'
 import type { ConfigInput } from './config/schema.ts'
 import { secretBeside } from './config/secret-file.ts'
@@ -16,6 +16,7 @@ import keys from './plugins/keys.ts'
 import mint from './plugins/mint.ts'
 import proxy from './plugins/proxy.ts'
 import { createIdentityHeaders } from './plugins/proxy/identity-headers.ts'
+import rateLimit, { type BudgetSize } from './plugins/rate-limit.ts'
 import refreshToken from './plugins/refresh-token.ts'
 import { serverOptions } from './plugins/server-options.ts'
 import session from './plugins/session.ts'
@@ -60,6 +61,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   const lifetimes = { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject }
   await app.register(errors, { origin })
   await app.register(store, truth)
+  await app.register(rateLimit, { signIn: budgetOf(config.rateLimit.signIn), refresh: budgetOf(config.rateLimit.refresh), timeout: config.store.timeoutMs })
   await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
   await app.register(health)
   await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
@@ -124,9 +126,13 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     authorization,
     origin,
     timeout: upstream.timeoutMs,
-    onRequest: [demand],
+    onRequest: [upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
   })
+}
+
+function budgetOf ({ max, windowMs }: BudgetConfig): BudgetSize {
+  return { max, window: windowMs }
 }
 
 function storeOptions ({ store }: Config): StoreOptions {

@@ -22,6 +22,7 @@ export interface Config {
   shutdown: { delayMs: number, timeoutMs: number }
   log: { level: LogLevel, access: boolean }
   limits: { headersBytes: number, bodyBytes: number, headersTimeoutMs: number, keepAliveMs: number }
+  rateLimit: { signIn: BudgetConfig, refresh: BudgetConfig }
   upstreams: UpstreamConfig[]
 }
 
@@ -48,6 +49,12 @@ export interface UpstreamConfig {
   timeoutMs: number
   /** The upstream's own, else that of `revocation`. */
   consistency: Consistency
+  rateLimit: BudgetConfig | null
+}
+
+export interface BudgetConfig {
+  max: number
+  windowMs: number
 }
 
 export type Consistency = 'replica' | 'strict'

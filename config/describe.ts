@@ -10,7 +10,7 @@ export function describeConfig (config: Config): string[] {
 }
 
 function describeUpstream (upstream: UpstreamConfig): string {
-  const { prefix, target, rewritePrefix, audience, scopes, stepUp, forward, authorization, consistency } = upstream
+  const { prefix, target, rewritePrefix, audience, scopes, stepUp, forward, authorization, consistency, rateLimit } = upstream
   const parts = [
     `${prefix} → ${target}${rewritePrefix === prefix ? '' : rewritePrefix}`,
     audience === null ? 'no audience' : `audience ${audience}`,
@@ -19,6 +19,7 @@ function describeUpstream (upstream: UpstreamConfig): string {
   if (scopes.length > 0) parts.push(`scopes ${scopes.join(' ')}`)
   if (stepUp !== null) parts.push(`step-up after ${say(stepUp.maxAgeMs)} for ${stepUp.methods?.join(' ') ?? 'every method'}`)
   if (consistency === 'strict') parts.push('always asks the store')
+  if (rateLimit !== null) parts.push(`at most ${rateLimit.max} requests in ${say(rateLimit.windowMs)}`)
   parts.push(`forwards ${forwarded[forward]}`)
   if (authorization === 'keep') parts.push('keeps the client\'s Authorization')
   return parts.join(', ')

@@ -9,10 +9,8 @@ export const notYet = [
   'session.deviceBound',
   'issuers[]',
   'cors.origins[]',
-  'rateLimit',
   'pages',
-  'upstreams[].websocket',
-  'upstreams[].rateLimit'
+  'upstreams[].websocket'
 ]
 
 /** One problem for each setting of the table that is set; `false` and an empty list set nothing. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { parseDurationMs } from '../lib/duration.ts'
-import type { Config, Consistency, StoreConfig, UpstreamConfig } from './config.ts'
+import type { BudgetConfig, Config, Consistency, StoreConfig, UpstreamConfig } from './config.ts'
 import { forwardOf } from './rules.ts'
 import type { Settings } from './schema.ts'
 import { parseSize } from './size.ts'
@@ -33,6 +33,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     shutdown: { delayMs: ms(shutdown.delay), timeoutMs: ms(shutdown.timeout) },
     log: { level: settings.log.level, access: settings.log.access },
     limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), keepAliveMs: ms(limits.keepAlive) },
+    rateLimit: { signIn: resolveBudget(settings.rateLimit.signIn), refresh: resolveBudget(settings.rateLimit.refresh) },
     upstreams: settings.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
   })
 }
@@ -56,8 +57,13 @@ function resolveUpstream (upstream: Settings['upstreams'][number], consistency: 
     forward: forwardOf(upstream),
     authorization,
     timeoutMs: ms(upstream.timeout),
-    consistency: upstream.revocation?.consistency ?? consistency
+    consistency: upstream.revocation?.consistency ?? consistency,
+    rateLimit: upstream.rateLimit === undefined ? null : resolveBudget(upstream.rateLimit)
   }
+}
+
+function resolveBudget ({ max, window }: { max: number, window: string }): BudgetConfig {
+  return { max, windowMs: ms(window) }
 }
 
 /** HEAD tells what GET tells, so what guards one guards the other. */

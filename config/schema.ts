@@ -97,10 +97,10 @@ const issuer = group({
   typ: Optional(choice(['at+jwt', 'any'], { description: 'The typ of its tokens.', default: 'at+jwt' }))
 }, { description: 'A foreign issuer whose access tokens are accepted too.' })
 
-const budget = group({
-  max: count({ description: 'Requests.', minimum: 1, maximum: 1_000_000 }),
-  window: duration({ description: 'In this time.', minimum: '1s', maximum: '24h' })
-}, { description: 'A budget of requests.' })
+const budget = (max: number, description: string) => group({
+  max: Optional(count({ description: 'Requests.', default: max, minimum: 1, maximum: 1_000_000 })),
+  window: Optional(duration({ description: 'In this time, from the first one on.', default: '1m', minimum: '1s', maximum: '24h' }))
+}, { description, default: {} })
 
 /** Every setting, with its unit, default and bounds. */
 export const configSchema = group({
@@ -138,7 +138,10 @@ export const configSchema = group({
   cors: Optional(group({
     origins: Optional(list(text(check.checkOrigin, { description: 'Origin.', expects: 'an origin' }), { description: 'Other origins that may use bearer tokens.', default: [] }))
   }, { description: 'Cross-origin requests.' })),
-  rateLimit: Optional(group({ signIn: Optional(budget), refresh: Optional(budget) }, { description: 'Budgets of the gateway\'s own endpoints.' })),
+  rateLimit: Optional(group({
+    signIn: Optional(budget(10, 'Attempts to sign in of one client address (of IPv6, a /64), and failed ones for one account.')),
+    refresh: Optional(budget(60, 'Refreshes of one session, and forged ones of one client address.'))
+  }, { description: 'Budgets of the gateway\'s own endpoints.', default: {} })),
   pages: Optional(flag({ description: 'Serves a sign-in and an account page.', default: false })),
   upstreams: Optional(list(upstream, { description: 'The services behind the gateway.', default: [], expects: 'a list of groups of settings, each with a prefix and a target' }))
 }, { description: 'The configuration of Portcullis.' })

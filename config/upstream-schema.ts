@@ -24,7 +24,7 @@ export const upstream = group({
     consistency: Optional(choice(['replica', 'strict'], { description: 'In place of revocation.consistency.' }))
   }, { description: 'How fresh the knowledge of revocations must be here.' })),
   rateLimit: Optional(group({
-    max: count({ description: 'Requests.', minimum: 1, maximum: 1_000_000 }),
-    window: duration({ description: 'In this time.', minimum: '1s', maximum: '24h' })
-  }, { description: 'A budget of requests.' }))
+    max: count({ description: 'Requests.', minimum: 1, maximum: 1_000_000, example: '600' }),
+    window: duration({ description: 'In this time, from the first one on.', minimum: '1s', maximum: '24h' })
+  }, { description: 'A budget of requests: of one subject, or of one client address where nobody is known.' }))
 }, { description: 'A service behind the gateway.' })

@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { randomBytes } from 'node:crypto'
-import { accessToken, authenticate, authRoutes, blocklist, cookies, errors, keys, refreshToken, serverOptions, session, store } from '../index.ts'
+import { accessToken, authenticate, authRoutes, blocklist, cookies, errors, keys, rateLimit, refreshToken, serverOptions, session, store } from '../index.ts'
 import { checkPassword } from './users.ts'
 
 /** Every plugin but the proxy in an application of your own: sign-in, sessions, tokens, and routes that demand them. */
@@ -10,6 +10,7 @@ export async function build (): Promise<FastifyInstance> {
   const app = Fastify(serverOptions({ origin }))
   await app.register(errors, { origin })
   await app.register(store, { path: ':memory:' })
+  await app.register(rateLimit)
   await app.register(blocklist)
   await app.register(cookies, { origin })
   await app.register(keys, { secret })

@@ -60,7 +60,7 @@ export function toProblem (error: unknown, retryAfterSeconds = 1 + Math.floor(Ma
   const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
   if (status < 500 || status === 503) copyHeaders(raised.headers, headers)
   headers['cache-control'] = 'no-store'
-  if (status === 503) headers['retry-after'] ??= String(retryAfterSeconds)
+  if (status === 503 || status === 429) headers['retry-after'] ??= String(retryAfterSeconds)
   const challenge = challengeFor(code)
   if (challenge !== null) headers['www-authenticate'] ??= challenge
   const body: ProblemBody = { type: `urn:portcullis:error:${code.toLowerCase().replaceAll('_', '-')}`, title, status, code }

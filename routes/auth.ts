@@ -4,6 +4,7 @@ import { AudienceUnknownError, LoginRefusedError, SessionInvalidError } from '..
 import { publish } from '../lib/events.ts'
 import { validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
+import { limitRefresh, limitSignIn } from './auth/limits.ts'
 import { clearCookies, endSessions, presentedSids } from './auth/presented.ts'
 import { signOut } from './auth/sign-out.ts'
 import { stepUp } from './auth/step-up.ts'
@@ -46,7 +47,7 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
   app.post('/login', { schema: { body: Login } }, async (request, reply) => {
     const { username, password, mode = 'session', audience } = request.body
     const granted = grantedAudiences(audience, origin, audiences)
-    const subject = await identity.verify({ username, password })
+    const subject = await limitSignIn(reply, username, portcullis, async () => await identity.verify({ username, password }))
     if (subject === null) {
       publish({ event: 'login.refused', ip: request.ip })
       throw new LoginRefusedError()
@@ -62,6 +63,7 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
 
   app.post('/refresh', { schema: { body: Refresh } }, async (request, reply) => {
     const audience = request.body?.audience
+    await limitRefresh(reply, portcullis)
     return await reply.rotateFamily(audience === undefined ? {} : { audience: grantedAudiences(audience, origin, audiences) })
   })
 

@@ -4,6 +4,7 @@ import { publish } from '../../lib/events.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import type { SessionRecord } from '../../stores/store.ts'
 import type { PasswordVerifier } from '../auth.ts'
+import { limitStepUp } from './limits.ts'
 
 export interface StepUpOptions {
   password: string
@@ -52,9 +53,12 @@ async function stepUpFamily (request: FastifyRequest, reply: FastifyReply, optio
 }
 
 /** The password of the name that was signed in with; another subject's is a wrong one. */
-async function assertPassword ({ sid, subject, username }: SessionRecord, { ip }: FastifyRequest, { password, identity }: StepUpOptions): Promise<void> {
-  const verified = await identity.verify({ username, password })
-  if (verified?.subject === subject) return
-  publish({ event: 'login.refused', sid, subject, ip, outcome: 'step-up' })
+async function assertPassword ({ sid, subject, username }: SessionRecord, request: FastifyRequest, { password, identity, portcullis }: StepUpOptions): Promise<void> {
+  const verified = await limitStepUp(request, username, portcullis, async () => {
+    const principal = await identity.verify({ username, password })
+    return principal?.subject === subject ? principal : null
+  })
+  if (verified !== null) return
+  publish({ event: 'login.refused', sid, subject, ip: request.ip, outcome: 'step-up' })
   throw new LoginRefusedError()
 }

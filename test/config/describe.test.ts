@@ -17,7 +17,7 @@ t.test('each upstream says what it accepts and what it is told', async t => {
       { prefix: '/orders', target, audience: 'orders', scopes: ['orders:read', 'orders:write'], rewritePrefix: '/', stepUp: { maxAge: '5m', methods: ['POST'] } },
       { prefix: '/native', target, audience: 'native', access: 'token', forward: 'pass', stepUp: { maxAge: '1500ms' } },
       { prefix: '/legacy', target, audience: 'legacy', access: 'session', forward: 'headers', authorization: 'keep', revocation: { consistency: 'strict' } },
-      { prefix: '/news', target, access: 'public', audience: 'news' },
+      { prefix: '/news', target, access: 'public', audience: 'news', rateLimit: { max: 600, window: '1m' } },
       { prefix: '/', target, access: 'public' }
     ]
   }, { directory: '/', env: {} })
@@ -28,7 +28,7 @@ t.test('each upstream says what it accepts and what it is told', async t => {
     '/orders → http://127.0.0.1:3001/, audience orders, accepts session cookie or access token, scopes orders:read orders:write, step-up after 5m for POST, forwards a minted token',
     '/native → http://127.0.0.1:3001, audience native, accepts access token, step-up after 1500ms for every method, forwards the client\'s token',
     '/legacy → http://127.0.0.1:3001, audience legacy, accepts session cookie, always asks the store, forwards identity headers, keeps the client\'s Authorization',
-    '/news → http://127.0.0.1:3001, audience news, accepts everyone, and looks at session cookie and access token, forwards a minted token',
+    '/news → http://127.0.0.1:3001, audience news, accepts everyone, and looks at session cookie and access token, at most 600 requests in 1m, forwards a minted token',
     '/ → http://127.0.0.1:3001, no audience, accepts everyone, and looks at the session cookie, forwards no identity'
   ])
   t.notMatch(lines.join('\n'), 'hunter2')

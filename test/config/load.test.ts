@@ -97,7 +97,11 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string]> =
   ['a size beyond reason', { ...good, limits: { body: '1GiB' } }, 'limits.body: must be from 1KiB to 64MiB'],
   ['a flag in words', { ...good, log: { access: 'yes' } }, 'log.access: must be true or false'],
 
+  ['a budget of nothing', { ...good, rateLimit: { signIn: { max: 0 } } }, 'rateLimit.signIn.max: must be a whole number from 1 to 1000000'],
+  ['a window that is over at once', { ...good, rateLimit: { refresh: { window: '10ms' } } }, 'rateLimit.refresh.window: must be from 1s to 24h'],
+
   // Upstreams
+  ['half a budget', withUpstream({ rateLimit: { window: '1m' } }), 'upstreams[0].rateLimit.max: is required; add max: 600'],
   ['upstreams that are no list', { ...good, upstreams: orders }, 'upstreams: must be a list of groups of settings, each with a prefix and a target'],
   ['no audience', withUpstream({ audience: undefined }), 'upstreams[0].audience: is required unless access is public; add audience: <name>'],
   ['a misspelt audience', withUpstream({ audience: undefined, audiance: 'orders' }), 'upstreams[0].audiance: unknown setting; did you mean "audience"?'],
@@ -149,10 +153,8 @@ const later: Array<[setting: string, input: object]> = [
   ['session.deviceBound', { session: { deviceBound: {} } }],
   ['issuers', { issuers: [{ name: 'idp' }] }],
   ['cors.origins', { cors: { origins: ['https://other.example.com'] } }],
-  ['rateLimit', { rateLimit: {} }],
   ['pages', { pages: true }],
-  ['upstreams[0].websocket', withUpstream({ websocket: true })],
-  ['upstreams[0].rateLimit', withUpstream({ rateLimit: { max: 1, window: '1s' } })]
+  ['upstreams[0].websocket', withUpstream({ websocket: true })]
 ]
 
 for (const [setting, input] of later) {
@@ -204,6 +206,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     shutdown: { delayMs: 0, timeoutMs: 10_000 },
     log: { level: 'info', access: false },
     limits: { headersBytes: 16_384, bodyBytes: 1_048_576, headersTimeoutMs: 10_000, keepAliveMs: 72_000 },
+    rateLimit: { signIn: { max: 10, windowMs: 60_000 }, refresh: { max: 60, windowMs: 60_000 } },
     upstreams: [{
       prefix: '/orders',
       target: 'http://127.0.0.1:3001',
@@ -215,7 +218,8 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
       forward: 'mint',
       authorization: 'strip',
       timeoutMs: 30_000,
-      consistency: 'replica'
+      consistency: 'replica',
+      rateLimit: null
     }]
   })
 })
@@ -242,6 +246,13 @@ t.test('both windows at zero are accepted', async t => {
   const { refreshToken } = checkConfig({ ...good, refreshToken: { overlap: '0s', retryWindow: '0s' } }, where)
 
   t.strictSame(refreshToken, { overlapMs: 0, retryWindowMs: 0 })
+})
+
+t.test('a budget is set in part or whole, and an upstream has one when it says so', async t => {
+  const { rateLimit, upstreams } = checkConfig({ ...withUpstream({ rateLimit: { max: 600, window: '1m' } }), rateLimit: { signIn: { max: 5 }, refresh: { window: '5m' } } }, where)
+
+  t.strictSame(rateLimit, { signIn: { max: 5, windowMs: 60_000 }, refresh: { max: 60, windowMs: 300_000 } })
+  t.strictSame(upstreams[0]?.rateLimit, { max: 600, windowMs: 60_000 })
 })
 
 t.test('a public upstream without an audience is told nothing, with one it gets a minted token', async t => {

@@ -11,6 +11,9 @@ import { startUpstream, type Upstream } from './upstream.ts'
 export const origin = 'https://app.example.com'
 export const password = 'correct horse'
 
+/** For tests of something else: everybody signs in from one address, many times. */
+export const generousLimits = { signIn: { max: 1_000_000 }, refresh: { max: 1_000_000 } }
+
 export interface TestGateway {
   app: FastifyInstance
   url: string
@@ -41,6 +44,7 @@ export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {
     store: { type: 'sqlite', path: ':memory:' },
     identity: async (credentials: { username: string, password: string }) => credentials.password === password ? { subject: credentials.username, scopes: ['orders:read', 'orders:write'] } : null,
     log: { level: 'silent' },
+    rateLimit: generousLimits,
     upstreams: [
       { prefix: '/orders', target: orders.url, audience: 'orders', scopes: ['orders:read'] },
       { prefix: '/billing', target: billing.url, audience: 'billing' }

@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { main } from '../../cli/main.ts'
 import { hashPassword } from '../../lib/password.ts'
-import { password } from './build-gateway.ts'
+import { generousLimits, password } from './build-gateway.ts'
 
 const cli = join(import.meta.dirname, '..', '..', 'cli.ts')
 
@@ -105,6 +105,7 @@ export async function writeConfig (t: Test, more: object = {}): Promise<ConfigFo
     store: { type: 'sqlite', path: './portcullis.db' },
     identity: { type: 'users', file: './users.json' },
     log: { level: 'error' },
+    rateLimit: generousLimits,
     upstreams: [],
     ...more
   }))

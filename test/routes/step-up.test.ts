@@ -127,3 +127,14 @@ t.test('another site cannot make a browser step up, and only JSON is read', asyn
   await assertProblem(t, await fetch(`${gateway.url}/auth/step-up`, { method: 'POST', headers: { cookie }, body: new URLSearchParams({ password }) }), 415, 'PTC_ERR_MEDIA_TYPE_UNSUPPORTED')
   for (const body of [{}, { password: '' }, { password: 1 }, { password, more: true }, []]) await assertProblem(t, await stepUp(gateway, cookie, body), 400, 'PTC_ERR_REQUEST_INVALID')
 })
+
+t.test('guesses at a step-up use up the budget of the account, sign-in included', async t => {
+  const gateway = await startGateway(t, { rateLimit: { signIn: { max: 3, window: '1h' } } })
+  const { cookie } = await signIn(gateway.url)
+
+  for (let guess = 0; guess < 3; guess++) await assertProblem(t, await stepUp(gateway, cookie, { password: 'wrong' }), 401, 'PTC_ERR_LOGIN_REFUSED')
+
+  await assertProblem(t, await stepUp(gateway, cookie), 429, 'PTC_ERR_RATE_LIMITED')
+  await assertProblem(t, await post(`${gateway.url}/auth/login`, { username: 'ada', password }), 429, 'PTC_ERR_RATE_LIMITED')
+  t.equal((await post(`${gateway.url}/auth/login`, { username: 'bob', password })).status, 200)
+})

@@ -1,0 +1,114 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Redis } from 'ioredis'
+import { ConfigInvalidError } from '../lib/errors.ts'
+import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { addPart } from './portcullis.ts'
+import { accountKey, addressKey, Budget, MemoryCounts, type BudgetLimits, type Counts } from './rate-limit/budget.ts'
+import { guardAccess } from './rate-limit/guard.ts'
+import { RedisCounts } from './rate-limit/redis-counts.ts'
+
+export type { Budget } from './rate-limit/budget.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    rateLimit: RateLimit
+  }
+}
+
+export interface RateLimit {
+  /**
+   * One attempt to sign in. The address's attempts are all counted, here and before `verify`, which hashes; the account's are
+   * counted as `attempt` says.
+   */
+  signIn: <Result>(reply: FastifyReply, username: string, verify: () => Promise<Result | null>) => Promise<Result | null>
+  /**
+   * One attempt at the password of an account, known here or not: its failures are counted in the `signIn` budget, and when that
+   * is used up `verify` is not called. `account`: the user name, or the subject where that is known.
+   */
+  attempt: <Result>(request: FastifyRequest, account: string, verify: () => Promise<Result | null>) => Promise<Result | null>
+  /** Counts a refresh by its session; without one, because the token is forged, by the client's address. */
+  refresh: (reply: FastifyReply, sid: string | null) => Promise<void>
+  /** The hook that does as `authenticate` does, and counts by subject, or by address where there is none. */
+  guard: (name: string, size: BudgetSize, authenticate: onRequestHookHandler) => onRequestHookHandler
+  /** A budget of the application's own. */
+  createBudget: (name: string, size: BudgetSize) => Budget
+}
+
+export interface BudgetSize {
+  /** Requests in a window. */
+  max: number
+  /** How long a window is; it begins with the first request. At least 1s. */
+  window: Duration
+}
+
+export interface RateLimitOptions {
+  /** Attempts to sign in of one address, and failed ones of one account. Default 10 in 1m. */
+  signIn?: BudgetSize
+  /** Refreshes of one session, and forged ones of one address. Default 60 in 1m. */
+  refresh?: BudgetSize
+  /** How long Redis may take, where the store is Redis. Default 500ms. */
+  timeout?: Duration
+  /** Keys that a budget remembers at most, where it counts in memory. Default 50000, about 8 MB. */
+  maxKeys?: number
+  /** The clock of budgets in memory, in milliseconds. */
+  now?: () => number
+}
+
+const Size = Type.Object({ max: Type.Integer({ minimum: 1 }), window: DurationOption }, { additionalProperties: false })
+
+const Options = Type.Object({
+  signIn: Type.Object(Size.properties, { additionalProperties: false, default: { max: 10, window: '1m' } }),
+  refresh: Type.Object(Size.properties, { additionalProperties: false, default: { max: 60, window: '1m' } }),
+  timeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '500ms' }),
+  maxKeys: Type.Integer({ minimum: 1, default: 50_000 }),
+  now: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number())))
+}, { additionalProperties: false })
+
+/**
+ * Named budgets of requests: shared by every process where the store is Redis, each process's own otherwise. What cannot be
+ * counted is refused.
+ */
+export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
+  const { signIn, refresh, timeout, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
+  const redis = (fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis
+  const shared = redis === undefined ? null : await RedisCounts.create(fastify, redis, durationMs(timeout))
+  const countsOf = (limits: BudgetLimits): Counts => shared ?? new MemoryCounts(limits, { maxKeys, now })
+  const createBudget = (name: string, size: BudgetSize): Budget => {
+    const limits = { name, max: size.max, windowMs: durationMs(size.window) }
+    if (!/^[\w/.~:@-]{1,200}$/.test(name)) throw new ConfigInvalidError('portcullis-rate-limit: the name of a budget may hold letters, digits and / . ~ : @ _ - only')
+    if (limits.windowMs < 1000) throw new ConfigInvalidError(`portcullis-rate-limit: ${name}.window must be at least 1s`)
+    return new Budget(limits, countsOf(limits))
+  }
+  const signIns = createBudget('signIn', signIn)
+  const refreshes = createBudget('refresh', refresh)
+
+  addPart(fastify, 'rateLimit', {
+    createBudget,
+    attempt: async (request, account, verify) => await attempt(signIns, request, account, verify),
+    async signIn (reply, username, verify) {
+      await signIns.spend(reply, addressKey(reply.request))
+      return await attempt(signIns, reply.request, username, verify)
+    },
+    refresh: async (reply, sid) => await refreshes.spend(reply, sid === null ? addressKey(reply.request) : `sid ${sid}`),
+    guard: (name, size, authenticate) => guardAccess(createBudget(name, size), authenticate)
+  })
+}, { name: 'portcullis-rate-limit', fastify: '5.x', dependencies: ['portcullis-store'] })
+
+/**
+ * Counted before the password is looked at, so that many attempts at once are no more than the budget; given back unless it was
+ * wrong. So only failures use the budget up, and nobody but who fails is kept out, until the window ends and no longer.
+ */
+async function attempt<Result> (budget: Budget, request: FastifyRequest, account: string, verify: () => Promise<Result | null>): Promise<Result | null> {
+  const key = accountKey(account)
+  await budget.take(request, key)
+  let isFailure = false
+  try {
+    const result = await verify()
+    isFailure = result === null
+    return result
+  } finally {
+    if (!isFailure) budget.giveBack(key)
+  }
+}

@@ -1,0 +1,64 @@
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Redis } from 'ioredis'
+import { ConfigInvalidError } from '../../lib/errors.ts'
+import { within } from '../../stores/redis/deadline.ts'
+import type { BudgetLimits, Counts } from './budget.ts'
+
+const keyPrefix = 'portcullis:rate:'
+const subtractOne = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end"
+
+interface Take { key: string, limits: BudgetLimits }
+
+type Limiter = ReturnType<FastifyInstance['createRateLimit']>
+
+/** Counts that every process on one Redis shares; each within the store's timeout, or StoreUnavailableError. */
+export class RedisCounts implements Counts {
+  readonly #redis: Redis
+  readonly #timeoutMs: number
+  readonly #takes: WeakMap<FastifyRequest, Take>
+  readonly #limiter: Limiter
+
+  private constructor (redis: Redis, timeoutMs: number, takes: WeakMap<FastifyRequest, Take>, limiter: Limiter) {
+    this.#redis = redis
+    this.#timeoutMs = timeoutMs
+    this.#takes = takes
+    this.#limiter = limiter
+  }
+
+  /** One limiter for all budgets: a limiter with options of its own would change the key behind our back. */
+  static async create (fastify: FastifyInstance, redis: Redis, timeoutMs: number): Promise<RedisCounts> {
+    if (fastify.hasDecorator('createRateLimit')) throw new ConfigInvalidError('portcullis-rate-limit: register it before your own @fastify/rate-limit')
+    const takes = new WeakMap<FastifyRequest, Take>()
+    const takeOf = (request: FastifyRequest): Take => takes.get(request)!
+    let limiter: Limiter | null = null
+    // In a scope of its own, so that the application's own @fastify/rate-limit finds the names free.
+    await fastify.register(async function rateLimiter (scope) {
+      await scope.register(rateLimit, {
+        global: false,
+        redis,
+        nameSpace: keyPrefix,
+        keyGenerator: request => `${takeOf(request).limits.name}:${takeOf(request).key}`,
+        max: request => takeOf(request).limits.max,
+        timeWindow: request => takeOf(request).limits.windowMs,
+        // Nobody is banned; but this tells the first one over the budget from those that follow.
+        ban: 1
+      })
+      limiter = scope.createRateLimit()
+    })
+    return new RedisCounts(redis, timeoutMs, takes, limiter!)
+  }
+
+  async add (request: FastifyRequest, key: string, limits: BudgetLimits): Promise<{ count: number, leftMs: number }> {
+    this.#takes.set(request, { key, limits })
+    const result = await within(this.#limiter(request), this.#timeoutMs)
+    if (result.isAllowed) return { count: 0, leftMs: 0 }
+    const over = result.isBanned ? 2 : 1
+    return { count: result.isExceeded ? limits.max + over : limits.max - result.remaining, leftMs: result.ttl }
+  }
+
+  /** When it is lost, one more counts than did. */
+  subtract (key: string, { name }: BudgetLimits): void {
+    this.#redis.eval(subtractOne, 1, `${keyPrefix}${name}:${key}`).catch(() => {})
+  }
+}

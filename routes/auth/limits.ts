@@ -1,0 +1,27 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Portcullis } from '../../plugins/portcullis.ts'
+
+/** An application may go without the plugin, and limit sign-ins in its own way. */
+type Parts = Omit<Portcullis, 'rateLimit'> & Partial<Pick<Portcullis, 'rateLimit'>>
+
+/** Verifies unless the address or the account has used its budget up: the same refusal whether or not there is such an account. */
+export async function limitSignIn<Result> (reply: FastifyReply, username: string, { rateLimit }: Parts, verify: () => Promise<Result | null>): Promise<Result | null> {
+  return rateLimit === undefined ? await verify() : await rateLimit.signIn(reply, username, verify)
+}
+
+/** Verifies unless the account has used its budget up: guesses at a step-up and at sign-in are counted together. */
+export async function limitStepUp<Result> (request: FastifyRequest, username: string, { rateLimit }: Parts, verify: () => Promise<Result | null>): Promise<Result | null> {
+  return rateLimit === undefined ? await verify() : await rateLimit.attempt(request, username, verify)
+}
+
+/**
+ * Honest clients are counted by session, because many may share one address. What is no token of ours has no session: it is
+ * counted by address, so guessing ends without touching anybody's. To present nothing is no guess.
+ */
+export async function limitRefresh (reply: FastifyReply, { rateLimit, cookies, refreshToken }: Parts): Promise<void> {
+  const cookie = cookies.read(reply.request, 'refresh')
+  if (rateLimit === undefined || cookie === null) return
+  const parsed = refreshToken.parse(cookie)
+  if (parsed.result === 'unknown-key') return
+  await rateLimit.refresh(reply, parsed.result === 'genuine' ? parsed.sid : null)
+}
