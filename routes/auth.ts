@@ -45,7 +45,7 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
     const granted = grantedAudiences(audience, origin, audiences)
     const subject = await identity.verify({ username, password })
     if (subject === null) {
-      publish({ event: 'login.refused', ip: request.ip })
+      publish({ event: 'login.refused', ip: request.ip }, portcullis)
       throw new LoginRefusedError()
     }
     const before = await presentedSids(request, portcullis)
