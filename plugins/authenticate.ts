@@ -7,6 +7,7 @@ import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '.
 import { publish } from '../lib/events.ts'
 import type { Identity } from '../lib/identity.ts'
 import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
+import { VerificationCounts } from '../lib/verification-counts.ts'
 import { assertAllowed, assertRecent, type Clock, type Demand } from './authenticate/demand.ts'
 import { Verifier } from './authenticate/verifier.ts'
 import { addPart, type Portcullis } from './portcullis.ts'
@@ -31,6 +32,8 @@ declare module './portcullis.ts' {
     identify: (request: FastifyRequest, demand: AuthenticateDemand) => Promise<Identity>
     /** Throws StepUpRequiredError with its challenge unless the authentication is at most this old (RFC 9470). */
     assertRecent: (authTime: number, maxAgeSeconds: number) => void
+    /** What became of the credentials that were presented. */
+    readonly verifications: VerificationCounts
     /** The `onRequest` hook that refuses state changes which another site has caused. */
     refuseForeign: onRequestHookHandler
   }
@@ -64,10 +67,12 @@ export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 /** What a route demands of a request: who, for which audience, allowed what, how recently authenticated, and from this site. */
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
-  const context = { verifier: new Verifier(fastify), origin, portcullis: fastify.portcullis }
+  const verifications = new VerificationCounts()
+  const context = { verifier: new Verifier(fastify, verifications), origin, portcullis: fastify.portcullis }
   const { store, blocklist, accessToken } = fastify.portcullis
   if (blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
+  addPart(fastify, 'verifications', verifications)
   addPart(fastify, 'authenticate', demand => authenticateHook(context, demandOf(demand)))
   addPart(fastify, 'identify', async (request, demand) => await identify(context, request, demandOf(demand)))
   addPart(fastify, 'assertRecent', (authTime, maxAgeSeconds) => {
