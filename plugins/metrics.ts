@@ -20,8 +20,6 @@ export interface Metrics {
   /** Everything in Prometheus' text format. */
   text (): Promise<string>
   readonly contentType: string
-  /** Streams that are open. Whoever opens and closes them counts here. */
-  readonly streams: { open: number }
 }
 
 const Options = Type.Object({}, { additionalProperties: false })
@@ -31,14 +29,13 @@ export default fp(async function metricsPlugin (fastify, options) {
   checkOptions('portcullis-metrics', Options, options)
   const { portcullis } = fastify
   const registry = new Registry()
-  const streams = { open: 0 }
   addVerifications(registry, portcullis)
   addUpstreams(registry, portcullis)
-  addGauges(registry, portcullis, streams)
+  addGauges(registry, portcullis)
   const stopListening = listenTo(portcullis, createEventCounter(registry))
   fastify.addHook('onClose', async () => { stopListening() })
   const all = Registry.merge([registry, processMetrics()])
-  addPart(fastify, 'metrics', { streams, contentType: all.contentType, text: async () => await all.metrics() })
+  addPart(fastify, 'metrics', { contentType: all.contentType, text: async () => await all.metrics() })
 }, { name: 'portcullis-metrics', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
 
 /** `GET /metrics`. For a listener that only operators reach. */
@@ -71,8 +68,10 @@ function addUpstreams (registry: Registry, portcullis: Partial<Portcullis>): voi
   addHistogram(registry, { name: 'portcullis_upstream_seconds', help: 'From the start of forwarding to the end of the answer.' }, () => (portcullis.upstreams ?? []).map(({ durations }) => durations))
 }
 
-function addGauges (registry: Registry, { blocklist }: Portcullis, streams: { open: number }): void {
+/** Streams are counted by whoever keeps them, if anybody does. */
+function addGauges (registry: Registry, portcullis: Pick<Portcullis, 'blocklist'> & { streams?: { readonly open: number } }): void {
+  const { blocklist } = portcullis
   addGauge(registry, { name: 'portcullis_blocklist_entries', help: 'Revocations in force, as this process knows them.' }, () => blocklist.size)
   addGauge(registry, { name: 'portcullis_blocklist_staleness_seconds', help: 'How long ago this process heard from the store.' }, () => blocklist.stalenessMs / 1000)
-  addGauge(registry, { name: 'portcullis_streams_open', help: 'Streams that are open.' }, () => streams.open)
+  addGauge(registry, { name: 'portcullis_streams_open', help: 'Streams that are open.' }, () => portcullis.streams?.open ?? 0)
 }
