@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance } from 'fastify'
+import { addAdmin } from './admin.ts'
 import type { BudgetConfig, Config, UpstreamConfig } from './config/config.ts'
 import { checkConfig } from './config/load.ts'
 import type { ConfigInput } from './config/schema.ts'
@@ -6,6 +7,7 @@ import { secretBeside } from './config/secret-file.ts'
 import { createIdentity, type IdentitySource } from './identity/identity.ts'
 import { persist } from './lib/persist.ts'
 import accessToken from './plugins/access-token.ts'
+import audit from './plugins/audit.ts'
 import authenticate from './plugins/authenticate.ts'
 import blocklist from './plugins/blocklist.ts'
 import cookies from './plugins/cookies.ts'
@@ -13,6 +15,7 @@ import drain from './plugins/drain.ts'
 import errors, { createOwnHeadersHook } from './plugins/errors.ts'
 import health from './plugins/health.ts'
 import keys from './plugins/keys.ts'
+import metrics from './plugins/metrics.ts'
 import mint from './plugins/mint.ts'
 import proxy from './plugins/proxy.ts'
 import { createIdentityHeaders } from './plugins/proxy/identity-headers.ts'
@@ -46,6 +49,7 @@ export async function composeGateway (config: Config, { store }: { store?: Store
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
     await addOwnRoutes(app, config)
     for (const upstream of config.upstreams) await addUpstream(app, upstream, config)
+    if (config.admin !== null) await addAdmin(app, config.admin)
     await app.ready()
     return app
   } catch (error) {
@@ -62,8 +66,10 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(errors, { origin })
   await app.register(store, truth)
   await app.register(rateLimit, { signIn: budgetOf(config.rateLimit.signIn), refresh: budgetOf(config.rateLimit.refresh), timeout: config.store.timeoutMs })
+  await app.register(audit)
   await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
   await app.register(health)
+  if (config.admin !== null) await app.register(metrics)
   await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
   await app.register(cookies, { origin, sameSite: config.cookies.sameSite })
   await app.register(keys, { secret, algorithm: config.keys.algorithm, rotateEvery: config.keys.rotateEveryMs, maxTokenAge: config.accessToken.ttlMs })

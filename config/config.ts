@@ -9,6 +9,8 @@ export interface Config {
   /** Whether the origin is https, and so whether cookies carry a prefix and Secure. */
   secure: boolean
   listen: { host: string, port: number, trustProxy: string[] }
+  /** The listener of operators; null: there is none. */
+  admin: AdminConfig | null
   store: StoreConfig
   /** Base64url; the first one issues. Null: the embedded store makes one beside its file. */
   secrets: string[] | null
@@ -25,6 +27,8 @@ export interface Config {
   rateLimit: { signIn: BudgetConfig, refresh: BudgetConfig }
   upstreams: UpstreamConfig[]
 }
+
+export interface AdminConfig { host: string, port: number, token: string }
 
 export type StoreConfig =
   /** The path is absolute, or `:memory:`. */

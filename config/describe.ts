@@ -2,9 +2,10 @@ import type { Config, UpstreamConfig } from './config.ts'
 
 /** What a checked configuration means, line by line and without a secret: what each upstream accepts and is told. */
 export function describeConfig (config: Config): string[] {
-  const { origin, store, session, accessToken, upstreams } = config
+  const { origin, admin, store, session, accessToken, upstreams } = config
   return [
     `origin ${origin}, store ${store.type}, sessions ${say(session.idleTimeoutMs)} idle and ${say(session.absoluteTimeoutMs)} in all, access tokens ${say(accessToken.ttlMs)}`,
+    ...admin === null ? [] : [`admin on ${admin.host}:${admin.port}`],
     ...upstreams.length === 0 ? ['no upstreams'] : upstreams.map(describeUpstream)
   ]
 }

@@ -2,10 +2,11 @@ import type { Config } from './config.ts'
 
 /** What is allowed but worth a second look, one line each. */
 export function lintConfig (config: Config): string[] {
-  const { secure, listen, store, refreshToken, revocation } = config
+  const { secure, listen, admin, store, refreshToken, revocation } = config
   const warnings: string[] = []
   if (!secure) warnings.push('origin: is http, so cookies go without Secure and prefix; for development alone')
   if (secure && listen.trustProxy.length === 0) warnings.push('listen.trustProxy: is empty, so behind a proxy that terminates TLS every client has the proxy\'s address; name the proxy')
+  if (admin !== null && !/^(localhost|127\..*|::1)$/.test(admin.host)) warnings.push('admin.host: is not this machine alone, so whoever reaches the port reads health and metrics, and the token crosses the network in the clear; see that only operators reach it')
   if (store.type === 'sqlite' && store.path === ':memory:') warnings.push('store.path: is :memory:, so a restart signs everyone out and forgets every revocation')
   if (revocation.staleForMs > 0) warnings.push('revocation.staleFor: is above 0s, so without the store what was revoked elsewhere is still served that long')
   if (refreshToken.overlapMs === 0 && refreshToken.retryWindowMs === 0) {

@@ -18,6 +18,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     origin,
     secure: origin.startsWith('https:'),
     listen: { host: listen.host, port: listen.port, trustProxy: listen.trustProxy },
+    admin: settings.admin === undefined ? null : { ...settings.admin },
     store: resolveStore(settings.store, directory),
     secrets: settings.secret === undefined ? null : [settings.secret].flat(),
     keys: { algorithm: settings.keys.algorithm, rotateEveryMs: ms(settings.keys.rotateEvery) },

@@ -6,8 +6,8 @@ import type { Settings } from './schema.ts'
 type Upstream = Settings['upstreams'][number]
 
 /** What is wrong between settings of the gateway that are each right by themselves. */
-export function checkGateway ({ store, secret, session, refreshToken, revocation }: Settings): Problem[] {
-  const problems: Problem[] = []
+export function checkGateway ({ listen, admin, store, secret, session, refreshToken, revocation }: Settings): Problem[] {
+  const problems = checkAdmin(admin, listen)
   const refuse = (setting: string, text: string) => problems.push({ setting, text })
   const idleMs = parseDurationMs(session.idleTimeout)
 
@@ -29,6 +29,19 @@ export function checkGateway ({ store, secret, session, refreshToken, revocation
     refuse('revocation.staleFor', 'must be 0s, because strict never serves stale; remove it, or write consistency: replica')
   }
   return problems
+}
+
+const loopback = ['localhost', '127.0.0.1', '::1']
+const everyAddress = ['0.0.0.0', '::']
+
+function checkAdmin (admin: Settings['admin'], listen: Settings['listen']): Problem[] {
+  if (admin === undefined || admin.port === 0 || admin.port !== listen.port || !shareAddress(admin.host, listen.host)) return []
+  return [{ setting: 'admin.port', text: 'is that of listen too, and administration must not be where clients are; choose another' }]
+}
+
+/** As far as the texts tell: whoever listens on every address listens on this one too, and a name may be of the same machine. */
+function shareAddress (one: string, other: string): boolean {
+  return one === other || [one, other].some(host => everyAddress.includes(host)) || [one, other].every(host => loopback.includes(host))
 }
 
 /** What is wrong between the settings of one upstream; names are relative to it. */

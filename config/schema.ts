@@ -21,8 +21,8 @@ const listen = group({
 
 const admin = group({
   host: Optional(text(check.checkHost, { description: 'Address to listen on.', default: '127.0.0.1', expects: 'a host name or an IP address' })),
-  port: Optional(count({ description: 'Port to listen on.', default: 9090, minimum: 0, maximum: 65535 })),
-  token: text(check.checkNotEmpty, { description: 'Bearer token of the admin endpoints. Secret.', expects: 'a string' })
+  port: Optional(count({ description: 'Port to listen on; 0 takes a free one.', default: 9090, minimum: 0, maximum: 65535 })),
+  token: text(check.checkAdminToken, { description: 'Bearer token of the admin endpoints; at least 16 characters. Secret.', expects: 'a string', example: reference('ADMIN_TOKEN') })
 }, { description: 'Health, metrics and administration on a port of their own; off when absent.' })
 
 const storeTimeout = { description: 'How long one operation may take before it counts as an outage.', minimum: '50ms', maximum: '60s' } as const

@@ -61,6 +61,12 @@ export const checkSecret: TextCheck = text => {
   return Buffer.from(text, 'base64url').length < 32 ? `must be at least 32 random bytes; ${fix}` : null
 }
 
+/** What can stand in a header after Bearer. */
+export const checkAdminToken: TextCheck = text => {
+  if (!/^[\x21-\x7e]*$/.test(text)) return 'must be visible ASCII characters without a space'
+  return text.length < 16 ? 'must have at least 16 characters; make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"' : null
+}
+
 export const checkRedisUrl: TextCheck = text => {
   const url = URL.parse(text)
   return url !== null && /^rediss?:$/.test(url.protocol) && url.hostname !== '' ? null : 'must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379'

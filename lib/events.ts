@@ -17,6 +17,19 @@ export interface SecurityEvent {
 /** The one channel of security events; audit logs and metrics subscribe to it, so that no plugin depends on them. */
 export const eventChannel = channel('portcullis:event')
 
-export function publish (event: SecurityEvent): void {
-  if (eventChannel.hasSubscribers) eventChannel.publish(event)
+/** Beside the events, so that whoever writes one down whole writes nothing of the server. */
+const places = new WeakMap<SecurityEvent, object>()
+
+/** `where`: `app.portcullis` of the server in which it happened; one process may hold several. */
+export function publish (event: SecurityEvent, where: object): void {
+  if (!eventChannel.hasSubscribers) return
+  places.set(event, where)
+  eventChannel.publish(event)
+}
+
+/** Calls back for the events of one server alone. Returns the unsubscriber. */
+export function listenTo (where: object, listener: (event: SecurityEvent) => void): () => void {
+  const onEvent = (event: unknown): void => { if (places.get(event as SecurityEvent) === where) listener(event as SecurityEvent) }
+  eventChannel.subscribe(onEvent)
+  return () => { eventChannel.unsubscribe(onEvent) }
 }

@@ -28,7 +28,11 @@ export function shardOfText (text: string): number {
   return (createHash('sha256').update(text).digest()[0] ?? 0) & (maxShards - 1)
 }
 
+export const sidPattern = '^[A-Za-z0-9_-]{21}[AQgw]$'
+
+const sidExpression = new RegExp(sidPattern)
+
 /** Whether `text` is a canonical session id: 16 bytes, base64url, no padding. */
 export function isSid (text: string): boolean {
-  return /^[A-Za-z0-9_-]{21}[AQgw]$/.test(text)
+  return sidExpression.test(text)
 }

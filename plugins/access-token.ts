@@ -25,6 +25,8 @@ export interface AccessToken {
   /** `iss` of every token issued here. */
   readonly issuer: string
   readonly ttlSeconds: number
+  /** How many tokens were not remembered and had to be checked. */
+  readonly checked: number
   issue (record: SessionRecord, grant: { audience: string[], generation: number | null }): string
   /**
    * Who a token speaks for: format, signature, type, issuer and times are good; audience and revocation are not judged yet.
@@ -82,6 +84,7 @@ class AccessTokens implements AccessToken {
   readonly #keys: Keys
   readonly issuer: string
   readonly ttlSeconds: number
+  checked = 0
   readonly #sign: Sign
   readonly #verified: RecencyCache<Identity>
 
@@ -102,6 +105,7 @@ class AccessTokens implements AccessToken {
   verify (token: string): Identity | Promise<Identity> {
     const known = this.#verified.get(token)
     if (known !== undefined) return assertNotExpired(known)
+    this.checked++
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
     return this.#keys.find(assertHeader(parts.header)) === null ? this.#verifyLater(token, parts) : this.#verifyNow(token, parts)

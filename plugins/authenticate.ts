@@ -7,9 +7,10 @@ import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '.
 import { publish } from '../lib/events.ts'
 import type { Identity } from '../lib/identity.ts'
 import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
+import { VerificationCounts } from '../lib/verification-counts.ts'
 import { assertAllowed, assertRecent, type Clock, type Demand } from './authenticate/demand.ts'
 import { Verifier } from './authenticate/verifier.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, type Portcullis } from './portcullis.ts'
 
 export const identityOf: unique symbol = Symbol('identity')
 
@@ -31,6 +32,8 @@ declare module './portcullis.ts' {
     identify: (request: FastifyRequest, demand: AuthenticateDemand) => Promise<Identity>
     /** Throws StepUpRequiredError with its challenge unless the authentication is at most this old (RFC 9470). */
     assertRecent: (authTime: number, maxAgeSeconds: number) => void
+    /** What became of the credentials that were presented. */
+    readonly verifications: VerificationCounts
     /** The `onRequest` hook that refuses state changes which another site has caused. */
     refuseForeign: onRequestHookHandler
   }
@@ -64,12 +67,14 @@ export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 /** What a route demands of a request: who, for which audience, allowed what, how recently authenticated, and from this site. */
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
-  const verifier = new Verifier(fastify)
+  const verifications = new VerificationCounts()
+  const context = { verifier: new Verifier(fastify, verifications), origin, portcullis: fastify.portcullis }
   const { store, blocklist, accessToken } = fastify.portcullis
   if (blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
-  addPart(fastify, 'authenticate', demand => authenticateHook({ verifier, origin, store }, demandOf(demand)))
-  addPart(fastify, 'identify', async (request, demand) => await identify({ verifier, origin, store }, request, demandOf(demand)))
+  addPart(fastify, 'verifications', verifications)
+  addPart(fastify, 'authenticate', demand => authenticateHook(context, demandOf(demand)))
+  addPart(fastify, 'identify', async (request, demand) => await identify(context, request, demandOf(demand)))
   addPart(fastify, 'assertRecent', (authTime, maxAgeSeconds) => {
     try {
       assertRecent({ authTime }, maxAgeSeconds, store)
@@ -79,7 +84,7 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
   })
   addPart(fastify, 'refuseForeign', (request, _reply, done) => {
     if (isSafe(request.method) || !isForeign(request.headers, origin)) return done()
-    refuseForeign(request, done)
+    refuseForeign(request, fastify.portcullis, done)
   })
 }, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
 
@@ -105,14 +110,15 @@ function demandOf (demand: AuthenticateDemand): Demand {
   }
 }
 
-interface Context { verifier: Verifier, origin: string, store: Clock }
+interface Context { verifier: Verifier, origin: string, portcullis: Pick<Portcullis, 'store'> }
 
 /** Synchronous while everything is remembered; a promise is made only when the store has to be asked. */
-function authenticateHook ({ verifier, origin, store }: Context, demand: Demand): onRequestHookHandler {
+function authenticateHook ({ verifier, origin, portcullis }: Context, demand: Demand): onRequestHookHandler {
+  const { store } = portcullis
   return function authenticate (request, _reply, done) {
     let identity: Identity | null | Promise<Identity | null>
     try {
-      if (!isSafe(request.method) && verifier.hasSessionCookie(request) && isForeign(request.headers, origin)) return refuseForeign(request, done)
+      if (!isSafe(request.method) && verifier.hasSessionCookie(request) && isForeign(request.headers, origin)) return refuseForeign(request, portcullis, done)
       identity = verifier.verify(request, demand)
     } catch (error) {
       return done(challenged(error, demand))
@@ -122,7 +128,7 @@ function authenticateHook ({ verifier, origin, store }: Context, demand: Demand)
   }
 }
 
-async function identify ({ verifier, store }: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
+async function identify ({ verifier, portcullis: { store } }: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
   try {
     const identity = await verifier.verify(request, demand)
     if (identity === null) throw new CredentialsMissingError()
@@ -144,8 +150,8 @@ function admit (request: FastifyRequest, identity: Identity | null, demand: Dema
   done()
 }
 
-function refuseForeign (request: FastifyRequest, done: HookHandlerDoneFunction): void {
-  publish({ event: 'csrf.refused', ip: request.ip })
+function refuseForeign (request: FastifyRequest, where: object, done: HookHandlerDoneFunction): void {
+  publish({ event: 'csrf.refused', ip: request.ip }, where)
   done(new CsrfRefusedError())
 }
 

@@ -6,7 +6,7 @@ import { publish } from '../lib/events.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import type { CredentialClaims, LogEntry, SessionRecord, Store } from '../stores/store.ts'
 import { LogFollower } from './blocklist/log-follower.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, type Portcullis } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -52,8 +52,11 @@ export interface Blocklist {
   isRevoked (claims: RevocableClaims): boolean
   /** Throws TokenInvalidError when revoked. Asks the store when the replica is stale; StoreUnavailableError when that fails too. */
   assertNotRevoked (claims: RevocableClaims): Promise<void>
-  /** Makes a revocation true and durable. This process knows at once, every other one as soon as it hears from the store. */
-  revoke (request: RevokeRequest): Promise<void>
+  /**
+   * Makes a revocation true and durable. This process knows at once, every other one as soon as it hears from the store.
+   * `by.ip`: who wants it, for the audit log.
+   */
+  revoke (request: RevokeRequest, by?: { ip: string }): Promise<void>
   /** Ends one session, as `revoke({ sid })`, and tells which it was; null when its record was gone already. */
   close (sid: string): Promise<SessionRecord | null>
   /** Whether the replica has heard from the store within `maxStaleness`. */
@@ -96,10 +99,10 @@ export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, opt
   const checked = checkOptions('portcullis-blocklist', Options, options)
   const maxStalenessMs = durationMs(checked.maxStaleness)
   if (maxStalenessMs < 100 || maxStalenessMs > 60_000) throw new ConfigInvalidError('portcullis-blocklist: maxStaleness must be from 100ms to 60s')
-  const follower = new LogFollower(fastify.portcullis.store, maxStalenessMs)
+  const follower = new LogFollower(fastify.portcullis.store, maxStalenessMs, fastify.portcullis)
   await follower.start()
   fastify.addHook('onClose', () => follower.stop())
-  addPart(fastify, 'blocklist', new ReplicatedBlocklist(fastify.portcullis.store, follower, {
+  addPart(fastify, 'blocklist', new ReplicatedBlocklist(fastify.portcullis, follower, {
     maxTokenAgeMs: durationMs(checked.maxTokenAge) + toleranceMs,
     absoluteTimeoutMs: durationMs(checked.absoluteTimeout),
     maxStalenessMs,
@@ -111,12 +114,14 @@ interface Limits { maxTokenAgeMs: number, absoluteTimeoutMs: number, maxStalenes
 
 class ReplicatedBlocklist implements Blocklist {
   readonly maxTokenAgeMs: number
+  readonly #where: object
   readonly #store: Store
   readonly #follower: LogFollower
   readonly #limits: Limits
 
-  constructor (store: Store, follower: LogFollower, limits: Limits) {
-    this.#store = store
+  constructor (portcullis: Pick<Portcullis, 'store'>, follower: LogFollower, limits: Limits) {
+    this.#where = portcullis
+    this.#store = portcullis.store
     this.#follower = follower
     this.#limits = limits
     this.maxTokenAgeMs = limits.maxTokenAgeMs
@@ -160,13 +165,20 @@ class ReplicatedBlocklist implements Blocklist {
     return this.#follower.stalenessMs <= maxStalenessMs + staleForMs
   }
 
-  async revoke (request: RevokeRequest): Promise<void> {
+  async revoke (request: RevokeRequest, by?: { ip: string }): Promise<void> {
     assertRevokeRequest(request)
-    if ('sid' in request) await this.close(request.sid)
+    let subject = 'subject' in request ? request.subject : undefined
+    if ('sid' in request) subject = (await this.close(request.sid))?.subject
     else if ('jti' in request) await this.#revokeToken(request)
     else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#keepCutsForMs }))
     else this.note(await this.#store.revokeAll({ keepForMs: this.#keepCutsForMs }))
-    publish({ event: 'revocation.added', outcome: Object.keys(request)[0] ?? '', ...'sid' in request ? { sid: request.sid } : {}, ...'subject' in request ? { subject: request.subject } : {} })
+    publish({
+      event: 'revocation.added',
+      outcome: kindOf(request),
+      ...'sid' in request ? { sid: request.sid } : {},
+      ...subject === undefined ? {} : { subject },
+      ...by === undefined ? {} : { ip: by.ip }
+    }, this.#where)
   }
 
   async close (sid: string): Promise<SessionRecord | null> {
@@ -199,6 +211,12 @@ class ReplicatedBlocklist implements Blocklist {
 function assertRevokeRequest (request: RevokeRequest): void {
   if (Value.Check(RevokeRequest, request)) return
   throw new TypeError('revoke takes { jti, issuer?, expiresAt? }, { sid }, { subject, exceptSid? } or { all: true }, none of them empty')
+}
+
+function kindOf (request: RevokeRequest): 'sid' | 'jti' | 'subject' | 'all' {
+  if ('sid' in request) return 'sid'
+  if ('jti' in request) return 'jti'
+  return 'subject' in request ? 'subject' : 'all'
 }
 
 function credentialOf ({ iss, jti, sid, sub, epoch }: RevocableClaims): CredentialClaims {

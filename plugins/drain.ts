@@ -28,8 +28,8 @@ export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
   })
 }, { name: 'portcullis-drain', fastify: '5.x', dependencies: ['portcullis-health'] })
 
-/** A connection that becomes idle while the server closes would keep it open until its keep-alive time is over. */
-function sweep ({ server }: FastifyInstance, timeoutMs: number): void {
+/** A connection that becomes idle while the server closes would keep it open until its keep-alive time is over. For `preClose`. */
+export function sweep ({ server }: FastifyInstance, timeoutMs: number): void {
   const sweeping = setInterval(() => server.closeIdleConnections(), sweepEveryMs)
   const cutting = setTimeout(() => server.closeAllConnections(), timeoutMs)
   server.once('close', () => {

@@ -4,12 +4,21 @@ import fp from 'fastify-plugin'
 import { ConfigInvalidError, InternalError, MethodNotAllowedError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { plainAddress } from '../lib/peers.ts'
+import { UpstreamCounts } from '../lib/upstream-counts.ts'
+import { addPart } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createPool, type Upstream } from './proxy/upstream.ts'
 import { hasServerOptions } from './server-options.ts'
 import { supportEveryMethod } from './server/methods.ts'
 
 export { upstreamChannel, type UpstreamMessage } from './proxy/upstream.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    /** How the requests to each upstream ended. */
+    upstreams: UpstreamCounts[]
+  }
+}
 
 /** Headers to add, as name, value, name, value…, names in lower case; client copies of them are removed. */
 export type IdentityHeaders = (request: FastifyRequest) => readonly string[] | Promise<readonly string[]>
@@ -68,8 +77,11 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     clientTimeoutMs: durationMs(options.clientTimeout),
     limited: options.connections !== undefined,
     keepAuthorization: options.authorization === 'keep',
-    counter: options.counter ?? { inFlight: 0 }
+    counter: options.counter ?? { inFlight: 0 },
+    counts: new UpstreamCounts(prefix === '' ? '/' : prefix)
   }
+  if (!fastify.hasDecorator('portcullis') || fastify.portcullis.upstreams === undefined) addPart(fastify, 'upstreams', [])
+  fastify.portcullis.upstreams.push(upstream.counts)
   const forward = createForward(upstream, prefix, options)
   addRoutes(fastify, [...options.onRequest, forward])
   // Not close(): it would wait for streams that have no end of their own.

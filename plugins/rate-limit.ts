@@ -79,7 +79,7 @@ export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, opt
     const limits = { name, max: size.max, windowMs: durationMs(size.window) }
     if (!/^[\w/.~:@-]{1,200}$/.test(name)) throw new ConfigInvalidError('portcullis-rate-limit: the name of a budget may hold letters, digits and / . ~ : @ _ - only')
     if (limits.windowMs < 1000) throw new ConfigInvalidError(`portcullis-rate-limit: ${name}.window must be at least 1s`)
-    return new Budget(limits, countsOf(limits))
+    return new Budget(limits, countsOf(limits), fastify.portcullis)
   }
   const signIns = createBudget('signIn', signIn)
   const refreshes = createBudget('refresh', refresh)

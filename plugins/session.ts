@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
+import { createExpiryReport } from '../lib/expiries.ts'
 import type { Identity } from '../lib/identity.ts'
 import { gridMs, isIdle, viewSession, type SessionView } from '../lib/lifetime.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
@@ -70,7 +71,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-session: idleTimeout must be above 0 and at most absoluteTimeout')
   const { store, cookies, blocklist } = fastify.portcullis
   const touches = new Touches(store, idleTimeoutMs, gridMs(idleTimeoutMs))
-  const resolver = new SessionResolver(store, touches, { idleTimeoutMs, cacheSize })
+  const resolver = new SessionResolver(store, touches, { idleTimeoutMs, cacheSize, reportExpiry: createExpiryReport(fastify.portcullis) })
   blocklist.subscribe(entry => resolver.forget(entry))
   fastify.addHook('onClose', async () => await touches.stop())
 
@@ -114,9 +115,12 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
       maxPerSubject,
       maxTokenAgeMs: blocklist.maxTokenAgeMs
     })
-    for (const sid of closed) blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
+    for (const sid of closed) {
+      blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
+      publish({ event: 'session.closed', sid, subject: record.subject, ip: this.request.ip, outcome: 'limit' }, fastify.portcullis)
+    }
     cookies.set(this, 'session', formatSessionCookie(record.sid, secret))
-    publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: this.request.ip, outcome: 'session' })
+    publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: this.request.ip, outcome: 'session' }, fastify.portcullis)
     return { session: viewSession(record, idleTimeoutMs) }
   })
 }, { name: 'portcullis-session', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist'] })

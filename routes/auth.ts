@@ -49,7 +49,7 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
     const granted = grantedAudiences(audience, origin, audiences)
     const subject = await limitSignIn(reply, username, portcullis, async () => await identity.verify({ username, password }))
     if (subject === null) {
-      publish({ event: 'login.refused', ip: request.ip })
+      publish({ event: 'login.refused', ip: request.ip }, portcullis)
       throw new LoginRefusedError()
     }
     const before = await presentedSids(request, portcullis)

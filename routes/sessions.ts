@@ -30,8 +30,8 @@ export default async function sessionsRoutes (fastify: FastifyInstance, { origin
     if (params.sid !== identity.sid) portcullis.assertRecent(identity.authTime, freshSeconds)
     const record = isSid(params.sid) ? await portcullis.session.read(params.sid) : null
     if (record === null || record.subject !== identity.subject) throw new SessionNotFoundError()
-    await portcullis.blocklist.close(record.sid)
-    publish({ event: 'session.closed', sid: record.sid, subject: record.subject, ip })
+    const closed = await portcullis.blocklist.close(record.sid)
+    if (closed !== null) publish({ event: 'session.closed', sid: record.sid, subject: record.subject, ip }, portcullis)
     return await reply.code(204).send()
   })
 }

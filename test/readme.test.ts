@@ -28,7 +28,7 @@ t.test('the configurations of README are good', async t => {
   const [complete = '', first = ''] = blocks(readme, 'yaml')
   const folder = t.testdir({ 'complete.yaml': complete, 'first.yaml': first })
 
-  const env = { PORTCULLIS_SECRET: Buffer.alloc(32, 1).toString('base64url') }
+  const env = { PORTCULLIS_SECRET: Buffer.alloc(32, 1).toString('base64url'), ADMIN_TOKEN: 'a-token-of-operators' }
 
   t.match(await loadConfig(join(folder, 'complete.yaml'), env), { origin: 'https://app.example.com', store: { type: 'sqlite' }, upstreams: [{ prefix: '/orders', audience: 'orders' }] })
   t.match(await loadConfig(join(folder, 'first.yaml'), {}), { origin: 'http://localhost:8080', upstreams: [{ prefix: '/orders' }] })

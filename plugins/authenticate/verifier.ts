@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readBearer } from '../../lib/bearer.ts'
 import { CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, StoreUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/identity.ts'
+import type { VerificationCache, VerificationCounts, VerificationOutcome } from '../../lib/verification-counts.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Demand } from './demand.ts'
 
@@ -11,9 +12,13 @@ const nobodysErrors = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_
 export class Verifier {
   /** Refresh tokens are not everybody's, and may be registered later. */
   readonly #parts: Omit<Portcullis, 'refreshToken'> & Partial<Portcullis>
+  readonly #counts: VerificationCounts
+  /** Of the verification that is under way: nothing comes between its start and its answer, or its promise. */
+  #cache: VerificationCache = 'miss'
 
-  constructor (fastify: FastifyInstance) {
+  constructor (fastify: FastifyInstance, counts: VerificationCounts) {
     this.#parts = fastify.portcullis
+    this.#counts = counts
   }
 
   /** Whether a browser's own credential is in play; a duplicate is one too. */
@@ -47,15 +52,48 @@ export class Verifier {
     const cookie = this.#parts.cookies.read(request, 'session')
     const bearer = demand.ignoreBearer ? null : readBearer(request.raw)
     if (cookie !== null && bearer !== null) throw new CredentialsAmbiguousError()
-    if (cookie !== null && demand.access !== 'token') return this.#ofCookie(cookie, demand)
-    if (bearer !== null && demand.access !== 'session') return this.#ofToken(this.#parts.accessToken.verify(bearer), demand)
+    if (cookie !== null && demand.access !== 'token') return this.#counted('session', cookie, demand)
+    if (bearer !== null && demand.access !== 'session') return this.#counted('token', bearer, demand)
     return null
+  }
+
+  #counted (credential: 'session' | 'token', text: string, demand: Demand): Identity | Promise<Identity> {
+    const startedAt = this.#counts.start()
+    this.#cache = 'miss'
+    let identity: Identity | Promise<Identity>
+    try {
+      identity = credential === 'session' ? this.#ofCookie(text, demand) : this.#ofToken(this.#verifyToken(text), demand)
+    } catch (error) {
+      this.#counts.end(credential, outcomeOf(error), this.#cache, startedAt)
+      throw error
+    }
+    if (!(identity instanceof Promise)) {
+      this.#counts.end(credential, 'accepted', this.#cache, startedAt)
+      return identity
+    }
+    return identity.then(verified => {
+      this.#counts.end(credential, 'accepted', 'miss', startedAt)
+      return verified
+    }, (error: unknown) => {
+      this.#counts.end(credential, outcomeOf(error), 'miss', startedAt)
+      throw error
+    })
+  }
+
+  #verifyToken (token: string): Identity | Promise<Identity> {
+    const { accessToken } = this.#parts
+    const before = accessToken.checked
+    const identity = accessToken.verify(token)
+    if (accessToken.checked === before) this.#cache = 'hit'
+    return identity
   }
 
   #ofCookie (cookie: string, demand: Demand): Identity | Promise<Identity> {
     if (!this.#hasFreshReplica(demand)) return this.#ofCookieInStore(cookie, demand)
     const identity = this.#parts.session.resolve(cookie, demand.isUse)
-    return identity instanceof Promise ? identity.then(known => this.#assertNotRevoked(known)) : this.#assertNotRevoked(identity)
+    if (identity instanceof Promise) return identity.then(known => this.#assertNotRevoked(known))
+    this.#cache = 'hit'
+    return this.#assertNotRevoked(identity)
   }
 
   /** The record itself says all: whether it is there, not cut off, and which secret is the right one. */
@@ -89,6 +127,10 @@ export class Verifier {
     if (this.#parts.blocklist.knowsAsRevoked(identity)) throw refused(identity)
     return identity
   }
+}
+
+function outcomeOf (error: unknown): VerificationOutcome {
+  return error instanceof StoreUnavailableError ? 'unavailable' : 'refused'
 }
 
 /** On a public route a bad credential, or a store that is away, is the same as none. */

@@ -10,6 +10,7 @@ export class LogFollower {
   readonly replica = new Replica()
   readonly #store: Store
   readonly #maxStalenessMs: number
+  readonly #where: object
   readonly #listeners: Array<(entry: LogEntry | 'gap') => void> = []
   #position = ''
   /** Start of the last pull that succeeded, on this process's monotonic clock. */
@@ -22,9 +23,11 @@ export class LogFollower {
   #timer: NodeJS.Timeout | null = null
   #unsubscribe: () => void = () => {}
 
-  constructor (store: Store, maxStalenessMs: number) {
+  /** `where`: whose events they are when the store goes away and comes back. */
+  constructor (store: Store, maxStalenessMs: number, where: object) {
     this.#store = store
     this.#maxStalenessMs = maxStalenessMs
+    this.#where = where
   }
 
   get stalenessMs (): number {
@@ -101,12 +104,12 @@ export class LogFollower {
       this.#purgedAtMs = atMs
       this.replica.purge(this.#store.nowMs())
     }
-    if (this.#lost) publish({ event: 'store.recovered' })
+    if (this.#lost) publish({ event: 'store.recovered' }, this.#where)
     this.#lost = false
   }
 
   #notHeard (): void {
-    if (!this.#lost) publish({ event: 'store.unavailable' })
+    if (!this.#lost && !this.#stopped) publish({ event: 'store.unavailable' }, this.#where)
     this.#lost = true
   }
 

@@ -132,7 +132,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const ended = this.#over || this.#response.writableEnded
     this.#over = true
     if (!ended) this.#controller?.abort(new Error('the client has gone away'))
-    if (upstreamChannel.hasSubscribers) this.#publish()
+    this.#report()
   }
 
   #stopWaiting (): void {
@@ -148,13 +148,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return error.code === 'ECONNRESET' || error.code === 'EPIPE' || (error.code === 'UND_ERR_SOCKET' && error.socket?.bytesRead !== 0)
   }
 
-  #publish (): void {
-    const message: UpstreamMessage = {
-      upstream: this.#upstream.prefix,
-      method: this.#request.method,
-      status: this.#response.headersSent ? this.#response.statusCode : 499,
-      durationMs: performance.now() - this.#startedAt
-    }
+  #report (): void {
+    const { prefix, counts } = this.#upstream
+    const status = this.#response.headersSent ? this.#response.statusCode : 499
+    const durationMs = performance.now() - this.#startedAt
+    counts.add(status, durationMs / 1000)
+    if (!upstreamChannel.hasSubscribers) return
+    const message: UpstreamMessage = { upstream: prefix, method: this.#request.method, status, durationMs }
     upstreamChannel.publish(message)
   }
 }

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { Pool } from 'undici'
 import { ConfigInvalidError, RequestTimeoutError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
+import type { UpstreamCounts } from '../../lib/upstream-counts.ts'
 
 /** One message for each proxied request that has ended. */
 export interface UpstreamMessage {
@@ -25,6 +26,7 @@ export interface Upstream {
   readonly keepAuthorization: boolean
   /** Requests that have not ended. */
   readonly counter: { inFlight: number }
+  readonly counts: UpstreamCounts
 }
 
 const connectTimeoutMs = 10_000

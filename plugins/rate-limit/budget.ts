@@ -25,10 +25,13 @@ export interface Counts {
 export class Budget {
   readonly #limits: BudgetLimits
   readonly #counts: Counts
+  readonly #where: object
 
-  constructor (limits: BudgetLimits, counts: Counts) {
+  /** `where`: `app.portcullis` of the server whose requests are counted. */
+  constructor (limits: BudgetLimits, counts: Counts, where: object) {
     this.#limits = limits
     this.#counts = counts
+    this.#where = where
   }
 
   /** Counts one. Throws, or rejects with, RateLimitedError when the budget is used up. A promise only with Redis. */
@@ -51,7 +54,7 @@ export class Budget {
     const standing = { ...this.#limits, count, leftMs }
     if (count <= this.#limits.max) return standing
     // Once in a window, however many follow.
-    if (count === this.#limits.max + 1) publish({ event: 'rate.limited', ip: request.ip, outcome: this.#limits.name })
+    if (count === this.#limits.max + 1) publish({ event: 'rate.limited', ip: request.ip, outcome: this.#limits.name }, this.#where)
     throw Object.assign(new RateLimitedError(), { headers: { 'retry-after': secondsLeft(leftMs), ...rateLimitHeaders(standing) } })
   }
 }

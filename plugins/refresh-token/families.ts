@@ -1,8 +1,9 @@
 import type { FastifyReply } from 'fastify'
 import { randomInt } from 'node:crypto'
 import { AudienceUnknownError, RefreshRefusedError, StoreUnavailableError } from '../../lib/errors.ts'
-import { publish } from '../../lib/events.ts'
-import { viewSession, type SessionView } from '../../lib/lifetime.ts'
+import { publish, type SecurityEvent } from '../../lib/events.ts'
+import { createExpiryReport, type ReportExpiry } from '../../lib/expiries.ts'
+import { isIdle, viewSession, type SessionView } from '../../lib/lifetime.ts'
 import { formatRefreshToken, parseRefreshToken, type ParsedRefreshToken } from '../../lib/refresh-token.ts'
 import type { RotationWindows } from '../../lib/rotation.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
@@ -42,10 +43,12 @@ export class RefreshTokens implements RefreshToken {
   readonly #parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>
   readonly #settings: Settings
   readonly #received = new WeakSet<object>()
+  readonly #reportExpiry: ReportExpiry
 
   constructor (parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>, settings: Settings) {
     this.#parts = parts
     this.#settings = settings
+    this.#reportExpiry = createExpiryReport(parts)
   }
 
   parse (token: string): ParsedRefreshToken {
@@ -72,16 +75,19 @@ export class RefreshTokens implements RefreshToken {
       maxPerSubject,
       maxTokenAgeMs: blocklist.maxTokenAgeMs
     })
-    for (const sid of closed) this.#noteEnded(sid)
+    for (const sid of closed) {
+      this.#noteEnded(sid)
+      this.#publish({ event: 'session.closed', sid, subject: record.subject, outcome: 'limit' }, reply)
+    }
     const response = await this.#respond(record, record.audiences)
     this.#setCookie(reply, record)
-    publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: reply.request.ip, outcome: 'tokens' })
+    this.#publish({ event: 'session.opened', sid: record.sid, subject: record.subject, outcome: 'tokens' }, reply)
     return response
   }
 
   async rotate (reply: FastifyReply, { audience = null, fresh }: RotateRequest): Promise<TokenResponse> {
     if (audience?.length === 0) throw new AudienceUnknownError()
-    const { sid, generation } = this.#accept(this.#parts.cookies.read(reply.request, 'refresh'))
+    const { sid, generation } = this.#accept(this.#parts.cookies.read(reply.request, 'refresh'), reply)
     if (audience !== null) await this.#assertAudience(sid, audience)
     const { store, blocklist } = this.#parts
     const { windows, idleTimeoutMs } = this.#settings
@@ -104,12 +110,19 @@ export class RefreshTokens implements RefreshToken {
   }
 
   /** What can be refused without asking the store is. */
-  #accept (token: string | null): { sid: string, generation: number } {
+  #accept (token: string | null, reply: FastifyReply): { sid: string, generation: number } {
     const parsed = token === null ? null : this.parse(token)
     if (parsed?.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })
-    if (parsed?.result !== 'genuine') throw new RefreshRefusedError({ cause: new Error(parsed?.result ?? 'no refresh token') })
+    if (parsed === null) throw new RefreshRefusedError({ cause: new Error('no refresh token') })
+    if (parsed.result !== 'genuine') {
+      this.#publish({ event: 'refresh.refused', outcome: parsed.result }, reply)
+      throw new RefreshRefusedError({ cause: new Error(parsed.result) })
+    }
     const { sid, generation } = parsed
-    if (this.#parts.blocklist.knowsAsRevoked({ issuer: null, jti: null, sid, subject: null, epoch: null })) throw new RefreshRefusedError({ cause: new Error('revoked') })
+    if (this.#parts.blocklist.knowsAsRevoked({ issuer: null, jti: null, sid, subject: null, epoch: null })) {
+      this.#publish({ event: 'refresh.refused', sid, outcome: 'revoked' }, reply)
+      throw new RefreshRefusedError({ cause: new Error('revoked') })
+    }
     return { sid, generation }
   }
 
@@ -119,10 +132,17 @@ export class RefreshTokens implements RefreshToken {
     if (!audience.every(name => record.audiences.includes(name))) throw new AudienceUnknownError()
   }
 
-  #report ({ outcome, record }: Rotation, { request }: FastifyReply, sid: string): void {
+  #report ({ outcome, record }: Rotation, reply: FastifyReply, sid: string): void {
     const event = outcome === 'expired' || outcome === 'unknown' ? 'refresh.refused' : `refresh.${outcome}` as const
-    publish({ event, sid, ip: request.ip, outcome, ...record === null ? {} : { subject: record.subject } })
+    this.#publish({ event, sid, outcome, ...record === null ? {} : { subject: record.subject } }, reply)
     if (outcome === 'reused') this.#noteEnded(sid)
+    if (outcome !== 'expired') return
+    const wasIdle = isIdle(record, this.#parts.store.nowMs(), this.#settings.idleTimeoutMs)
+    this.#reportExpiry(record, wasIdle ? 'idle' : 'late', reply.request.ip)
+  }
+
+  #publish (event: SecurityEvent, { request }: FastifyReply): void {
+    publish({ ...event, ip: request.ip }, this.#parts)
   }
 
   #noteEnded (sid: string): void {

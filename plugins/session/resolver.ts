@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { RecencyCache } from '../../lib/cache.ts'
 import { SessionInvalidError } from '../../lib/errors.ts'
+import type { ReportExpiry } from '../../lib/expiries.ts'
 import { identityOfSession, type Identity } from '../../lib/identity.ts'
 import { gridMs, isIdle, isOver } from '../../lib/lifetime.ts'
 import { PacedReads } from '../../lib/paced-reads.ts'
@@ -32,15 +33,17 @@ export class SessionResolver {
   readonly #touches: Touches
   readonly #idleTimeoutMs: number
   readonly #gridMs: number
+  readonly #reportExpiry: ReportExpiry
   readonly #entries: RecencyCache<Entry>
   readonly #reads: PacedReads<Entry | null>
   #changes = 0
 
-  constructor (store: Store, touches: Touches, options: { idleTimeoutMs: number, cacheSize: number }) {
+  constructor (store: Store, touches: Touches, options: { idleTimeoutMs: number, cacheSize: number, reportExpiry: ReportExpiry }) {
     this.#store = store
     this.#touches = touches
     this.#idleTimeoutMs = options.idleTimeoutMs
     this.#gridMs = gridMs(options.idleTimeoutMs)
+    this.#reportExpiry = options.reportExpiry
     this.#entries = new RecencyCache(options.cacheSize)
     this.#reads = new PacedReads(sid => this.#read(sid), confirmEveryMs)
   }
@@ -61,7 +64,7 @@ export class SessionResolver {
     if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
     const entry = await this.#read(parsed.sid)
     const nowMs = this.#store.nowMs()
-    if (entry === null || !this.#isGood(entry, parsed.secret, nowMs)) throw new SessionInvalidError()
+    if (entry === null || !this.#isGood(entry, parsed.secret, nowMs)) throw this.#refused(entry, nowMs)
     return this.#use(entry, nowMs, isUse)
   }
 
@@ -81,8 +84,15 @@ export class SessionResolver {
     const nowMs = this.#store.nowMs()
     if (value !== null && this.#isGood(value, secret, nowMs)) return this.#use(value, nowMs, isUse)
     const confirmed = isFresh ? value : await this.#reads.fresh(sid)
-    if (confirmed === null || !this.#isGood(confirmed, secret, this.#store.nowMs())) throw new SessionInvalidError()
+    if (confirmed === null || !this.#isGood(confirmed, secret, this.#store.nowMs())) throw this.#refused(confirmed ?? known ?? null, this.#store.nowMs())
     return this.#use(confirmed, nowMs, isUse)
+  }
+
+  /** The store forgets a session that is as old as it may get: what is remembered of it is all there is to tell. */
+  #refused (entry: Entry | null, nowMs: number): Error {
+    if (entry !== null && isOver(entry.record, nowMs)) this.#reportExpiry(entry.record, 'absolute')
+    else if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) this.#reportExpiry(entry.record, 'idle')
+    return new SessionInvalidError()
   }
 
   /** Idleness is judged by the record, so the uses that only this process knows of go there first. */

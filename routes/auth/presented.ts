@@ -12,10 +12,10 @@ export async function presentedSids (request: FastifyRequest, { cookies, session
   return [...record === null ? [] : [record.sid], ...parsed?.result === 'genuine' ? [parsed.sid] : []]
 }
 
-export async function endSessions (sids: Iterable<string>, { blocklist }: Portcullis, ip: string): Promise<void> {
+export async function endSessions (sids: Iterable<string>, portcullis: Portcullis, ip: string): Promise<void> {
   for (const sid of new Set(sids)) {
-    const record = await blocklist.close(sid)
-    if (record !== null) publish({ event: 'session.closed', sid, subject: record.subject, ip })
+    const record = await portcullis.blocklist.close(sid)
+    if (record !== null) publish({ event: 'session.closed', sid, subject: record.subject, ip }, portcullis)
   }
 }
 

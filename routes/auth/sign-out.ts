@@ -36,8 +36,8 @@ async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOut
 
 async function endOfSubject (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<void> {
   const { subject, sid } = await liveSession(request, { scope, origin, portcullis })
-  await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null })
-  publish({ event: 'session.closed', subject, ip: request.ip, outcome: scope })
+  await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null }, { ip: request.ip })
+  publish({ event: 'session.closed', subject, ip: request.ip, outcome: scope }, portcullis)
 }
 
 /** Who may speak for the subject as a whole: a credential that is good right now. */

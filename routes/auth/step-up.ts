@@ -35,7 +35,7 @@ async function stepUpSession (request: FastifyRequest, reply: FastifyReply, opti
   await assertPassword(record, request, options)
   const renewed = await portcullis.session.renew(reply, sid, byPassword)
   if (renewed === null) throw new SessionInvalidError()
-  publish({ event: 'step_up.done', sid, subject: renewed.subject, ip: request.ip })
+  publish({ event: 'step_up.done', sid, subject: renewed.subject, ip: request.ip }, portcullis)
   return { session: portcullis.session.view(renewed) }
 }
 
@@ -48,7 +48,7 @@ async function stepUpFamily (request: FastifyRequest, reply: FastifyReply, optio
   if (record === null) throw new RefreshRefusedError()
   await assertPassword(record, request, options)
   const answer = await reply.rotateFamily({ fresh: byPassword })
-  publish({ event: 'step_up.done', sid: record.sid, subject: record.subject, ip: request.ip })
+  publish({ event: 'step_up.done', sid: record.sid, subject: record.subject, ip: request.ip }, options.portcullis)
   return answer
 }
 
@@ -59,6 +59,6 @@ async function assertPassword ({ sid, subject, username }: SessionRecord, reques
     return principal?.subject === subject ? principal : null
   })
   if (verified !== null) return
-  publish({ event: 'login.refused', sid, subject, ip: request.ip, outcome: 'step-up' })
+  publish({ event: 'login.refused', sid, subject, ip: request.ip, outcome: 'step-up' }, portcullis)
   throw new LoginRefusedError()
 }

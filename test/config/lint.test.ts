@@ -16,6 +16,7 @@ t.test('a sound configuration gives no warning', async t => {
 const doubtful: Array<[reason: string, input: object, setting: string]> = [
   ['an http origin', { origin: 'http://localhost' }, 'origin'],
   ['no trusted proxy', { listen: {} }, 'listen.trustProxy'],
+  ['administration from elsewhere', { admin: { host: '0.0.0.0', token: 'a-token-of-operators' } }, 'admin.host'],
   ['a database in memory', { store: { type: 'sqlite', path: ':memory:' } }, 'store.path'],
   ['serving stale', { revocation: { staleFor: '1m' } }, 'revocation.staleFor'],
   ['the textbook rule of rotation', { refreshToken: { overlap: '0s', retryWindow: '0s' } }, 'refreshToken'],

@@ -21,6 +21,7 @@ function linesOf (input: unknown, env: Record<string, string> = {}): string[] {
 
 const withUpstream = (settings: object) => ({ ...good, upstreams: [{ ...orders, ...settings }] })
 const redis = { type: 'redis', url: 'redis://127.0.0.1:6379' }
+const adminToken = randomBytes(32).toString('base64url')
 const fixSecret = 'make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"'
 
 const misconfigurations: Array<[reason: string, input: unknown, line: string]> = [
@@ -136,6 +137,11 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string]> =
   ['a kept header that is also our credential', withUpstream({ authorization: 'keep', forward: 'none' }), 'upstreams[0].authorization: keep needs access: session or public; change access, or write authorization: strip'],
   ['a kept header that a minted token replaces', withUpstream({ access: 'session', authorization: 'keep' }), 'upstreams[0].authorization: keep needs forward: headers or none; change forward, or write authorization: strip'],
   ['a silent upstream with no end', withUpstream({ timeout: '2h' }), 'upstreams[0].timeout: must be from 100ms to 1h'],
+  ['an admin listener without a token', { ...good, admin: {} }, 'admin.token: is required; add token: ${ADMIN_TOKEN}'], // eslint-disable-line no-template-curly-in-string
+  ['an admin token that can be guessed', { ...good, admin: { token: 'short' } }, 'admin.token: must have at least 16 characters; make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"'],
+  ['an admin token that fits in no header', { ...good, admin: { token: 'a token with spaces in it' } }, 'admin.token: must be visible ASCII characters without a space'],
+  ['administration where clients are', { ...good, admin: { port: 8080, token: adminToken } }, 'admin.port: is that of listen too, and administration must not be where clients are; choose another'],
+  ['administration where clients are, by another name', { ...good, listen: { host: 'localhost', port: 9090 }, admin: { token: adminToken } }, 'admin.port: is that of listen too, and administration must not be where clients are; choose another'],
   ['a staleness of one upstream', withUpstream({ revocation: { maxStaleness: '1s' } }), 'upstreams[0].revocation.maxStaleness: unknown setting; did you mean "revocation.maxStaleness"?']
 ]
 
@@ -146,7 +152,6 @@ for (const [reason, input, line] of misconfigurations) {
 }
 
 const later: Array<[setting: string, input: object]> = [
-  ['admin', { admin: { token: 'x' } }],
   ['listen.tls', { listen: { tls: { cert: 'a', key: 'b' } } }],
   ['store.cluster', { secret, store: { ...redis, cluster: [redis.url] } }],
   ['store.sentinels', { secret, store: { ...redis, sentinels: [redis.url] } }],
@@ -170,7 +175,7 @@ t.test('a part that is not supported yet may be switched off', async t => {
 t.test('every mistake is told at once, a line each', async t => {
   const lines = linesOf({ origin: 'http://app.example.com', sesion: {}, admin: {}, upstreams: [{ prefix: '/auth', target: orders.target }, { prefix: '/a', target: orders.target }] })
 
-  t.strictSame(lines.map(line => line.split(':')[0]), ['admin', 'identity', 'sesion', 'origin', 'upstreams[0].prefix', 'upstreams[1].audience'])
+  t.strictSame(lines.map(line => line.split(':')[0]), ['identity', 'sesion', 'origin', 'admin.token', 'upstreams[0].prefix', 'upstreams[1].audience'])
 })
 
 t.test('an error never repeats a secret', async t => {
@@ -184,7 +189,7 @@ t.test('an error never repeats a secret', async t => {
     upstreams: [{ ...orders, target: `http://u:${hidden}@127.0.0.1` }]
   })
 
-  t.equal(lines.length, 5)
+  t.equal(lines.length, 6)
   t.notMatch(lines.join('\n'), hidden)
 })
 
@@ -194,6 +199,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     origin: 'https://app.example.com',
     secure: true,
     listen: { host: '0.0.0.0', port: 8080, trustProxy: [] },
+    admin: null,
     store: { type: 'sqlite', path: '/etc/portcullis/portcullis.db', timeoutMs: 5000 },
     secrets: null,
     keys: { algorithm: 'ES256', rotateEveryMs: 2_592_000_000 },

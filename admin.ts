@@ -1,0 +1,48 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { AdminConfig } from './config/config.ts'
+import { sweep } from './plugins/drain.ts'
+import errors, { createOwnHeadersHook } from './plugins/errors.ts'
+import { healthRoutes } from './plugins/health.ts'
+import { metricsRoutes } from './plugins/metrics.ts'
+import { addPart } from './plugins/portcullis.ts'
+import { serverOptions } from './plugins/server-options.ts'
+import adminRoutes from './routes/admin.ts'
+
+declare module './plugins/portcullis.ts' {
+  interface Portcullis {
+    /** The listener of operators, where the configuration has one. */
+    admin: FastifyInstance
+  }
+}
+
+const closingMs = 1000
+
+/**
+ * A server of its own for operators, on its own address: health, metrics, administration. It listens as soon as the gateway is
+ * ready and is closed once the gateway has drained, so that readiness can be asked all the while.
+ */
+export async function addAdmin (gateway: FastifyInstance, { host, port, token }: AdminConfig): Promise<void> {
+  const admin = Fastify({ ...serverOptions(), loggerInstance: gateway.log })
+  admin.decorate('portcullis', gateway.portcullis)
+  admin.addHook('onSend', createOwnHeadersHook(undefined))
+  admin.addHook('onSend', async (_request, reply) => { if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store') })
+  admin.addHook('preClose', async () => { sweep(admin, closingMs) })
+  await admin.register(errors)
+  await admin.register(healthRoutes)
+  await admin.register(metricsRoutes)
+  await admin.register(adminRoutes, { prefix: '/admin', token })
+
+  addPart(gateway, 'admin', admin)
+  // The last to be registered is the first to be closed, and the gateway's own server comes before all of them.
+  gateway.addHook('onClose', async () => { await admin.close() })
+  gateway.addHook('onReady', async () => { await listen(admin, { host, port }) })
+}
+
+async function listen (admin: FastifyInstance, address: { host: string, port: number }): Promise<void> {
+  try {
+    await admin.listen(address)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new Error(`admin: ${address.host}:${address.port} cannot be listened on (${code ?? 'unknown'}); choose another port, or end what uses it`, { cause })
+  }
+}

@@ -1,0 +1,19 @@
+import { RecencyCache } from './cache.ts'
+import { publish } from './events.ts'
+
+/** Idle for too long, as old as it may get, or a lost answer that was asked for again too late. */
+export type Expiry = 'idle' | 'absolute' | 'late'
+
+export type ReportExpiry = (session: { sid: string, subject: string }, outcome: Expiry, ip?: string) => void
+
+const remembered = 10_000
+
+/** Publishes `session.expired` once for each session, however often its client comes back: the last ten thousand are remembered. */
+export function createExpiryReport (where: object): ReportExpiry {
+  const told = new RecencyCache<true>(remembered)
+  return ({ sid, subject }, outcome, ip) => {
+    if (told.get(sid) !== undefined) return
+    told.set(sid, true)
+    publish({ event: 'session.expired', sid, subject, outcome, ...ip === undefined ? {} : { ip } }, where)
+  }
+}

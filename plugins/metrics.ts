@@ -1,0 +1,77 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Registry } from 'prom-client'
+import { listenTo } from '../lib/events.ts'
+import { checkOptions } from '../lib/options.ts'
+import type { VerificationCounts } from '../lib/verification-counts.ts'
+import { createEventCounter } from './metrics/from-events.ts'
+import { addCounter, addGauge, addHistogram, type Sample } from './metrics/from-counts.ts'
+import { processMetrics } from './metrics/process-metrics.ts'
+import { addPart, type Portcullis } from './portcullis.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    metrics: Metrics
+  }
+}
+
+export interface Metrics {
+  /** Everything in Prometheus' text format. */
+  text (): Promise<string>
+  readonly contentType: string
+}
+
+const Options = Type.Object({}, { additionalProperties: false })
+
+/** Counts what happens in this server, for Prometheus. `metricsRoutes` tells it. */
+export default fp(async function metricsPlugin (fastify, options) {
+  checkOptions('portcullis-metrics', Options, options)
+  const { portcullis } = fastify
+  const registry = new Registry()
+  addVerifications(registry, portcullis)
+  addUpstreams(registry, portcullis)
+  addGauges(registry, portcullis)
+  const stopListening = listenTo(portcullis, createEventCounter(registry))
+  fastify.addHook('onClose', async () => { stopListening() })
+  const all = Registry.merge([registry, processMetrics()])
+  addPart(fastify, 'metrics', { contentType: all.contentType, text: async () => await all.metrics() })
+}, { name: 'portcullis-metrics', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
+
+/** `GET /metrics`. For a listener that only operators reach. */
+export async function metricsRoutes (fastify: FastifyInstance): Promise<void> {
+  const { metrics } = fastify.portcullis
+  fastify.get('/metrics', async (_request, reply) => {
+    const text = await metrics.text()
+    return await reply.header('cache-control', 'no-store').type(metrics.contentType).send(text)
+  })
+}
+
+/** `authenticate` and `proxy` are not everybody's, and may be registered later. */
+function addVerifications (registry: Registry, portcullis: Partial<Portcullis>): void {
+  const named = { name: 'portcullis_verifications_total', help: 'Credentials verified. cache: hit when the answer came from memory, miss when a signature had to be checked or the store to be asked.', labelNames: ['credential', 'outcome', 'cache'] }
+  addCounter(registry, named, () => portcullis.verifications === undefined ? [] : verificationSamples(portcullis.verifications))
+  addHistogram(registry, { name: 'portcullis_verification_seconds', help: 'How long verifications took; one in 64 is timed.' }, () => portcullis.verifications === undefined ? [] : [portcullis.verifications.durations])
+}
+
+function * verificationSamples ({ byCredential }: VerificationCounts): Generator<Sample> {
+  for (const [credential, byCache] of Object.entries(byCredential)) {
+    for (const [cache, byOutcome] of Object.entries(byCache)) {
+      for (const [outcome, value] of Object.entries(byOutcome)) yield { labels: { credential, outcome, cache }, value }
+    }
+  }
+}
+
+function addUpstreams (registry: Registry, portcullis: Partial<Portcullis>): void {
+  const named = { name: 'portcullis_upstream_requests_total', help: 'Requests that were forwarded, by the upstream\'s prefix and what the client was answered; 499 when it went away before.', labelNames: ['upstream', 'status'] }
+  addCounter(registry, named, () => (portcullis.upstreams ?? []).flatMap(({ upstream, byStatus }) => Array.from(byStatus, ([status, value]) => ({ labels: { upstream, status: String(status) }, value }))))
+  addHistogram(registry, { name: 'portcullis_upstream_seconds', help: 'From the start of forwarding to the end of the answer.' }, () => (portcullis.upstreams ?? []).map(({ durations }) => durations))
+}
+
+/** Streams are counted by whoever keeps them, if anybody does. */
+function addGauges (registry: Registry, portcullis: Pick<Portcullis, 'blocklist'> & { streams?: { readonly open: number } }): void {
+  const { blocklist } = portcullis
+  addGauge(registry, { name: 'portcullis_blocklist_entries', help: 'Revocations in force, as this process knows them.' }, () => blocklist.size)
+  addGauge(registry, { name: 'portcullis_blocklist_staleness_seconds', help: 'How long ago this process heard from the store.' }, () => blocklist.stalenessMs / 1000)
+  addGauge(registry, { name: 'portcullis_streams_open', help: 'Streams that are open.' }, () => portcullis.streams?.open ?? 0)
+}

@@ -1,0 +1,47 @@
+import { Counter, Gauge, type Metric, type Registry } from 'prom-client'
+import type { Durations } from '../../lib/durations.ts'
+
+/*
+ * prom-client hashes the labels of every single observation. What happens on each request is therefore counted in plain numbers
+ * elsewhere, and turned into metrics only when somebody asks for them.
+ */
+
+export interface Sample { labels: Record<string, string>, value: number }
+
+interface Named { name: string, help: string }
+
+/** A counter whose values are read when they are asked for. */
+export function addCounter (registry: Registry, named: Named & { labelNames: string[] }, read: () => Iterable<Sample>): void {
+  const counter = new Counter({
+    ...named,
+    registers: [registry],
+    collect () {
+      counter.reset()
+      for (const { labels, value } of read()) counter.inc(labels, value)
+    }
+  })
+}
+
+/** A gauge that is read when it is asked for. */
+export function addGauge (registry: Registry, named: Named, read: () => number): void {
+  const gauge = new Gauge({ ...named, registers: [registry], collect () { gauge.set(read()) } })
+}
+
+/** A histogram without labels, of all the durations that there are when it is asked for. */
+export function addHistogram (registry: Registry, { name, help }: Named, read: () => Durations[]): void {
+  const get = async (): Promise<object> => ({ name, help, type: 'histogram', aggregator: 'sum', values: histogramValues(name, read()) })
+  // All that a registry asks of a metric, where its type names the classes of the library.
+  registry.registerMetric({ name, help, get } as unknown as Metric)
+}
+
+/** `all` have the same bounds; without any there is nothing to tell. */
+function histogramValues (name: string, all: Durations[]): object[] {
+  const bounds = all[0]?.bounds ?? []
+  let total = 0
+  const buckets = [...bounds, '+Inf'].map((bound, bucket) => {
+    for (const { counts } of all) total += counts[bucket]!
+    return { metricName: `${name}_bucket`, labels: { le: String(bound) }, value: total }
+  })
+  const sum = all.reduce((seconds, durations) => seconds + durations.sum, 0)
+  return [...buckets, { metricName: `${name}_sum`, labels: {}, value: sum }, { metricName: `${name}_count`, labels: {}, value: total }]
+}

@@ -1,0 +1,61 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { readBearer } from '../lib/bearer.ts'
+import { isForeign } from '../lib/csrf.ts'
+import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError, TokenInvalidError } from '../lib/errors.ts'
+import { publish } from '../lib/events.ts'
+import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
+import { sidPattern } from '../lib/sid.ts'
+import { validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { acceptJsonAlone } from './auth/json-alone.ts'
+
+export interface AdminRoutesOptions {
+  /** What `Authorization: Bearer` has to carry; at least 16 characters. */
+  token: string
+}
+
+const leastLength = 16
+
+const Name = Type.String({ minLength: 1, maxLength: 1024 })
+const Revocation = Type.Union([
+  Type.Object({ sid: Type.String({ pattern: sidPattern }) }, { additionalProperties: false }),
+  Type.Object({ subject: Name }, { additionalProperties: false }),
+  Type.Object({ jti: Name, issuer: Type.Optional(Name) }, { additionalProperties: false })
+], { errorMessage: 'must be { sid }, { subject } or { jti, issuer? }' })
+
+/** What operators may do to anyone's sessions. Register with a prefix, `/admin`, on a listener that only they reach. */
+export default async function adminRoutes (fastify: FastifyInstance, { token }: AdminRoutesOptions): Promise<void> {
+  if (typeof token !== 'string' || token.length < leastLength) throw new ConfigInvalidError(`adminRoutes: token must have at least ${leastLength} characters`)
+  const { portcullis } = fastify
+  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler)
+  acceptJsonAlone(app)
+  app.addHook('onRequest', async request => {
+    refuseOtherSites(request, portcullis)
+    assertToken(request, token)
+  })
+  app.addHook('onSend', async (_request, reply) => { void reply.header('cache-control', 'no-store') })
+
+  app.get('/sessions', { schema: { querystring: Type.Object({ subject: Name }) } }, async ({ query }) => {
+    const records = await portcullis.session.list(query.subject)
+    return { sessions: records.map(record => portcullis.session.view(record)) }
+  })
+
+  app.post('/revocations', { schema: { body: Revocation } }, async ({ body, ip }, reply) => {
+    await portcullis.blocklist.revoke(body, { ip })
+    return await reply.code(202).send()
+  })
+}
+
+/** A browser on the operator's machine reaches loopback too, and any page may send it there. Nothing here is for pages of any origin. */
+function refuseOtherSites (request: FastifyRequest, where: object): void {
+  if (!isForeign(request.headers, '')) return
+  publish({ event: 'csrf.refused', ip: request.ip, outcome: 'admin' }, where)
+  throw new CsrfRefusedError()
+}
+
+/** By digests, so that not even the length of the token can be timed. */
+function assertToken (request: FastifyRequest, token: string): void {
+  const presented = readBearer(request.raw)
+  if (presented === null) throw new CredentialsMissingError()
+  if (!equalInConstantTime(sha256(presented), sha256(token))) throw new TokenInvalidError({ cause: new Error('not the admin token') })
+}

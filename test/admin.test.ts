@@ -1,0 +1,100 @@
+import type { ServerResponse } from 'node:http'
+import { createServer, type AddressInfo } from 'node:net'
+import t from 'tap'
+import { checkConfig } from '../config/load.ts'
+import { composeGateway } from '../gateway.ts'
+import { adminToken, startAdministered } from './helpers/admin.ts'
+import { until } from './helpers/build-app.ts'
+import { startGateway } from './helpers/build-gateway.ts'
+import { createOutage } from './helpers/outage.ts'
+import { startPortcullis, runPortcullis, writeConfig } from './helpers/portcullis.ts'
+import { findClosedPort, startUpstream } from './helpers/upstream.ts'
+
+t.test('health and metrics need no token, and nobody keeps them', async t => {
+  const { admin } = await startAdministered(t)
+
+  for (const path of ['/healthz', '/readyz', '/metrics']) {
+    const response = await fetch(`${admin}${path}`)
+    t.equal(response.status, 200, path)
+    t.equal(response.headers.get('cache-control'), 'no-store', path)
+    await response.text()
+  }
+})
+
+t.test('readiness goes with the store, and comes back with it', async t => {
+  const outage = createOutage()
+  const { admin } = await startAdministered(t, { revocation: { maxStaleness: '200ms' } }, outage)
+  const ready = async () => (await fetch(`${admin}/readyz`)).status
+  t.equal(await ready(), 200)
+
+  outage.begin()
+  await until(async () => await ready() === 503)
+  t.equal((await fetch(`${admin}/healthz`)).status, 200)
+
+  outage.end()
+  await until(async () => await ready() === 200)
+})
+
+t.test('while the gateway drains, readiness says so, until both are closed', async t => {
+  const { app, url, admin } = await startAdministered(t, { shutdown: { delay: '400ms' } })
+
+  const closed = app.close()
+  await until(() => !app.portcullis.health.isReady())
+  t.equal((await fetch(`${admin}/readyz`)).status, 503)
+  t.equal((await fetch(`${admin}/healthz`)).status, 200)
+  t.equal((await fetch(`${url}/.well-known/jwks.json`)).status, 200)
+
+  await closed
+  await t.rejects(fetch(`${admin}/healthz`))
+  await t.rejects(fetch(`${url}/`))
+})
+
+t.test('readiness is answered for as long as a request is under way', async t => {
+  const waiting: ServerResponse[] = []
+  const slow = await startUpstream(t, (_request, response) => { waiting.push(response) })
+  const { app, url, admin } = await startAdministered(t, { upstreams: [{ prefix: '/slow', target: slow.url, access: 'public' }] })
+  const underWay = fetch(`${url}/slow`)
+  await until(() => waiting.length === 1)
+
+  const closed = app.close()
+  await until(() => !app.server.listening)
+  t.equal((await fetch(`${admin}/readyz`)).status, 503)
+
+  waiting[0]?.end('done')
+  t.equal(await (await underWay).text(), 'done')
+  await closed
+  await t.rejects(fetch(`${admin}/readyz`))
+})
+
+t.test('without admin in the configuration there is no such listener', async t => {
+  const { app } = await startGateway(t)
+
+  t.equal(app.portcullis.admin, undefined)
+  t.equal(app.portcullis.metrics, undefined)
+})
+
+t.test('an address that is taken keeps the gateway from starting', async t => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => { taken.close() })
+  await until(() => taken.listening)
+  const { port } = taken.address() as AddressInfo
+  const config = checkConfig({ origin: 'https://app.example.com', admin: { port, token: adminToken }, store: { type: 'sqlite', path: ':memory:' }, identity: async () => null, log: { level: 'silent' } }, { directory: '.', env: {} })
+
+  await t.rejects(composeGateway(config), { message: `admin: 127.0.0.1:${port} cannot be listened on (EADDRINUSE); choose another port, or end what uses it` })
+})
+
+t.test('start opens both listeners, prints one line, and closes both', async t => {
+  const port = await findClosedPort()
+  const { config } = await writeConfig(t, { admin: { port, token: '${ADMIN_TOKEN}' } }) // eslint-disable-line no-template-curly-in-string
+  const env = { ADMIN_TOKEN: adminToken }
+  const gateway = await startPortcullis(t, config, { env })
+  t.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200)
+
+  const { code, stdout, stderr } = await gateway.end()
+
+  t.equal(code, 0)
+  t.equal(stdout, `portcullis listening on ${gateway.url}\n`)
+  t.equal(stderr, '')
+  await t.rejects(fetch(`http://127.0.0.1:${port}/healthz`))
+  t.match((await runPortcullis(t, ['check', '--config', config], { env })).stdout, `admin on 127.0.0.1:${port}`)
+})
