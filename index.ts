@@ -16,6 +16,7 @@ export { default as refreshToken, type AccessTokenRequest, type RefreshToken, ty
 export { serverOptions, type ServerOptions } from './plugins/server-options.ts'
 export { default as session, type SessionOptions, type Sessions } from './plugins/session.ts'
 export { default as store, type StoreOptions } from './plugins/store.ts'
+export { default as streams, type Streams } from './plugins/streams.ts'
 export { default as authRoutes, type AuthRoutesOptions, type PasswordVerifier } from './routes/auth.ts'
 export { default as sessionsRoutes, type SessionsRoutesOptions } from './routes/sessions.ts'
 export { default as wellKnownRoutes } from './routes/well-known.ts'

@@ -21,6 +21,7 @@ function describeUpstream (upstream: UpstreamConfig): string {
   if (consistency === 'strict') parts.push('always asks the store')
   parts.push(`forwards ${forwarded[forward]}`)
   if (authorization === 'keep') parts.push('keeps the client\'s Authorization')
+  if (upstream.websocket) parts.push('takes WebSockets')
   return parts.join(', ')
 }
 

@@ -12,7 +12,6 @@ export const notYet = [
   'cors.origins[]',
   'rateLimit',
   'pages',
-  'upstreams[].websocket',
   'upstreams[].rateLimit'
 ]
 

@@ -152,7 +152,6 @@ const later: Array<[setting: string, input: object]> = [
   ['cors.origins', { cors: { origins: ['https://other.example.com'] } }],
   ['rateLimit', { rateLimit: {} }],
   ['pages', { pages: true }],
-  ['upstreams[0].websocket', withUpstream({ websocket: true })],
   ['upstreams[0].rateLimit', withUpstream({ rateLimit: { max: 1, window: '1s' } })]
 ]
 
