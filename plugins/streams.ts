@@ -51,7 +51,7 @@ export default fp(async function streamsPlugin (fastify, options) {
     clearInterval(reading)
     registry.stop()
   })
-}, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-access-token'] })
+}, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-access-token', 'portcullis-authenticate'] })
 
 function createSource ({ portcullis: { store, blocklist, session, accessToken } }: FastifyInstance): StreamSource {
   return {

@@ -214,6 +214,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
       stepUp: null,
       forward: 'mint',
       authorization: 'strip',
+      websocket: false,
       timeoutMs: 30_000,
       consistency: 'replica'
     }]
