@@ -24,6 +24,7 @@ import refreshToken from './plugins/refresh-token.ts'
 import { serverOptions } from './plugins/server-options.ts'
 import session from './plugins/session.ts'
 import store, { type StoreOptions } from './plugins/store.ts'
+import streams from './plugins/streams.ts'
 import authRoutes from './routes/auth.ts'
 import reservedRoutes from './routes/reserved.ts'
 import sessionsRoutes from './routes/sessions.ts'
@@ -84,6 +85,8 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   })
   await app.register(authenticate, { origin })
   await app.register(mint)
+  // After drain: on a server that ends they go on until its delay is over.
+  await app.register(streams)
 }
 
 async function addOwnRoutes (app: FastifyInstance, config: Config): Promise<void> {
@@ -130,6 +133,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     target,
     rewritePrefix,
     authorization,
+    websocket: upstream.websocket,
     origin,
     timeout: upstream.timeoutMs,
     onRequest: [upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],

@@ -50,6 +50,7 @@ export interface UpstreamConfig {
   stepUp: { maxAgeMs: number, methods: string[] | null } | null
   forward: 'mint' | 'pass' | 'headers' | 'none'
   authorization: 'strip' | 'keep'
+  websocket: boolean
   timeoutMs: number
   /** The upstream's own, else that of `revocation`. */
   consistency: Consistency

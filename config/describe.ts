@@ -23,6 +23,7 @@ function describeUpstream (upstream: UpstreamConfig): string {
   if (rateLimit !== null) parts.push(`at most ${rateLimit.max} requests in ${say(rateLimit.windowMs)}`)
   parts.push(`forwards ${forwarded[forward]}`)
   if (authorization === 'keep') parts.push('keeps the client\'s Authorization')
+  if (upstream.websocket) parts.push('takes WebSockets')
   return parts.join(', ')
 }
 

@@ -8,8 +8,7 @@ export const notYet = [
   'session.deviceBound',
   'issuers[]',
   'cors.origins[]',
-  'pages',
-  'upstreams[].websocket'
+  'pages'
 ]
 
 /** One problem for each setting of the table that is set; `false` and an empty list set nothing. */

@@ -57,6 +57,7 @@ function resolveUpstream (upstream: Settings['upstreams'][number], consistency: 
     stepUp: stepUp === undefined ? null : { maxAgeMs: ms(stepUp.maxAge), methods: stepUp.methods === undefined ? null : withHead(stepUp.methods) },
     forward: forwardOf(upstream),
     authorization,
+    websocket: upstream.websocket,
     timeoutMs: ms(upstream.timeout),
     consistency: upstream.revocation?.consistency ?? consistency,
     rateLimit: upstream.rateLimit === undefined ? null : resolveBudget(upstream.rateLimit)

@@ -16,3 +16,8 @@ export function isForeign (headers: IncomingHttpHeaders, origin: string): boolea
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
   return headers.origin !== undefined && headers.origin !== origin
 }
+
+/** The same for a WebSocket, with which every browser sends Origin: both have to be right. */
+export function isForeignUpgrade (headers: IncomingHttpHeaders, origin: string): boolean {
+  return isForeign(headers, origin) || (headers.origin !== undefined && headers.origin !== origin)
+}

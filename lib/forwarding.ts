@@ -70,8 +70,8 @@ function returnedValue (name: string, value: string | string[] | undefined, stat
   switch (name) {
     case 'set-cookie': return otherCookies(value)
     case 'clear-site-data': return value === undefined ? null : withoutCookieClearing(String(value))
-    // RFC 9110, section 8.6: never with 204.
-    case 'content-length': return status === 204 ? null : value
+    // RFC 9110, section 8.6: never with 204, nor with 101.
+    case 'content-length': return status === 204 || status === 101 ? null : value
     default: return value
   }
 }

@@ -12,8 +12,9 @@ export class UpstreamCounts {
     this.upstream = upstream
   }
 
-  add (status: number, seconds: number): void {
+  /** `seconds`: null where the time is not the upstream's. */
+  add (status: number, seconds: number | null): void {
     this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + 1)
-    this.durations.add(seconds)
+    if (seconds !== null) this.durations.add(seconds)
   }
 }

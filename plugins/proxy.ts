@@ -7,9 +7,11 @@ import { plainAddress } from '../lib/peers.ts'
 import { UpstreamCounts } from '../lib/upstream-counts.ts'
 import { addPart } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
+import { createHandshakeHook } from './proxy/handshake.ts'
 import { createPool, type Upstream } from './proxy/upstream.ts'
 import { hasServerOptions } from './server-options.ts'
 import { supportEveryMethod } from './server/methods.ts'
+import { acceptUpgrades } from './server/upgrades.ts'
 
 export { upstreamChannel, type UpstreamMessage } from './proxy/upstream.ts'
 
@@ -36,6 +38,8 @@ export interface ProxyOptions {
   clientTimeout?: Duration
   /** Whether the client's own Authorization is for the upstream. Default strip. */
   authorization?: 'strip' | 'keep'
+  /** Whether WebSockets are for the upstream; needs portcullis-streams, which ends them with their session. Default false. */
+  websocket?: boolean
   /** What browsers see; upstreams are told it as X-Forwarded-Proto and X-Forwarded-Host. */
   origin: string
   /** What decides before the request is forwarded, such as `authenticate`. */
@@ -54,6 +58,7 @@ const Options = Type.Object({
   timeout: Type.Union([DurationOption], { default: '30s' }),
   clientTimeout: Type.Union([DurationOption], { default: '60s' }),
   authorization: Type.Union([Type.Literal('strip'), Type.Literal('keep')], { default: 'strip', errorMessage: 'must be strip or keep' }),
+  websocket: Type.Boolean({ default: false }),
   origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
   onRequest: Type.Unsafe<onRequestHookHandler[]>(Type.Array(Type.Any(), { default: [] })),
   identityHeaders: Type.Optional(Type.Unsafe<IdentityHeaders>(Type.Any())),
@@ -69,6 +74,8 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   if (!hasServerOptions(fastify)) throw new ConfigInvalidError('proxy: create the server with Fastify(serverOptions(…))')
   const prefix = fastify.prefix === '/' ? '' : fastify.prefix
   if (!prefixPattern.test(prefix)) throw new ConfigInvalidError('proxy: prefix must be / or plain segments such as /orders')
+  const streams = fastify.hasPlugin('portcullis-streams') ? fastify.portcullis.streams : null
+  if (options.websocket && streams === null) throw new ConfigInvalidError('proxy: websocket needs portcullis-streams; register it before')
   const timeoutMs = durationMs(options.timeout)
   const upstream: Upstream = {
     prefix: prefix === '' ? '/' : prefix,
@@ -77,13 +84,16 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     clientTimeoutMs: durationMs(options.clientTimeout),
     limited: options.connections !== undefined,
     keepAuthorization: options.authorization === 'keep',
+    websocket: options.websocket,
+    streams,
     counter: options.counter ?? { inFlight: 0 },
     counts: new UpstreamCounts(prefix === '' ? '/' : prefix)
   }
   if (!fastify.hasDecorator('portcullis') || fastify.portcullis.upstreams === undefined) addPart(fastify, 'upstreams', [])
   fastify.portcullis.upstreams.push(upstream.counts)
   const forward = createForward(upstream, prefix, options)
-  addRoutes(fastify, [...options.onRequest, forward])
+  if (options.websocket) acceptUpgrades(fastify.server)
+  addRoutes(fastify, [...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
   // Not close(): it would wait for streams that have no end of their own.
   fastify.addHook('onClose', () => upstream.pool.destroy())
 }, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })

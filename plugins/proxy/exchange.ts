@@ -1,12 +1,23 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { UpstreamTimeoutError } from '../../lib/errors.ts'
+import { RequestInvalidError, UpstreamTimeoutError } from '../../lib/errors.ts'
 import { requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
-import { Upload, hasBody } from './upload.ts'
+import type { Identity } from '../../lib/identity.ts'
+import { hasBody } from '../server/body.ts'
+import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
+import type { Stream, StreamEnd } from '../streams/registry.ts'
+import { checkAnswer } from './handshake.ts'
+import { Tunnel } from './tunnel.ts'
+import { Upload } from './upload.ts'
 import { failureOf, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
 
 const exchangeOf = Symbol('exchange')
+
+/** Close codes of WebSockets (RFC 6455, Defined Status Codes). */
+const goingAway = 1001
+const policyViolation = 1008
 
 type Response = ServerResponse & { [exchangeOf]?: Exchange }
 
@@ -15,13 +26,14 @@ type Response = ServerResponse & { [exchangeOf]?: Exchange }
  * headers are there every failure goes to the error handler; from then on the reply is hijacked and a failure ends the connection.
  * Listeners are shared functions that find the exchange on the response: the warm path makes no closures.
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, Stream {
+  readonly identity: Identity | null
+  readonly startedAtMs = performance.now()
   readonly #upstream: Upstream
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #response: Response
   readonly #done: HookHandlerDoneFunction
-  readonly #startedAt = performance.now()
   #options: Dispatcher.DispatchOptions | null = null
   #controller: Dispatcher.DispatchController | null = null
   /** For a connection to the upstream, or for the client to take more of the answer. */
@@ -32,6 +44,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #hasData = false
   #drains = false
   #retried = false
+  #isEventStream = false
+  #upgrade: PendingUpgrade | null = null
+  #tunnel: Tunnel | null = null
 
   constructor (upstream: Upstream, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
     this.#upstream = upstream
@@ -39,7 +54,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#reply = reply
     this.#response = reply.raw
     this.#done = done
+    this.identity = upstream.streams === null ? null : request.identityOrNull
     upstream.counter.inFlight++
+    upstream.streams?.add(this)
     this.#response[exchangeOf] = this
     this.#response.on('close', onClose)
     this.#response.on('error', ignore)
@@ -56,6 +73,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
       headers: requestHeaders(raw.headers, ours, upstream.keepAuthorization),
       body: hasBody(raw) ? new Upload(raw, this.#response, upstream.timeoutMs) : null
     }
+    if (upstream.websocket) this.#upgrade = pendingUpgrade(raw)
+    if (this.#upgrade !== null) this.#options.upgrade = 'websocket'
     if (upstream.limited) this.#waiting = setTimeout(onWaitedTooLong, upstream.timeoutMs, this)
     upstream.pool.dispatch(this.#options, this)
   }
@@ -82,6 +101,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#reply.hijack()
     this.#answering = true
     process.nextTick(flushHeaders, this)
+    if (!isEventStream(headers)) return
+    this.#isEventStream = true
+    this.#upstream.streams?.keep(this)
+  }
+
+  onRequestUpgrade (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
+    socket.on('error', ignore)
+    try {
+      if (!this.#over) this.#open(this.#upgrade!, status, headers, socket)
+    } catch (error) {
+      this.fail(error as Error)
+    }
+    if (this.#tunnel === null) socket.destroy()
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -126,13 +158,33 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#response.destroy()
   }
 
+  end (reason: StreamEnd): void {
+    if (this.#tunnel !== null) this.#tunnel.close(reason === 'revoked' ? policyViolation : goingAway)
+    else if (reason === 'revoked' || this.#isEventStream) this.#response.destroy()
+  }
+
   close (): void {
     this.#upstream.counter.inFlight--
+    this.#upstream.streams?.delete(this)
     this.#stopWaiting()
     const ended = this.#over || this.#response.writableEnded
     this.#over = true
     if (!ended) this.#controller?.abort(new Error('the client has gone away'))
     this.#report()
+  }
+
+  #open (upgrade: PendingUpgrade, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
+    if (upgrade.hasEarlyBytes) throw new RequestInvalidError()
+    const ours = checkAnswer(this.#request.raw, status, headers)
+    this.#response.writeHead(status, [...responseHeaders(headers, status, this.#reply.getHeaders()), ...ours])
+    this.#reply.hijack()
+    this.#response.flushHeaders()
+    const client = upgrade.take()
+    this.#response.detachSocket(client)
+    this.#over = true
+    const { clientTimeoutMs, timeoutMs, streams } = this.#upstream
+    this.#tunnel = new Tunnel(client, socket, { clientTimeoutMs, timeoutMs, onClose: () => { this.close() } })
+    streams?.keep(this)
   }
 
   #stopWaiting (): void {
@@ -151,12 +203,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #report (): void {
     const { prefix, counts } = this.#upstream
     const status = this.#response.headersSent ? this.#response.statusCode : 499
-    const durationMs = performance.now() - this.#startedAt
-    counts.add(status, durationMs / 1000)
+    const durationMs = performance.now() - this.startedAtMs
+    // How long a WebSocket is open says nothing of how fast the upstream is.
+    counts.add(status, this.#tunnel === null ? durationMs / 1000 : null)
     if (!upstreamChannel.hasSubscribers) return
     const message: UpstreamMessage = { upstream: prefix, method: this.#request.method, status, durationMs }
     upstreamChannel.publish(message)
   }
+}
+
+function isEventStream (headers: IncomingHttpHeaders): boolean {
+  const type = headers['content-type']
+  return type !== undefined && /^text\/event-stream\s*(?:;|$)/i.test(type)
 }
 
 function onClose (this: Response): void {

@@ -2,6 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import { Pool } from 'undici'
 import { ConfigInvalidError, RequestTimeoutError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
 import type { UpstreamCounts } from '../../lib/upstream-counts.ts'
+import type { Streams } from '../streams.ts'
 
 /** One message for each proxied request that has ended. */
 export interface UpstreamMessage {
@@ -24,6 +25,9 @@ export interface Upstream {
   /** Whether requests may have to wait for a connection. */
   readonly limited: boolean
   readonly keepAuthorization: boolean
+  readonly websocket: boolean
+  /** Null where nobody ends them with their session. */
+  readonly streams: Streams | null
   /** Requests that have not ended. */
   readonly counter: { inFlight: number }
   readonly counts: UpstreamCounts

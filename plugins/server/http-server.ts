@@ -1,6 +1,8 @@
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { hasBody } from './body.ts'
 
 export interface HttpServerOptions {
   headersBytes: number
@@ -10,6 +12,9 @@ export interface HttpServerOptions {
 }
 
 const made = new WeakSet<object>()
+
+/** The first server of each application; Fastify makes others for further addresses of one host, and sends their upgrades to it. */
+const mains = new WeakMap<RequestListener, Server>()
 
 /** Whether this server's HTTP side is ours. */
 export function hasServerOptions (fastify: FastifyInstance): boolean {
@@ -27,9 +32,10 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
     connectionsCheckingInterval: Math.max(10, Math.min(5000, options.headersTimeoutMs / 4)),
     keepAliveTimeout: options.keepAliveMs,
     // Not optimizeEmptyRequests: a request with Content-Type and without a body would have ended before Fastify listens, and hang.
-    shouldUpgradeCallback
+    shouldUpgradeCallback: request => canUpgrade(request, mains.get(handler))
   }
   const server = options.tls === undefined ? createHttpServer(settings, handler) : createHttpsServer({ ...settings, ...options.tls }, handler)
+  if (!mains.has(handler)) mains.set(handler, server)
   server.on('checkContinue', (request, response) => { continueOnDemand(request, response, handler) })
   // An expectation that we do not know: the server may ignore it (RFC 9110, section 10.1.1).
   server.on('checkExpectation', handler)
@@ -37,9 +43,18 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
   return server
 }
 
-/** WebSocket alone, and only when somebody listens: `Upgrade: h2c` and the like go on as HTTP. */
-function shouldUpgradeCallback (this: Server, request: IncomingMessage): boolean {
-  return this.listenerCount('upgrade') > 0 && request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
+/**
+ * WebSocket alone, and only when somebody listens: `Upgrade: h2c` and the like go on as HTTP. So does what would leave it open
+ * whose the next bytes are: a request with a body, and one that came while another was being answered.
+ */
+function canUpgrade (request: IncomingMessage, server: Server | undefined): boolean {
+  const { headers, method, httpVersionMinor, socket } = request
+  if (server === undefined || server.listenerCount('upgrade') === 0 || method !== 'GET' || httpVersionMinor === 0) return false
+  return headers.upgrade?.toLowerCase() === 'websocket' && !hasBody(request) && !isBusy(socket)
+}
+
+function isBusy (socket: Socket & { _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage !== null && socket._httpMessage !== undefined
 }
 
 /**

@@ -25,20 +25,22 @@ export async function startUpstream (t: Test, listener: RequestListener = answer
 }
 
 /** A bare TCP server for upstreams that do not speak HTTP properly. Remembers all it was sent, one string a connection. */
-export async function startRawUpstream (t: Test, onData: (socket: Socket, sent: string) => void): Promise<{ url: string, connections: string[] }> {
+export async function startRawUpstream (t: Test, onData: (socket: Socket, sent: string) => void): Promise<{ url: string, connections: string[], ended: () => number }> {
   const connections: string[] = []
   const sockets = new Set<Socket>()
+  let ended = 0
   const server = createSocketServer(socket => {
     const index = connections.push('') - 1
     sockets.add(socket)
     socket.on('error', () => {})
+    socket.on('close', () => { ended++ })
     socket.on('data', chunk => {
       connections[index] += chunk.toString('latin1')
       onData(socket, connections[index]!)
     })
   })
   const port = await listen(t, server, () => { for (const socket of sockets) socket.destroy() })
-  return { url: `http://127.0.0.1:${port}`, connections }
+  return { url: `http://127.0.0.1:${port}`, connections, ended: () => ended }
 }
 
 /** A loopback port that nobody listens on. */

@@ -1,0 +1,67 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { gridMs } from '../lib/lifetime.ts'
+import { checkOptions } from '../lib/options.ts'
+import { addPart } from './portcullis.ts'
+import { StreamRegistry, type Stream, type StreamSource } from './streams/registry.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    /** WebSockets, event streams and whatever else takes long: over when their session is. */
+    streams: Streams
+  }
+}
+
+export interface Streams {
+  /** How many there are now; requests of less than a second do not count. */
+  readonly open: number
+  /** An exchange has begun. */
+  add (stream: Stream): void
+  /** It is one that stays. */
+  keep (stream: Stream): void
+  /** It is over. */
+  delete (stream: Stream): void
+}
+
+const Options = Type.Object({}, { additionalProperties: false })
+
+const sweepEveryMs = 1000
+const readAtMostEveryMs = 60_000
+
+/**
+ * Ends what is under way for a session when that is revoked, anywhere, or expires; and when the server ends. Tokens that expire,
+ * are rotated or renewed change nothing, and an open stream is no use of its session.
+ */
+export default fp(async function streamsPlugin (fastify, options) {
+  checkOptions('portcullis-streams', Options, options)
+  const { blocklist, session } = fastify.portcullis
+  const registry = new StreamRegistry(createSource(fastify))
+  blocklist.subscribe(entry => {
+    if (entry === 'gap') void registry.read()
+    if (entry === 'gap' || (entry.kind !== 'changed' && entry.kind !== 'keys')) registry.look()
+  })
+  const sweeping = setInterval(() => { registry.sweep() }, sweepEveryMs).unref()
+  const everyMs = Math.min(Math.max(gridMs(session.idleTimeoutMs), sweepEveryMs), readAtMostEveryMs)
+  const reading = setInterval(() => { void registry.read() }, everyMs).unref()
+  addPart(fastify, 'streams', registry)
+  fastify.addHook('preClose', async () => { registry.drain() })
+  fastify.addHook('onClose', async () => {
+    clearInterval(sweeping)
+    clearInterval(reading)
+    registry.stop()
+  })
+}, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-access-token', 'portcullis-authenticate'] })
+
+function createSource ({ portcullis: { store, blocklist, session, accessToken } }: FastifyInstance): StreamSource {
+  return {
+    nowMs: () => store.nowMs(),
+    isRevoked: identity => blocklist.knowsAsRevoked(identity),
+    async readEnd (identity) {
+      // A foreign issuer's sessions are not in our store.
+      if (identity.issuer !== null && identity.issuer !== accessToken.issuer) return await blocklist.isGoodInStore(identity, false) ? Infinity : null
+      const record = await session.read(identity.sid)
+      return record === null ? null : record.expiresAtMs
+    }
+  }
+}
