@@ -8,7 +8,7 @@ export interface Config {
   origin: string
   /** Whether the origin is https, and so whether cookies carry a prefix and Secure. */
   secure: boolean
-  listen: { host: string, port: number, trustProxy: string[] }
+  listen: { host: string, port: number, trustProxy: string[], tls: TlsConfig | null }
   store: StoreConfig
   /** Base64url; the first one issues. Null: the embedded store makes one beside its file. */
   secrets: string[] | null
@@ -22,8 +22,13 @@ export interface Config {
   shutdown: { delayMs: number, timeoutMs: number }
   log: { level: LogLevel, access: boolean }
   limits: { headersBytes: number, bodyBytes: number, headersTimeoutMs: number, keepAliveMs: number }
+  /** Origins besides our own that may use bearer tokens. */
+  cors: { origins: string[] }
   upstreams: UpstreamConfig[]
 }
+
+/** Files, PEM; not read yet. */
+export interface TlsConfig { cert: string, key: string }
 
 export type StoreConfig =
   /** The path is absolute, or `:memory:`. */

@@ -3,13 +3,11 @@ import type { Problem } from './problems.ts'
 /** Settings that are checked but that nothing heeds yet: to set one is an error, never without effect. */
 export const notYet = [
   'admin',
-  'listen.tls',
   'store.cluster',
   'store.sentinels',
   'keys.rotateEvery',
   'session.deviceBound',
   'issuers[]',
-  'cors.origins[]',
   'rateLimit',
   'pages',
   'upstreams[].websocket',

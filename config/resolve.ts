@@ -17,7 +17,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     directory,
     origin,
     secure: origin.startsWith('https:'),
-    listen: { host: listen.host, port: listen.port, trustProxy: listen.trustProxy },
+    listen: { host: listen.host, port: listen.port, trustProxy: listen.trustProxy, tls: listen.tls === undefined ? null : { cert: resolve(directory, listen.tls.cert), key: resolve(directory, listen.tls.key) } },
     store: resolveStore(settings.store, directory),
     secrets: settings.secret === undefined ? null : [settings.secret].flat(),
     keys: { algorithm: settings.keys.algorithm },
@@ -33,6 +33,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     shutdown: { delayMs: ms(shutdown.delay), timeoutMs: ms(shutdown.timeout) },
     log: { level: settings.log.level, access: settings.log.access },
     limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), keepAliveMs: ms(limits.keepAlive) },
+    cors: { origins: [...new Set(settings.cors.origins.map(originOf))] },
     upstreams: settings.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
   })
 }
