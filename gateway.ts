@@ -10,6 +10,7 @@ import accessToken from './plugins/access-token.ts'
 import authenticate from './plugins/authenticate.ts'
 import blocklist from './plugins/blocklist.ts'
 import cookies from './plugins/cookies.ts'
+import cors from './plugins/cors.ts'
 import drain from './plugins/drain.ts'
 import errors, { createOwnHeadersHook } from './plugins/errors.ts'
 import health from './plugins/health.ts'
@@ -62,6 +63,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   const secret = config.secrets ?? await secretBeside(config.store.type === 'sqlite' ? config.store.path : '')
   const lifetimes = { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject }
   await app.register(errors, { origin })
+  if (config.cors.origins.length > 0) await app.register(cors, { origin, origins: config.cors.origins })
   await app.register(store, truth)
   await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
   await app.register(health)
@@ -110,7 +112,7 @@ function watchUsers (app: FastifyInstance, identity: IdentitySource): void {
 }
 
 /** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
-async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin }: Config): Promise<void> {
+async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors }: Config): Promise<void> {
   const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
   const demand = app.portcullis.authenticate({
     access,
@@ -126,6 +128,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     rewritePrefix,
     authorization,
     origin,
+    cors: cors.origins.length > 0 ? 'strip' : 'keep',
     timeout: upstream.timeoutMs,
     onRequest: [demand],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)

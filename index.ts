@@ -4,6 +4,7 @@ export { default as accessToken, type AccessToken, type AccessTokenOptions } fro
 export { default as authenticate, type AuthenticateDemand, type AuthenticateOptions } from './plugins/authenticate.ts'
 export { default as blocklist, type Blocklist, type BlocklistOptions, type RevocableClaims, type RevokeRequest } from './plugins/blocklist.ts'
 export { default as cookies, type Cookies, type CookiesOptions } from './plugins/cookies.ts'
+export { default as cors, type CorsOptions } from './plugins/cors.ts'
 export { default as drain, type DrainOptions } from './plugins/drain.ts'
 export { default as errors, type ErrorsOptions } from './plugins/errors.ts'
 export { default as health, healthRoutes, type Health } from './plugins/health.ts'

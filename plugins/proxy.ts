@@ -27,6 +27,8 @@ export interface ProxyOptions {
   clientTimeout?: Duration
   /** Whether the client's own Authorization is for the upstream. Default strip. */
   authorization?: 'strip' | 'keep'
+  /** Whether the upstream's own CORS headers reach the client; strip: `cors` decides alone. Default keep. */
+  cors?: 'keep' | 'strip'
   /** What browsers see; upstreams are told it as X-Forwarded-Proto and X-Forwarded-Host. */
   origin: string
   /** What decides before the request is forwarded, such as `authenticate`. */
@@ -45,6 +47,7 @@ const Options = Type.Object({
   timeout: Type.Union([DurationOption], { default: '30s' }),
   clientTimeout: Type.Union([DurationOption], { default: '60s' }),
   authorization: Type.Union([Type.Literal('strip'), Type.Literal('keep')], { default: 'strip', errorMessage: 'must be strip or keep' }),
+  cors: Type.Union([Type.Literal('keep'), Type.Literal('strip')], { default: 'keep', errorMessage: 'must be keep or strip' }),
   origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
   onRequest: Type.Unsafe<onRequestHookHandler[]>(Type.Array(Type.Any(), { default: [] })),
   identityHeaders: Type.Optional(Type.Unsafe<IdentityHeaders>(Type.Any())),
@@ -68,6 +71,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     clientTimeoutMs: durationMs(options.clientTimeout),
     limited: options.connections !== undefined,
     keepAuthorization: options.authorization === 'keep',
+    stripCors: options.cors === 'strip',
     counter: options.counter ?? { inFlight: 0 }
   }
   const forward = createForward(upstream, prefix, options)

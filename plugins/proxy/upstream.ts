@@ -23,6 +23,7 @@ export interface Upstream {
   /** Whether requests may have to wait for a connection. */
   readonly limited: boolean
   readonly keepAuthorization: boolean
+  readonly stripCors: boolean
   /** Requests that have not ended. */
   readonly counter: { inFlight: number }
 }
