@@ -4,6 +4,7 @@ import type { BudgetConfig, Config, UpstreamConfig } from './config/config.ts'
 import { checkConfig } from './config/load.ts'
 import type { ConfigInput } from './config/schema.ts'
 import { secretBeside } from './config/secret-file.ts'
+import { readTlsFiles } from './config/tls-files.ts'
 import { createIdentity, type IdentitySource } from './identity/identity.ts'
 import { persist } from './lib/persist.ts'
 import accessToken from './plugins/access-token.ts'
@@ -11,6 +12,7 @@ import audit from './plugins/audit.ts'
 import authenticate from './plugins/authenticate.ts'
 import blocklist from './plugins/blocklist.ts'
 import cookies from './plugins/cookies.ts'
+import cors from './plugins/cors.ts'
 import drain from './plugins/drain.ts'
 import errors, { createOwnHeadersHook } from './plugins/errors.ts'
 import health from './plugins/health.ts'
@@ -45,7 +47,9 @@ export async function buildGateway (config: ConfigInput, { directory = '.', env 
 
 /** The same from a configuration that was checked. The caller closes it. `store`: an open one to use instead; it stays open. */
 export async function composeGateway (config: Config, { store }: { store?: Store } = {}): Promise<FastifyInstance> {
-  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, logger: { level: config.log.level } }))
+  const tls = config.listen.tls === null ? undefined : await readTlsFiles(config.listen.tls)
+  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, logger: { level: config.log.level }, ...tls === undefined ? {} : { tls } }))
+  for (const warning of tls?.warnings ?? []) app.log.warn(warning)
   try {
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
     await addOwnRoutes(app, config)
@@ -65,6 +69,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   const secret = config.secrets ?? await secretBeside(config.store.type === 'sqlite' ? config.store.path : '')
   const lifetimes = { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject }
   await app.register(errors, { origin })
+  if (config.cors.origins.length > 0) await app.register(cors, { origin, origins: config.cors.origins })
   await app.register(store, truth)
   await app.register(rateLimit, { signIn: budgetOf(config.rateLimit.signIn), refresh: budgetOf(config.rateLimit.refresh), timeout: config.store.timeoutMs })
   await app.register(audit)
@@ -118,7 +123,7 @@ function watchUsers (app: FastifyInstance, identity: IdentitySource): void {
 }
 
 /** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
-async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin }: Config): Promise<void> {
+async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors }: Config): Promise<void> {
   const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
   const demand = app.portcullis.authenticate({
     access,
@@ -135,6 +140,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     authorization,
     websocket: upstream.websocket,
     origin,
+    cors: cors.origins.length > 0 ? 'strip' : 'keep',
     timeout: upstream.timeoutMs,
     onRequest: [upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)

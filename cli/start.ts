@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import { composeGateway } from '../gateway.ts'
 import { required, UsageError, type Arguments, type Edge } from './main.ts'
@@ -18,7 +19,7 @@ export async function startCommand (args: Arguments, { env, stdout, signals }: E
   return 0
 }
 
-async function listen (gateway: FastifyInstance, { host, port }: { host: string, port: number }): Promise<string> {
+async function listen (gateway: FastifyInstance, { host, port, tls }: Config['listen']): Promise<string> {
   try {
     await gateway.listen({ host, port })
   } catch (cause) {
@@ -26,7 +27,7 @@ async function listen (gateway: FastifyInstance, { host, port }: { host: string,
     throw new Error(`listen: ${host}:${port} cannot be listened on (${code ?? 'unknown'}); choose another port, or end what uses it`, { cause })
   }
   const bound = gateway.server.address()
-  return `http://${host.includes(':') ? `[${host}]` : host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`
+  return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`
 }
 
 /** A second signal finds no listener of ours and ends the process at once. */

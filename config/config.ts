@@ -8,7 +8,7 @@ export interface Config {
   origin: string
   /** Whether the origin is https, and so whether cookies carry a prefix and Secure. */
   secure: boolean
-  listen: { host: string, port: number, trustProxy: string[] }
+  listen: { host: string, port: number, trustProxy: string[], tls: TlsConfig | null }
   /** The listener of operators; null: there is none. */
   admin: AdminConfig | null
   store: StoreConfig
@@ -25,8 +25,13 @@ export interface Config {
   log: { level: LogLevel, access: boolean }
   limits: { headersBytes: number, bodyBytes: number, headersTimeoutMs: number, keepAliveMs: number }
   rateLimit: { signIn: BudgetConfig, refresh: BudgetConfig }
+  /** Origins besides our own that may use bearer tokens. */
+  cors: { origins: string[] }
   upstreams: UpstreamConfig[]
 }
+
+/** Files, PEM; not read yet. */
+export interface TlsConfig { cert: string, key: string }
 
 export interface AdminConfig { host: string, port: number, token: string }
 

@@ -2,12 +2,10 @@ import type { Problem } from './problems.ts'
 
 /** Settings that are checked but that nothing heeds yet: to set one is an error, never without effect. */
 export const notYet = [
-  'listen.tls',
   'store.cluster',
   'store.sentinels',
   'session.deviceBound',
   'issuers[]',
-  'cors.origins[]',
   'pages'
 ]
 

@@ -17,7 +17,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     directory,
     origin,
     secure: origin.startsWith('https:'),
-    listen: { host: listen.host, port: listen.port, trustProxy: listen.trustProxy },
+    listen: { host: listen.host, port: listen.port, trustProxy: listen.trustProxy, tls: listen.tls === undefined ? null : { cert: resolve(directory, listen.tls.cert), key: resolve(directory, listen.tls.key) } },
     admin: settings.admin === undefined ? null : { ...settings.admin },
     store: resolveStore(settings.store, directory),
     secrets: settings.secret === undefined ? null : [settings.secret].flat(),
@@ -35,6 +35,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     log: { level: settings.log.level, access: settings.log.access },
     limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), keepAliveMs: ms(limits.keepAlive) },
     rateLimit: { signIn: resolveBudget(settings.rateLimit.signIn), refresh: resolveBudget(settings.rateLimit.refresh) },
+    cors: { origins: [...new Set(settings.cors.origins.map(originOf))] },
     upstreams: settings.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
   })
 }

@@ -6,7 +6,7 @@ import type { Settings } from './schema.ts'
 type Upstream = Settings['upstreams'][number]
 
 /** What is wrong between settings of the gateway that are each right by themselves. */
-export function checkGateway ({ listen, admin, store, secret, session, refreshToken, revocation }: Settings): Problem[] {
+export function checkGateway ({ origin, listen, admin, store, secret, session, refreshToken, revocation, cors }: Settings): Problem[] {
   const problems = checkAdmin(admin, listen)
   const refuse = (setting: string, text: string) => problems.push({ setting, text })
   const idleMs = parseDurationMs(session.idleTimeout)
@@ -27,6 +27,9 @@ export function checkGateway ({ listen, admin, store, secret, session, refreshTo
   }
   if (revocation.consistency === 'strict' && parseDurationMs(revocation.staleFor) > 0) {
     refuse('revocation.staleFor', 'must be 0s, because strict never serves stale; remove it, or write consistency: replica')
+  }
+  for (const [index, other] of cors.origins.entries()) {
+    if (new URL(other).origin === new URL(origin).origin) refuse(`cors.origins[${index}]`, 'is origin itself, which needs no permission; remove it')
   }
   return problems
 }

@@ -14,8 +14,8 @@ const listen = group({
     description: 'The proxies whose X-Forwarded headers are believed; nobody\'s by default.', default: [], expects: 'a list of IP addresses or CIDR blocks, such as [10.0.0.0/8]: how many hops, or everyone, is not safe to trust'
   })),
   tls: Optional(group({
-    cert: text(check.checkNotEmpty, { description: 'Certificate chain, PEM.', expects: 'a path' }),
-    key: text(check.checkNotEmpty, { description: 'Private key, PEM.', expects: 'a path' })
+    cert: text(check.checkNotEmpty, { description: 'File of the certificate chain, PEM, the own certificate first.', expects: 'a path' }),
+    key: text(check.checkNotEmpty, { description: 'File of the private key, PEM, without a passphrase.', expects: 'a path' })
   }, { description: 'Terminates TLS here.' }))
 }, { description: 'Where clients connect.', default: {} })
 
@@ -136,8 +136,8 @@ export const configSchema = group({
     keepAlive: Optional(duration({ description: 'How long an idle connection stays open.', default: '72s', minimum: '1s', maximum: '1h' }))
   }, { description: 'What a client may ask for.', default: {} })),
   cors: Optional(group({
-    origins: Optional(list(text(check.checkOrigin, { description: 'Origin.', expects: 'an origin' }), { description: 'Other origins that may use bearer tokens.', default: [] }))
-  }, { description: 'Cross-origin requests.' })),
+    origins: Optional(list(text(check.checkOtherOrigin, { description: 'Origin.', expects: 'an origin' }), { description: 'Other origins that may use bearer tokens, never cookies. With any here, the CORS headers of upstreams are dropped.', default: [], uniqueItems: true, expects: 'a list of origins, such as [https://spa.example.com]' }))
+  }, { description: 'Cross-origin requests.', default: {} })),
   rateLimit: Optional(group({
     signIn: Optional(budget(10, 'Attempts to sign in of one client address (of IPv6, a /64), and failed ones for one account.')),
     refresh: Optional(budget(60, 'Refreshes of one session, and forged ones of one client address.'))

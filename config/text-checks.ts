@@ -20,6 +20,13 @@ export const checkOrigin: TextCheck = text => {
   return partsBesideOrigin(url) ?? null
 }
 
+/** An origin of somebody else's application. */
+export const checkOtherOrigin: TextCheck = text => {
+  if (text === '*') return 'must not be everyone; name each origin, for example https://spa.example.com'
+  if (text === 'null') return 'must not be null, which is every sandboxed page; name the origin, for example https://spa.example.com'
+  return checkOrigin(text)?.replace('because cookies are safe there alone', 'because anyone on the way could use its tokens otherwise') ?? null
+}
+
 /** Where an upstream listens. */
 export const checkTarget: TextCheck = text => {
   const url = URL.parse(text)

@@ -15,7 +15,7 @@ const neverSpeltOtherwise = new Set([...neverForwarded, 'content-length', 'conte
 const neverReturned = new Set(hopByHop)
 
 /** Names of our response headers that stand beside the upstream's; all others replace them. */
-const combined = new Set(['set-cookie', 'vary'])
+const combined = new Set(['set-cookie', 'vary', 'access-control-expose-headers'])
 
 /**
  * What an upstream gets of a client's headers, as name, value, name, value…, followed by ours.

@@ -39,6 +39,8 @@ export function sendProblem (error: unknown, request: FastifyRequest, reply: Fas
   // While we are failing nobody is signed in or out, so no client may lose or get a cookie.
   if (status >= 500) reply.removeHeader('set-cookie')
   linger(request.raw, reply.raw)
+  // So that whoever asks about an error can name it, and the log has it.
+  reply.header('x-request-id', request.id)
   void reply.code(status).headers(security).headers(headers).send(JSON.stringify(body))
 }
 

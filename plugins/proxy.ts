@@ -40,6 +40,8 @@ export interface ProxyOptions {
   authorization?: 'strip' | 'keep'
   /** Whether WebSockets are for the upstream; needs portcullis-streams, which ends them with their session. Default false. */
   websocket?: boolean
+  /** Whether the upstream's own CORS headers reach the client; strip: `cors` decides alone. Default keep. */
+  cors?: 'keep' | 'strip'
   /** What browsers see; upstreams are told it as X-Forwarded-Proto and X-Forwarded-Host. */
   origin: string
   /** What decides before the request is forwarded, such as `authenticate`. */
@@ -59,6 +61,7 @@ const Options = Type.Object({
   clientTimeout: Type.Union([DurationOption], { default: '60s' }),
   authorization: Type.Union([Type.Literal('strip'), Type.Literal('keep')], { default: 'strip', errorMessage: 'must be strip or keep' }),
   websocket: Type.Boolean({ default: false }),
+  cors: Type.Union([Type.Literal('keep'), Type.Literal('strip')], { default: 'keep', errorMessage: 'must be keep or strip' }),
   origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
   onRequest: Type.Unsafe<onRequestHookHandler[]>(Type.Array(Type.Any(), { default: [] })),
   identityHeaders: Type.Optional(Type.Unsafe<IdentityHeaders>(Type.Any())),
@@ -84,6 +87,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     clientTimeoutMs: durationMs(options.clientTimeout),
     limited: options.connections !== undefined,
     keepAuthorization: options.authorization === 'keep',
+    stripCors: options.cors === 'strip',
     websocket: options.websocket,
     streams,
     counter: options.counter ?? { inFlight: 0 },

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { LogController, type FastifyServerOptions } from 'fastify'
+import type { FastifyServerOptions } from 'fastify'
 import { ownHeaders } from '../lib/own-headers.ts'
 import { createPeerMatcher } from '../lib/peers.ts'
+import { AccessLog } from './server/access-log.ts'
 import { admit, createFrameworkErrorHandler } from './server/admission.ts'
 import { createClientErrorHandler } from './server/client-errors.ts'
 import { createServer } from './server/http-server.ts'
@@ -22,9 +23,9 @@ export interface ServerOptions {
   headersTimeoutMs?: number
   /** How long an idle connection is kept. Default 72000. */
   keepAliveMs?: number
-  /** Log every request, Fastify's way. Default false. */
+  /** Log one line for each request, at level info. Default false. */
   accessLog?: boolean
-  /** To terminate TLS here. */
+  /** To terminate TLS here, from 1.2 on: certificate chain and private key, PEM. */
   tls?: { cert: string | Buffer, key: string | Buffer }
   logger?: FastifyServerOptions['logger']
 }
@@ -46,7 +47,7 @@ export function serverOptions (options: ServerOptions = {}): FastifyServerOption
     clientErrorHandler: createClientErrorHandler(security),
     // While draining, requests are still served; readiness tells the load balancer.
     return503OnClosing: false,
-    logController: new LogController({ disableRequestLogging: options.accessLog !== true }),
+    logController: new AccessLog(options.accessLog === true),
     serverFactory: handler => createServer({ headersBytes, headersTimeoutMs, keepAliveMs, tls: options.tls }, handler)
   }
   if (trustProxy.length > 0) created.trustProxy = trustProxy

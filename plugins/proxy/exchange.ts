@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { RequestInvalidError, UpstreamTimeoutError } from '../../lib/errors.ts'
+import { withoutCors } from '../../lib/cors.ts'
 import { requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
 import type { Identity } from '../../lib/identity.ts'
 import { hasBody } from '../server/body.ts'
@@ -97,7 +98,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     // 103 and the like: not every client knows them.
     if (this.#over || status < 200) return
     // A throw here is still reported as an error; after hijack() it would leave the client waiting.
-    this.#response.writeHead(status, responseHeaders(headers, status, this.#reply.getHeaders()))
+    const ours = this.#reply.getHeaders()
+    this.#response.writeHead(status, responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours))
     this.#reply.hijack()
     this.#answering = true
     process.nextTick(flushHeaders, this)

@@ -28,6 +28,7 @@ export interface Upstream {
   readonly websocket: boolean
   /** Null where nobody ends them with their session. */
   readonly streams: Streams | null
+  readonly stripCors: boolean
   /** Requests that have not ended. */
   readonly counter: { inFlight: number }
   readonly counts: UpstreamCounts

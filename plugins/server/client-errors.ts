@@ -18,12 +18,17 @@ export function createClientErrorHandler (security: Readonly<Record<string, stri
   return function onClientError (error: ParserError, socket: HttpSocket): void {
     if (socket.destroyed) return
     // Into a response that has begun nothing can be written: half of one and then another is how responses get mixed up.
-    if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent === true) {
+    if (error.code === 'ECONNRESET' || isOfTls(error) || !socket.writable || socket._httpMessage?.headersSent === true) {
       socket.destroy()
       return
     }
     socket.end(formatResponse(new (byCode[error.code ?? ''] ?? RequestInvalidError)(), security), () => { socket.destroy() })
   }
+}
+
+/** A handshake that failed, or records that are none: whoever is there would not understand an answer. */
+function isOfTls ({ code = '' }: ParserError): boolean {
+  return code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')
 }
 
 function formatResponse (error: Error, security: Readonly<Record<string, string>>): string {

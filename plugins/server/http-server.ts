@@ -1,8 +1,8 @@
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { hasBody } from './body.ts'
+import { createTlsServer } from './tls-server.ts'
 
 export interface HttpServerOptions {
   headersBytes: number
@@ -34,7 +34,7 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
     // Not optimizeEmptyRequests: a request with Content-Type and without a body would have ended before Fastify listens, and hang.
     shouldUpgradeCallback: request => canUpgrade(request, mains.get(handler))
   }
-  const server = options.tls === undefined ? createHttpServer(settings, handler) : createHttpsServer({ ...settings, ...options.tls }, handler)
+  const server = options.tls === undefined ? createHttpServer(settings, handler) : createTlsServer({ ...settings, cert: options.tls.cert, key: options.tls.key }, handler)
   if (!mains.has(handler)) mains.set(handler, server)
   server.on('checkContinue', (request, response) => { continueOnDemand(request, response, handler) })
   // An expectation that we do not know: the server may ignore it (RFC 9110, section 10.1.1).

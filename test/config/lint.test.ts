@@ -13,10 +13,11 @@ t.test('a sound configuration gives no warning', async t => {
   t.strictSame(settingsOf({ upstreams: [orders] }), [])
 })
 
-const doubtful: Array<[reason: string, input: object, setting: string]> = [
+const doubtful: Array<[reason: string, input: object, ...settings: string[]]> = [
   ['an http origin', { origin: 'http://localhost' }, 'origin'],
   ['no trusted proxy', { listen: {} }, 'listen.trustProxy'],
   ['administration from elsewhere', { admin: { host: '0.0.0.0', token: 'a-token-of-operators' } }, 'admin.host'],
+  ['TLS for an http origin', { origin: 'http://localhost', listen: { tls: { cert: 'a', key: 'b' } } }, 'origin', 'listen.tls'],
   ['a database in memory', { store: { type: 'sqlite', path: ':memory:' } }, 'store.path'],
   ['serving stale', { revocation: { staleFor: '1m' } }, 'revocation.staleFor'],
   ['the textbook rule of rotation', { refreshToken: { overlap: '0s', retryWindow: '0s' } }, 'refreshToken'],
@@ -24,8 +25,12 @@ const doubtful: Array<[reason: string, input: object, setting: string]> = [
   ['tokens in the clear', { upstreams: [{ ...orders, target: 'http://orders.internal' }] }, 'upstreams[0].target']
 ]
 
-for (const [reason, input, setting] of doubtful) {
+t.test('without a proxy in front there is nobody to trust', async t => {
+  t.strictSame(settingsOf({ listen: { tls: { cert: 'a', key: 'b' } } }), [])
+})
+
+for (const [reason, input, ...settings] of doubtful) {
   t.test(`${reason} is warned of in one line`, async t => {
-    t.strictSame(settingsOf(input), [setting])
+    t.strictSame(settingsOf(input), settings)
   })
 }

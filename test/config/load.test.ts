@@ -58,6 +58,17 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string]> =
   ['trust in every address', { ...good, listen: { trustProxy: ['10.0.0.0/8', '0.0.0.0/0'] } }, 'listen.trustProxy[1]: would trust every client to say its own address; name the proxies, for example 10.0.0.0/8'],
   ['a network that is too small for its family', { ...good, listen: { trustProxy: ['10.0.0.0/33'] } }, 'listen.trustProxy[0]: must be an IP address or a CIDR block; write for example 10.0.0.0/8'],
 
+  ['a certificate without a key', { ...good, listen: { tls: { cert: 'a' } } }, 'listen.tls.key: is required; add key: <a path>'],
+
+  // Other origins
+  ['everyone as another origin', { ...good, cors: { origins: ['*'] } }, 'cors.origins[0]: must not be everyone; name each origin, for example https://spa.example.com'],
+  ['every host of a domain', { ...good, cors: { origins: ['https://*.example.com'] } }, 'cors.origins[0]: must name one host; remove the wildcard'],
+  ['the origin of sandboxed pages', { ...good, cors: { origins: ['null'] } }, 'cors.origins[0]: must not be null, which is every sandboxed page; name the origin, for example https://spa.example.com'],
+  ['another origin with a path', { ...good, cors: { origins: ['https://spa.example.com', 'https://b.example.com/app'] } }, 'cors.origins[1]: must not have a path; remove what follows the host and port'],
+  ['another origin over http', { ...good, cors: { origins: ['http://spa.example.com'] } }, 'cors.origins[0]: must be https, because anyone on the way could use its tokens otherwise; write https://…, or http://localhost or http://127.0.0.1 for development'],
+  ['the origin itself as another one', { ...good, cors: { origins: ['https://APP.example.com:443/'] } }, 'cors.origins[0]: is origin itself, which needs no permission; remove it'],
+  ['a text in place of a list of origins', { ...good, cors: { origins: 'https://spa.example.com' } }, 'cors.origins: must be a list of origins, such as [https://spa.example.com]'],
+
   // Store and secret
   ['an unknown store', { ...good, store: { type: 'rediss' } }, 'store.type: is not known; write sqlite or redis (did you mean redis?)'],
   ['a store without a type', { ...good, store: { path: './x.db' } }, 'store.type: is required; write sqlite or redis'],
@@ -152,12 +163,10 @@ for (const [reason, input, line] of misconfigurations) {
 }
 
 const later: Array<[setting: string, input: object]> = [
-  ['listen.tls', { listen: { tls: { cert: 'a', key: 'b' } } }],
   ['store.cluster', { secret, store: { ...redis, cluster: [redis.url] } }],
   ['store.sentinels', { secret, store: { ...redis, sentinels: [redis.url] } }],
   ['session.deviceBound', { session: { deviceBound: {} } }],
   ['issuers', { issuers: [{ name: 'idp' }] }],
-  ['cors.origins', { cors: { origins: ['https://other.example.com'] } }],
   ['pages', { pages: true }]
 ]
 
@@ -168,7 +177,7 @@ for (const [setting, input] of later) {
 }
 
 t.test('a part that is not supported yet may be switched off', async t => {
-  t.strictSame(linesOf({ ...good, issuers: [], cors: { origins: [] }, pages: false, ...withUpstream({ websocket: false }) }), [])
+  t.strictSame(linesOf({ ...good, issuers: [], pages: false, ...withUpstream({ websocket: false }) }), [])
 })
 
 t.test('every mistake is told at once, a line each', async t => {
@@ -197,7 +206,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     directory: '/etc/portcullis',
     origin: 'https://app.example.com',
     secure: true,
-    listen: { host: '0.0.0.0', port: 8080, trustProxy: [] },
+    listen: { host: '0.0.0.0', port: 8080, trustProxy: [], tls: null },
     admin: null,
     store: { type: 'sqlite', path: '/etc/portcullis/portcullis.db', timeoutMs: 5000 },
     secrets: null,
@@ -212,6 +221,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     log: { level: 'info', access: false },
     limits: { headersBytes: 16_384, bodyBytes: 1_048_576, headersTimeoutMs: 10_000, keepAliveMs: 72_000 },
     rateLimit: { signIn: { max: 10, windowMs: 60_000 }, refresh: { max: 60, windowMs: 60_000 } },
+    cors: { origins: [] },
     upstreams: [{
       prefix: '/orders',
       target: 'http://127.0.0.1:3001',
@@ -316,4 +326,11 @@ t.test('a file is checked with its own directory as the base', async t => {
 
   const config = await loadConfig(join(directory, 'portcullis.json'), {})
   t.match(config, { directory, identity: { file: join(directory, 'users.json') } })
+})
+
+t.test('files of TLS are found from where the configuration lies, and other origins in the spelling of browsers', async t => {
+  const { listen, cors } = checkConfig({ ...good, listen: { tls: { cert: 'tls/cert.pem', key: '/run/key.pem' } }, cors: { origins: ['https://SPA.example.com:443/', 'https://spa.example.com', 'http://localhost:5173'] } }, where)
+
+  t.same(listen.tls, { cert: '/etc/portcullis/tls/cert.pem', key: '/run/key.pem' })
+  t.same(cors.origins, ['https://spa.example.com', 'http://localhost:5173'])
 })
