@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Config, UpstreamConfig } from './config/config.ts'
 import { checkConfig } from './config/load.ts'
+import { maxForeignTokenAgeMs } from './config/retention.ts'
 import type { ConfigInput } from './config/schema.ts'
 import { secretBeside } from './config/secret-file.ts'
 import { createIdentity, type IdentitySource } from './identity/identity.ts'
@@ -12,6 +13,7 @@ import cookies from './plugins/cookies.ts'
 import drain from './plugins/drain.ts'
 import errors, { createOwnHeadersHook } from './plugins/errors.ts'
 import health from './plugins/health.ts'
+import issuers from './plugins/issuers.ts'
 import keys from './plugins/keys.ts'
 import mint from './plugins/mint.ts'
 import proxy from './plugins/proxy.ts'
@@ -60,12 +62,13 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   const lifetimes = { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject }
   await app.register(errors, { origin })
   await app.register(store, truth)
-  await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
+  await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, maxForeignTokenAge: maxForeignTokenAgeMs(config), absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
   await app.register(health)
   await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
   await app.register(cookies, { origin, sameSite: config.cookies.sameSite })
   await app.register(keys, { secret, algorithm: config.keys.algorithm })
   await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs })
+  if (config.issuers.length > 0) await app.register(issuers, { issuers: config.issuers.map(({ maxTokenAgeMs, ...issuer }) => ({ ...issuer, maxTokenAge: maxTokenAgeMs })) })
   await app.register(session, lifetimes)
   await app.register(refreshToken, {
     ...lifetimes,

@@ -7,6 +7,7 @@ export { default as cookies, type Cookies, type CookiesOptions } from './plugins
 export { default as drain, type DrainOptions } from './plugins/drain.ts'
 export { default as errors, type ErrorsOptions } from './plugins/errors.ts'
 export { default as health, healthRoutes, type Health } from './plugins/health.ts'
+export { default as issuers, type IssuerOptions, type IssuersOptions } from './plugins/issuers.ts'
 export { default as keys, type Keys, type KeysOptions } from './plugins/keys.ts'
 export { default as mint } from './plugins/mint.ts'
 export { type Portcullis } from './plugins/portcullis.ts'

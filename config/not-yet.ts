@@ -8,7 +8,6 @@ export const notYet = [
   'store.sentinels',
   'keys.rotateEvery',
   'session.deviceBound',
-  'issuers[]',
   'cors.origins[]',
   'rateLimit',
   'pages',
