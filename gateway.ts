@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { addAdmin } from './admin.ts'
 import type { BudgetConfig, Config, UpstreamConfig } from './config/config.ts'
 import { checkConfig } from './config/load.ts'
+import { maxForeignTokenAgeMs } from './config/retention.ts'
 import type { ConfigInput } from './config/schema.ts'
 import { secretBeside } from './config/secret-file.ts'
 import { readTlsFiles } from './config/tls-files.ts'
@@ -16,6 +17,7 @@ import cors from './plugins/cors.ts'
 import drain from './plugins/drain.ts'
 import errors, { createOwnHeadersHook } from './plugins/errors.ts'
 import health from './plugins/health.ts'
+import issuers from './plugins/issuers.ts'
 import keys from './plugins/keys.ts'
 import metrics from './plugins/metrics.ts'
 import mint from './plugins/mint.ts'
@@ -73,13 +75,14 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(store, truth)
   await app.register(rateLimit, { signIn: budgetOf(config.rateLimit.signIn), refresh: budgetOf(config.rateLimit.refresh), timeout: config.store.timeoutMs })
   await app.register(audit)
-  await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
+  await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, maxForeignTokenAge: maxForeignTokenAgeMs(config), absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
   await app.register(health)
   if (config.admin !== null) await app.register(metrics)
   await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
   await app.register(cookies, { origin, sameSite: config.cookies.sameSite })
   await app.register(keys, { secret, algorithm: config.keys.algorithm, rotateEvery: config.keys.rotateEveryMs, maxTokenAge: config.accessToken.ttlMs })
   await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs })
+  if (config.issuers.length > 0) await app.register(issuers, { issuers: config.issuers.map(({ maxTokenAgeMs, ...issuer }) => ({ ...issuer, maxTokenAge: maxTokenAgeMs })) })
   await app.register(session, lifetimes)
   await app.register(refreshToken, {
     ...lifetimes,

@@ -1,11 +1,9 @@
 import { isSid } from '../lib/sid.ts'
 import type { Config } from '../config/config.ts'
+import { retention } from '../config/retention.ts'
 import type { Store } from '../stores/store.ts'
 import { required, UsageError, type Arguments, type Edge } from './main.ts'
 import { withStore } from './with-store.ts'
-
-/** Tokens are accepted this long after their end. */
-const toleranceMs = 5000
 
 /** Makes a revocation true; running gateways follow the store's log. */
 export async function revokeCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {
@@ -23,23 +21,23 @@ function chosen ({ values: { session, subject, jti, issuer, all } }: Arguments):
   if (subject !== undefined) return async (store, config) => await revokeSubject(store, config, subject)
   if (jti !== undefined) return async (store, config) => await revokeToken(store, config, { jti, issuer: issuer ?? config.origin })
   return async (store, config) => {
-    await store.revokeAll({ keepForMs: config.session.absoluteTimeoutMs + toleranceMs })
+    await store.revokeAll({ keepForMs: retention(config).cutMs })
     return 'revoked everything'
   }
 }
 
 async function revokeSession (store: Store, config: Config, sid: string): Promise<string> {
   if (!isSid(sid)) throw new UsageError('--session: is not a session id')
-  const record = await store.close(sid, { maxTokenAgeMs: config.accessToken.ttlMs + toleranceMs })
+  const record = await store.close(sid, { maxTokenAgeMs: retention(config).sessionMs })
   return record === null ? `revoked session ${sid}, which had no record` : `revoked session ${sid} of ${record.subject}`
 }
 
 async function revokeSubject (store: Store, config: Config, subject: string): Promise<string> {
-  await store.revokeSubject(subject, { exceptSid: null, keepForMs: config.session.absoluteTimeoutMs + toleranceMs })
+  await store.revokeSubject(subject, { exceptSid: null, keepForMs: retention(config).cutMs })
   return `revoked every session of ${subject}`
 }
 
 async function revokeToken (store: Store, config: Config, { jti, issuer }: { jti: string, issuer: string }): Promise<string> {
-  await store.revokeToken({ issuer, jti, expiresAtMs: store.nowMs() + config.accessToken.ttlMs + toleranceMs })
+  await store.revokeToken({ issuer, jti, expiresAtMs: store.nowMs() + retention(config).tokenMs })
   return `revoked token ${jti} of ${issuer}`
 }

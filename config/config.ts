@@ -1,4 +1,5 @@
 import type { IdentityOption } from '../identity/identity.ts'
+import type { VerificationAlgorithm } from '../lib/jws-verify.ts'
 
 /** The configuration as the gateway uses it: checked, every default filled in, frozen; milliseconds and bytes are numbers. */
 export interface Config {
@@ -21,6 +22,7 @@ export interface Config {
   cookies: { sameSite: 'lax' | 'strict' }
   revocation: { consistency: Consistency, maxStalenessMs: number, staleForMs: number }
   identity: IdentityOption
+  issuers: IssuerConfig[]
   shutdown: { delayMs: number, timeoutMs: number }
   log: { level: LogLevel, access: boolean }
   limits: { headersBytes: number, bodyBytes: number, headersTimeoutMs: number, keepAliveMs: number }
@@ -39,6 +41,18 @@ export type StoreConfig =
   /** The path is absolute, or `:memory:`. */
   | { type: 'sqlite', path: string, timeoutMs: number }
   | { type: 'redis', url: string, timeoutMs: number }
+
+export interface IssuerConfig {
+  name: string
+  /** `iss`, exactly. */
+  issuer: string
+  /** The path is absolute. */
+  keys: { file: string } | { url: string }
+  algorithms: VerificationAlgorithm[]
+  scopes: string[]
+  maxTokenAgeMs: number
+  typ: 'at+jwt' | 'any'
+}
 
 export interface UpstreamConfig {
   /** `/`, or a path without a trailing slash. */

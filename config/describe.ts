@@ -1,13 +1,19 @@
-import type { Config, UpstreamConfig } from './config.ts'
+import type { Config, IssuerConfig, UpstreamConfig } from './config.ts'
 
 /** What a checked configuration means, line by line and without a secret: what each upstream accepts and is told. */
 export function describeConfig (config: Config): string[] {
-  const { origin, admin, store, session, accessToken, upstreams } = config
+  const { origin, admin, store, session, accessToken, issuers, upstreams } = config
   return [
     `origin ${origin}, store ${store.type}, sessions ${say(session.idleTimeoutMs)} idle and ${say(session.absoluteTimeoutMs)} in all, access tokens ${say(accessToken.ttlMs)}`,
     ...admin === null ? [] : [`admin on ${admin.host}:${admin.port}`],
+    ...issuers.map(describeIssuer),
     ...upstreams.length === 0 ? ['no upstreams'] : upstreams.map(describeUpstream)
   ]
+}
+
+function describeIssuer ({ name, issuer, keys, algorithms, scopes, maxTokenAgeMs, typ }: IssuerConfig): string {
+  const type = typ === 'any' ? ', of any typ' : ''
+  return `${name} → ${issuer}, keys from ${'file' in keys ? keys.file : new URL(keys.url).host}, ${algorithms.join(' ')}, ${scopes.length === 0 ? 'no scopes' : `scopes ${scopes.join(' ')}`}, tokens at most ${say(maxTokenAgeMs)} old${type}`
 }
 
 function describeUpstream (upstream: UpstreamConfig): string {

@@ -3,6 +3,7 @@ import { Value } from '@sinclair/typebox/value'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import type { Config } from './config.ts'
 import { substitute, type Environment } from './environment.ts'
+import { checkIssuers } from './issuer-rules.ts'
 import { findNotYet } from './not-yet.ts'
 import { findProblems, type Problem } from './problems.ts'
 import { readInput } from './read.ts'
@@ -51,6 +52,7 @@ function findContradictions (settings: Settings, problems: Problem[]): Problem[]
   const wrong = problems.filter(problem => problem.meant === undefined).map(problem => problem.setting)
   const isRight = (setting: string) => !wrong.some(other => isWithin(other, setting))
   const found = wrong.every(setting => setting.startsWith('upstreams[')) ? checkGateway(settings) : []
+  if (isRight('origin') && !wrong.some(setting => setting.startsWith('issuers'))) found.push(...checkIssuers(settings.issuers, settings.origin))
   if (!wrong.includes('upstreams')) {
     const upstreams = settings.upstreams.map((upstream, index) => isRight(`upstreams[${index}]`) ? upstream : undefined)
     found.push(...checkPrefixes(upstreams.map(upstream => upstream?.prefix)), ...upstreams.flatMap((upstream, index) =>

@@ -5,7 +5,6 @@ export const notYet = [
   'store.cluster',
   'store.sentinels',
   'session.deviceBound',
-  'issuers[]',
   'pages'
 ]
 

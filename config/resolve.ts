@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { parseDurationMs } from '../lib/duration.ts'
-import type { BudgetConfig, Config, Consistency, StoreConfig, UpstreamConfig } from './config.ts'
+import type { BudgetConfig, Config, Consistency, IssuerConfig, StoreConfig, UpstreamConfig } from './config.ts'
 import { forwardOf } from './rules.ts'
 import type { Settings } from './schema.ts'
 import { parseSize } from './size.ts'
@@ -31,6 +31,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     cookies: { sameSite: settings.cookies.sameSite },
     revocation: { consistency: revocation.consistency, maxStalenessMs: ms(revocation.maxStaleness), staleForMs: ms(revocation.staleFor) },
     identity: typeof settings.identity === 'function' ? settings.identity : { type: 'users', file: resolve(directory, settings.identity.file) },
+    issuers: settings.issuers.map(issuer => resolveIssuer(issuer, directory)),
     shutdown: { delayMs: ms(shutdown.delay), timeoutMs: ms(shutdown.timeout) },
     log: { level: settings.log.level, access: settings.log.access },
     limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), keepAliveMs: ms(limits.keepAlive) },
@@ -44,6 +45,10 @@ function resolveStore (store: Settings['store'], directory: string): StoreConfig
   const timeoutMs = ms(store.timeout)
   if (store.type === 'redis') return { type: 'redis', url: store.url!, timeoutMs }
   return { type: 'sqlite', path: store.path === ':memory:' ? store.path : resolve(directory, store.path), timeoutMs }
+}
+
+function resolveIssuer ({ jwks, jwksUri, maxTokenAge, ...issuer }: Settings['issuers'][number], directory: string): IssuerConfig {
+  return { ...issuer, keys: jwks === undefined ? { url: jwksUri! } : { file: resolve(directory, jwks) }, maxTokenAgeMs: ms(maxTokenAge) }
 }
 
 function resolveUpstream (upstream: Settings['upstreams'][number], consistency: Consistency): UpstreamConfig {

@@ -2,6 +2,7 @@ import { Kind, Type, type Static, type TArray, type TObject, type TOptional, typ
 import type { VerifyPassword } from '../identity/identity.ts'
 import { reference } from './environment.ts'
 import { choice, count, duration, flag, group, list, size, text } from './fields.ts'
+import { issuer } from './issuer-schema.ts'
 import * as check from './text-checks.ts'
 import { upstream } from './upstream-schema.ts'
 
@@ -86,17 +87,6 @@ const identity = Type.Union([
   Type.Unsafe<VerifyPassword>({ [Kind]: 'Function', type: 'Function', parameters: [], returns: Type.Unknown() })
 ], { description: 'Who may sign in: a file of users or, in a TypeScript configuration, a function.', expects: 'a file of users or a function', example: '{ type: users, file: ./users.json }' })
 
-const issuer = group({
-  name: text(check.checkNotEmpty, { description: 'Its users are <name>|<sub> here.', expects: 'a string' }),
-  issuer: text(check.checkNotEmpty, { description: 'The iss of its tokens.', expects: 'an address' }),
-  jwks: Optional(text(check.checkNotEmpty, { description: 'Its public keys: a file.', expects: 'a path' })),
-  jwksUri: Optional(text(check.checkNotEmpty, { description: 'Its public keys: an address.', expects: 'an address' })),
-  algorithms: list(choice(['ES256', 'EdDSA', 'RS256', 'PS256'], { description: 'Algorithm.' }), { description: 'Algorithms that it signs with.', minItems: 1 }),
-  scopes: Optional(list(text(check.checkScope, { description: 'Scope.', expects: 'a scope' }), { description: 'Scopes that it may give.', default: [] })),
-  maxTokenAge: Optional(duration({ description: 'Older tokens are refused.', default: '1h', minimum: '1m', maximum: '24h' })),
-  typ: Optional(choice(['at+jwt', 'any'], { description: 'The typ of its tokens.', default: 'at+jwt' }))
-}, { description: 'A foreign issuer whose access tokens are accepted too.' })
-
 const budget = (max: number, description: string) => group({
   max: Optional(count({ description: 'Requests.', default: max, minimum: 1, maximum: 1_000_000 })),
   window: Optional(duration({ description: 'In this time, from the first one on.', default: '1m', minimum: '1s', maximum: '24h' }))
@@ -120,7 +110,7 @@ export const configSchema = group({
   }, { description: 'Cookies.', default: {} })),
   revocation: Optional(revocation),
   identity,
-  issuers: Optional(list(issuer, { description: 'Foreign issuers.', expects: 'a list of groups of settings, each with a name and an issuer' })),
+  issuers: Optional(list(issuer, { description: 'Foreign issuers whose access tokens are accepted too.', default: [], expects: 'a list of groups of settings, each with a name and an issuer' })),
   shutdown: Optional(group({
     delay: Optional(duration({ description: 'How long to go on serving after readiness went off.', default: '0s', minimum: '0s', maximum: '10m' })),
     timeout: Optional(duration({ description: 'How long requests under way may take to finish.', default: '10s', minimum: '0s', maximum: '10m' }))

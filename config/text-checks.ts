@@ -102,4 +102,19 @@ export const checkMethod: TextCheck = text => {
 
 export const checkHost: TextCheck = text => /^[A-Za-z0-9.:_-]+$/.test(text) ? null : 'must be a host name or an IP address; write for example 127.0.0.1'
 
+/** Stands in front of a subject, divided from it by `|`. */
+export const checkIssuerName: TextCheck = text => /^[A-Za-z0-9._-]{1,64}$/.test(text) ? null : 'must be 1 to 64 letters, digits and . _ -; write for example idp'
+
+export const checkIssuer: TextCheck = text => /^[\x21-\x7e]{1,500}$/.test(text) ? null : 'must be 1 to 500 visible ASCII characters, exactly as in the tokens; write for example https://idp.example.com'
+
+/** Where keys are fetched: who can change them on the way can sign in as anyone. */
+export const checkJwksUri: TextCheck = text => {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.includes(url.hostname)))) {
+    return 'must be an https address (http on localhost and 127.0.0.1 alone), because whoever changes the keys on their way can sign in as anyone'
+  }
+  if (url.username !== '' || url.password !== '') return 'must not carry a user or a password; remove what stands before the @'
+  return url.hash === '' ? null : 'must not have a fragment; remove what follows the #'
+}
+
 export const checkNotEmpty: TextCheck = text => text.trim() === '' ? 'must not be empty' : null

@@ -4,17 +4,23 @@ import { seconds } from './lifetime.ts'
 
 /** Who is behind a verified credential. One object for as long as the credential is the same: compare and cache by identity. */
 export interface Identity {
+  /** `<issuer name>|<sub>` when another issuer says who it is. */
   readonly subject: string
-  readonly sid: string
+  /** Null when another issuer's token was presented: there is no session here. */
+  readonly sid: string | null
   /** What was presented. */
   readonly credential: 'session' | 'token'
   /** Audiences that the credential is good for. */
   readonly audiences: readonly string[]
   readonly scopes: readonly string[]
-  /** When the subject last authenticated, how strongly and by what (RFC 9068); seconds since the epoch. */
+  /**
+   * When the subject last authenticated, how strongly and by what (RFC 9068); seconds since the epoch. Of another issuer's token
+   * that does not say: 0, which is never recent enough, the empty text and nothing.
+   */
   readonly authTime: number
   readonly acr: string
   readonly amr: readonly string[]
+  /** What cuts are judged by: the session's; of another issuer's token the second of its issue. */
   readonly epoch: number
   /** `iss` of the access token; null with a session cookie. */
   readonly issuer: string | null

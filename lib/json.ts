@@ -17,3 +17,14 @@ export function hasRepeatedMember (text: string): boolean {
   }
   return false
 }
+
+/** Whether objects and lists in a JSON text, which has to be well-formed, are nested in more than so many levels. */
+export function isNestedDeeper (text: string, levels: number): boolean {
+  let depth = 0
+  for (const [token] of text.matchAll(tokens)) {
+    if (token === '{' || token === '[') depth++
+    else if (token === '}' || token === ']') depth--
+    if (depth > levels) return true
+  }
+  return false
+}

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, createHash, type KeyObject, type webcrypto } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, createHash, type KeyObject, type webcrypto } from 'node:crypto'
 
 export type Jwk = webcrypto.JsonWebKey & { kid?: string, use?: string, alg?: string }
 export type SigningAlgorithm = 'ES256' | 'EdDSA' | 'RS256'
@@ -49,10 +49,6 @@ export function signToken (key: SigningKey, typ: string, claims: object): string
   const header = { alg: key.algorithm, typ, kid: key.kid }
   const input = `${encode(header)}.${encode(claims)}`
   return `${input}.${sign(digest(key.algorithm), Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
-}
-
-export function hasGoodSignature (key: Pick<SigningKey, 'algorithm' | 'publicKey'>, signingInput: string, signature: Buffer): boolean {
-  return verify(digest(key.algorithm), Buffer.from(signingInput), { key: key.publicKey, dsaEncoding: 'ieee-p1363' }, signature)
 }
 
 function digest (algorithm: SigningAlgorithm): 'sha256' | null {

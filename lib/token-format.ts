@@ -1,5 +1,9 @@
+import { hasRepeatedMember, isNestedDeeper } from './json.ts'
+
 /** Longest access token that is looked at, in characters. */
 export const maxTokenLength = 8192
+/** Deepest nesting of header and claims, themselves included. */
+const maxDepth = 16
 
 export interface TokenParts {
   header: Record<string, unknown>
@@ -13,8 +17,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * The parts of a compact JWS whose every character counts: three base64url parts that encode back to themselves, and JSON objects
- * in UTF-8 without a byte order mark. Null otherwise. Nothing is verified yet.
- * JWT libraries accept more (padding, white space, unused bits), so that one token has many spellings.
+ * in UTF-8 without a byte order mark, in which no name stands twice. Null otherwise. Nothing is verified yet.
+ * JWT libraries accept more (padding, white space, unused bits, the last of two names), so that one token has many spellings and
+ * two meanings.
  */
 export function parseToken (token: string): TokenParts | null {
   if (token.length > maxTokenLength || !pattern.test(token)) return null
@@ -28,10 +33,16 @@ export function parseToken (token: string): TokenParts | null {
 
 function decodeObject (part: string): Record<string, unknown> | null {
   const bytes = decodeCanonical(part)
-  if (bytes === null) return null
+  return bytes === null ? null : parseObject(bytes, maxDepth)
+}
+
+/** The JSON object that bytes spell in plain UTF-8, with each name once; null when they do not. */
+export function parseObject (bytes: Uint8Array, levels: number): Record<string, unknown> | null {
   try {
-    const value: unknown = JSON.parse(utf8.decode(bytes))
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : null
+    const text = utf8.decode(bytes)
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
+    return hasRepeatedMember(text) || isNestedDeeper(text, levels) ? null : value as Record<string, unknown>
   } catch {
     return null
   }

@@ -7,7 +7,7 @@ import { RecencyCache } from '../lib/cache.ts'
 import { accessTokenClaimsOf, areAccessTokenClaims, type AccessTokenClaims } from '../lib/claims.ts'
 import { ConfigInvalidError, TokenInvalidError } from '../lib/errors.ts'
 import { identityOfToken, type Identity } from '../lib/identity.ts'
-import { hasGoodSignature } from '../lib/jws.ts'
+import { hasGoodSignature } from '../lib/jws-verify.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { parseToken, type TokenParts } from '../lib/token-format.ts'
 import type { SessionRecord } from '../stores/store.ts'
@@ -33,8 +33,17 @@ export interface AccessToken {
    * A promise only when the key is not known yet. Throws, or rejects with, TokenInvalidError.
    */
   verify (token: string): Identity | Promise<Identity>
-  /** The same for a token that may have expired, for sign-out alone. */
+  /** The same for a token of ours that may have expired, for sign-out alone. */
   verifyExpired (token: string): Promise<Identity>
+  /** From now on whatever names another issuer is for these to verify. */
+  acceptForeign (tokens: ForeignVerifier): void
+}
+
+/** Verifies what others have issued; whether it has expired is judged by who asks. */
+export interface ForeignVerifier {
+  /** Who a token speaks for that was verified before, undefined otherwise. */
+  recall (token: string): Identity | undefined
+  verify (token: string, parts: TokenParts): Identity | Promise<Identity>
 }
 
 export interface AccessTokenOptions {
@@ -87,6 +96,7 @@ class AccessTokens implements AccessToken {
   checked = 0
   readonly #sign: Sign
   readonly #verified: RecencyCache<Identity>
+  #foreign: ForeignVerifier | null = null
 
   constructor (keys: Keys, options: { issuer: string, ttlSeconds: number, cacheSize: number, sign: Sign }) {
     this.#keys = keys
@@ -103,12 +113,17 @@ class AccessTokens implements AccessToken {
   }
 
   verify (token: string): Identity | Promise<Identity> {
-    const known = this.#verified.get(token)
+    const known = this.#verified.get(token) ?? this.#foreign?.recall(token)
     if (known !== undefined) return assertNotExpired(known)
     this.checked++
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
+    if (this.#foreign !== null && parts.claims['iss'] !== this.issuer) return withoutExpired(this.#foreign.verify(token, parts))
     return this.#keys.find(assertHeader(parts.header)) === null ? this.#verifyLater(token, parts) : this.#verifyNow(token, parts)
+  }
+
+  acceptForeign (tokens: ForeignVerifier): void {
+    this.#foreign = tokens
   }
 
   async verifyExpired (token: string): Promise<Identity> {
@@ -146,6 +161,10 @@ function assertHeader ({ kid, typ, alg, ...others }: Record<string, unknown>): s
   if (typeof typ !== 'string' || typ.toLowerCase() !== 'at+jwt') throw refused('not an access token')
   if (Object.keys(others).length > 0) throw refused('unexpected header parameters')
   return kid
+}
+
+function withoutExpired (identity: Identity | Promise<Identity>): Identity | Promise<Identity> {
+  return identity instanceof Promise ? identity.then(assertNotExpired) : assertNotExpired(identity)
 }
 
 function assertNotExpired (identity: Identity): Identity {

@@ -34,6 +34,8 @@ export type RevokeRequest =
 export interface BlocklistOptions {
   /** Longest life of a token that can be revoked. Default 15m. */
   maxTokenAge?: Duration
+  /** The same of tokens that others have issued. Default that of `maxTokenAge`. */
+  maxForeignTokenAge?: Duration
   /** Longest life of a session; a cut of a subject stays that long. Default 24h. */
   absoluteTimeout?: Duration
   /** How long the replica answers without having heard from the store. 100ms to 60s, default 2s. */
@@ -45,6 +47,8 @@ export interface BlocklistOptions {
 export interface Blocklist {
   /** Longest life of a revoked token, with the tolerance for clocks. */
   readonly maxTokenAgeMs: number
+  /** The same of tokens that others have issued. */
+  readonly maxForeignTokenAgeMs: number
   /**
    * Whether the credential was revoked, from memory. Throws StoreUnavailableError when the store was not heard from in time: ask
    * `assertNotRevoked` then. Never answers "no" because it does not know.
@@ -78,6 +82,7 @@ export interface Blocklist {
 
 const Options = Type.Object({
   maxTokenAge: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '15m' }),
+  maxForeignTokenAge: Type.Optional(DurationOption),
   absoluteTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '24h' }),
   maxStaleness: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '2s' }),
   staleFor: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '0s' })
@@ -104,17 +109,19 @@ export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, opt
   fastify.addHook('onClose', () => follower.stop())
   addPart(fastify, 'blocklist', new ReplicatedBlocklist(fastify.portcullis, follower, {
     maxTokenAgeMs: durationMs(checked.maxTokenAge) + toleranceMs,
+    maxForeignTokenAgeMs: durationMs(checked.maxForeignTokenAge ?? checked.maxTokenAge) + toleranceMs,
     absoluteTimeoutMs: durationMs(checked.absoluteTimeout),
     maxStalenessMs,
     staleForMs: durationMs(checked.staleFor)
   }))
 }, { name: 'portcullis-blocklist', fastify: '5.x', dependencies: ['portcullis-store'] })
 
-interface Limits { maxTokenAgeMs: number, absoluteTimeoutMs: number, maxStalenessMs: number, staleForMs: number }
+interface Limits { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, absoluteTimeoutMs: number, maxStalenessMs: number, staleForMs: number }
 
 class ReplicatedBlocklist implements Blocklist {
   readonly maxTokenAgeMs: number
   readonly #where: object
+  readonly maxForeignTokenAgeMs: number
   readonly #store: Store
   readonly #follower: LogFollower
   readonly #limits: Limits
@@ -125,6 +132,7 @@ class ReplicatedBlocklist implements Blocklist {
     this.#follower = follower
     this.#limits = limits
     this.maxTokenAgeMs = limits.maxTokenAgeMs
+    this.maxForeignTokenAgeMs = limits.maxForeignTokenAgeMs
   }
 
   get size (): number { return this.#follower.replica.size }
@@ -195,13 +203,13 @@ class ReplicatedBlocklist implements Blocklist {
     this.#follower.apply(entry)
   }
 
-  /** Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer. */
+  /** Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may. */
   get #keepCutsForMs (): number {
-    return this.#limits.absoluteTimeoutMs + toleranceMs
+    return Math.max(this.#limits.absoluteTimeoutMs + toleranceMs, this.maxForeignTokenAgeMs)
   }
 
   async #revokeToken ({ jti, issuer = '', expiresAt }: { jti: string, issuer?: string, expiresAt?: number }): Promise<void> {
-    const expiresAtMs = expiresAt === undefined ? this.#store.nowMs() + this.maxTokenAgeMs : expiresAt * 1000 + toleranceMs
+    const expiresAtMs = expiresAt === undefined ? this.#store.nowMs() + Math.max(this.maxTokenAgeMs, this.maxForeignTokenAgeMs) : expiresAt * 1000 + toleranceMs
     await this.#store.revokeToken({ issuer, jti, expiresAtMs })
     this.note({ kind: 'jti', issuer, jti, expiresAtMs })
   }

@@ -43,15 +43,16 @@ export default fp(async function mintPlugin (fastify, options) {
   })
 }, { name: 'portcullis-mint', fastify: '5.x', dependencies: ['portcullis-keys', 'portcullis-access-token'] })
 
+/** What another issuer did not say is left out. */
 function mintedClaims (identity: Identity, times: { iss: string, aud: string, iat: number, exp: number }): object {
   return {
     ...times,
     sub: identity.subject,
-    sid: identity.sid,
+    ...identity.sid === null ? {} : { sid: identity.sid },
     jti: randomBytes(16).toString('base64url'),
     scope: identity.scopes.join(' '),
-    auth_time: identity.authTime,
-    acr: identity.acr,
-    amr: identity.amr
+    ...identity.authTime === 0 ? {} : { auth_time: identity.authTime },
+    ...identity.acr === '' ? {} : { acr: identity.acr },
+    ...identity.amr.length === 0 ? {} : { amr: identity.amr }
   }
 }

@@ -39,7 +39,7 @@ export interface AccessTokenRequest {
 export interface RefreshToken {
   parse (token: string): ParsedRefreshToken
   /** The generation was seen in an access token, so the client has received it. Once per object; off the request path. */
-  noteReceived (token: { sid: string, generation: number | null }): void
+  noteReceived (token: { sid: string | null, generation: number | null }): void
 }
 
 export interface RefreshTokenOptions {

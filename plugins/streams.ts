@@ -53,13 +53,13 @@ export default fp(async function streamsPlugin (fastify, options) {
   })
 }, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-access-token', 'portcullis-authenticate'] })
 
-function createSource ({ portcullis: { store, blocklist, session, accessToken } }: FastifyInstance): StreamSource {
+function createSource ({ portcullis: { store, blocklist, session } }: FastifyInstance): StreamSource {
   return {
     nowMs: () => store.nowMs(),
     isRevoked: identity => blocklist.knowsAsRevoked(identity),
     async readEnd (identity) {
-      // A foreign issuer's sessions are not in our store.
-      if (identity.issuer !== null && identity.issuer !== accessToken.issuer) return await blocklist.isGoodInStore(identity, false) ? Infinity : null
+      // A foreign token stands for no session that we know of: its streams end with it.
+      if (identity.sid === null) return await blocklist.isGoodInStore(identity, false) ? identity.expiresAt * 1000 : null
       const record = await session.read(identity.sid)
       return record === null ? null : record.expiresAtMs
     }

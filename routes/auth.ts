@@ -75,7 +75,8 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
   })
 
   app.get('/session', { onRequest: portcullis.authenticate({ audience: origin, isUse: false }) }, async request => {
-    const record = await portcullis.session.read(request.identity.sid)
+    const { sid } = request.identity
+    const record = sid === null ? null : await portcullis.session.read(sid)
     if (record === null) throw new SessionInvalidError()
     return { session: portcullis.session.view(record) }
   })

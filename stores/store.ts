@@ -81,7 +81,7 @@ export type Rotation =
 export type Revocation =
   | { kind: 'sid', sid: string, expiresAtMs: number }
   | { kind: 'jti', issuer: string, jti: string, expiresAtMs: number }
-  /** Every session of the subject whose epoch is below `belowEpoch`, except one. */
+  /** Every session of the subject whose epoch is below `belowEpoch`, except one; every foreign token issued before that second. */
   | { kind: 'subject', subject: string, belowEpoch: number, exceptSid: string | null, expiresAtMs: number }
   /** Every session of anybody whose epoch is below `belowEpoch`. */
   | { kind: 'all', belowEpoch: number, expiresAtMs: number }
@@ -110,7 +110,7 @@ export interface CredentialClaims {
   jti: string | null
   sid: string | null
   subject: string | null
-  /** Of tokens that we issued. */
+  /** Of a token that we issued: its session's. Of one that another issuer did: the second of its issue. */
   epoch: number | null
 }
 
@@ -174,15 +174,16 @@ export interface Store {
   revokeToken (token: { issuer: string, jti: string, expiresAtMs: number }): Promise<void>
 
   /**
-   * Raises the subject's epoch, removes all of the subject's records except `exceptSid` and logs the cut for `keepForMs`.
+   * Raises the subject's epoch, above the clock's seconds at least, so that it passes the foreign tokens of until now; removes all
+   * of the subject's records except `exceptSid` and logs the cut for `keepForMs`.
    * `exceptSid` counts only while it has a record, of this subject, so nobody who was cut off before comes back.
    * The excepted session keeps its epoch. Resolves to the revocation as logged.
    */
   revokeSubject (subject: string, options: { exceptSid: string | null, keepForMs: number }): Promise<Extract<Revocation, { kind: 'subject' }>>
 
   /**
-   * Ends every session: the store's own epoch rises above every number that any subject has, and is at least the clock's
-   * seconds, so that it also passes those that a restored backup has forgotten.
+   * Ends every session: the store's own epoch rises above every number that any subject has, and above the clock's
+   * seconds, so that it also passes foreign tokens, and those that a restored backup has forgotten.
    */
   revokeAll (options: { keepForMs: number }): Promise<Extract<Revocation, { kind: 'all' }>>
 

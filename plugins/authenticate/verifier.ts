@@ -6,7 +6,7 @@ import type { VerificationCache, VerificationCounts, VerificationOutcome } from 
 import type { Portcullis } from '../portcullis.ts'
 import type { Demand } from './demand.ts'
 
-const nobodysErrors = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
+const nobodysErrors = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_ISSUER_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
 
 /** Finds the one credential of a request, verifies it, and asks whether it is still good. */
 export class Verifier {

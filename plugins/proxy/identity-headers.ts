@@ -19,15 +19,19 @@ export function createIdentityHeaders (portcullis: Portcullis, forward: Forward,
   }
 }
 
-/** Only a token that is good nowhere else: the upstream could use any other part of it. */
+/**
+ * Only a token that is good nowhere else: the upstream could use any other part of it. And only our own: in another issuer's the
+ * subject and the scopes are not those that it has here.
+ */
 function passOn ({ identityOrNull, headers }: FastifyRequest): readonly string[] {
   if (identityOrNull === null || headers.authorization === undefined) return nothing
+  if (identityOrNull.sid === null) throw new TokenInvalidError({ cause: new Error('of another issuer') })
   if (identityOrNull.audiences.length !== 1) throw new TokenInvalidError({ cause: new Error('good for other audiences too') })
   return ['authorization', headers.authorization]
 }
 
 function plainHeaders ({ subject, sid, scopes }: Identity): readonly string[] {
-  return ['x-auth-subject', headerText(subject), 'x-auth-session', sid, 'x-auth-scope', scopes.join(' ')]
+  return ['x-auth-subject', headerText(subject), ...sid === null ? nothing : ['x-auth-session', sid], 'x-auth-scope', scopes.join(' ')]
 }
 
 /** Percent-encoded where it is not plain ASCII, and where it could be taken for that. */

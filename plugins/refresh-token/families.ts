@@ -55,9 +55,9 @@ export class RefreshTokens implements RefreshToken {
     return parseRefreshToken(this.#settings.secrets, token)
   }
 
-  noteReceived (token: { sid: string, generation: number | null }): void {
+  noteReceived (token: { sid: string | null, generation: number | null }): void {
     const { windows } = this.#settings
-    if (token.generation === null || this.#received.has(token)) return
+    if (token.sid === null || token.generation === null || this.#received.has(token)) return
     this.#received.add(token)
     if (windows.overlapMs + windows.retryWindowMs === 0) return
     // A note that is lost is made up for by the next one, or by the next refresh.

@@ -31,7 +31,7 @@ async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOut
   if (bearer === null) return sids
   const identity = await portcullis.accessToken.verifyExpired(bearer)
   if (!identity.audiences.includes(origin)) throw new TokenInvalidError({ cause: new Error('not for this audience') })
-  return [...sids, identity.sid]
+  return identity.sid === null ? sids : [...sids, identity.sid]
 }
 
 async function endOfSubject (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<void> {
@@ -41,7 +41,7 @@ async function endOfSubject (request: FastifyRequest, { scope, origin, portculli
 }
 
 /** Who may speak for the subject as a whole: a credential that is good right now. */
-async function liveSession (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<{ subject: string, sid: string }> {
+async function liveSession (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<{ subject: string, sid: string | null }> {
   const stepUp = scope === 'others' ? { stepUp: { maxAge: freshSeconds * 1000 } } : {}
   const hasOther = portcullis.cookies.read(request, 'session') !== null || readBearer(request.raw) !== null
   if (hasOther) return await portcullis.identify(request, { audience: origin, ...stepUp })

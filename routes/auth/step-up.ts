@@ -30,12 +30,12 @@ export async function stepUp (request: FastifyRequest, reply: FastifyReply, opti
 async function stepUpSession (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<object> {
   const { origin, portcullis } = options
   const { sid } = await portcullis.identify(request, { audience: origin, access: 'session' })
-  const record = await portcullis.session.read(sid)
+  const record = sid === null ? null : await portcullis.session.read(sid)
   if (record === null) throw new SessionInvalidError()
   await assertPassword(record, request, options)
-  const renewed = await portcullis.session.renew(reply, sid, byPassword)
+  const renewed = await portcullis.session.renew(reply, record.sid, byPassword)
   if (renewed === null) throw new SessionInvalidError()
-  publish({ event: 'step_up.done', sid, subject: renewed.subject, ip: request.ip }, portcullis)
+  publish({ event: 'step_up.done', sid: renewed.sid, subject: renewed.subject, ip: request.ip }, portcullis)
   return { session: portcullis.session.view(renewed) }
 }
 

@@ -16,7 +16,8 @@ for _, sid in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   if sid ~= exceptSid then removeRecord(sid, subject) end
 end
 
-local belowEpoch = math.max(number(redis.call('HGET', subjectKey, 'epoch')), floor) + 1
+-- Tokens of other issuers have the second of their issue for an epoch.
+local belowEpoch = math.max(number(redis.call('HGET', subjectKey, 'epoch')), floor, math.floor(now / 1000)) + 1
 redis.call('HSET', subjectKey, 'epoch', int(belowEpoch), 'except', exceptSid)
 keepUntil(subjectKey, now + keepForMs + marginMs)
 if excepted then keepUntil(subjectKey, tonumber(excepted.expiresAtMs)) end

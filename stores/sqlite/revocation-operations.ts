@@ -26,7 +26,7 @@ export function createRevocationOperations (db: DatabaseSync, log: Log) {
     revokeSubject: createRevokeSubject(db, log),
 
     revokeAll (nowMs: number, keepForMs: number): CutOfAll {
-      const belowEpoch = Number(raiseFloor.get({ seconds: Math.floor(nowMs / 1000) })?.['belowEpoch'])
+      const belowEpoch = Number(raiseFloor.get({ seconds: secondsAfter(nowMs) })?.['belowEpoch'])
       const cut: CutOfAll = { kind: 'all', belowEpoch, expiresAtMs: instant(nowMs + keepForMs) }
       log.append(nowMs, cut)
       return cut
@@ -38,7 +38,7 @@ function createRevokeSubject (db: DatabaseSync, log: Log) {
   const readLive = createReadLive(db)
   const raiseEpoch = db.prepare(`
     INSERT INTO subjects (subject, epoch, except_sid, purge_at_ms)
-    SELECT :subject, floor_epoch + 1, :exceptSid, :purgeAtMs FROM state WHERE true
+    SELECT :subject, max(floor_epoch + 1, :seconds), :exceptSid, :purgeAtMs FROM state WHERE true
     ON CONFLICT (subject) DO UPDATE SET epoch = max(epoch + 1, excluded.epoch), except_sid = excluded.except_sid,
       purge_at_ms = max(purge_at_ms, excluded.purge_at_ms)
     RETURNING epoch AS belowEpoch`)
@@ -51,10 +51,15 @@ function createRevokeSubject (db: DatabaseSync, log: Log) {
     const expiresAtMs = instant(nowMs + options.keepForMs)
     const purgeAtMs = Math.max(expiresAtMs, excepted?.expiresAtMs ?? 0) + logKeptMs
 
-    const belowEpoch = Number(raiseEpoch.get({ subject, exceptSid, purgeAtMs })?.['belowEpoch'])
+    const belowEpoch = Number(raiseEpoch.get({ subject, exceptSid, purgeAtMs, seconds: secondsAfter(nowMs) })?.['belowEpoch'])
     removeOthers.run({ subject, exceptSid })
     const cut: SubjectCut = { kind: 'subject', subject, belowEpoch, exceptSid, expiresAtMs }
     log.append(nowMs, cut)
     return cut
   }
+}
+
+/** Above the second of any token that was issued until now. */
+function secondsAfter (nowMs: number): number {
+  return Math.floor(nowMs / 1000) + 1
 }

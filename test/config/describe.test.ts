@@ -35,6 +35,19 @@ t.test('each upstream says what it accepts and what it is told', async t => {
   t.notMatch(lines.join('\n'), secret)
 })
 
+t.test('each issuer says whose tokens are accepted', async t => {
+  const issuers = [
+    { name: 'idp', issuer: 'https://idp.example.com', jwks: 'keys.json', algorithms: ['RS256' as const], scopes: ['orders:read'] },
+    { name: 'partner', issuer: 'https://partner.example.com', jwksUri: 'https://partner.example.com/jwks?key=hunter2', algorithms: ['ES256' as const], typ: 'any' as const }
+  ]
+  const config = checkConfig({ origin: 'http://localhost', identity: async () => null, issuers }, { directory: '/', env: {} })
+
+  t.strictSame(describeConfig(config).slice(1, 3), [
+    'idp → https://idp.example.com, keys from /keys.json, RS256, scopes orders:read, tokens at most 1h old',
+    'partner → https://partner.example.com, keys from partner.example.com, ES256, no scopes, tokens at most 1h old, of any typ'
+  ])
+})
+
 t.test('a gateway without upstreams says so', async t => {
   const config = checkConfig({ origin: 'http://localhost', identity: async () => null }, { directory: '/', env: {} })
 

@@ -20,11 +20,13 @@ function linesOf (input: unknown, env: Record<string, string> = {}): string[] {
 }
 
 const withUpstream = (settings: object) => ({ ...good, upstreams: [{ ...orders, ...settings }] })
+const idp = { name: 'idp', issuer: 'https://idp.example.com', jwks: './jwks.json', algorithms: ['RS256'] }
+const withIssuer = (settings: object) => ({ ...good, issuers: [{ ...idp, ...settings }] })
 const redis = { type: 'redis', url: 'redis://127.0.0.1:6379' }
 const adminToken = randomBytes(32).toString('base64url')
 const fixSecret = 'make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"'
 
-const misconfigurations: Array<[reason: string, input: unknown, line: string]> = [
+const misconfigurations: Array<[reason: string, input: unknown, line: string | RegExp]> = [
   // The whole
   ['a list', [], 'configuration: must be a group of settings; start with origin: https://app.example.com'],
   ['no identity', { origin: good.origin }, 'identity: is required; add identity: { type: users, file: ./users.json }'],
@@ -153,12 +155,25 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string]> =
   ['an admin token that fits in no header', { ...good, admin: { token: 'a token with spaces in it' } }, 'admin.token: must be visible ASCII characters without a space'],
   ['administration where clients are', { ...good, admin: { port: 8080, token: adminToken } }, 'admin.port: is that of listen too, and administration must not be where clients are; choose another'],
   ['administration where clients are, by another name', { ...good, listen: { host: 'localhost', port: 9090 }, admin: { token: adminToken } }, 'admin.port: is that of listen too, and administration must not be where clients are; choose another'],
+  ['an issuer without keys', withIssuer({ jwks: undefined }), 'issuers[0].jwks: is required unless jwksUri is set; add jwks: <path>, or jwksUri: <address>'],
+  ['an issuer with keys from two places', withIssuer({ jwksUri: 'https://idp.example.com/jwks' }), 'issuers[0].jwksUri: cannot be set together with jwks; remove one of them'],
+  ['keys that cross the network in the clear', withIssuer({ jwks: undefined, jwksUri: 'http://idp.example.com/jwks' }), 'issuers[0].jwksUri: must be an https address (http on localhost and 127.0.0.1 alone), because whoever changes the keys on their way can sign in as anyone'],
+  ['a password for the keys', withIssuer({ jwks: undefined, jwksUri: 'https://u:p@idp.example.com/jwks' }), 'issuers[0].jwksUri: must not carry a user or a password; remove what stands before the @'],
+  ['an issuer name with a bar', withIssuer({ name: 'a|b' }), 'issuers[0].name: must be 1 to 64 letters, digits and . _ -; write for example idp'],
+  ['an issuer that is the gateway', withIssuer({ issuer: 'https://app.example.com' }), 'issuers[0].issuer: must not be the origin, whose tokens are accepted anyway; remove it'],
+  ['an issuer of no algorithm', withIssuer({ algorithms: ['none'] }), /^issuers\[0\]\.algorithms\[0\]: must be RS256, /],
+  ['a shared secret', withIssuer({ algorithms: ['HS256'] }), /^issuers\[0\]\.algorithms\[0\]: must be RS256, /],
+  ['no algorithm', withIssuer({ algorithms: [] }), 'issuers[0].algorithms: has too few entries; add one'],
+  ['foreign tokens of any age', withIssuer({ maxTokenAge: '25h' }), 'issuers[0].maxTokenAge: must be from 1m to 24h'],
+  ['two issuers of one name', { ...good, issuers: [idp, { ...idp, issuer: 'https://other.example.com' }] }, 'issuers[1].name: is that of issuers[0] too, so two people could be one subject; choose another'],
+  ['one issuer under two names', { ...good, issuers: [idp, { ...idp, name: 'other' }] }, 'issuers[1].issuer: is that of issuers[0] too; remove one'],
   ['a staleness of one upstream', withUpstream({ revocation: { maxStaleness: '1s' } }), 'upstreams[0].revocation.maxStaleness: unknown setting; did you mean "revocation.maxStaleness"?']
 ]
 
 for (const [reason, input, line] of misconfigurations) {
   t.test(`${reason} is refused in one line`, async t => {
-    t.strictSame(linesOf(input), [line])
+    if (typeof line === 'string') t.strictSame(linesOf(input), [line])
+    else t.match(linesOf(input), [line])
   })
 }
 
@@ -166,7 +181,6 @@ const later: Array<[setting: string, input: object]> = [
   ['store.cluster', { secret, store: { ...redis, cluster: [redis.url] } }],
   ['store.sentinels', { secret, store: { ...redis, sentinels: [redis.url] } }],
   ['session.deviceBound', { session: { deviceBound: {} } }],
-  ['issuers', { issuers: [{ name: 'idp' }] }],
   ['pages', { pages: true }]
 ]
 
@@ -217,6 +231,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     cookies: { sameSite: 'lax' },
     revocation: { consistency: 'replica', maxStalenessMs: 2000, staleForMs: 0 },
     identity: { type: 'users', file: '/etc/portcullis/users.json' },
+    issuers: [],
     shutdown: { delayMs: 0, timeoutMs: 10_000 },
     log: { level: 'info', access: false },
     limits: { headersBytes: 16_384, bodyBytes: 1_048_576, headersTimeoutMs: 10_000, keepAliveMs: 72_000 },
@@ -238,6 +253,11 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
       rateLimit: null
     }]
   })
+})
+
+t.test('the keys of an issuer are a file beside the configuration, or an address', async t => {
+  t.strictSame(checkConfig(withIssuer({}), where).issuers, [{ name: 'idp', issuer: 'https://idp.example.com', keys: { file: '/etc/portcullis/jwks.json' }, algorithms: ['RS256'], scopes: [], maxTokenAgeMs: 3_600_000, typ: 'at+jwt' }])
+  t.match(checkConfig(withIssuer({ jwks: undefined, jwksUri: 'http://127.0.0.1:1/jwks' }), where).issuers, [{ keys: { url: 'http://127.0.0.1:1/jwks' } }])
 })
 
 t.test('addresses are normalised to scheme, host and port', async t => {

@@ -47,6 +47,11 @@ t.test('what is no JSON object in plain UTF-8 is refused, in header and claims',
     'single quotes': encode("{'alg':'ES256'}"),
     comment: encode('{/**/}'),
     'byte order mark': encode('\ufeff{}'),
+    'a name twice': encode('{"alg":"none","alg":"ES256"}'),
+    'a name twice, once escaped': encode('{"aud":"billing","\\u0061ud":"orders"}'),
+    'a name twice, deeper': encode('{"cnf":[{"jkt":"a","jkt":"b"}]}'),
+    'too many levels': encode(`{"a":${'['.repeat(16)}${']'.repeat(16)}}`),
+    'thousands of levels': encode(`{"a":${'['.repeat(2500)}${']'.repeat(2500)}}`),
     'UTF-16': encode(Buffer.from('{}', 'utf16le')),
     'invalid UTF-8': encode(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d)),
     'overlong UTF-8': encode(Uint8Array.of(0x7b, 0x22, 0xc0, 0xa2, 0x22, 0x3a, 0x31, 0x7d)),
@@ -56,6 +61,11 @@ t.test('what is no JSON object in plain UTF-8 is refused, in header and claims',
     t.equal(parseToken(`${part}.${claims}.${signature}`), null, `header: ${name}`)
     t.equal(parseToken(`${header}.${part}.${signature}`), null, `claims: ${name}`)
   }
+})
+
+t.test('a name may stand once on each level, and sixteen levels are enough', async t => {
+  const nested = `{"a":{"a":"a\\":","b":["a",{"a":${'['.repeat(12)}${']'.repeat(12)}}]}}`
+  t.ok(parseToken(`${header}.${encode(nested)}.${signature}`))
 })
 
 t.test('a token that is too long is refused, one of exactly the length is not', async t => {

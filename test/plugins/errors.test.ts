@@ -1,7 +1,9 @@
 import Fastify, { type FastifyInstance } from 'fastify'
+import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { StoreUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
 import errors, { createOwnHeadersHook } from '../../plugins/errors.ts'
+import { linger } from '../../plugins/server/linger.ts'
 import { serverOptions } from '../../plugins/server-options.ts'
 
 async function build (t: Test, add: (app: FastifyInstance) => void, lines: string[] = []): Promise<FastifyInstance> {
@@ -129,4 +131,16 @@ t.test('networks of trusted proxies are checked when the server is made', async 
     t.throws(() => serverOptions({ trustProxy: [network] }), { code: 'PTC_ERR_CONFIG_INVALID', message: /trustProxy/ }, network)
   }
   t.doesNotThrow(() => serverOptions({ trustProxy: ['10.0.0.0/8', '::1', 'fd00::/8', '127.0.0.1'] }))
+})
+
+t.test('an injected request, which has no connection, is left alone', async t => {
+  const app = await build(t, app => {
+    app.get('/', async (request, reply) => {
+      linger(request.raw, reply.raw, 5)
+      return 'ok'
+    })
+  })
+
+  t.equal((await app.inject('/')).statusCode, 200)
+  await wait(30)
 })

@@ -25,7 +25,7 @@ async function build (t: Test, store: Store, options: SessionOptions = {}): Prom
   app.get('/peek', async request => await portcullis.session.resolve(portcullis.cookies.read(request, 'session') ?? '', false))
   app.post('/renew', async (request, reply) => {
     const { sid } = await portcullis.session.resolve(portcullis.cookies.read(request, 'session') ?? '', true)
-    const record = await portcullis.session.renew(reply, sid, { acr: '2', amr: ['otp'] })
+    const record = await portcullis.session.renew(reply, sid ?? '', { acr: '2', amr: ['otp'] })
     return { renewed: record !== null }
   })
   return app

@@ -941,6 +941,25 @@ async function subjectCuts (t: Test, create: CreateStore): Promise<void> {
     t.equal(await store.isGood(claimsOf(record)), false)
   })
 
+  t.test('a cut of a subject, or of everybody, ends what was issued until its second, and nothing after it', async t => {
+    const { store, advance } = await create(t)
+    const nowSeconds = () => Math.floor(store.nowMs() / 1000)
+    const foreign = (subject: string, issuedAt: number) => claims({ issuer: 'i', jti: 'j', subject, epoch: issuedAt })
+
+    for (const cut of [() => store.revokeSubject('idp|bob', { exceptSid: null, keepForMs }), () => store.revokeAll({ keepForMs })]) {
+      advance(60_000)
+      const issuedAt = nowSeconds()
+      t.equal(await store.isGood(foreign('idp|bob', issuedAt)), true)
+      const { belowEpoch } = await cut()
+      t.ok(belowEpoch > issuedAt && belowEpoch <= nowSeconds() + 1)
+      t.equal(await store.isGood(foreign('idp|bob', issuedAt)), false)
+      t.equal(await store.isGood(foreign('idp|bob', belowEpoch)), true)
+    }
+    advance(60_000)
+    await store.revokeSubject('idp|bob', { exceptSid: null, keepForMs })
+    t.equal(await store.isGood(foreign('idp|eve', nowSeconds())), true)
+  })
+
   t.test('a cut outlives its own entry as long as sessions of the subject do', async t => {
     const { store, advance } = await create(t)
     const cut = await store.revokeSubject('alice', { exceptSid: null, keepForMs: 1000 })
@@ -1010,7 +1029,7 @@ async function cutOfEverybody (t: Test, create: CreateStore): Promise<void> {
     }
     t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null })
     t.equal(await other.close(family.sid, closing), null)
-    t.match((await entriesAfter(other, position))[0], cut)
+    t.match((await entriesAfter(other, position)).findLast(({ kind }) => kind === 'all'), cut)
     t.ok((await other.snapshot()).revocations.some(one => one.kind === 'all' && one.belowEpoch === cut.belowEpoch))
   })
 

@@ -1,0 +1,33 @@
+import { constants, verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto'
+
+const { RSA_PKCS1_PSS_PADDING: padding } = constants
+
+/** Digest and padding of each asymmetric algorithm (RFC 7518, section 3; RFC 8037). There is no other: neither HMAC nor `none`. */
+const parameters = {
+  RS256: { digest: 'sha256' },
+  RS384: { digest: 'sha384' },
+  RS512: { digest: 'sha512' },
+  PS256: { digest: 'sha256', padding, saltLength: 32 },
+  PS384: { digest: 'sha384', padding, saltLength: 48 },
+  PS512: { digest: 'sha512', padding, saltLength: 64 },
+  ES256: { digest: 'sha256' },
+  ES384: { digest: 'sha384' },
+  ES512: { digest: 'sha512' },
+  EdDSA: { digest: null }
+} as const satisfies Record<string, { digest: string | null, padding?: number, saltLength?: number }>
+
+export type VerificationAlgorithm = keyof typeof parameters
+
+export const verificationAlgorithms = Object.keys(parameters) as VerificationAlgorithm[]
+
+/** A key that verifies with exactly one algorithm. */
+export interface VerificationKey {
+  algorithm: VerificationAlgorithm
+  publicKey: KeyObject
+}
+
+export function hasGoodSignature ({ algorithm, publicKey }: VerificationKey, signingInput: string, signature: Buffer): boolean {
+  const { digest, ...options } = parameters[algorithm]
+  const key: VerifyKeyObjectInput = { key: publicKey, dsaEncoding: 'ieee-p1363', ...options }
+  return verify(digest, Buffer.from(signingInput), key, signature)
+}

@@ -1,0 +1,99 @@
+import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
+import { hasWeakModulus } from './rsa-modulus.ts'
+import type { VerificationAlgorithm, VerificationKey } from './jws-verify.ts'
+
+const maxKeys = 100
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+
+const families: Record<string, readonly VerificationAlgorithm[]> = {
+  RSA: ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+  'P-256': ['ES256'],
+  'P-384': ['ES384'],
+  'P-521': ['ES512'],
+  Ed25519: ['EdDSA']
+}
+
+interface PublishedKey extends VerificationKey {
+  /** Null when the set does not name it. */
+  kid: string | null
+}
+
+/** What an issuer publishes, as far as it may be used. */
+export interface KeySet {
+  /** The key that a token's `kid` names; without one, the only key there is. */
+  find (kid: string | null): VerificationKey | null
+  has (key: VerificationKey): boolean
+  readonly keys: readonly PublishedKey[]
+  /** Why each of the other keys is not used. Names them by place, and repeats nothing. */
+  readonly refused: readonly string[]
+}
+
+/**
+ * The public keys of a JWK set (RFC 7517), each good for one algorithm. Weak, private and ambiguous ones are left out. A key that
+ * was in `before` stays the same object, so what was verified with it can be remembered. Null when it is no JWK set at all.
+ */
+export function createKeySet (set: Record<string, unknown> | null, algorithms: readonly VerificationAlgorithm[], before: readonly PublishedKey[] = []): KeySet | null {
+  const published = set?.['keys']
+  if (!Array.isArray(published) || published.length > maxKeys) return null
+  const refused: string[] = []
+  const imported: PublishedKey[] = []
+  for (const [index, jwk] of published.entries()) {
+    const key = importKey(jwk, algorithms)
+    if (typeof key === 'string') refused.push(`keys[${index}]: ${key}`)
+    else if (!imported.some(other => isSame(other, key))) imported.push(before.find(other => isSame(other, key)) ?? key)
+  }
+  const keys = imported.filter(key => key.kid === null || !imported.some(other => other !== key && other.kid === key.kid))
+  if (keys.length < imported.length) refused.push('keys: different ones have the same kid')
+  const inForce = new Set<VerificationKey>(keys)
+  return {
+    keys,
+    refused,
+    has: key => inForce.has(key),
+    find: kid => kid === null ? (keys.length === 1 ? keys[0] ?? null : null) : keys.find(key => key.kid === kid) ?? null
+  }
+}
+
+function isSame (one: PublishedKey, other: PublishedKey): boolean {
+  return one.kid === other.kid && one.algorithm === other.algorithm && one.publicKey.equals(other.publicKey)
+}
+
+/** The key, or why it is not used. */
+function importKey (jwk: unknown, algorithms: readonly VerificationAlgorithm[]): PublishedKey | string {
+  if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) return 'is not a key'
+  if (privateMembers.some(name => Object.hasOwn(jwk, name))) return 'has private members'
+  const { kid = null, kty, crv, use, key_ops: operations, alg, ...numbers } = jwk as Record<string, unknown>
+  if (!isKid(kid)) return 'has a kid that is no text of 1 to 256 characters'
+  if (!isForVerifying(use, operations)) return 'is not for verifying signatures'
+  const family = families[String(kty === 'RSA' ? kty : crv)] ?? []
+  const [algorithm, another] = algorithms.filter(name => family.includes(name) && (alg === undefined || alg === name))
+  if (algorithm === undefined) return 'has no algorithm of those that are configured'
+  if (another !== undefined) return 'says no alg, and more than one of those that are configured fits'
+  const publicKey = toKeyObject({ ...numbers, kty, crv })
+  if (publicKey === null) return 'is malformed'
+  return kty === 'RSA' && isWeak(publicKey) ? 'is weak' : { kid, algorithm, publicKey }
+}
+
+function isKid (kid: unknown): kid is string | null {
+  return kid === null || (typeof kid === 'string' && kid !== '' && kid.length <= 256)
+}
+
+function isForVerifying (use: unknown, operations: unknown): boolean {
+  return (use === undefined || use === 'sig') && (operations === undefined || (Array.isArray(operations) && operations.includes('verify')))
+}
+
+function toKeyObject ({ kty, crv, n, e, x, y }: Record<string, unknown>): KeyObject | null {
+  try {
+    const members = kty === 'RSA' ? { kty, n, e } : kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }
+    return createPublicKey({ key: members as webcrypto.JsonWebKey, format: 'jwk' })
+  } catch {
+    return null
+  }
+}
+
+function isWeak (key: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
+  // Above 8192 bits one signature takes too long to verify.
+  if (modulusLength < 2048 || modulusLength > 8192) return true
+  if (publicExponent < 3n || publicExponent % 2n === 0n || publicExponent >= 2n ** 64n) return true
+  return hasWeakModulus(BigInt(`0x${Buffer.from(key.export({ format: 'jwk' }).n ?? '', 'base64url').toString('hex')}`))
+}

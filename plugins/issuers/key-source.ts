@@ -1,0 +1,18 @@
+import type { KeySet } from '../../lib/key-set.ts'
+
+/** Where the keys of one issuer come from. */
+export interface KeySource {
+  /** The keys in force; null when none are known that may still be trusted. */
+  current (): KeySet | null
+  /** Looks whether there are others by now, as often as it may. Resolves to whether `current` is the issuer's last word. */
+  lookAgain (): Promise<boolean>
+  /** How long until looking again can help. */
+  readonly retryAfterMs: number
+  stop (): Promise<void>
+}
+
+export interface KeySourceHooks {
+  /** The set that was read, or null when it is none. */
+  toKeySet (bytes: Uint8Array, before: KeySet | null): KeySet | null
+  onError (error: unknown): void
+}

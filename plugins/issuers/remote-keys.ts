@@ -1,0 +1,86 @@
+import { Agent, request } from 'undici'
+import type { KeySet } from '../../lib/key-set.ts'
+import type { KeySource, KeySourceHooks } from './key-source.ts'
+
+const timeoutMs = 5000
+const maxBytes = 256 * 1024
+/** They are fetched again this long after they were. */
+const freshForMs = 10 * 60_000
+/** When that fails, the last ones count this much longer. */
+const staleForMs = 3_600_000
+
+/**
+ * Keys of an address. They are fetched by the clock, so that a key that was withdrawn does not live on in what is remembered, and
+ * when a token names one that is not known. Never twice at the same time, and never sooner than `coolDownMs` after the last time,
+ * whether that went well or not: whoever makes up key ids must not be able to make us a burden to the issuer.
+ */
+export class RemoteKeys implements KeySource {
+  readonly #url: string
+  readonly #hooks: KeySourceHooks
+  readonly #coolDownMs: number
+  readonly #agent = new Agent({ connections: 1, connect: { timeout: timeoutMs }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, maxResponseSize: maxBytes })
+  readonly #ending = new AbortController()
+  #set: KeySet | null = null
+  #fetchedAtMs = -Infinity
+  #triedAtMs = -Infinity
+  #hasFailed = false
+  #running: Promise<void> | null = null
+  #timer: NodeJS.Timeout | null = null
+
+  constructor (url: string, coolDownMs: number, hooks: KeySourceHooks) {
+    this.#url = url
+    this.#coolDownMs = coolDownMs
+    this.#hooks = hooks
+  }
+
+  get retryAfterMs (): number {
+    return Math.max(0, this.#triedAtMs + this.#coolDownMs - performance.now())
+  }
+
+  current (): KeySet | null {
+    return performance.now() - this.#fetchedAtMs < freshForMs + staleForMs ? this.#set : null
+  }
+
+  async lookAgain (): Promise<boolean> {
+    if (this.#running === null && this.retryAfterMs === 0 && !this.#ending.signal.aborted) {
+      this.#running = this.#refresh().finally(() => { this.#running = null })
+    }
+    await this.#running
+    return this.#set !== null && !this.#hasFailed
+  }
+
+  async stop (): Promise<void> {
+    this.#ending.abort()
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    await this.#running
+    await this.#agent.destroy()
+  }
+
+  async #refresh (): Promise<void> {
+    const startedAtMs = this.#triedAtMs = performance.now()
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    try {
+      const set = this.#hooks.toKeySet(await this.#fetch(), this.#set)
+      if (set === null) throw new Error('it is no JWK set')
+      this.#set = set
+      this.#fetchedAtMs = startedAtMs
+      this.#hasFailed = false
+    } catch (error) {
+      if (!this.#hasFailed && !this.#ending.signal.aborted) this.#hooks.onError(error)
+      this.#hasFailed = true
+    }
+    if (this.#ending.signal.aborted) return
+    this.#timer = setTimeout(() => { void this.lookAgain() }, this.#hasFailed ? this.#coolDownMs : freshForMs).unref()
+  }
+
+  /** Redirects are not followed, and nothing but the address is sent. */
+  async #fetch (): Promise<Uint8Array> {
+    const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(timeoutMs)])
+    const { statusCode, headers, body } = await request(this.#url, { dispatcher: this.#agent, signal, headers: { accept: 'application/jwk-set+json, application/json' } })
+    if (statusCode !== 200 || Number(headers['content-length'] ?? 0) > maxBytes) {
+      body.on('error', () => {}).destroy()
+      throw new Error(`the answer has status ${statusCode} and ${String(headers['content-length'] ?? 'an unknown number of')} bytes`)
+    }
+    return await body.bytes()
+  }
+}
