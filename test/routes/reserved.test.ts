@@ -14,7 +14,7 @@ async function startWithCatchAll (t: Parameters<typeof startGateway>[0]): Promis
 
 const own = [
   '/auth', '/auth/', '/auth/login', '/auth/login/', '/auth/login/x', '/auth/refresh', '/auth/logout', '/auth/session', '/auth/session/', '/auth/sessions', '/auth/sessions/', '/auth/sessions/x', '/auth/sessions/x/y',
-  '/auth/step-up', '/auth/sign-in', '/auth/account', '/auth/unknown', '/auth/login?x=1', '/%61uth/login', '/auth/%6cogin', '/auth/%6Cogout', '/oauth', '/oauth/', '/oauth/revoke', '/oauth/introspect',
+  '/auth/step-up/', '/auth/sign-in', '/auth/account', '/auth/unknown', '/auth/login?x=1', '/%61uth/login', '/auth/%6cogin', '/auth/%6Cogout', '/oauth', '/oauth/', '/oauth/revoke', '/oauth/introspect',
   '/.well-known/jwks.json', '/.well-known/jwks.json/', '/.well-known/jwks.json/x', '/%2ewell-known/jwks.json', '/.well-known/oauth-authorization-server', '/.well-known/oauth-authorization-server/x'
 ]
 

@@ -1,5 +1,6 @@
 import { createPublicKey, verify } from 'node:crypto'
 import t from 'tap'
+import { publishAheadMs } from '../../lib/key-schedule.ts'
 import { signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { partsOf } from '../helpers/credentials.ts'
 import { assertProblem } from '../helpers/problem.ts'
@@ -52,6 +53,7 @@ t.test('keys that are still valid stay published when another one signs, and the
   const after = await startGateway(t, { secret, keys: { algorithm: 'EdDSA' } }, { wrapStore: () => before.store })
 
   t.same((await readKeys(after.url)).map(({ alg }) => alg), ['ES256', 'EdDSA'])
+  before.advance(publishAheadMs)
   t.equal((await fetch(`${after.url}/orders`, { headers: { authorization: `Bearer ${token}` } })).status, 200)
   const { token: next } = await signInForTokens(after.url)
   t.equal(partsOf(next).header['alg'], 'EdDSA')
