@@ -42,7 +42,7 @@ const store = Object.assign(Type.Union([
     cluster: Optional(list(address, { description: 'Nodes of a Redis Cluster.', minItems: 1 })),
     sentinels: Optional(list(address, { description: 'Redis Sentinels.', minItems: 1 })),
     name: Optional(text(check.checkNotEmpty, { description: 'The name under which the sentinels know the primary.', expects: 'a string' })),
-    timeout: Optional(duration({ ...storeTimeout, default: '500ms' }))
+    timeout: Optional(duration({ ...storeTimeout, default: '250ms' }))
   }, { description: 'Redis, for more than one machine.' })
 ]), { description: 'Where sessions and revocations live.', default: { type: 'sqlite' }, expects: 'a group of settings with type: sqlite or type: redis' })
 

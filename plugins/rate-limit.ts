@@ -48,7 +48,7 @@ export interface RateLimitOptions {
   signIn?: BudgetSize
   /** Refreshes of one session, and forged ones of one address. Default 60 in 1m. */
   refresh?: BudgetSize
-  /** How long Redis may take, where the store is Redis. Default 500ms. */
+  /** How long Redis may take, where the store is Redis. Default 250ms. */
   timeout?: Duration
   /** Keys that a budget remembers at most, where it counts in memory. Default 50000, about 8 MB. */
   maxKeys?: number
@@ -61,7 +61,7 @@ const Size = Type.Object({ max: Type.Integer({ minimum: 1 }), window: DurationOp
 const Options = Type.Object({
   signIn: Type.Object(Size.properties, { additionalProperties: false, default: { max: 10, window: '1m' } }),
   refresh: Type.Object(Size.properties, { additionalProperties: false, default: { max: 60, window: '1m' } }),
-  timeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '500ms' }),
+  timeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '250ms' }),
   maxKeys: Type.Integer({ minimum: 1, default: 50_000 }),
   now: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number())))
 }, { additionalProperties: false })

@@ -26,7 +26,7 @@ export type StoreOptions =
     type: 'redis'
     /** `redis://` or `rediss://` */
     url: string
-    /** Longest wait for an operation; default 500ms. */
+    /** Longest wait for an operation; default 250ms. */
     timeout?: Duration
   }
   /** A store of the application's own, or one that several servers share. Not ended with this server. */

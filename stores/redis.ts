@@ -16,7 +16,7 @@ export { redisOptions } from './redis/options.ts'
 export interface RedisStoreOptions {
   /** A client made with `redisOptions()`; it may still be connecting. */
   redis: Redis
-  /** How long an operation may take. Default 500. */
+  /** How long an operation may take. Default 250. */
   timeoutMs?: number
   /** How long to wait for a client that is still connecting. Default 5000. */
   connectTimeoutMs?: number
@@ -34,7 +34,7 @@ const policyCheckMs = 20_000
 
 /** The store on a Redis server, 7.0 or newer. */
 export async function createRedisStore (options: RedisStoreOptions): Promise<Store> {
-  const { redis, timeoutMs = 500, connectTimeoutMs = 5000, prefix = 'portcullis', shards = 1, closeClient = false, clockOffsetMs = () => 0 } = options
+  const { redis, timeoutMs = 250, connectTimeoutMs = 5000, prefix = 'portcullis', shards = 1, closeClient = false, clockOffsetMs = () => 0 } = options
   assertUsable(redis, prefix, shards)
   // Without a listener the client prints every failed attempt to connect; each operation says so itself.
   redis.on('error', ignore)

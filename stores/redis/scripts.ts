@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import type { Redis } from 'ioredis'
-import { unavailable, within } from './deadline.ts'
+import { Breaker } from '../breaker.ts'
+import { guarded, unavailable } from './deadline.ts'
 import type { Shard } from './keys.ts'
 
 export type Reply = string | number | null | Reply[]
@@ -31,6 +32,7 @@ export async function loadScripts ({ redis, timeoutMs, clockOffsetMs }: ScriptsO
     redis.defineCommand(command, { lua })
     commands.set(name, (redis as unknown as Record<string, Command>)[command]?.bind(redis) as Command)
   }
+  const breaker = new Breaker()
   let sinceMs = 0
   let ended = false
   return {
@@ -43,7 +45,7 @@ export async function loadScripts ({ redis, timeoutMs, clockOffsetMs }: ScriptsO
       const offset = Math.round(clockOffsetMs())
       const all = [shard.state, shard.log, shard.revocations, ...keys]
       // Random: the second part of an id of the log, so that two histories with the same numbers differ.
-      const [now, ...reply] = await within(command(all.length, ...all, offset, randomInt(2 ** 32), shard.prefix, ...args), timeoutMs)
+      const [now, ...reply] = await guarded(breaker, () => command(all.length, ...all, offset, randomInt(2 ** 32), shard.prefix, ...args), timeoutMs)
       sinceMs = Number(now) - offset - performance.now()
       return reply
     }

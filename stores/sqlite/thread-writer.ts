@@ -1,6 +1,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { StoreUnavailableError } from '../../lib/errors.ts'
+import { Breaker } from '../breaker.ts'
 import type { Reply, Request } from './batch.ts'
 import type { OperationArguments, OperationName, Operations } from './operations.ts'
 import type { Writer, WriterOptions } from './writer.ts'
@@ -16,6 +17,7 @@ export class ThreadWriter implements Writer {
   readonly #path: string
   readonly #options: WriterOptions
   readonly #pending = new Map<number, Pending>()
+  readonly #breaker = new Breaker()
   #worker: Worker | null = null
   #outbox: Request[] = []
   #lastId = 0
@@ -28,12 +30,13 @@ export class ThreadWriter implements Writer {
 
   async run<Name extends OperationName> (name: Name, ...args: OperationArguments<Name>): Promise<ReturnType<Operations[Name]>> {
     if (this.#ended !== null) throw unavailable('the store has ended')
+    this.#breaker.begin()
     const id = ++this.#lastId
     // What comes up in the same turn of the event loop, also in promise callbacks, goes to the thread as one message.
     if (this.#outbox.push({ id, name, nowMs: this.#options.nowMs(), args }) === 1) process.nextTick(() => this.#send())
     return await new Promise((resolve, reject) => {
       const { timeoutMs } = this.#options
-      const deadline = setTimeout(() => this.#settle(id)?.reject(unavailable(`no answer within ${timeoutMs} ms`)), timeoutMs)
+      const deadline = setTimeout(() => { this.#expire(id) }, timeoutMs)
       this.#pending.set(id, { resolve: resolve as (value: unknown) => void, reject, deadline })
     })
   }
@@ -65,7 +68,7 @@ export class ThreadWriter implements Writer {
       this.#worker.ref()
       this.#worker.postMessage(requests)
     } catch (cause) {
-      for (const { id } of requests) this.#settle(id)?.reject(new StoreUnavailableError({ cause }))
+      for (const { id } of requests) this.#fail(id, cause)
     }
   }
 
@@ -82,6 +85,7 @@ export class ThreadWriter implements Writer {
   #receive (replies: Reply[]): void {
     for (const reply of replies) {
       const pending = this.#settle(reply.id)
+      if (pending !== undefined) this.#breaker.answered()
       if ('error' in reply) pending?.reject(new StoreUnavailableError({ cause: reply.error }))
       else pending?.resolve(reply.value)
     }
@@ -91,7 +95,21 @@ export class ThreadWriter implements Writer {
   #lose (worker: Worker, cause: unknown): void {
     if (this.#worker !== worker) return
     this.#worker = null
-    for (const id of this.#pending.keys()) this.#settle(id)?.reject(new StoreUnavailableError({ cause }))
+    for (const id of this.#pending.keys()) this.#fail(id, cause)
+  }
+
+  #fail (id: number, cause: unknown): void {
+    const pending = this.#settle(id)
+    if (pending === undefined) return
+    this.#breaker.failed()
+    pending.reject(new StoreUnavailableError({ cause }))
+  }
+
+  #expire (id: number): void {
+    const pending = this.#settle(id)
+    if (pending === undefined) return
+    this.#breaker.expired()
+    pending.reject(unavailable(`no answer within ${this.#options.timeoutMs} ms`))
   }
 
   /** Takes a write off the list; with the last one the thread stops keeping the process alive. */

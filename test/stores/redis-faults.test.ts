@@ -77,6 +77,20 @@ t.test('a store that does not answer is unavailable within the deadline, and bac
   t.strictSame(await store.read(record.sid), record)
 })
 
+t.test('a store that stays silent is not asked any more, until it answers again', async t => {
+  const server = await startRedis(t)
+  const store = await createStore(t, server)
+  const { record } = await store.open(tokens)
+
+  server.pause()
+  await Promise.all([1, 2, 3, 4, 5].map(() => assertUnavailable(t, () => store.read(record.sid))))
+  await t.rejects(store.rotate(record.sid, 1, rotating), { code: 'PTC_ERR_STORE_UNAVAILABLE', cause: { message: /last 5 operations were not answered/ } })
+
+  server.resume()
+  await recovery(store)
+  t.match(await store.rotate(record.sid, 1, rotating), { outcome: 'rotated' }, 'what was refused was not sent')
+})
+
 t.test('a connection that has gone silent is replaced', async t => {
   const proxy = await startProxy(t, await startRedis(t))
   const store = await createStore(t, proxy)
