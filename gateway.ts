@@ -2,12 +2,10 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { addAdmin } from './admin.ts'
 import type { BudgetConfig, Config, UpstreamConfig } from './config/config.ts'
 import { checkConfig } from './config/load.ts'
-import { maxForeignTokenAgeMs } from './config/retention.ts'
 import type { ConfigInput } from './config/schema.ts'
 import { secretBeside } from './config/secret-file.ts'
 import { readTlsFiles } from './config/tls-files.ts'
-import { createIdentity, type IdentitySource } from './identity/identity.ts'
-import { persist } from './lib/persist.ts'
+import { blocklistOptions, openIdentity, storeOptions, watchUsers } from './compose.ts'
 import accessToken from './plugins/access-token.ts'
 import audit from './plugins/audit.ts'
 import authenticate from './plugins/authenticate.ts'
@@ -47,16 +45,23 @@ export async function buildGateway (config: ConfigInput, { directory = '.', env 
   return await composeGateway(checkConfig(config, { directory, env }))
 }
 
-/** The same from a configuration that was checked. The caller closes it. `store`: an open one to use instead; it stays open. */
-export async function composeGateway (config: Config, { store }: { store?: Store } = {}): Promise<FastifyInstance> {
+export interface ComposeOptions {
+  /** An open store to use instead of the configured one; it stays open. */
+  store?: Store
+  /** One of several processes: what is done once, and the listener of operators, are another's. */
+  isWorker?: boolean
+}
+
+/** The same from a configuration that was checked. The caller closes it. */
+export async function composeGateway (config: Config, { store, isWorker = false }: ComposeOptions = {}): Promise<FastifyInstance> {
   const tls = config.listen.tls === null ? undefined : await readTlsFiles(config.listen.tls)
   const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, logger: { level: config.log.level }, ...tls === undefined ? {} : { tls } }))
   for (const warning of tls?.warnings ?? []) app.log.warn(warning)
   try {
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
-    await addOwnRoutes(app, config)
+    await addOwnRoutes(app, config, isWorker)
     for (const upstream of config.upstreams) await addUpstream(app, upstream, config)
-    if (config.admin !== null) await addAdmin(app, config.admin)
+    if (config.admin !== null && !isWorker) await addAdmin(app, config.admin)
     await app.ready()
     return app
   } catch (error) {
@@ -75,7 +80,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(store, truth)
   await app.register(rateLimit, { signIn: budgetOf(config.rateLimit.signIn), refresh: budgetOf(config.rateLimit.refresh), timeout: config.store.timeoutMs })
   await app.register(audit)
-  await app.register(blocklist, { maxTokenAge: config.accessToken.ttlMs, maxForeignTokenAge: maxForeignTokenAgeMs(config), absoluteTimeout: absoluteTimeoutMs, maxStaleness: config.revocation.maxStalenessMs, staleFor: config.revocation.staleForMs })
+  await app.register(blocklist, blocklistOptions(config))
   await app.register(health)
   if (config.admin !== null) await app.register(metrics)
   await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
@@ -97,10 +102,10 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(streams)
 }
 
-async function addOwnRoutes (app: FastifyInstance, config: Config): Promise<void> {
+async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boolean): Promise<void> {
   const { origin, upstreams } = config
-  const identity = await createIdentity(config.identity, { onError: error => app.log.error({ err: error }, 'the users file was not taken over') })
-  watchUsers(app, identity)
+  const identity = await openIdentity(app, config)
+  if (!isWorker) watchUsers(app, identity)
   const audiences = [...new Set(upstreams.flatMap(({ audience }) => audience ?? []))]
 
   await app.register(async function ownRoutes (scope) {
@@ -110,18 +115,6 @@ async function addOwnRoutes (app: FastifyInstance, config: Config): Promise<void
     await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
     // Last, because it takes what the others have left.
     await scope.register(reservedRoutes)
-  })
-}
-
-/** Whoever is gone, or has a new password, is signed out everywhere; also when the store is away at that moment. */
-function watchUsers (app: FastifyInstance, identity: IdentitySource): void {
-  const ending = new AbortController()
-  const unwatch = identity.watch?.(subject => {
-    void persist(() => app.portcullis.blocklist.revoke({ subject }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
-  })
-  app.addHook('preClose', async () => {
-    ending.abort()
-    unwatch?.()
   })
 }
 
@@ -152,8 +145,4 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
 
 function budgetOf ({ max, windowMs }: BudgetConfig): BudgetSize {
   return { max, window: windowMs }
-}
-
-function storeOptions ({ store }: Config): StoreOptions {
-  return store.type === 'redis' ? { type: 'redis', url: store.url, timeout: store.timeoutMs } : { type: 'sqlite', path: store.path, timeout: store.timeoutMs }
 }

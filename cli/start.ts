@@ -1,44 +1,38 @@
-import type { FastifyInstance } from 'fastify'
+import cluster from 'node:cluster'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import { composeGateway } from '../gateway.ts'
+import { listen } from './listen.ts'
 import { required, UsageError, type Arguments, type Edge } from './main.ts'
+import { whenTold } from './signals.ts'
+import { runPrimary } from './workers/primary.ts'
+import { runWorker } from './workers/worker.ts'
+
+const mostWorkers = 64
 
 /** Runs the gateway until it is told to end, then drains. */
-export async function startCommand (args: Arguments, { env, stdout, signals }: Edge): Promise<number> {
-  if (args.values.workers !== undefined && args.values.workers !== '1') throw new UsageError('--workers: not supported yet; start several processes')
-  const config = await loadConfig(required(args, 'config'), env)
-  const ended = whenTold(signals)
+export async function startCommand (args: Arguments, edge: Edge): Promise<number> {
+  const workers = workersOf(args)
+  const config = await loadConfig(required(args, 'config'), edge.env)
+  // A worker is started with the command line of the process that starts it.
+  if (cluster.isWorker) return await runWorker(config, edge)
+  return workers === 1 ? await runAlone(config, edge) : await runPrimary(config, workers, edge)
+}
+
+async function runAlone (config: Config, { stdout, signals }: Edge): Promise<number> {
+  const told = whenTold(signals)
   const gateway = await composeGateway(config)
   try {
     stdout.write(`portcullis listening on ${await listen(gateway, config.listen)}\n`)
-    await ended
+    await told
   } finally {
     await gateway.close()
   }
   return 0
 }
 
-async function listen (gateway: FastifyInstance, { host, port, tls }: Config['listen']): Promise<string> {
-  try {
-    await gateway.listen({ host, port })
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    throw new Error(`listen: ${host}:${port} cannot be listened on (${code ?? 'unknown'}); choose another port, or end what uses it`, { cause })
-  }
-  const bound = gateway.server.address()
-  return `${tls === null ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${typeof bound === 'object' && bound !== null ? bound.port : port}`
-}
-
-/** A second signal finds no listener of ours and ends the process at once. */
-async function whenTold (signals: Edge['signals']): Promise<void> {
-  await new Promise<void>(resolve => {
-    const told = (): void => {
-      signals.off('SIGTERM', told)
-      signals.off('SIGINT', told)
-      resolve()
-    }
-    signals.once('SIGTERM', told)
-    signals.once('SIGINT', told)
-  })
+function workersOf ({ values: { workers = '1' } }: Arguments): number {
+  const count = /^\d{1,2}$/.test(workers) ? Number(workers) : 0
+  if (count < 1 || count > mostWorkers) throw new UsageError(`--workers: must be a whole number from 1 to ${mostWorkers}; as many as there are cores is right`)
+  return count
 }

@@ -1,6 +1,7 @@
 export const usage = `portcullis: a session gateway
 
-  portcullis start --config FILE            run the gateway until SIGTERM or SIGINT
+  portcullis start --config FILE [--workers N]
+                                            run the gateway, in N processes, until SIGTERM or SIGINT
   portcullis check --config FILE            check the configuration and tell what each upstream accepts
   portcullis users add NAME --file FILE     add a user or change a password (password on standard input)
                    [--subject S] [--scopes "a b"]

@@ -20,6 +20,8 @@ export interface Metrics {
   /** Everything in Prometheus' text format. */
   text (): Promise<string>
   readonly contentType: string
+  /** The same for prom-client itself, which can add up what several processes count. */
+  readonly registry: Registry
 }
 
 const Options = Type.Object({}, { additionalProperties: false })
@@ -35,7 +37,7 @@ export default fp(async function metricsPlugin (fastify, options) {
   const stopListening = listenTo(portcullis, createEventCounter(registry))
   fastify.addHook('onClose', async () => { stopListening() })
   const all = Registry.merge([registry, processMetrics()])
-  addPart(fastify, 'metrics', { contentType: all.contentType, text: async () => await all.metrics() })
+  addPart(fastify, 'metrics', { registry: all, contentType: all.contentType, text: async () => await all.metrics() })
 }, { name: 'portcullis-metrics', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
 
 /** `GET /metrics`. For a listener that only operators reach. */
@@ -71,7 +73,7 @@ function addUpstreams (registry: Registry, portcullis: Partial<Portcullis>): voi
 /** Streams are counted by whoever keeps them, if anybody does. */
 function addGauges (registry: Registry, portcullis: Pick<Portcullis, 'blocklist'> & { streams?: { readonly open: number } }): void {
   const { blocklist } = portcullis
-  addGauge(registry, { name: 'portcullis_blocklist_entries', help: 'Revocations in force, as this process knows them.' }, () => blocklist.size)
-  addGauge(registry, { name: 'portcullis_blocklist_staleness_seconds', help: 'How long ago this process heard from the store.' }, () => blocklist.stalenessMs / 1000)
-  addGauge(registry, { name: 'portcullis_streams_open', help: 'Streams that are open.' }, () => portcullis.streams?.open ?? 0)
+  addGauge(registry, { name: 'portcullis_blocklist_entries', aggregator: 'max', help: 'Revocations in force, as this process knows them.' }, () => blocklist.size)
+  addGauge(registry, { name: 'portcullis_blocklist_staleness_seconds', aggregator: 'max', help: 'How long ago this process heard from the store.' }, () => blocklist.stalenessMs / 1000)
+  addGauge(registry, { name: 'portcullis_streams_open', aggregator: 'sum', help: 'Streams that are open.' }, () => portcullis.streams?.open ?? 0)
 }

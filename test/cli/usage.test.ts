@@ -13,7 +13,7 @@ t.test('wrong usage is exit 2 and one line on standard error', async t => {
   const { config } = await writeConfig(t)
   const cases = [
     [], ['zebra'], ['__proto__'], ['constructor'], ['Start'],
-    ['start'], ['start', '--zebra'], ['start', '--config'], ['start', '--config', ''], ['start', '--config', config, 'zebra'], ['start', '--config', config, '--workers', '2'],
+    ['start'], ['start', '--zebra'], ['start', '--config'], ['start', '--config', ''], ['start', '--config', config, 'zebra'], ['start', '--config', config, '--workers', '0'],
     ['check'], ['check', '--config'], ['check', config], ['check', '--config', config, 'zebra'],
     ['users'], ['users', 'add'], ['users', 'zebra', 'ada'], ['users', 'add', 'ada'], ['users', 'add', 'ada', 'bob', '--file', 'x'], ['users', 'remove', 'ada'],
     ['sessions'], ['sessions', '--config', config], ['sessions', '--subject', 'ada'], ['sessions', '--subject', '', '--config', config],

@@ -52,6 +52,7 @@ export async function runMain (args: string[], { stdin = '', env = {} }: RunOpti
 
 export interface GatewayProcess {
   url: string
+  pid: number
   /** What it has printed so far. */
   output: { stdout: string, stderr: string }
   /** Sends a signal; resolves when the process has ended. */
@@ -61,8 +62,8 @@ export interface GatewayProcess {
 }
 
 /** Starts a gateway process and waits for the line that says where it listens. Killed with the test. */
-export async function startPortcullis (t: Test, config: string, options: RunOptions = {}): Promise<GatewayProcess> {
-  const { child, output, ended } = spawnPortcullis(t, ['start', '--config', config], options)
+export async function startPortcullis (t: Test, config: string, { args = [], ...options }: RunOptions & { args?: string[] } = {}): Promise<GatewayProcess> {
+  const { child, output, ended } = spawnPortcullis(t, ['start', '--config', config, ...args], options)
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout!.on('data', () => {
       const match = /^portcullis listening on (\S+)\n/m.exec(output.stdout)
@@ -72,6 +73,7 @@ export async function startPortcullis (t: Test, config: string, options: RunOpti
   })
   return {
     url,
+    pid: child.pid!,
     output,
     ended,
     signal: signal => { child.kill(signal) },

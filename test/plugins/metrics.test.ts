@@ -42,7 +42,7 @@ t.test('every documented metric is there before anything has happened, each with
   t.same(Object.fromEntries([...types].filter(([name]) => name.startsWith('portcullis_'))), expected)
   for (const name of types.keys()) t.ok(text.includes(`# HELP ${name} `), name)
   for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'nodejs_eventloop_lag_seconds']) t.ok(types.has(name), name)
-  for (const line of text.split('\n')) t.match(line, /^(#.*|[a-z_][a-z0-9_]*(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [-+.\deE]+|)$/)
+  for (const line of text.split('\n')) t.match(line, /^(#.*|[a-z_][a-z0-9_]*(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? ([-+.\deE]+|NaN)|)$/i)
 })
 
 t.test('verifications are counted by credential, outcome, and whether they were remembered', async t => {

@@ -1,0 +1,103 @@
+import cluster, { type Worker } from 'node:cluster'
+import { setTimeout as wait } from 'node:timers/promises'
+import { endMessage, isWorkerMessage, reportEveryMs, type WorkerMessage } from './messages.ts'
+
+export interface PoolOptions {
+  count: number
+  /** How long a worker may take to drain; then it is killed. */
+  endWithinMs: number
+  /** Hears of workers that died. */
+  onDeath: (death: { pid: number | undefined, code: number | null, signal: string | null, againInMs: number }) => void
+}
+
+/** A worker that lived for less than this died of something that a new one may die of too. */
+const youngMs = 5000
+const firstPauseMs = 100
+const longestPauseMs = 30_000
+/** The next report may be late by this much more. */
+const slackMs = 1500
+
+interface Member { worker: Worker, startedAtMs: number, isReady: boolean, heardAtMs: number }
+
+/** The workers of one gateway: they share its port, one that dies is replaced, and all of them end with it. */
+export class WorkerPool {
+  readonly #options: PoolOptions
+  readonly #members = new Set<Member>()
+  readonly #ending = new AbortController()
+  #pauseMs = firstPauseMs
+
+  constructor (options: PoolOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Starts all of them, the first one alone: what can be wrong is said once, and what is made once is there for the others.
+   * Resolves to where they listen. Rejects when one ends before it does; what was wrong is on its standard error.
+   */
+  async start (): Promise<string> {
+    const url = await this.#startOne()
+    await Promise.all(Array.from({ length: this.#options.count - 1 }, () => this.#startOne()))
+    for (const member of this.#members) this.#replaceWhenDead(member)
+    return url
+  }
+
+  /** Whether every worker is there and able to verify, by its own word of a moment ago. */
+  isReady (): boolean {
+    const latestMs = performance.now() - 2 * reportEveryMs - slackMs
+    const ready = [...this.#members].filter(({ isReady, heardAtMs }) => isReady && heardAtMs >= latestMs)
+    return !this.#ending.signal.aborted && ready.length === this.#options.count
+  }
+
+  /** Drains all of them. Resolves when none is left. */
+  async end (): Promise<void> {
+    this.#ending.abort()
+    await Promise.all([...this.#members].map(async member => { await this.#end(member) }))
+  }
+
+  async #startOne (): Promise<string> {
+    const member: Member = { worker: cluster.fork(), startedAtMs: performance.now(), isReady: false, heardAtMs: 0 }
+    const { worker } = member
+    this.#members.add(member)
+    worker.once('exit', () => { this.#members.delete(member) })
+    worker.on('message', message => { if (isWorkerMessage(message)) note(member, message) })
+    return await new Promise((resolve, reject) => {
+      worker.on('message', message => { if (isWorkerMessage(message) && message.portcullis === 'listening') resolve(message.url) })
+      worker.once('exit', () => { reject(new Error('a worker ended before it listened')) })
+    })
+  }
+
+  #replaceWhenDead ({ worker, startedAtMs }: Member): void {
+    const replace = (code: number | null, signal: string | null): void => {
+      if (this.#ending.signal.aborted) return
+      this.#pauseMs = performance.now() - startedAtMs < youngMs ? Math.min(this.#pauseMs * 2, longestPauseMs) : firstPauseMs
+      this.#options.onDeath({ pid: worker.process.pid, code, signal, againInMs: this.#pauseMs })
+      void this.#startAgain()
+    }
+    if (worker.isDead()) replace(worker.process.exitCode, worker.process.signalCode)
+    else worker.once('exit', replace)
+  }
+
+  async #startAgain (): Promise<void> {
+    await wait(this.#pauseMs, undefined, { signal: this.#ending.signal }).catch(() => {})
+    if (this.#ending.signal.aborted) return
+    const before = new Set(this.#members)
+    // One that ends before it listens is dead too, and replaced like any other.
+    void this.#startOne().catch(() => {})
+    for (const member of this.#members) if (!before.has(member)) this.#replaceWhenDead(member)
+  }
+
+  async #end ({ worker }: Member): Promise<void> {
+    if (worker.isDead()) return
+    const exited = new Promise(resolve => worker.once('exit', resolve))
+    if (worker.isConnected()) worker.send(endMessage)
+    else worker.process.kill('SIGTERM')
+    const timer = setTimeout(() => { worker.process.kill('SIGKILL') }, this.#options.endWithinMs)
+    await exited
+    clearTimeout(timer)
+  }
+}
+
+function note (member: Member, message: WorkerMessage): void {
+  member.heardAtMs = performance.now()
+  if (message.portcullis === 'state') member.isReady = message.isReady
+}

@@ -1,0 +1,35 @@
+import { AggregatorRegistry } from 'prom-client'
+import type { Config } from '../../config/config.ts'
+import { composeOperators } from '../../operators.ts'
+import { whenTold } from '../signals.ts'
+import type { Edge } from '../main.ts'
+import { WorkerPool } from './pool.ts'
+
+/** On top of what the settings allow a drain. */
+const killAfterMs = 5000
+
+/** Runs the gateway in several processes until it is told to end: they serve, this one sees after them. */
+export async function runPrimary (config: Config, count: number, { stdout, stderr, signals }: Edge): Promise<number> {
+  if (config.store.type === 'sqlite' && config.store.path === ':memory:') throw new Error('store.path: :memory: belongs to one process alone; give the store a file, or start without --workers')
+  const { shutdown: { delayMs, timeoutMs } } = config
+  const told = whenTold(signals)
+  const pool = new WorkerPool({
+    count,
+    endWithinMs: delayMs + timeoutMs + killAfterMs,
+    onDeath: ({ pid, code, signal, againInMs }) => { stderr.write(`worker ${pid} has died (${signal ?? `exit ${code}`}); another one starts in ${againInMs} ms\n`) }
+  })
+  const url = await pool.start().catch(async () => { await pool.end() })
+  // Why is on standard error already.
+  if (url === undefined) return 1
+  const metrics = new AggregatorRegistry()
+  const operators = await composeOperators(config, { isReady: () => pool.isReady(), metrics: async () => await metrics.clusterMetrics() })
+    .catch(async (error: unknown) => {
+      await pool.end()
+      throw error
+    })
+  stdout.write(`portcullis listening on ${url}\n`)
+  await told
+  await pool.end()
+  await operators.close()
+  return 0
+}

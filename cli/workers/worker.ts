@@ -1,0 +1,48 @@
+import cluster from 'node:cluster'
+import { AggregatorRegistry, type Registry } from 'prom-client'
+import type { FastifyInstance } from 'fastify'
+import type { Config } from '../../config/config.ts'
+import { composeGateway } from '../../gateway.ts'
+import { listen } from '../listen.ts'
+import type { Edge } from '../main.ts'
+import { whenTold } from '../signals.ts'
+import { isEndMessage, reportEveryMs, type WorkerMessage } from './messages.ts'
+
+/** One of several processes that serve: until the primary, or a signal, tells it to end. */
+export async function runWorker (config: Config, { signals }: Edge): Promise<number> {
+  const told = Promise.race([whenTold(signals), whenPrimarySays()])
+  const gateway = await composeGateway(config, { isWorker: true })
+  try {
+    if (config.admin !== null) shareMetrics(gateway.portcullis.metrics.registry)
+    tell({ portcullis: 'listening', url: await listen(gateway, config.listen) })
+    report(gateway)
+    await told
+  } finally {
+    await gateway.close()
+    cluster.worker?.disconnect()
+  }
+  return 0
+}
+
+function tell (message: WorkerMessage): void {
+  if (cluster.worker?.isConnected() === true) cluster.worker.send(message)
+}
+
+function report (gateway: FastifyInstance): void {
+  const say = (): void => { tell({ portcullis: 'state', isReady: gateway.portcullis.health.isReady() }) }
+  say()
+  const timer = setInterval(say, reportEveryMs).unref()
+  gateway.server.once('close', () => { clearInterval(timer) })
+}
+
+/** prom-client answers the primary's questions by itself, from these. */
+function shareMetrics (registry: Registry): void {
+  AggregatorRegistry.setRegistries(registry)
+  new AggregatorRegistry() // eslint-disable-line no-new
+}
+
+async function whenPrimarySays (): Promise<void> {
+  await new Promise<void>(resolve => {
+    cluster.worker?.on('message', message => { if (isEndMessage(message)) resolve() })
+  })
+}
