@@ -11,7 +11,8 @@ import type { StoreOptions } from './plugins/store.ts'
  */
 
 export function storeOptions ({ store }: Config): StoreOptions {
-  return store.type === 'redis' ? { type: 'redis', url: store.url, timeout: store.timeoutMs } : { type: 'sqlite', path: store.path, timeout: store.timeoutMs }
+  if (store.type === 'sqlite') return { type: 'sqlite', path: store.path, timeout: store.timeoutMs }
+  return { type: 'redis', timeout: store.timeoutMs, ...typeof store.target === 'string' ? { url: store.target } : store.target }
 }
 
 export function blocklistOptions (config: Config): BlocklistOptions {

@@ -1,5 +1,6 @@
 import type { IdentityOption } from '../identity/identity.ts'
 import type { VerificationAlgorithm } from '../lib/jws-verify.ts'
+import type { RedisTarget } from '../stores/redis.ts'
 
 /** The configuration as the gateway uses it: checked, every default filled in, frozen; milliseconds and bytes are numbers. */
 export interface Config {
@@ -40,7 +41,7 @@ export interface AdminConfig { host: string, port: number, token: string }
 export type StoreConfig =
   /** The path is absolute, or `:memory:`. */
   | { type: 'sqlite', path: string, timeoutMs: number }
-  | { type: 'redis', url: string, timeoutMs: number }
+  | { type: 'redis', target: RedisTarget, timeoutMs: number }
 
 export interface IssuerConfig {
   name: string

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { parseDurationMs } from '../lib/duration.ts'
+import type { RedisTarget } from '../stores/redis.ts'
 import type { BudgetConfig, Config, Consistency, IssuerConfig, StoreConfig, UpstreamConfig } from './config.ts'
 import { forwardOf } from './rules.ts'
 import type { Settings } from './schema.ts'
@@ -43,8 +44,14 @@ export function resolveConfig (settings: Settings, directory: string): Config {
 
 function resolveStore (store: Settings['store'], directory: string): StoreConfig {
   const timeoutMs = ms(store.timeout)
-  if (store.type === 'redis') return { type: 'redis', url: store.url!, timeoutMs }
+  if (store.type === 'redis') return { type: 'redis', target: redisTarget(store), timeoutMs }
   return { type: 'sqlite', path: store.path === ':memory:' ? store.path : resolve(directory, store.path), timeoutMs }
+}
+
+function redisTarget ({ url, cluster, sentinels, name = '', username, password }: Extract<Settings['store'], { type: 'redis' }>): RedisTarget {
+  if (url !== undefined) return url
+  if (cluster !== undefined) return { cluster }
+  return { sentinels: sentinels ?? [], name, ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password } }
 }
 
 function resolveIssuer ({ jwks, jwksUri, maxTokenAge, ...issuer }: Settings['issuers'][number], directory: string): IssuerConfig {

@@ -12,8 +12,7 @@ export function checkGateway ({ origin, listen, admin, store, secret, session, r
   const idleMs = parseDurationMs(session.idleTimeout)
 
   if (store.type === 'redis') {
-    if (store.url === undefined) refuse('store.url', 'is required with redis; add url: redis://<host>:6379')
-    if (store.name !== undefined) refuse('store.name', 'belongs to sentinels; remove it')
+    problems.push(...checkRedis(store))
     if (secret === undefined) refuse('secret', `is required with redis, so that every gateway has the same; add secret: ${reference('PORTCULLIS_SECRET')}`)
   }
   if (idleMs > parseDurationMs(session.absoluteTimeout)) {
@@ -30,6 +29,22 @@ export function checkGateway ({ origin, listen, admin, store, secret, session, r
   }
   for (const [index, other] of cors.origins.entries()) {
     if (new URL(other).origin === new URL(origin).origin) refuse(`cors.origins[${index}]`, 'is origin itself, which needs no permission; remove it')
+  }
+  return problems
+}
+
+/** One way to the server: its own address, the nodes of a Cluster, or sentinels that name it. */
+function checkRedis ({ url, cluster, sentinels, name, username, password }: Extract<Settings['store'], { type: 'redis' }>): Problem[] {
+  const problems: Problem[] = []
+  const refuse = (setting: string, text: string) => problems.push({ setting: `store.${setting}`, text })
+  const [first, second] = Object.entries({ url, cluster, sentinels }).filter(([, value]) => value !== undefined).map(([setting]) => setting)
+
+  if (first === undefined) refuse('url', 'is required with redis, unless cluster or sentinels is set; add url: redis://<host>:6379')
+  if (second !== undefined) refuse(second, `cannot be set together with ${first}; remove one of them`)
+  if (sentinels !== undefined && name === undefined) refuse('name', 'is required with sentinels; add the name that they know the primary by')
+  if (sentinels === undefined) {
+    if (name !== undefined) refuse('name', 'belongs to sentinels; remove it')
+    for (const [setting, value] of Object.entries({ username, password })) if (value !== undefined) refuse(setting, 'belongs to sentinels; write it into the address, redis://<user>:<password>@<host>:6379')
   }
   return problems
 }

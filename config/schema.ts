@@ -28,7 +28,7 @@ const admin = group({
 
 const storeTimeout = { description: 'How long one operation may take before it counts as an outage.', minimum: '50ms', maximum: '60s' } as const
 
-const address = text(check.checkRedisUrl, { description: 'Address of a Redis. Secret.', expects: 'a redis:// or rediss:// address' })
+const address = text(check.checkRedisUrl, { description: 'Address of a Redis; with a user and a password where needed. Secret.', expects: 'a redis:// or rediss:// address' })
 
 const store = Object.assign(Type.Union([
   group({
@@ -39,9 +39,11 @@ const store = Object.assign(Type.Union([
   group({
     type: Type.Literal('redis'),
     url: Optional(address),
-    cluster: Optional(list(address, { description: 'Nodes of a Redis Cluster.', minItems: 1 })),
-    sentinels: Optional(list(address, { description: 'Redis Sentinels.', minItems: 1 })),
+    cluster: Optional(list(address, { description: 'Nodes of a Redis Cluster; the others are found from there.', minItems: 1 })),
+    sentinels: Optional(list(address, { description: 'Redis Sentinels, which name the primary.', minItems: 1 })),
     name: Optional(text(check.checkNotEmpty, { description: 'The name under which the sentinels know the primary.', expects: 'a string' })),
+    username: Optional(text(check.checkNotEmpty, { description: 'User at the primary that the sentinels name; with url and cluster it stands in the address.', expects: 'a string' })),
+    password: Optional(text(check.checkNotEmpty, { description: 'Password at the primary that the sentinels name; that of the sentinels stands in their addresses. Secret.', expects: 'a string', example: reference('REDIS_PASSWORD') })),
     timeout: Optional(duration({ ...storeTimeout, default: '250ms' }))
   }, { description: 'Redis, for more than one machine.' })
 ]), { description: 'Where sessions and revocations live.', default: { type: 'sqlite' }, expects: 'a group of settings with type: sqlite or type: redis' })

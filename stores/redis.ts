@@ -1,6 +1,6 @@
-import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { assertNoEviction, close, readMemoryPolicy, whenReady } from './redis/connect.ts'
+import { isCluster, type RedisClient } from './redis/client.ts'
+import { assertNoEviction, close, readEvictingPolicy, whenReady } from './redis/connect.ts'
 import { unavailable } from './redis/deadline.ts'
 import { createGrowth } from './redis/growth.ts'
 import { createKeys } from './redis/keys.ts'
@@ -11,18 +11,19 @@ import { createSessions } from './redis/sessions.ts'
 import { createSigningKeys } from './redis/signing-keys.ts'
 import type { Store } from './store.ts'
 
-export { redisOptions } from './redis/options.ts'
+export { createRedisClient, type RedisClient } from './redis/client.ts'
+export { redisOptions, type RedisTarget } from './redis/options.ts'
 
 export interface RedisStoreOptions {
-  /** A client made with `redisOptions()`; it may still be connecting. */
-  redis: Redis
+  /** A client made with `createRedisClient()`, or with `redisOptions()`; it may still be connecting. */
+  redis: RedisClient
   /** How long an operation may take. Default 250. */
   timeoutMs?: number
   /** How long to wait for a client that is still connecting. Default 5000. */
   connectTimeoutMs?: number
   /** What every key begins with. Default `portcullis`. */
   prefix?: string
-  /** How many slots the data is spread over: a power of two, up to 16; never changed while there is data. Default 1. */
+  /** How many slots the data is spread over: a power of two, up to 16; never changed while there is data. Default 16 in a Cluster, else 1. */
   shards?: number
   /** Whether `end()` ends the client too. Default false. */
   closeClient?: boolean
@@ -34,7 +35,7 @@ const policyCheckMs = 20_000
 
 /** The store on a Redis server, 7.0 or newer. */
 export async function createRedisStore (options: RedisStoreOptions): Promise<Store> {
-  const { redis, timeoutMs = 250, connectTimeoutMs = 5000, prefix = 'portcullis', shards = 1, closeClient = false, clockOffsetMs = () => 0 } = options
+  const { redis, timeoutMs = 250, connectTimeoutMs = 5000, prefix = 'portcullis', shards = isCluster(redis) ? 16 : 1, closeClient = false, clockOffsetMs = () => 0 } = options
   assertUsable(redis, prefix, shards)
   // Without a listener the client prints every failed attempt to connect; each operation says so itself.
   redis.on('error', ignore)
@@ -78,23 +79,23 @@ async function assemble (options: LogOptions, closeClient: boolean): Promise<Sto
   }
 }
 
-function assertUsable (redis: Redis, prefix: string, shards: number): void {
-  const { autoResendUnfulfilledCommands, enableOfflineQueue, maxRetriesPerRequest, keyPrefix } = redis.options
-  if (autoResendUnfulfilledCommands !== false || enableOfflineQueue !== false || maxRetriesPerRequest !== 0) {
-    throw new ConfigInvalidError('The Redis client of the store must be made with redisOptions(): other clients send a command twice')
-  }
+function assertUsable (redis: RedisClient, prefix: string, shards: number): void {
+  const { enableOfflineQueue, keyPrefix } = redis.options
+  const { autoResendUnfulfilledCommands, maxRetriesPerRequest } = (isCluster(redis) ? redis.options.redisOptions : redis.options) ?? {}
+  const resends = autoResendUnfulfilledCommands !== false || maxRetriesPerRequest !== 0 || (isCluster(redis) && redis.options.retryDelayOnFailover !== 0)
+  if (resends || enableOfflineQueue !== false) throw new ConfigInvalidError('The Redis client of the store must be made with createRedisClient(): other clients send a command twice')
   if (keyPrefix) throw new ConfigInvalidError('The Redis client of the store must not have a keyPrefix; use the prefix of the store')
   if (!/^[\w.:-]+$/.test(prefix)) throw new ConfigInvalidError('The prefix of the store may hold letters, digits and . : _ - only')
   if (![1, 2, 4, 8, 16].includes(shards)) throw new ConfigInvalidError('The number of shards of the store must be 1, 2, 4, 8 or 16')
 }
 
 /** Somebody may set an evicting policy while the gateway runs: then what is heard from this server is not the truth for long. */
-function createPolicyCheck (redis: Redis, timeoutMs: number): () => Promise<void> {
+function createPolicyCheck (redis: RedisClient, timeoutMs: number): () => Promise<void> {
   let nextMs = performance.now() + policyCheckMs
   return async () => {
     if (performance.now() < nextMs) return
-    const policy = await readMemoryPolicy(redis, timeoutMs)
-    if (policy !== null && policy !== 'noeviction') throw unavailable(new Error(`store.url: maxmemory-policy has become ${policy}`))
+    const policy = await readEvictingPolicy(redis, timeoutMs)
+    if (policy !== null) throw unavailable(new Error(`store.url: maxmemory-policy has become ${policy}`))
     nextMs = performance.now() + policyCheckMs
   }
 }

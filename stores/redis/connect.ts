@@ -1,12 +1,12 @@
 import { once } from 'node:events'
-import type { Redis } from 'ioredis'
 import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
+import { primariesOf, type RedisClient } from './client.ts'
 import { unavailable, within } from './deadline.ts'
 
 const refused = /^(NOAUTH|WRONGPASS|NOPERM|ERR invalid password|ERR .*AUTH)/
 
 /** Resolves when the client can be used; rejects when the server refuses it, or after `waitMs`. */
-export async function whenReady (redis: Redis, waitMs: number): Promise<void> {
+export async function whenReady (redis: RedisClient, waitMs: number): Promise<void> {
   if (redis.status === 'ready') return
   if (redis.status === 'end') throw unreachable(new Error('the connection has been closed'))
   await new Promise<void>((resolve, reject) => {
@@ -15,8 +15,8 @@ export async function whenReady (redis: Redis, waitMs: number): Promise<void> {
     const onReady = (): void => settle(resolve)
     const onEnd = (): void => settle(() => reject(unreachable(last)))
     const onError = (error: Error): void => {
-      last = error
-      if (refused.test(error.message)) settle(() => reject(misconfigured(error)))
+      last = reasonOf(error)
+      if (refused.test(last.message)) settle(() => reject(misconfigured(last)))
     }
     function settle (outcome: () => void): void {
       clearTimeout(timer)
@@ -28,7 +28,7 @@ export async function whenReady (redis: Redis, waitMs: number): Promise<void> {
 }
 
 /** Ends the client after what it has sent is answered, and within `timeoutMs` in any case. */
-export async function close (redis: Redis, timeoutMs: number): Promise<void> {
+export async function close (redis: RedisClient, timeoutMs: number): Promise<void> {
   // Without a connection `quit` rejects, and there is nothing to wait for.
   if (redis.status !== 'ready') return redis.disconnect()
   const ended = once(redis, 'end')
@@ -36,21 +36,27 @@ export async function close (redis: Redis, timeoutMs: number): Promise<void> {
   await within(ended, timeoutMs).catch(() => redis.disconnect())
 }
 
-/** The server's `maxmemory-policy`; null where the server does not tell. */
-export async function readMemoryPolicy (redis: Redis, timeoutMs: number): Promise<string | null> {
+/** The `maxmemory-policy` by which a server evicts data; null where none does, or does not tell. */
+export async function readEvictingPolicy (redis: RedisClient, timeoutMs: number): Promise<string | null> {
   // INFO says what CONFIG GET says, and is allowed where CONFIG is not.
-  const info = await within(redis.info('memory').catch(forbidden), timeoutMs)
-  return /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? null
+  const infos = await within(Promise.all(primariesOf(redis).map(async server => await server.info('memory').catch(forbidden))), timeoutMs)
+  const policies = infos.map(info => /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction')
+  return policies.find(policy => policy !== 'noeviction') ?? null
 }
 
 /** Refuses a server that would throw revocations away when memory runs short: what is evicted is good again. */
-export async function assertNoEviction (redis: Redis, timeoutMs: number): Promise<void> {
-  const policy = await readMemoryPolicy(redis, timeoutMs)
-  if (policy === null || policy === 'noeviction') return
+export async function assertNoEviction (redis: RedisClient, timeoutMs: number): Promise<void> {
+  const policy = await readEvictingPolicy(redis, timeoutMs)
+  if (policy === null) return
   throw new ConfigInvalidError(
     `store.url: the Redis server evicts data (maxmemory-policy ${policy}), so revoked credentials would come back; ` +
     'run `CONFIG SET maxmemory-policy noeviction` there, or give the gateway a Redis of its own'
   )
+}
+
+/** What a Cluster says of all its nodes together says nothing. */
+function reasonOf (error: Error & { lastNodeError?: Error }): Error {
+  return error.lastNodeError ?? error
 }
 
 function forbidden (error: Error): string {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
+import { duplicateForBlocking, type RedisClient } from './client.ts'
 import { retryStrategy } from './options.ts'
 
 const blockMs = 5000
 
-type StreamReply = Awaited<ReturnType<Redis['xread']>>
+type StreamReply = Awaited<ReturnType<RedisClient['xread']>>
 
 export interface Growth {
   subscribe (listener: () => void): () => void
@@ -12,7 +12,7 @@ export interface Growth {
 }
 
 /** Tells listeners when a stream has grown, over a connection of its own for as long as there is a listener. */
-export function createGrowth (redis: Redis, stream: string): Growth {
+export function createGrowth (redis: RedisClient, stream: string): Growth {
   const listeners = new Set<() => void>()
   let stop: (() => void) | null = null
   const notify = (): void => { for (const listener of listeners) listener() }
@@ -35,8 +35,8 @@ export function createGrowth (redis: Redis, stream: string): Growth {
   }
 }
 
-function watch (redis: Redis, stream: string, notify: () => void): () => void {
-  const connection = redis.duplicate({ lazyConnect: false, socketTimeout: blockMs + 2000 })
+function watch (redis: RedisClient, stream: string, notify: () => void): () => void {
+  const connection = duplicateForBlocking(redis, blockMs + 2000)
   // Without a listener each failed attempt to connect is printed; the loop sees what it needs to know.
   connection.on('error', () => {})
   const stopped = new AbortController()
@@ -47,7 +47,7 @@ function watch (redis: Redis, stream: string, notify: () => void): () => void {
   }
 }
 
-async function follow (connection: Redis, stream: string, notify: () => void, stopped: AbortSignal): Promise<void> {
+async function follow (connection: RedisClient, stream: string, notify: () => void, stopped: AbortSignal): Promise<void> {
   let known: string | null = null
   for (let failures = 0; !stopped.aborted;) {
     try {

@@ -1,19 +1,20 @@
-import type { Redis } from 'ioredis'
 import type { LogEntry, Pull, Revocation, Snapshot, Store } from '../store.ts'
-import { unavailable, within } from './deadline.ts'
+import type { RedisClient } from './client.ts'
+import { within } from './deadline.ts'
 import type { Keys, Shard } from './keys.ts'
 import type { Reply, Scripts } from './scripts.ts'
 
 type Log = Pick<Store, 'snapshot' | 'pull'>
 
 export interface LogOptions {
-  redis: Redis
+  redis: RedisClient
   timeoutMs: number
   scripts: Scripts
   keys: Keys
 }
 
 const entriesPerPull = 1000
+const revocationsPerPage = 5000
 
 /** A position is the id of the last entry seen in each shard's log, in the order of the shards. */
 export function createLog (options: LogOptions): Log {
@@ -33,33 +34,24 @@ export function createLog (options: LogOptions): Log {
   }
 }
 
+/**
+ * Page by page from the latest end of force downwards, each beginning with the score at which the last one ended. So whatever is added
+ * or forgotten meanwhile, and whichever server answers, no revocation is passed over: what is new comes after the position.
+ */
 async function snapshotShard ({ redis, timeoutMs, scripts }: LogOptions, shard: Shard): Promise<Snapshot> {
-  // A scan names everything that is there from its start to its end, but only on one server: a failover in between spoils it.
-  let interrupted = false
-  const onClose = (): void => { interrupted = true }
-  redis.once('close', onClose)
-  try {
-    // The position first: what changes during the scan comes after it in the log.
-    const [position, nowMs] = await scripts.run('snapshot', shard)
-    const found = new Map<string, Revocation>()
-    for (let cursor = '0', first = true; first || cursor !== '0'; first = false) {
-      const [next, members] = await within(redis.zscan(shard.revocations, cursor, 'COUNT', entriesPerPull), timeoutMs)
-      collect(members, Number(nowMs), found)
-      cursor = next
-    }
-    if (interrupted) throw unavailable(new Error('the connection was lost while the revocations were read'))
-    return { position: String(position), revocations: [...found.values()] }
-  } finally {
-    redis.off('close', onClose)
+  const [position, nowMs] = await scripts.run('snapshot', shard)
+  const found = new Map<string, number>()
+  let count = revocationsPerPage
+  for (let from = '+inf'; ;) {
+    const members = await within(redis.zrange(shard.revocations, from, `(${String(nowMs)}`, 'BYSCORE', 'REV', 'LIMIT', 0, count, 'WITHSCORES'), timeoutMs)
+    const before = found.size
+    for (let i = 0; i < members.length; i += 2) found.set(members[i] as string, Number(members[i + 1]))
+    if (members.length < 2 * count) break
+    // Many may end in the same millisecond.
+    count = found.size === before ? count * 2 : revocationsPerPage
+    from = members.at(-1) as string
   }
-}
-
-function collect (members: string[], nowMs: number, found: Map<string, Revocation>): void {
-  for (let i = 0; i < members.length; i += 2) {
-    const text = members[i] as string
-    const expiresAtMs = Number(members[i + 1])
-    if (expiresAtMs > nowMs) found.set(text, decodeEntry(text, expiresAtMs) as Revocation)
-  }
+  return { position: String(position), revocations: Array.from(found, ([text, expiresAtMs]) => decodeEntry(text, expiresAtMs) as Revocation) }
 }
 
 async function pullShard (scripts: Scripts, shard: Shard, position: string): Promise<Pull> {

@@ -4,8 +4,10 @@ import { ConfigInvalidError } from '../../lib/errors.ts'
 export type RedisTarget =
   /** `redis://` or `rediss://`, with user, password and database number where needed. */
   | string
-  /** Addresses of the sentinels as `redis://` URLs, and the name of the primary that they watch. */
+  /** Addresses of the sentinels as `redis://` URLs, and the name of the primary that they watch. User and password are the primary's. */
   | { sentinels: string[], name: string, username?: string, password?: string }
+  /** Addresses of nodes of a Cluster; the user and the password of the first are those of all. */
+  | { cluster: string[] }
 
 /** Without what would give replies other shapes, and what @fastify/redis sets itself. */
 export type RedisClientOptions = Omit<RedisOptions, 'replyMapping' | 'clientInfoTag'>
@@ -16,7 +18,7 @@ export type RedisClientOptions = Omit<RedisOptions, 'replyMapping' | 'clientInfo
  */
 export function redisOptions (target: RedisTarget): RedisClientOptions {
   return {
-    ...typeof target === 'string' ? parseUrl(target) : parseSentinels(target),
+    ...parse(target),
     autoResendUnfulfilledCommands: false,
     // Without this a command whose connection broke stays pending for ever once it is not sent again.
     maxRetriesPerRequest: 0,
@@ -44,6 +46,21 @@ export function retryStrategy (attempt: number): number {
   return Math.round(ceiling * (0.5 + Math.random() / 2))
 }
 
+function parse (target: RedisTarget): RedisClientOptions {
+  if (typeof target === 'string') return parseUrl(target)
+  return 'cluster' in target ? parseNodes(target.cluster) : parseSentinels(target)
+}
+
+/** What the connections to all nodes have in common. */
+function parseNodes (nodes: string[]): RedisClientOptions {
+  const [first, ...others] = nodes.map(parseUrl)
+  if (first === undefined) throw new ConfigInvalidError('store.cluster must name at least one node')
+  if ([first, ...others].some(({ db }) => db !== 0)) throw new ConfigInvalidError('store.cluster: a Cluster has no database numbers; remove what follows the port')
+  if (others.some(({ tls }) => (tls === undefined) !== (first.tls === undefined))) throw new ConfigInvalidError('store.cluster: either all addresses are rediss:// or none is')
+  const { host, port, db, ...common } = first
+  return common
+}
+
 function parseUrl (text: string): RedisClientOptions {
   const url = URL.parse(text)
   if (url === null || !['redis:', 'rediss:'].includes(url.protocol) || url.hostname === '') {
@@ -63,7 +80,7 @@ function parseUrl (text: string): RedisClientOptions {
   }
 }
 
-function parseSentinels ({ sentinels, name, username, password }: Exclude<RedisTarget, string>): RedisClientOptions {
+function parseSentinels ({ sentinels, name, username, password }: Extract<RedisTarget, { name: string }>): RedisClientOptions {
   const parsed = sentinels.map(parseUrl)
   const [first] = parsed
   if (first === undefined) throw new ConfigInvalidError('store.sentinels must name at least one sentinel')
@@ -72,6 +89,9 @@ function parseSentinels ({ sentinels, name, username, password }: Exclude<RedisT
     sentinels: parsed.map(({ host, port }) => ({ host: host ?? '', port: port ?? 26379 })),
     ...username === undefined ? {} : { username },
     ...password === undefined ? {} : { password },
+    // The scheme is that of the sentinels and of what they name.
+    ...first.tls === undefined ? {} : { tls: first.tls, sentinelTLS: first.tls, enableTLSForSentinelMode: true },
+    sentinelRetryStrategy: retryStrategy,
     ...first.username === undefined ? {} : { sentinelUsername: first.username },
     ...first.password === undefined ? {} : { sentinelPassword: first.password }
   }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import type { Redis } from 'ioredis'
 import { Breaker } from '../breaker.ts'
+import type { RedisClient } from './client.ts'
 import { guarded, unavailable } from './deadline.ts'
 import type { Shard } from './keys.ts'
 
@@ -17,7 +17,7 @@ export interface Scripts {
 }
 
 export interface ScriptsOptions {
-  redis: Redis
+  redis: RedisClient
   timeoutMs: number
   clockOffsetMs: () => number
 }

@@ -76,7 +76,12 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string | R
   ['a store without a type', { ...good, store: { path: './x.db' } }, 'store.type: is required; write sqlite or redis'],
   ['a store that is a text', { ...good, store: 'redis' }, 'store: must be a group of settings with type: sqlite or type: redis'],
   ['an address for the embedded store', { ...good, store: { type: 'sqlite', url: redis.url } }, 'store.url: unknown setting; known here: type, path, timeout'],
-  ['redis without an address', { ...good, secret, store: { type: 'redis' } }, 'store.url: is required with redis; add url: redis://<host>:6379'],
+  ['redis without an address', { ...good, secret, store: { type: 'redis' } }, 'store.url: is required with redis, unless cluster or sentinels is set; add url: redis://<host>:6379'],
+  ['redis by two ways', { ...good, secret, store: { ...redis, cluster: [redis.url] } }, 'store.cluster: cannot be set together with url; remove one of them'],
+  ['sentinels without the name of the primary', { ...good, secret, store: { type: 'redis', sentinels: [redis.url] } }, 'store.name: is required with sentinels; add the name that they know the primary by'],
+  ['a name without sentinels', { ...good, secret, store: { ...redis, name: 'primary' } }, 'store.name: belongs to sentinels; remove it'],
+  ['a password beside the address', { ...good, secret, store: { ...redis, password: 'open' } }, 'store.password: belongs to sentinels; write it into the address, redis://<user>:<password>@<host>:6379'],
+  ['a Cluster without nodes', { ...good, secret, store: { type: 'redis', cluster: [] } }, 'store.cluster: has too few entries; add one'],
   ['redis over http', { ...good, secret, store: { type: 'redis', url: 'http://127.0.0.1' } }, 'store.url: must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379'],
   ['redis without a secret', { ...good, store: redis }, `secret: is required with redis, so that every gateway has the same; add secret: \${${'PORTCULLIS_SECRET'}}`],
   ['a store timeout without a unit', { ...good, store: { type: 'sqlite', timeout: 5 } }, 'store.timeout: must be a duration with a unit, such as 500ms, 30s, 15m, 24h or 30d'],
@@ -178,8 +183,6 @@ for (const [reason, input, line] of misconfigurations) {
 }
 
 const later: Array<[setting: string, input: object]> = [
-  ['store.cluster', { secret, store: { ...redis, cluster: [redis.url] } }],
-  ['store.sentinels', { secret, store: { ...redis, sentinels: [redis.url] } }],
   ['session.deviceBound', { session: { deviceBound: {} } }],
   ['pages', { pages: true }]
 ]

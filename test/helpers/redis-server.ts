@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
-import { redisOptions } from '../../stores/redis.ts'
+import { redisOptions, type RedisClient } from '../../stores/redis.ts'
 
 export interface RedisServer {
   url: string
@@ -82,7 +82,7 @@ export function connectRedis (t: Test, { url }: { url: string }): Redis {
 }
 
 /** Makes every script that is defined from now on see one instant for the server's clock, so that a test can hit boundaries. */
-export function freezeClock (redis: Redis, atMs: number): void {
+export function freezeClock (redis: RedisClient, atMs: number): void {
   const define = redis.defineCommand.bind(redis)
   redis.defineCommand = (name, { lua, ...rest }) => {
     if (!lua.includes("redis.call('TIME')")) throw new Error(`${name} does not read the clock`)

@@ -91,7 +91,7 @@ t.test('a client that may send a command twice, or renames keys, is refused', as
   const options = { ...redisOptions('redis://127.0.0.1'), lazyConnect: true }
 
   for (const other of [{ autoResendUnfulfilledCommands: true }, { enableOfflineQueue: true }, { maxRetriesPerRequest: 20 }]) {
-    t.match(await refusal(t, new Redis({ ...options, ...other })), invalid(/redisOptions\(\)/))
+    t.match(await refusal(t, new Redis({ ...options, ...other })), invalid(/createRedisClient\(\)/))
   }
   t.match(await refusal(t, new Redis({ ...options, keyPrefix: 'app:' })), invalid(/keyPrefix/))
 })
@@ -148,4 +148,14 @@ t.test('attempts to connect are at most a second apart, and no two gateways keep
 
   t.ok(delays.every(delay => delay > 0 && delay <= 1000))
   t.ok(new Set(delays.slice(20)).size > 1)
+})
+
+t.test('the nodes of a Cluster have one user, one scheme, and no database numbers', async t => {
+  const options = redisOptions({ cluster: ['rediss://user:open@one:7000', 'rediss://two:7001'] })
+  t.match(options, { username: 'user', password: 'open', tls: {} })
+  t.notOk('host' in options || 'port' in options || 'db' in options)
+
+  t.throws(() => redisOptions({ cluster: [] }), invalid(/^store\.cluster must name at least one node/))
+  t.throws(() => redisOptions({ cluster: ['redis://one:7000/1'] }), invalid(/^store\.cluster: a Cluster has no database numbers/))
+  t.throws(() => redisOptions({ cluster: ['redis://one:7000', 'rediss://two:7001'] }), invalid(/^store\.cluster: either all addresses are rediss/))
 })

@@ -1,0 +1,53 @@
+import { Cluster, Redis } from 'ioredis'
+import { redisOptions, retryStrategy, type RedisClientOptions, type RedisTarget } from './options.ts'
+
+/** What the store talks to: one server, the primary that sentinels name, or a Cluster. */
+export type RedisClient = Redis | Cluster
+
+/** Slots are looked up anew this often: a failover that nobody is told of is found within that time. */
+const refreshSlotsMs = 1000
+
+/** A client as the store needs it; it is connecting when this returns. Throws ConfigInvalidError for addresses that are none. */
+export function createRedisClient (target: RedisTarget): RedisClient {
+  if (typeof target === 'string' || 'sentinels' in target) return new Redis(redisOptions(target))
+  const options = redisOptions(target)
+  const nodes = target.cluster.map(url => {
+    const { host, port } = redisOptions(url)
+    return { host: host ?? '', port: port ?? 6379 }
+  })
+  return new Cluster(nodes, clusterOptions(options))
+}
+
+export function isCluster (redis: RedisClient): redis is Cluster {
+  return redis.isCluster
+}
+
+/** The connections to the servers that hold data: of a Cluster, to each of its primaries. */
+export function primariesOf (redis: RedisClient): Redis[] {
+  return isCluster(redis) ? redis.nodes('master') : [redis]
+}
+
+/** A second client of the same kind, for commands that block; `socketTimeout`: how long it may be silent. */
+export function duplicateForBlocking (redis: RedisClient, socketTimeoutMs: number): RedisClient {
+  const redisOptions = { socketTimeout: socketTimeoutMs }
+  return isCluster(redis) ? redis.duplicate([], { redisOptions }) : redis.duplicate({ ...redisOptions, lazyConnect: false })
+}
+
+function clusterOptions (redisOptions: RedisClientOptions) {
+  return {
+    // A node is connected to when it is needed, and the Cluster says itself when it is ready.
+    redisOptions: { ...redisOptions, lazyConnect: true },
+    clusterRetryStrategy: retryStrategy,
+    enableOfflineQueue: false,
+    enableReadyCheck: true,
+    // What is read decides who may pass: never from a replica.
+    scaleReads: 'master' as const,
+    slotsRefreshInterval: refreshSlotsMs,
+    slotsRefreshTimeout: 1000,
+    // Zero: a command whose connection was lost may have been executed, and is never sent again; whoever asked is told at once.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    // Not executed, because its keys are on their way from one node to another.
+    retryDelayOnTryAgain: 20
+  }
+}

@@ -1,0 +1,69 @@
+import t, { type Test } from 'tap'
+import { createRedisStore } from '../../stores/redis.ts'
+import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
+import { connectTo, startSentinels, until, type RedisSentinels } from '../helpers/redis-topology.ts'
+
+/*
+ * The primary is whom the sentinels name, at every moment: the store finds the next one by itself, and never believes an old one.
+ */
+
+const rotating: RotateOptions = { overlapMs: 10_000, retryWindowMs: 1_800_000, idleTimeoutMs: 1_800_000, maxTokenAgeMs: 900_000 }
+const tokens: OpenSession = {
+  subject: 'alice',
+  username: 'alice',
+  mode: 'tokens',
+  secretHash: null,
+  acr: '1',
+  amr: ['pwd'],
+  scopes: [],
+  audiences: ['orders'],
+  client: { userAgent: '', ip: '192.0.2.1' },
+  absoluteTimeoutMs: 3_600_000,
+  maxPerSubject: 10,
+  maxTokenAgeMs: 900_000
+}
+
+async function createStore (t: Test, { target }: RedisSentinels): Promise<Store> {
+  const store = await createRedisStore({ redis: connectTo(t, target) })
+  t.teardown(() => store.end())
+  return store
+}
+
+t.test('after the primary has died the store goes on with the one that the sentinels choose', async t => {
+  const sentinels = await startSentinels(t)
+  const store = await createStore(t, sentinels)
+  const { record } = await store.open(tokens)
+  const ended = await store.open({ ...tokens, subject: 'bob' })
+  await store.rotate(record.sid, 1, rotating)
+  await store.close(ended.record.sid, { maxTokenAgeMs: 900_000 })
+  const { position } = await store.snapshot()
+  const primary = await sentinels.primary()
+  await primary.command('WAIT', '1', '5000')
+
+  await primary.kill()
+  await t.rejects(store.rotate(record.sid, 2, rotating), { code: 'PTC_ERR_STORE_UNAVAILABLE' })
+  await until(async () => !(await store.pull(position)).gap)
+
+  t.not(await sentinels.primary(), primary)
+  t.match(await store.rotate(record.sid, 2, rotating), { outcome: 'rotated', record: { family: { generation: 3 } } })
+  t.equal(await store.read(ended.record.sid), null)
+})
+
+t.test('a primary that was demoted while it hung is not believed when it wakes up', async t => {
+  const sentinels = await startSentinels(t)
+  const store = await createStore(t, sentinels)
+  const { record } = await store.open(tokens)
+  const primary = await sentinels.primary()
+  const replica = await sentinels.replica()
+  await primary.command('WAIT', '1', '5000')
+
+  primary.pause()
+  await until(async () => await sentinels.primary() === replica)
+  const other = await createStore(t, sentinels)
+  await other.close(record.sid, { maxTokenAgeMs: 900_000 })
+  primary.resume()
+
+  // Until it is told that it is a replica now it answers as before; the gateway asks through a connection that the silence has ended.
+  await until(async () => await store.read(record.sid) === null)
+  for (let asked = 0; asked < 50; asked++) t.equal(await store.read(record.sid).catch(() => null), null)
+})
