@@ -325,7 +325,7 @@ t.test('an upstream has its own consistency or that of the gateway', async t => 
 t.test('redis, a list of secrets, a database in memory and a function as identity are accepted', async t => {
   const verify = async () => null
 
-  t.match(checkConfig({ ...good, secret: [secret, `${secret}AA`], store: redis }, where), { secrets: [secret, `${secret}AA`], store: { ...redis, timeoutMs: 500 } })
+  t.match(checkConfig({ ...good, secret: [secret, `${secret}AA`], store: redis }, where), { secrets: [secret, `${secret}AA`], store: { type: 'redis', target: redis.url, timeoutMs: 250 } })
   t.match(checkConfig({ ...good, store: { type: 'sqlite', path: ':memory:' } }, where), { store: { path: ':memory:' } })
   t.equal(checkConfig({ ...good, identity: verify }, where).identity, verify)
 })
