@@ -1,4 +1,5 @@
 import type { CredentialClaims, Revocation } from '../stores/store.ts'
+import { subjectKeyOf, tokenKeyOf } from './revocation-key.ts'
 
 type SubjectCut = Extract<Revocation, { kind: 'subject' }>
 
@@ -16,7 +17,7 @@ export class Replica {
   add (revocation: Revocation): void {
     switch (revocation.kind) {
       case 'sid': raise(this.#sids, revocation.sid, revocation.expiresAtMs); break
-      case 'jti': raise(this.#jtis, jtiKey(revocation.issuer, revocation.jti), revocation.expiresAtMs); break
+      case 'jti': raise(this.#jtis, revocation.tokenKey, revocation.expiresAtMs); break
       case 'subject': this.#addCut(revocation); break
       case 'all': this.#belowEpoch = Math.max(this.#belowEpoch, revocation.belowEpoch); break
     }
@@ -25,10 +26,10 @@ export class Replica {
   /** A `jti` that was revoked without an issuer is revoked whoever issued it. */
   isRevoked ({ issuer, jti, sid, subject, epoch }: CredentialClaims): boolean {
     if (sid !== null && this.#sids.has(sid)) return true
-    if (jti !== null && this.#jtis.size > 0 && (this.#jtis.has(jtiKey(issuer ?? '', jti)) || this.#jtis.has(jtiKey('', jti)))) return true
+    if (jti !== null && this.#jtis.size > 0 && (this.#jtis.has(tokenKeyOf(issuer ?? '', jti)) || this.#jtis.has(tokenKeyOf('', jti)))) return true
     if (epoch === null) return false
     if (epoch < this.#belowEpoch) return true
-    const cut = subject === null ? undefined : this.#subjects.get(subject)
+    const cut = subject === null ? undefined : this.#subjects.get(subjectKeyOf(subject))
     return cut !== undefined && epoch < cut.belowEpoch && (sid === null || sid !== cut.exceptSid)
   }
 
@@ -44,16 +45,11 @@ export class Replica {
    * means that the store has lost the earlier one, so the later one is the truth.
    */
   #addCut (cut: SubjectCut): void {
-    const known = this.#subjects.get(cut.subject)
-    if (known === undefined || known.belowEpoch <= cut.belowEpoch) this.#subjects.set(cut.subject, cut)
+    const known = this.#subjects.get(cut.subjectKey)
+    if (known === undefined || known.belowEpoch <= cut.belowEpoch) this.#subjects.set(cut.subjectKey, cut)
   }
 }
 
 function raise (map: Map<string, number>, key: string, expiresAtMs: number): void {
   map.set(key, Math.max(map.get(key) ?? 0, expiresAtMs))
-}
-
-/** Both parts in one text that no other pair gives. */
-function jtiKey (issuer: string, jti: string): string {
-  return `${issuer.length}:${issuer}${jti}`
 }

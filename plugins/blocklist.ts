@@ -3,6 +3,7 @@ import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, TokenInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
+import { tokenKeyOf } from '../lib/revocation-key.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import type { CredentialClaims, LogEntry, SessionRecord, Store } from '../stores/store.ts'
 import { LogFollower } from './blocklist/log-follower.ts'
@@ -211,7 +212,7 @@ class ReplicatedBlocklist implements Blocklist {
   async #revokeToken ({ jti, issuer = '', expiresAt }: { jti: string, issuer?: string, expiresAt?: number }): Promise<void> {
     const expiresAtMs = expiresAt === undefined ? this.#store.nowMs() + Math.max(this.maxTokenAgeMs, this.maxForeignTokenAgeMs) : expiresAt * 1000 + toleranceMs
     await this.#store.revokeToken({ issuer, jti, expiresAtMs })
-    this.note({ kind: 'jti', issuer, jti, expiresAtMs })
+    this.note({ kind: 'jti', tokenKey: tokenKeyOf(issuer, jti), expiresAtMs })
   }
 }
 

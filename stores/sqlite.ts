@@ -62,6 +62,7 @@ export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 500
     revokeToken: token => writer.run('revokeToken', token),
     revokeSubject: (subject, options) => writer.run('revokeSubject', subject, options),
     revokeAll: ({ keepForMs }) => writer.run('revokeAll', keepForMs),
+    reassert: async revocations => await writer.run('reassert', revocations),
     isGood: claims => query(() => reads.isGood(claims, nowMs())),
     snapshot: () => query(() => reads.snapshot(nowMs())),
     pull: position => query(() => reads.pull(position)),

@@ -77,12 +77,12 @@ export type Rotation =
   | { outcome: 'expired' | 'reused', record: SessionRecord }
   | { outcome: 'unknown', record: null }
 
-/** A statement "no longer good". In force until `expiresAtMs`. */
+/** A statement "no longer good". In force until `expiresAtMs`. Tokens and subjects are known by their keys (lib/revocation-key.ts). */
 export type Revocation =
   | { kind: 'sid', sid: string, expiresAtMs: number }
-  | { kind: 'jti', issuer: string, jti: string, expiresAtMs: number }
+  | { kind: 'jti', tokenKey: string, expiresAtMs: number }
   /** Every session of the subject whose epoch is below `belowEpoch`, except one; every foreign token issued before that second. */
-  | { kind: 'subject', subject: string, belowEpoch: number, exceptSid: string | null, expiresAtMs: number }
+  | { kind: 'subject', subjectKey: string, belowEpoch: number, exceptSid: string | null, expiresAtMs: number }
   /** Every session of anybody whose epoch is below `belowEpoch`. */
   | { kind: 'all', belowEpoch: number, expiresAtMs: number }
 
@@ -186,6 +186,13 @@ export interface Store {
    * seconds, so that it also passes foreign tokens, and those that a restored backup has forgotten.
    */
   revokeAll (options: { keepForMs: number }): Promise<Extract<Revocation, { kind: 'all' }>>
+
+  /**
+   * Makes true again what the store may have lost: for each revocation all that it did when it was made (records, epochs, entry of the
+   * log), unless it is in force. Never lowers an epoch, never ends what a revocation spares, changes nothing the second time.
+   * One `owner` at a time, so that many who know the same do not all write it: `busy` while another one is at it.
+   */
+  reassert (revocations: readonly Revocation[], options: { owner: string }): Promise<'asserted' | 'busy'>
 
   /** Whether a credential is still good by the truth itself: its record is there, no cut covers it, its `jti` is not revoked. */
   isGood (claims: CredentialClaims): Promise<boolean>

@@ -6,7 +6,7 @@ local session, sid, maxTokenAgeMs = KEYS[4], ARGV[4], tonumber(ARGV[5])
 local record, fields = readRecord(session)
 -- Removal comes first: whatever may fail after it, the session is gone.
 redis.call('DEL', session)
-if record then removeRecord(sid, record.subject) end
+if record then removeRecord(sid, record.subjectKey) end
 local isInForce = number(redis.call('ZSCORE', KEYS[3], cjson.encode({ 'sid', sid }))) > now
 if record or not isInForce then revokeSid(sid, maxTokenAgeMs) end
 return { now, fields }

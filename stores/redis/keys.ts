@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { shardOfSid, shardOfText } from '../../lib/sid.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
+import { shardOfSid } from '../../lib/sid.ts'
 
 /** The names of one shard. The braces are Redis's hash tag: everything in a shard shares a slot, so one script can change it. */
 export interface Shard {
@@ -9,6 +9,8 @@ export interface Shard {
   /** The revocations in force, by the end of their force. */
   revocations: string
   beat: string
+  /** Who is at re-asserting revocations. */
+  lease: string
   /** What every other name of the shard begins with. */
   prefix: string
 }
@@ -16,6 +18,8 @@ export interface Shard {
 export interface Keys {
   shards: readonly Shard[]
   ofSid (sid: string): Shard
+  /** Of a token's or a subject's key. */
+  ofKey (key: string): Shard
   ofSubject (subject: string): Shard
   /** By `jti` alone, so that what is said of any issuer's token lies beside what is said of one issuer's. */
   ofToken (jti: string): Shard
@@ -31,33 +35,34 @@ export function createKeys (prefix: string, count: number): Keys {
     shards,
     first: at(0),
     ofSid: sid => at(shardOfSid(sid)),
-    ofSubject: subject => at(shardOfText(subject)),
-    ofToken: jti => at(shardOfText(jti))
+    ofKey: key => at(shardOfSid(key)),
+    ofSubject: subject => at(shardOfSid(subjectKeyOf(subject))),
+    ofToken: jti => at(shardOfSid(tokenKeyOf('', jti)))
   }
 }
 
 function createShard (prefix: string): Shard {
-  return { prefix, state: `${prefix}state`, log: `${prefix}log`, revocations: `${prefix}revocations`, beat: `${prefix}beat` }
+  return { prefix, state: `${prefix}state`, log: `${prefix}log`, revocations: `${prefix}revocations`, beat: `${prefix}beat`, lease: `${prefix}lease` }
 }
 
-export function sessionKey (shard: Shard, sid: string): string {
+export function sessionName (shard: Shard, sid: string): string {
   return `${shard.prefix}session:${sid}`
 }
 
-export function subjectKey (shard: Shard, subject: string): string {
-  return `${shard.prefix}subject:${subject}`
+/** Of a subject, by its key (lib/revocation-key.ts): foreign texts of any length would be names of any length. */
+export function subjectName (shard: Shard, subjectKey: string): string {
+  return `${shard.prefix}subject:${subjectKey}`
 }
 
 /** The sids of a subject, by creation; may name dead sessions, never misses a live one. */
-export function indexKey (shard: Shard, subject: string): string {
-  return `${shard.prefix}index:${subject}`
+export function indexName (shard: Shard, subjectKey: string): string {
+  return `${shard.prefix}index:${subjectKey}`
 }
 
-/** Issuers and token ids are foreign texts of any length: the name is a digest. */
-export function tokenKey (shard: Shard, token: { issuer: string, jti: string }): string {
-  return `${shard.prefix}token:${createHash('sha256').update(JSON.stringify([token.issuer, token.jti])).digest('base64url')}`
+export function tokenName (shard: Shard, tokenKey: string): string {
+  return `${shard.prefix}token:${tokenKey}`
 }
 
-export function keyDocumentKey (shard: Shard): string {
+export function keyDocumentName (shard: Shard): string {
   return `${shard.prefix}keys`
 }

@@ -73,8 +73,8 @@ function decodeEntry (text: string, expiresAtMs: number): LogEntry {
   const [kind, first, second, third] = JSON.parse(text) as [LogEntry['kind'], string, string & number, string | null]
   switch (kind) {
     case 'sid': return { kind, sid: first, expiresAtMs }
-    case 'jti': return { kind, issuer: first, jti: second, expiresAtMs }
-    case 'subject': return { kind, subject: first, belowEpoch: second, exceptSid: third, expiresAtMs }
+    case 'jti': return { kind, tokenKey: first, expiresAtMs }
+    case 'subject': return { kind, subjectKey: first, belowEpoch: second, exceptSid: third, expiresAtMs }
     case 'all': return { kind, belowEpoch: Number(first), expiresAtMs }
     case 'changed': return { kind, sid: first }
     case 'keys': return { kind }

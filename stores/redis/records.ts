@@ -1,3 +1,4 @@
+import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import type { TokenFamily } from '../../lib/rotation.ts'
 import type { OpenSession, SessionMode, SessionRecord } from '../store.ts'
 import type { Reply } from './scripts.ts'
@@ -7,6 +8,8 @@ export function encodeSession (session: OpenSession): string[] {
   const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client } = session
   const fields = {
     subject,
+    // Names its index, for whatever ends it.
+    subjectKey: subjectKeyOf(subject),
     username,
     mode,
     ...secretHash === null ? {} : { secretHash },

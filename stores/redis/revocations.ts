@@ -1,25 +1,32 @@
-import type { CredentialClaims, Store } from '../store.ts'
-import { indexKey, sessionKey, subjectKey, tokenKey, type Keys, type Shard } from './keys.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
+import type { CredentialClaims, Revocation, Store } from '../store.ts'
+import { indexName, sessionName, subjectName, tokenName, type Keys, type Shard } from './keys.ts'
 import type { Scripts } from './scripts.ts'
 
-type Revocations = Pick<Store, 'revokeToken' | 'revokeSubject' | 'revokeAll' | 'isGood'>
+type Revocations = Pick<Store, 'revokeToken' | 'revokeSubject' | 'revokeAll' | 'reassert' | 'isGood'>
 
 /** The latest instant of JavaScript; foreign tokens may name later ones. */
 const latestMs = 8.64e15
+
+const reassertedPerScript = 200
+/** Longer than one script takes, and not so long that somebody who has died keeps the others waiting. */
+const leaseMs = 3000
 
 export function createRevocations (scripts: Scripts, keys: Keys): Revocations {
   const { run } = scripts
   return {
     async revokeToken ({ issuer, jti, expiresAtMs }) {
       const shard = keys.ofToken(jti)
-      await run('revoke-token', shard, [tokenKey(shard, { issuer, jti })], [issuer, jti, Math.min(Math.ceil(expiresAtMs), latestMs)])
+      const key = tokenKeyOf(issuer, jti)
+      await run('revoke-token', shard, [tokenName(shard, key)], [key, Math.min(Math.ceil(expiresAtMs), latestMs)])
     },
 
     async revokeSubject (subject, { exceptSid, keepForMs }) {
       const shard = keys.ofSubject(subject)
-      const names = [subjectKey(shard, subject), indexKey(shard, subject)]
-      const [belowEpoch, excepted, expiresAtMs] = await run('revoke-subject', shard, names, [subject, exceptSid ?? '', keepForMs])
-      return { kind: 'subject', subject, belowEpoch: Number(belowEpoch), exceptSid: excepted === '' ? null : String(excepted), expiresAtMs: Number(expiresAtMs) }
+      const subjectKey = subjectKeyOf(subject)
+      const names = [subjectName(shard, subjectKey), indexName(shard, subjectKey)]
+      const [belowEpoch, excepted, expiresAtMs] = await run('revoke-subject', shard, names, [subjectKey, exceptSid ?? '', keepForMs])
+      return { kind: 'subject', subjectKey, belowEpoch: Number(belowEpoch), exceptSid: excepted === '' ? null : String(excepted), expiresAtMs: Number(expiresAtMs) }
     },
 
     async revokeAll ({ keepForMs }) {
@@ -33,11 +40,42 @@ export function createRevocations (scripts: Scripts, keys: Keys): Revocations {
       }
     },
 
+    async reassert (revocations, { owner }) {
+      for (const shard of keys.shards) {
+        const ofShard = revocations.filter(revocation => isIn(shard, revocation, keys))
+        for (let at = 0; at < ofShard.length; at += reassertedPerScript) {
+          const entries = ofShard.slice(at, at + reassertedPerScript).flatMap(revocation => [encodeRevocation(revocation), Math.min(Math.ceil(revocation.expiresAtMs), latestMs)])
+          const [outcome] = await run('reassert', shard, [shard.lease], [owner, leaseMs, ...entries])
+          if (outcome === 'busy') return 'busy'
+        }
+      }
+      return 'asserted'
+    },
+
     async isGood (claims) {
       const shards = new Set(shardsOf(claims, keys))
       const answers = await Promise.all([...shards].map(shard => run('is-good', shard, ...question(claims, keys, shard))))
       return answers.every(([good]) => good === 1)
     }
+  }
+}
+
+function isIn (shard: Shard, revocation: Revocation, keys: Keys): boolean {
+  switch (revocation.kind) {
+    case 'sid': return keys.ofSid(revocation.sid) === shard
+    case 'jti': return keys.ofKey(revocation.tokenKey) === shard
+    case 'subject': return keys.ofKey(revocation.subjectKey) === shard
+    case 'all': return true
+  }
+}
+
+/** As the scripts write it into the log. */
+function encodeRevocation (revocation: Revocation): string {
+  switch (revocation.kind) {
+    case 'sid': return JSON.stringify(['sid', revocation.sid])
+    case 'jti': return JSON.stringify(['jti', revocation.tokenKey])
+    case 'subject': return JSON.stringify(['subject', revocation.subjectKey, revocation.belowEpoch, revocation.exceptSid])
+    case 'all': return JSON.stringify(['all', revocation.belowEpoch])
   }
 }
 
@@ -55,10 +93,10 @@ function question ({ sid, subject, epoch, issuer, jti }: CredentialClaims, keys:
   const hasSubject = subject !== null && keys.ofSubject(subject) === shard
   const hasToken = jti !== null && keys.ofToken(jti) === shard
   const names = [
-    hasSession ? sessionKey(shard, sid) : shard.state,
-    hasSubject ? subjectKey(shard, subject) : shard.state,
-    hasToken ? tokenKey(shard, { issuer: issuer ?? '', jti }) : shard.state,
-    hasToken ? tokenKey(shard, { issuer: '', jti }) : shard.state
+    hasSession ? sessionName(shard, sid) : shard.state,
+    hasSubject ? subjectName(shard, subjectKeyOf(subject)) : shard.state,
+    hasToken ? tokenName(shard, tokenKeyOf(issuer ?? '', jti)) : shard.state,
+    hasToken ? tokenName(shard, tokenKeyOf('', jti)) : shard.state
   ]
   return [names, [sid ?? '', epoch ?? '', hasSession ? 1 : 0, hasToken ? 1 : 0]]
 }

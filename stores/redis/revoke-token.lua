@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 -- include clock
 -- include log
-local key, issuer, jti, expiresAtMs = KEYS[4], ARGV[4], ARGV[5], tonumber(ARGV[6])
-if expiresAtMs > now and expiresAtMs > number(redis.call('GET', key)) then
-  redis.call('SET', key, int(expiresAtMs))
-  expireAt(key, expiresAtMs)
-  revoke(cjson.encode({ 'jti', issuer, jti }), expiresAtMs)
+local name, tokenKey, expiresAtMs = KEYS[4], ARGV[4], tonumber(ARGV[5])
+if expiresAtMs > now and expiresAtMs > number(redis.call('GET', name)) then
+  redis.call('SET', name, int(expiresAtMs))
+  expireAt(name, expiresAtMs)
+  revoke(cjson.encode({ 'jti', tokenKey }), expiresAtMs)
 end
 return { now }

@@ -14,7 +14,7 @@ if elapsed(tonumber(record.lastUsedAtMs)) >= idleTimeoutMs then return { now, 'e
 local family = decodeFamily(record)
 local outcome = rotate(family, generation, windows)
 if outcome == 'reused' or outcome == 'expired' then
-  removeRecord(sid, record.subject)
+  removeRecord(sid, record.subjectKey)
   revokeSid(sid, maxTokenAgeMs)
   return { now, outcome, fields }
 end

@@ -1,6 +1,7 @@
+import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import { createSid } from '../../lib/sid.ts'
 import type { Rotation, SessionRecord, Store } from '../store.ts'
-import { indexKey, sessionKey, subjectKey, type Keys, type Shard } from './keys.ts'
+import { indexName, sessionName, subjectName, type Keys, type Shard } from './keys.ts'
 import { decodeRecord, encodeSession } from './records.ts'
 import type { Scripts } from './scripts.ts'
 
@@ -9,13 +10,14 @@ type Sessions = Pick<Store, 'open' | 'read' | 'touch' | 'rotate' | 'noteReceived
 const touchesPerScript = 500
 
 export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
-  const at = (sid: string): [shard: Shard, keys: string[]] => [keys.ofSid(sid), [sessionKey(keys.ofSid(sid), sid)]]
+  const at = (sid: string): [shard: Shard, keys: string[]] => [keys.ofSid(sid), [sessionName(keys.ofSid(sid), sid)]]
   return {
     async open (session) {
       const { subject, absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs } = session
       const sid = createSid(subject)
       const shard = keys.ofSubject(subject)
-      const names = [sessionKey(shard, sid), subjectKey(shard, subject), indexKey(shard, subject)]
+      const key = subjectKeyOf(subject)
+      const names = [sessionName(shard, sid), subjectName(shard, key), indexName(shard, key)]
       const [fields, closed] = await run('open', shard, names, [sid, absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs, ...encodeSession(session)])
       return { record: decodeRecord(fields) as SessionRecord, closed: closed as string[] }
     },
@@ -30,7 +32,7 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
         for (let i = 0; i < ofShard.length; i += touchesPerScript) {
           const some = ofShard.slice(i, i + touchesPerScript)
           const agoMs = some.map(use => Math.round(use.agoMs))
-          await run('touch', shard, some.map(use => sessionKey(shard, use.sid)), [idleTimeoutMs, ...agoMs])
+          await run('touch', shard, some.map(use => sessionName(shard, use.sid)), [idleTimeoutMs, ...agoMs])
         }
       }
     },
@@ -57,7 +59,7 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
 
     async list (subject) {
       const shard = keys.ofSubject(subject)
-      const [records] = await run('list', shard, [indexKey(shard, subject)])
+      const [records] = await run('list', shard, [indexName(shard, subjectKeyOf(subject))])
       return (records as string[][]).map(fields => decodeRecord(fields) as SessionRecord)
     }
   }

@@ -1,11 +1,11 @@
 import type { Store } from '../store.ts'
-import { keyDocumentKey, type Keys } from './keys.ts'
+import { keyDocumentName, type Keys } from './keys.ts'
 import type { Scripts } from './scripts.ts'
 
 type SigningKeys = Pick<Store, 'readKeys' | 'writeKeys'>
 
 export function createSigningKeys ({ run }: Scripts, { first }: Keys): SigningKeys {
-  const names = [keyDocumentKey(first)]
+  const names = [keyDocumentName(first)]
   return {
     async readKeys () {
       const [document] = await run('read-keys', first, names)

@@ -53,6 +53,7 @@ function createPrivately (path: string): void {
 
 function refuseForeign (db: DatabaseSync, path: string): void {
   const identity = identify(db)
+  if (identity === 'older') throw refusal(path, 'was written by an older version that was never released', 'choose another path; everyone signs in again')
   if (identity === 'newer') throw refusal(path, 'was written by a newer version', 'run that version, or choose another path')
   if (identity === 'foreign') throw refusal(path, 'is the database of another program', 'choose another path')
 }

@@ -13,11 +13,11 @@ export interface Log {
 /** The writing end of the log; part of the transaction that makes true what it tells. */
 export function createLog (db: DatabaseSync): Log {
   const insert = db.prepare(`
-    INSERT INTO log (kind, sid, issuer, jti, subject, below_epoch, except_sid, expires_at_ms, purge_at_ms)
-    VALUES (:kind, :sid, :issuer, :jti, :subject, :belowEpoch, :exceptSid, :expiresAtMs, :purgeAtMs)`)
+    INSERT INTO log (kind, sid, token_key, subject_key, below_epoch, except_sid, expires_at_ms, purge_at_ms)
+    VALUES (:kind, :sid, :tokenKey, :subjectKey, :belowEpoch, :exceptSid, :expiresAtMs, :purgeAtMs)`)
   const isRevoked = db.prepare("SELECT 1 FROM log WHERE kind = 'sid' AND sid = ? AND expires_at_ms > ?")
   const removeSid = db.prepare("DELETE FROM log WHERE kind = 'sid' AND sid = ?")
-  const nothing = { sid: null, issuer: null, jti: null, subject: null, belowEpoch: null, exceptSid: null, expiresAtMs: null }
+  const nothing = { sid: null, tokenKey: null, subjectKey: null, belowEpoch: null, exceptSid: null, expiresAtMs: null }
 
   function append (nowMs: number, entry: LogEntry): void {
     const expiresAtMs = 'expiresAtMs' in entry ? entry.expiresAtMs : 0

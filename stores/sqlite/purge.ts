@@ -6,7 +6,7 @@ import type { DatabaseSync } from 'node:sqlite'
  */
 export function createPurge (db: DatabaseSync): (nowMs: number, limit: number) => void {
   const removeSessions = db.prepare('DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE expires_at_ms <= ? LIMIT ?)')
-  const removeSubjects = db.prepare('DELETE FROM subjects WHERE subject IN (SELECT subject FROM subjects WHERE purge_at_ms <= ? LIMIT ?)')
+  const removeSubjects = db.prepare('DELETE FROM subjects WHERE subject_key IN (SELECT subject_key FROM subjects WHERE purge_at_ms <= ? LIMIT ?)')
   const removeEntries = db.prepare('DELETE FROM log WHERE seq IN (SELECT seq FROM log WHERE purge_at_ms <= ? LIMIT ?) RETURNING seq')
   const notePurged = db.prepare('UPDATE state SET purged_through = max(purged_through, ?)')
 

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DatabaseSync } from 'node:sqlite'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
 import type { CredentialClaims, KeyDocument, Pull, Revocation, SessionRecord, Snapshot } from '../store.ts'
 import { toLogEntry, toRecord, toRevocation, type FamilyRow, type LogRow, type SessionRow } from './rows.ts'
 import { createReadLive, isLive } from './session-operations.ts'
@@ -8,14 +9,14 @@ const snapshotPage = 5000
 
 /** Everything that only reads. Each is microseconds on the calling thread; a snapshot yields between its pages. */
 export function createReads (db: DatabaseSync) {
-  const select = db.prepare(`SELECT * FROM sessions WHERE subject = :subject AND ${isLive} ORDER BY created_at_ms DESC, sid DESC`)
+  const select = db.prepare(`SELECT * FROM sessions WHERE subject_key = :subjectKey AND ${isLive} ORDER BY created_at_ms DESC, sid DESC`)
   const selectKeys = db.prepare('SELECT version, text FROM keys')
 
   return {
     read: createReadLive(db),
 
     list (subject: string, nowMs: number): SessionRecord[] {
-      return select.all({ subject, nowMs }).map(row => toRecord(row as unknown as SessionRow & FamilyRow))
+      return select.all({ subjectKey: subjectKeyOf(subject), nowMs }).map(row => toRecord(row as unknown as SessionRow & FamilyRow))
     },
 
     readKeys (): KeyDocument | null {
@@ -30,15 +31,15 @@ export function createReads (db: DatabaseSync) {
 
 function createIsGood (db: DatabaseSync): (claims: CredentialClaims, nowMs: number) => boolean {
   const readRecord = db.prepare(`SELECT 1 FROM sessions WHERE sid = :sid AND ${isLive}`)
-  const isRevoked = db.prepare("SELECT 1 FROM log WHERE kind = 'jti' AND jti = ? AND issuer IN (?, '') AND expires_at_ms > ?")
+  const isRevoked = db.prepare("SELECT 1 FROM log WHERE kind = 'jti' AND token_key IN (?, ?) AND expires_at_ms > ?")
   const isCutOff = db.prepare(`
     SELECT 1 FROM state WHERE floor_epoch > :epoch
-    UNION ALL SELECT 1 FROM subjects WHERE subject IS :subject AND epoch > :epoch AND except_sid IS NOT coalesce(:sid, '')`)
+    UNION ALL SELECT 1 FROM subjects WHERE subject_key IS :subjectKey AND epoch > :epoch AND except_sid IS NOT coalesce(:sid, '')`)
 
   return ({ issuer, jti, sid, subject, epoch }, nowMs) => {
     if (sid !== null && readRecord.get({ sid, nowMs }) === undefined) return false
-    if (jti !== null && isRevoked.get(jti, issuer ?? '', nowMs) !== undefined) return false
-    return epoch === null || isCutOff.get({ epoch, subject, sid }) === undefined
+    if (jti !== null && isRevoked.get(tokenKeyOf(issuer ?? '', jti), tokenKeyOf('', jti), nowMs) !== undefined) return false
+    return epoch === null || isCutOff.get({ epoch, subjectKey: subject === null ? null : subjectKeyOf(subject), sid }) === undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
 import type { Revocation } from '../store.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
 import { createReadLive } from './session-operations.ts'
@@ -8,8 +9,8 @@ type CutOfAll = Extract<Revocation, { kind: 'all' }>
 
 /** Revoking tokens, subjects and everybody, each to be run inside a transaction. */
 export function createRevocationOperations (db: DatabaseSync, log: Log) {
-  const longestRevocation = db.prepare("SELECT max(expires_at_ms) AS expiresAtMs FROM log WHERE kind = 'jti' AND jti = :jti AND issuer = :issuer")
-  const removeToken = db.prepare("DELETE FROM log WHERE kind = 'jti' AND jti = :jti AND issuer = :issuer")
+  const longestRevocation = db.prepare("SELECT max(expires_at_ms) AS expiresAtMs FROM log WHERE kind = 'jti' AND token_key = ?")
+  const removeToken = db.prepare("DELETE FROM log WHERE kind = 'jti' AND token_key = ?")
   const raiseFloor = db.prepare(`
     UPDATE state SET floor_epoch = max(floor_epoch + 1, (SELECT coalesce(max(epoch), 0) + 1 FROM subjects), :seconds)
     RETURNING floor_epoch AS belowEpoch`)
@@ -17,13 +18,15 @@ export function createRevocationOperations (db: DatabaseSync, log: Log) {
   return {
     revokeToken (nowMs: number, { issuer, jti, ...token }: { issuer: string, jti: string, expiresAtMs: number }): void {
       const expiresAtMs = instant(token.expiresAtMs)
-      const known = Number(longestRevocation.get({ issuer, jti })?.['expiresAtMs'] ?? 0)
+      const tokenKey = tokenKeyOf(issuer, jti)
+      const known = Number(longestRevocation.get(tokenKey)?.['expiresAtMs'] ?? 0)
       if (expiresAtMs <= Math.max(known, nowMs)) return
-      removeToken.run({ issuer, jti })
-      log.append(nowMs, { kind: 'jti', issuer, jti, expiresAtMs })
+      removeToken.run(tokenKey)
+      log.append(nowMs, { kind: 'jti', tokenKey, expiresAtMs })
     },
 
     revokeSubject: createRevokeSubject(db, log),
+    reassert: createReassert(db, log),
 
     revokeAll (nowMs: number, keepForMs: number): CutOfAll {
       const belowEpoch = Number(raiseFloor.get({ seconds: secondsAfter(nowMs) })?.['belowEpoch'])
@@ -37,25 +40,62 @@ export function createRevocationOperations (db: DatabaseSync, log: Log) {
 function createRevokeSubject (db: DatabaseSync, log: Log) {
   const readLive = createReadLive(db)
   const raiseEpoch = db.prepare(`
-    INSERT INTO subjects (subject, epoch, except_sid, purge_at_ms)
-    SELECT :subject, max(floor_epoch + 1, :seconds), :exceptSid, :purgeAtMs FROM state WHERE true
-    ON CONFLICT (subject) DO UPDATE SET epoch = max(epoch + 1, excluded.epoch), except_sid = excluded.except_sid,
+    INSERT INTO subjects (subject_key, epoch, except_sid, purge_at_ms)
+    SELECT :subjectKey, max(floor_epoch + 1, :seconds), :exceptSid, :purgeAtMs FROM state WHERE true
+    ON CONFLICT (subject_key) DO UPDATE SET epoch = max(epoch + 1, excluded.epoch), except_sid = excluded.except_sid,
       purge_at_ms = max(purge_at_ms, excluded.purge_at_ms)
     RETURNING epoch AS belowEpoch`)
-  const removeOthers = db.prepare('DELETE FROM sessions WHERE subject = :subject AND sid IS NOT :exceptSid')
+  const removeOthers = db.prepare('DELETE FROM sessions WHERE subject_key = :subjectKey AND sid IS NOT :exceptSid')
 
   return (nowMs: number, subject: string, options: { exceptSid: string | null, keepForMs: number }): SubjectCut => {
     const candidate = options.exceptSid === null ? null : readLive(options.exceptSid, nowMs)
     const excepted = candidate?.subject === subject ? candidate : null
     const exceptSid = excepted?.sid ?? null
+    const subjectKey = subjectKeyOf(subject)
     const expiresAtMs = instant(nowMs + options.keepForMs)
     const purgeAtMs = Math.max(expiresAtMs, excepted?.expiresAtMs ?? 0) + logKeptMs
 
-    const belowEpoch = Number(raiseEpoch.get({ subject, exceptSid, purgeAtMs, seconds: secondsAfter(nowMs) })?.['belowEpoch'])
-    removeOthers.run({ subject, exceptSid })
-    const cut: SubjectCut = { kind: 'subject', subject, belowEpoch, exceptSid, expiresAtMs }
+    const belowEpoch = Number(raiseEpoch.get({ subjectKey, exceptSid, purgeAtMs, seconds: secondsAfter(nowMs) })?.['belowEpoch'])
+    removeOthers.run({ subjectKey, exceptSid })
+    const cut: SubjectCut = { kind: 'subject', subjectKey, belowEpoch, exceptSid, expiresAtMs }
     log.append(nowMs, cut)
     return cut
+  }
+}
+
+/** Does for each revocation what it did when it was made, if that was lost. One file has one writer at a time anyway. */
+function createReassert (db: DatabaseSync, log: Log) {
+  const removeSession = db.prepare('DELETE FROM sessions WHERE sid = ?')
+  const longest = db.prepare("SELECT max(expires_at_ms) AS expiresAtMs FROM log WHERE kind = 'jti' AND token_key = ?")
+  const removeOlder = db.prepare('DELETE FROM sessions WHERE subject_key = :subjectKey AND epoch < :belowEpoch AND sid IS NOT :exceptSid')
+  const raiseEpoch = db.prepare(`
+    INSERT INTO subjects (subject_key, epoch, except_sid, purge_at_ms) VALUES (:subjectKey, :belowEpoch, :exceptSid, :purgeAtMs)
+    ON CONFLICT (subject_key) DO UPDATE SET epoch = excluded.epoch, except_sid = excluded.except_sid, purge_at_ms = max(purge_at_ms, excluded.purge_at_ms)
+    WHERE epoch < excluded.epoch`)
+  const raiseFloor = db.prepare('UPDATE state SET floor_epoch = :belowEpoch WHERE floor_epoch < :belowEpoch')
+
+  const again = (nowMs: number, revocation: Revocation): void => {
+    const { expiresAtMs } = revocation
+    switch (revocation.kind) {
+      case 'sid':
+        removeSession.run(revocation.sid)
+        return log.revokeSid(nowMs, revocation.sid, expiresAtMs - nowMs)
+      case 'jti':
+        if (Number(longest.get(revocation.tokenKey)?.['expiresAtMs'] ?? 0) < expiresAtMs) log.append(nowMs, revocation)
+        return
+      case 'subject': {
+        const { subjectKey, belowEpoch, exceptSid } = revocation
+        if (raiseEpoch.run({ subjectKey, belowEpoch, exceptSid, purgeAtMs: expiresAtMs + logKeptMs }).changes === 0) return
+        removeOlder.run({ subjectKey, belowEpoch, exceptSid })
+        return log.append(nowMs, revocation)
+      }
+      case 'all':
+        if (raiseFloor.run({ belowEpoch: revocation.belowEpoch }).changes > 0) log.append(nowMs, revocation)
+    }
+  }
+  return (nowMs: number, revocations: readonly Revocation[]): 'asserted' => {
+    for (const revocation of revocations) if (revocation.expiresAtMs > nowMs) again(nowMs, revocation)
+    return 'asserted'
   }
 }
 

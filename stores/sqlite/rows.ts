@@ -1,9 +1,11 @@
+import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import type { TokenFamily } from '../../lib/rotation.ts'
 import type { LogEntry, Revocation, SessionMode, SessionRecord } from '../store.ts'
 
 export interface SessionRow {
   sid: string
   subject: string
+  subject_key: string
   username: string
   mode: SessionMode
   epoch: number
@@ -32,9 +34,8 @@ export interface LogRow {
   seq: number
   kind: LogEntry['kind']
   sid: string
-  issuer: string
-  jti: string
-  subject: string
+  token_key: string
+  subject_key: string
   below_epoch: number
   except_sid: string | null
   expires_at_ms: number
@@ -65,6 +66,7 @@ export function toSessionRow (record: SessionRecord): SessionRow & FamilyRow {
   return {
     sid: record.sid,
     subject: record.subject,
+    subject_key: subjectKeyOf(record.subject),
     username: record.username,
     mode: record.mode,
     epoch: record.epoch,
@@ -115,8 +117,8 @@ export function toRevocation (kind: Revocation['kind'], row: LogRow): Revocation
   const expiresAtMs = row.expires_at_ms
   switch (kind) {
     case 'sid': return { kind, sid: row.sid, expiresAtMs }
-    case 'jti': return { kind, issuer: row.issuer, jti: row.jti, expiresAtMs }
-    case 'subject': return { kind, subject: row.subject, belowEpoch: row.below_epoch, exceptSid: row.except_sid, expiresAtMs }
+    case 'jti': return { kind, tokenKey: row.token_key, expiresAtMs }
+    case 'subject': return { kind, subjectKey: row.subject_key, belowEpoch: row.below_epoch, exceptSid: row.except_sid, expiresAtMs }
     case 'all': return { kind, belowEpoch: row.below_epoch, expiresAtMs }
   }
 }

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
 const applicationId = 0x50544353
-const schemaVersion = 1
+const schemaVersion = 2
 
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
@@ -22,6 +22,7 @@ const schema = `
   CREATE TABLE sessions (
     sid TEXT NOT NULL PRIMARY KEY,
     subject TEXT NOT NULL,
+    subject_key TEXT NOT NULL,
     username TEXT NOT NULL,
     mode TEXT NOT NULL CHECK (mode IN ('session', 'tokens')),
     epoch INTEGER NOT NULL,
@@ -42,11 +43,11 @@ const schema = `
     hold_until_ms INTEGER,
     closed TEXT
   ) STRICT;
-  CREATE INDEX sessions_by_subject ON sessions (subject, created_at_ms, sid);
+  CREATE INDEX sessions_by_subject ON sessions (subject_key, created_at_ms, sid);
   CREATE INDEX sessions_by_expiry ON sessions (expires_at_ms);
 
   CREATE TABLE subjects (
-    subject TEXT NOT NULL PRIMARY KEY,
+    subject_key TEXT NOT NULL PRIMARY KEY,
     epoch INTEGER NOT NULL,
     except_sid TEXT,
     purge_at_ms INTEGER NOT NULL
@@ -57,16 +58,16 @@ const schema = `
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL CHECK (kind IN ('sid', 'jti', 'subject', 'all', 'changed', 'keys')),
     sid TEXT,
-    issuer TEXT,
-    jti TEXT,
-    subject TEXT,
+    token_key TEXT,
+    subject_key TEXT,
     below_epoch INTEGER,
     except_sid TEXT,
     expires_at_ms INTEGER,
     purge_at_ms INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX log_by_sid ON log (sid) WHERE kind = 'sid';
-  CREATE INDEX log_by_token ON log (jti, issuer) WHERE kind = 'jti';
+  CREATE INDEX log_by_token ON log (token_key) WHERE kind = 'jti';
+  CREATE INDEX log_by_subject ON log (subject_key) WHERE kind = 'subject';
   CREATE INDEX log_by_purge ON log (purge_at_ms);
 
   CREATE TABLE keys (
@@ -80,11 +81,11 @@ const schema = `
 `
 
 /** What a database file is to us, by its header alone. */
-export function identify (db: DatabaseSync): 'empty' | 'ours' | 'newer' | 'foreign' {
+export function identify (db: DatabaseSync): 'empty' | 'ours' | 'older' | 'newer' | 'foreign' {
   const { id, version, tables } = db.prepare(`
     SELECT application_id AS id, user_version AS version, (SELECT count(*) FROM sqlite_schema) AS tables
     FROM pragma_application_id, pragma_user_version`).get() as Record<'id' | 'version' | 'tables', number>
-  if (id === applicationId) return version > schemaVersion ? 'newer' : 'ours'
+  if (id === applicationId) return version === schemaVersion ? 'ours' : version > schemaVersion ? 'newer' : 'older'
   return id === 0 && version === 0 && tables === 0 ? 'empty' : 'foreign'
 }
 

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { openFamily } from '../../lib/rotation.ts'
+import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import { createSid } from '../../lib/sid.ts'
 import type { OpenSession, SessionRecord } from '../store.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
@@ -22,8 +23,8 @@ export function createReadLive (db: DatabaseSync): ReadLive {
 export function createSessionOperations (db: DatabaseSync, log: Log) {
   const readLive = createReadLive(db)
   const makeRecord = createMakeRecord(db)
-  const removeDead = db.prepare(`DELETE FROM sessions WHERE subject = :subject AND NOT (${isLive})`)
-  const oldestFirst = db.prepare('SELECT sid FROM sessions WHERE subject = ? ORDER BY created_at_ms, sid')
+  const removeDead = db.prepare(`DELETE FROM sessions WHERE subject_key = :subjectKey AND NOT (${isLive})`)
+  const oldestFirst = db.prepare('SELECT sid FROM sessions WHERE subject_key = ? ORDER BY created_at_ms, sid')
   const remove = db.prepare('DELETE FROM sessions WHERE sid = ?')
   const markUsed = db.prepare(`
     UPDATE sessions SET last_used_at_ms = :usedAtMs
@@ -33,8 +34,9 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
   return {
     open (nowMs: number, session: OpenSession): { record: SessionRecord, closed: string[] } {
       const { subject, maxPerSubject, maxTokenAgeMs } = session
-      removeDead.run({ subject, nowMs })
-      const others = oldestFirst.all(subject).map(row => String(row['sid']))
+      const subjectKey = subjectKeyOf(subject)
+      removeDead.run({ subjectKey, nowMs })
+      const others = oldestFirst.all(subjectKey).map(row => String(row['sid']))
       const closed = others.slice(0, Math.max(0, others.length + 1 - Math.max(1, maxPerSubject)))
       for (const sid of closed) {
         remove.run(sid)
@@ -67,10 +69,10 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
 }
 
 function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSession) => SessionRecord {
-  const currentEpoch = db.prepare('SELECT max(floor_epoch, coalesce((SELECT epoch FROM subjects WHERE subject = ?), 0)) AS epoch FROM state')
+  const currentEpoch = db.prepare('SELECT max(floor_epoch, coalesce((SELECT epoch FROM subjects WHERE subject_key = ?), 0)) AS epoch FROM state')
   // A subject's epoch may be forgotten only when no session carries it any more.
-  const keepSubject = db.prepare('UPDATE subjects SET purge_at_ms = max(purge_at_ms, :purgeAtMs) WHERE subject = :subject')
-  const columns = `sid, subject, username, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
+  const keepSubject = db.prepare('UPDATE subjects SET purge_at_ms = max(purge_at_ms, :purgeAtMs) WHERE subject_key = :subjectKey')
+  const columns = `sid, subject, subject_key, username, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
     audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed`
   const insert = db.prepare(`INSERT INTO sessions (${columns}) VALUES (${columns.replaceAll(/\w+/g, name => `:${name}`)})`)
 
@@ -80,7 +82,7 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
       subject,
       username,
       mode,
-      epoch: Number(currentEpoch.get(subject)?.['epoch']),
+      epoch: Number(currentEpoch.get(subjectKeyOf(subject))?.['epoch']),
       secretHash,
       createdAtMs: nowMs,
       authTimeMs: nowMs,
@@ -93,7 +95,7 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
       client: { userAgent: client.userAgent, ip: client.ip },
       family: mode === 'tokens' ? openFamily(nowMs) : null
     }
-    keepSubject.run({ subject, purgeAtMs: record.expiresAtMs + logKeptMs })
+    keepSubject.run({ subjectKey: subjectKeyOf(subject), purgeAtMs: record.expiresAtMs + logKeptMs })
     insert.run({ ...toSessionRow(record) })
     return record
   }

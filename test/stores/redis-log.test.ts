@@ -1,4 +1,5 @@
-import t from 'tap'
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectRedis, startRedis } from '../helpers/redis-server.ts'
@@ -81,8 +82,8 @@ t.test('everything comes back from a log and an index of many pages, once', asyn
   const { revocations } = await store.snapshot()
 
   t.equal(pull.entries.length, 2500)
-  t.equal(new Set(pull.entries.map(entry => 'jti' in entry && entry.jti)).size, 2500)
-  t.equal(new Set(revocations.map(revocation => 'jti' in revocation && revocation.jti)).size, 2500)
+  t.equal(new Set(pull.entries.map(entry => 'tokenKey' in entry && entry.tokenKey)).size, 2500)
+  t.equal(new Set(revocations.map(revocation => 'tokenKey' in revocation && revocation.tokenKey)).size, 2500)
   t.equal(revocations.length, 2500)
 })
 
@@ -112,3 +113,21 @@ t.test('the log keeps about its last hundred thousand entries', async t => {
   t.equal((await store.pull(position)).gap, true)
   t.equal((await store.pull(newest)).gap, false)
 })
+
+t.test('of many who say revocations again one is at it, and when it has died another one', async t => {
+  const expiresAtMs = store.nowMs() + 60_000
+  const lost = [{ kind: 'jti', tokenKey: 'AAAAAAAAAAAAAAAAAAAAAA', expiresAtMs } as const]
+
+  t.equal(await store.reassert(lost, { owner: 'one' }), 'asserted')
+  t.equal(await store.reassert(lost, { owner: 'two' }), 'busy')
+  t.equal(await store.reassert(lost, { owner: 'one' }), 'asserted')
+
+  await redisReady(t).then(async redis => await redis.del('portcullis:{0}:lease'))
+  t.equal(await store.reassert(lost, { owner: 'two' }), 'asserted')
+})
+
+async function redisReady (t: Test): Promise<ReturnType<typeof connectRedis>> {
+  const redis = connectRedis(t, server)
+  if (redis.status !== 'ready') await once(redis, 'ready')
+  return redis
+}

@@ -114,7 +114,7 @@ t.test('a snapshot of more than a page is whole', async t => {
 
   const { revocations, position } = await store.snapshot()
 
-  t.equal(new Set(revocations.map(one => one.kind === 'jti' ? one.jti : '')).size, 5001)
+  t.equal(new Set(revocations.map(one => one.kind === 'jti' ? one.tokenKey : '')).size, 5001)
   t.equal((await store.pull(position)).gap, false)
 })
 

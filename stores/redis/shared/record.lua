@@ -15,7 +15,7 @@ local function readRecord(key)
   return record, fields
 end
 
-local function removeRecord(sid, subject)
+local function removeRecord(sid, subjectKey)
   redis.call('DEL', prefix .. 'session:' .. sid)
-  redis.call('ZREM', prefix .. 'index:' .. subject, sid)
+  redis.call('ZREM', prefix .. 'index:' .. subjectKey, sid)
 end

@@ -1,0 +1,13 @@
+-- Replicas may keep a cut for longer than it is in force: an epoch that started again too soon would fall under it.
+local marginMs = 86400000
+
+-- From now on sessions of the subject begin at this epoch; the one that is excepted keeps its own.
+local function raiseEpoch(subjectKey, epoch, exceptSid, untilMs)
+  local name = prefix .. 'subject:' .. subjectKey
+  local excepted = type(exceptSid) == 'string' and exceptSid or ''
+  redis.call('HSET', name, 'epoch', int(epoch), 'except', excepted)
+  keepUntil(name, untilMs + marginMs)
+  local expiresAtMs = excepted ~= '' and redis.call('HGET', prefix .. 'session:' .. excepted, 'expiresAtMs')
+  if expiresAtMs then keepUntil(name, tonumber(expiresAtMs)) end
+  if epoch > number(redis.call('HGET', KEYS[1], 'maxEpoch')) then redis.call('HSET', KEYS[1], 'maxEpoch', int(epoch)) end
+end
