@@ -123,7 +123,7 @@ t.test('the other signature of a token that was never seen is no way around sign
   await assertAllRefused(t, app, [['mirrored', mirrored(token)]])
 })
 
-t.test('claims and headers that are no single plain JSON object are refused, though the gateway\'s own key has signed them', async t => {
+t.test('claims and headers that are no single plain JSON object are refused, though the gateway itself has signed them', async t => {
   const { app, url } = await startGateway(t)
   const { token } = await signInForTokens(url)
   const { header, claims } = partsOf(token)

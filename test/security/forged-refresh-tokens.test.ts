@@ -41,7 +41,7 @@ function makeForgery (good: string, sid: string, index: number): string {
   return bytes.toString('base64url')
 }
 
-t.test('ten thousand forged tokens are refused alike without a question to the store, and end nobody\'s session', async t => {
+t.test('ten thousand forged tokens are refused alike without a question to the store, and end no session', async t => {
   const outage = createOutage()
   const { app, url } = await startGateway(t, { secret, session: { maxPerSubject: 1000 } }, outage)
   const people = await Promise.all(Array.from({ length: 20 }, async (_, index) => await signInForTokens(url, `user-${index}`)))

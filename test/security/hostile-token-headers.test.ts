@@ -99,7 +99,7 @@ t.test('extensions of a signature are refused, critical or not, known to librari
   t.equal(await statusOf(app, token), 200)
 })
 
-t.test('every other kind of token is refused, though the gateway\'s own key has signed it', async t => {
+t.test('every other kind of token is refused, though the gateway itself has signed it', async t => {
   const { app, token, header, claims } = await start(t)
   const own = app.portcullis.keys.current()
   const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }

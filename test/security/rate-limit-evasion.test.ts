@@ -6,6 +6,8 @@ import type { ConfigInput } from '../../config/schema.ts'
 import { bearer } from '../helpers/bearer.ts'
 import { password, post, signIn, signInForTokens, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
+import { startRedisGateways } from '../helpers/redis-gateways.ts'
+import { startRedis } from '../helpers/redis-server.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
 /*
@@ -134,6 +136,32 @@ t.test('no spelling of a path, a name or a body is a budget of its own', async t
   const guesses: number[] = []
   for (const [index, username] of names.entries()) guesses.push((await guess(url, `192.0.2.${100 + index}`, username)).status)
   t.same(tally(guesses), { 401: 5, 429: 3 })
+})
+
+t.test('while the counters cannot be reached nobody signs in, and nothing that is counted is let through', async t => {
+  const redis = await startRedis(t)
+  const looked: string[] = []
+  const up = await startUpstream(t)
+  const [gateway] = await startRedisGateways(t, redis, 1, {
+    store: { type: 'redis', url: redis.url, timeout: '300ms' },
+    revocation: { staleFor: '1h' },
+    identity: async ({ username }: { username: string }) => { looked.push(username); return { subject: username, scopes: [] } },
+    upstreams: [{ prefix: '/orders', target: up.url, audience: 'orders', rateLimit: { max: 1000, window: '1h' } }]
+  })
+  const { url } = gateway!
+  const { token, cookie } = await signInForTokens(url)
+  t.equal((await fetch(`${url}/orders`, { headers: bearer(token) })).status, 200)
+  await redis.stop()
+  looked.length = 0
+  const before = up.requests.length
+
+  const answers = await Promise.all(Array.from({ length: 60 }, async (_, index) => {
+    if (index % 3 === 0) return await post(`${url}/auth/login`, { username: `user-${index}`, password })
+    return index % 3 === 1 ? await post(`${url}/auth/refresh`, undefined, { cookie }) : await fetch(`${url}/orders`, { headers: bearer(token) })
+  }))
+
+  for (const answer of answers) await assertProblem(t, answer, 503, 'PTC_ERR_STORE_UNAVAILABLE')
+  t.same([looked, up.requests.length], [[], before])
 })
 
 t.test('without the window having ended no mixture of attempts gets more than a budget', async t => {

@@ -88,7 +88,7 @@ t.test('whoever of thief and owner comes second ends it for both', async t => {
   t.equal(await get(url, owner.token), 401)
 })
 
-t.test('a thief who copies within the overlap gets the owner\'s own next token, and is found at the next step', async t => {
+t.test('a thief who copies within the overlap gets the next token of the owner, and is found at the next step', async t => {
   const gateway = await startGateway(t)
   const { url, advance } = gateway
   const { cookie, sid } = await signInForTokens(url)
