@@ -16,9 +16,10 @@ import { assertProblem } from '../helpers/problem.ts'
 
 const algorithms: SigningAlgorithm[] = ['ES256', 'EdDSA', 'RS256']
 
-function * withOneBitChanged (token: string): Generator<[string, string]> {
+function * withOneBitChanged (token: string, only?: number): Generator<[string, string]> {
   const parts = token.split('.')
   for (const [index, part] of parts.entries()) {
+    if (only !== undefined && index !== only) continue
     const bytes = Buffer.from(part, 'base64url')
     for (let bit = 0; bit < bytes.length * 8; bit++) {
       const changed = Buffer.from(bytes)
@@ -33,7 +34,8 @@ t.test('no bit of a token can be changed, in its header, its claims or its signa
     const { app, url } = await startGateway(t, { keys: { algorithm } })
     const { token } = await signInForTokens(url, 'ada', ['origin'])
 
-    await assertAllRefused(t, app, withOneBitChanged(token))
+    // What is signed is read alike whatever has signed it, so that is tried once, and each kind of signature as well.
+    await assertAllRefused(t, app, withOneBitChanged(token, algorithm === 'ES256' ? undefined : 2))
 
     t.equal(await statusOf(app, token), 200)
   }
@@ -90,7 +92,7 @@ t.test('neither what is published of a key nor a guessable word is a shared secr
     await assertAllRefused(t, app, (function * () {
       for (const alg of ['HS256', 'HS384', 'HS512', 'hs256', algorithm]) {
         for (const [what, secret] of secrets) {
-          for (const kid of [header['kid'], undefined, '', 'unknown']) {
+          for (const kid of what.startsWith('word') ? [header['kid'], undefined, '', 'unknown'] : [header['kid']]) {
             const input = `${encode({ ...header, alg, kid })}.${encode(claims)}`
             yield [`${alg} with ${what}`, `${input}.${createHmac(`sha${/384|512/.exec(alg)?.[0] ?? '256'}`, secret).update(input).digest('base64url')}`] as const
           }
