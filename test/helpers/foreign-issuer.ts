@@ -12,6 +12,9 @@ export interface ForeignKey {
   jwk: Record<string, unknown>
 }
 
+/** A key of the gateway's own has these too. */
+export type SigningParts = Pick<ForeignKey, 'kid' | 'algorithm' | 'privateKey'>
+
 const curves: Partial<Record<VerificationAlgorithm, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
 
 function generate (algorithm: VerificationAlgorithm): { privateKey: KeyObject, publicKey: KeyObject } {
@@ -34,7 +37,7 @@ export function foreignClaims (iss: string, changes: Record<string, unknown> = {
 }
 
 /** A token with exactly this header and these claims, which may be texts; signed by the key, whatever the header says. */
-export function signForeign ({ kid, algorithm, privateKey }: ForeignKey, claims: unknown, header: unknown = { alg: algorithm, typ: 'at+jwt', kid }): string {
+export function signForeign ({ kid, algorithm, privateKey }: SigningParts, claims: unknown, header: unknown = { alg: algorithm, typ: 'at+jwt', kid }): string {
   const input = `${encode(header)}.${encode(claims)}`
   const digest = algorithm === 'EdDSA' ? null : `sha${algorithm.slice(2)}`
   const pss = algorithm.startsWith('PS') ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: Number(algorithm.slice(2)) / 8 } : {}
