@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { post, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
 
@@ -31,6 +31,17 @@ async function each<Item> (items: Item[], work: (item: Item) => Promise<void>): 
   for (let from = 0; from < items.length; from += 40) await Promise.all(items.slice(from, from + 40).map(work))
 }
 
+/** Status, code, and every cookie that comes along. */
+async function outcomeOf (answer: Response): Promise<string> {
+  const { code } = await answer.json() as { code: string }
+  return [answer.status, code, ...answer.headers.getSetCookie()].join(' ')
+}
+
+/** There are thousands of them: only what is wrong is told. */
+function assertRefused (t: Test, outcome: string, expected: readonly string[], changed: string): void {
+  if (!expected.includes(outcome)) t.fail(`${encodeURIComponent(changed)}: ${outcome}`)
+}
+
 t.test('no changed bit of a session cookie is overlooked, and none costs the owner the session', async t => {
   const { url } = await startGateway(t)
   const { cookie, sid } = await signIn(url)
@@ -38,15 +49,17 @@ t.test('no changed bit of a session cookie is overlooked, and none costs the own
   const [name = '', value = ''] = cookie.split('=')
   const changes = [...tampered(value).map(({ changed }) => changed), ...respelt(value)]
 
-  await each(changes, async changed => {
-    const answer = await fetch(`${url}/auth/session`, { headers: { cookie: `${name}=${changed}` } })
-    t.same(answer.headers.getSetCookie(), [])
-    await assertProblem(t, answer, 401, 'PTC_ERR_SESSION_INVALID', encodeURIComponent(changed))
-  })
+  const mine = async () => await (await fetch(`${url}/auth/session`, { headers: { cookie } })).json()
+  // Before the gateway has seen the right one, and while it remembers it.
+  for (let round = 0; round < 2; round++) {
+    await each(changes, async changed => {
+      const answer = await fetch(`${url}/auth/session`, { headers: { cookie: `${name}=${changed}` } })
+      assertRefused(t, await outcomeOf(answer), ['401 PTC_ERR_SESSION_INVALID'], changed)
+    })
+    t.match(await mine(), { session: { sid, subject: 'ada' } })
+  }
 
   t.ok(changes.length > 400)
-  const mine = await fetch(`${url}/auth/session`, { headers: { cookie } })
-  t.match(await mine.json(), { session: { sid, subject: 'ada' } })
 })
 
 t.test('no changed bit of a refresh token is overlooked, and none makes it look stolen', async t => {
@@ -55,17 +68,14 @@ t.test('no changed bit of a refresh token is overlooked, and none makes it look 
   const [name = '', value = ''] = cookie.split('=')
   // Four bytes name the secret that it is made with: of one that is not known here nobody is sent away.
   const isInKeyId = (at: number) => at < 6
+  const [refused, elsewhere] = ['401 PTC_ERR_REFRESH_REFUSED', '503 PTC_ERR_STORE_UNAVAILABLE'] as const
 
   await each(tampered(value), async ({ at, changed }) => {
     const answer = await post(`${url}/auth/refresh`, undefined, { cookie: `${name}=${changed}` })
-    t.same(answer.headers.getSetCookie(), [])
-    const isWellFormed = /^[\w-]+$/.test(changed)
-    if (isInKeyId(at) && isWellFormed && answer.status === 503) await assertProblem(t, answer, 503, 'PTC_ERR_STORE_UNAVAILABLE', encodeURIComponent(changed))
-    else await assertProblem(t, answer, 401, 'PTC_ERR_REFRESH_REFUSED', encodeURIComponent(changed))
+    assertRefused(t, await outcomeOf(answer), isInKeyId(at) ? [refused, elsewhere] : [refused], changed)
   })
   await each(respelt(value), async changed => {
-    const { status } = await post(`${url}/auth/refresh`, undefined, { cookie: `${name}=${changed}` })
-    t.ok(status === 401 || status === 503, `${encodeURIComponent(changed)}: ${status}`)
+    assertRefused(t, await outcomeOf(await post(`${url}/auth/refresh`, undefined, { cookie: `${name}=${changed}` })), [refused, elsewhere], changed)
   })
 
   t.same((await store.snapshot()).revocations, [])

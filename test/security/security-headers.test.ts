@@ -56,7 +56,7 @@ async function start (t: Test) {
   }
   const gateway = await startAdministered(t, {
     identity,
-    limits: { body: '1KiB', headers: '4KiB', headersTimeout: '100ms' },
+    limits: { body: '1KiB', headers: '4KiB', headersTimeout: '1s' },
     cors: { origins: ['https://spa.example.com'] },
     upstreams: [
       { prefix: '/closed', target: ordinary.url, audience: 'closed', scopes: ['closed:read'], websocket: true },
