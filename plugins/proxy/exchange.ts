@@ -6,6 +6,7 @@ import { RequestInvalidError, UpstreamTimeoutError } from '../../lib/errors.ts'
 import { withoutCors } from '../../lib/cors.ts'
 import { requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
 import type { Identity } from '../../lib/identity.ts'
+import { keepForOwner } from '../../lib/owner-answer.ts'
 import { hasBody } from '../server/body.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
@@ -99,6 +100,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     if (this.#over || status < 200) return
     // A throw here is still reported as an error; after hijack() it would leave the client waiting.
     const ours = this.#reply.getHeaders()
+    if (this.#request.identityOrNull?.credential === 'session') keepForOwner(headers)
     this.#response.writeHead(status, responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours))
     this.#reply.hijack()
     this.#answering = true

@@ -30,7 +30,7 @@ export class AccessLog extends LogController {
   }
 }
 
-/** Other forms of a target than a path can hold a password. */
+/** Other forms of a target than a path can hold a password; queries, fragments and parameters behind `;` a session or a token. */
 function pathOf (target: string): string {
-  return target.startsWith('/') ? target.replace(/[?#].*$/s, '').slice(0, 1024) : '-'
+  return target.startsWith('/') ? target.replace(/[?#;].*$/s, '').slice(0, 1024) : '-'
 }

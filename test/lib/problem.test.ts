@@ -66,7 +66,7 @@ t.test('an application keeps its own codes, and its message when it says that it
 t.test('headers travel on the error, and 503 always says when to come back', async t => {
   const stepUp = Object.assign(new errors.StepUpRequiredError(), { headers: { 'WWW-Authenticate': 'Bearer max_age="60"', 'X-N': 1, odd: {} } })
   t.match(toProblem(stepUp).headers, { 'www-authenticate': 'Bearer max_age="60"', 'x-n': '1' })
-  t.notHas(toProblem(stepUp).headers, 'odd')
+  t.notOk('odd' in toProblem(stepUp).headers)
   t.equal(toProblem(new errors.StoreUnavailableError(), 3).headers['retry-after'], '3')
   t.match(toProblem(new errors.StoreUnavailableError()).headers['retry-after'], /^[1-5]$/)
   t.equal(toProblem(Object.assign(new errors.StoreUnavailableError(), { headers: { 'retry-after': '9' } })).headers['retry-after'], '9')

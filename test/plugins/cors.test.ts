@@ -53,7 +53,7 @@ t.test('a preflight of an allowed origin is answered here, before authentication
         vary: 'Origin',
         'x-content-type-options': 'nosniff'
       })
-      t.notHas(answer.headers, 'access-control-allow-credentials')
+      t.notOk('access-control-allow-credentials' in answer.headers)
     }
   }
   t.equal(orders.requests.length, 0)
@@ -167,7 +167,7 @@ t.test('an allowed origin gets nothing by cookies: state changes are refused, an
   t.match(JSON.parse(change.body), { code: 'PTC_ERR_CSRF_REFUSED' })
   t.equal(login.headers['set-cookie'], undefined)
   t.equal(read.status, 200)
-  for (const answer of [change, read, login]) t.notHas(answer.headers, 'access-control-allow-credentials')
+  for (const answer of [change, read, login]) t.notOk('access-control-allow-credentials' in answer.headers)
   t.same(orders.requests.map(({ method }) => method), ['GET'])
 })
 
@@ -189,7 +189,7 @@ t.test('without other origins nothing is said of them', async t => {
 
   t.equal(answer.status, 401)
   t.same(corsNames(answer), [])
-  t.notHas(answer.headers, 'vary')
+  t.notOk('vary' in answer.headers)
   t.equal(signedIn.headers.get('vary'), null)
   t.ok(setCookies(signedIn)['__Host-portcullis'])
 })

@@ -118,8 +118,8 @@ t.test('an Upgrade that nobody serves goes on as HTTP, without it', async t => {
   const answer = await sendRaw(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n\r\n').ended
 
   t.match(answer, /^HTTP\/1\.1 200 /)
-  t.notHas(upstream.requests[0]!.headers, 'upgrade')
-  t.notHas(upstream.requests[0]!.headers, 'http2-settings')
+  t.notOk('upgrade' in upstream.requests[0]!.headers)
+  t.notOk('http2-settings' in upstream.requests[0]!.headers)
 })
 
 t.test('what the parser refuses is a problem too', async t => {

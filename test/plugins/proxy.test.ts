@@ -239,7 +239,7 @@ t.test('responses come back as they are but for what concerns one connection', a
   t.equal(status, 418)
   t.equal(body, 'teapot')
   t.match(headers, { 'x-kept': 'ours', 'x-ours': '1', vary: 'Accept, Origin', 'x-two': '1, 2', location: 'http://elsewhere.example/' })
-  for (const name of ['x-hop', 'proxy-authenticate', 'content-security-policy', 'cache-control']) t.notHas(headers, name)
+  for (const name of ['x-hop', 'proxy-authenticate', 'content-security-policy', 'cache-control']) t.notOk(name in headers)
 })
 
 t.test('HEAD, 204 and 304 have no body and keep their headers', async t => {

@@ -1,6 +1,7 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { origin, password, post, signIn, signInForTokens, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
+import { sendRaw } from '../helpers/proxy.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
 /*
@@ -140,4 +141,49 @@ t.test('a bearer token is no browser\'s own credential: it passes at upstreams w
   for (const headers of [{ 'sec-fetch-site': 'cross-site', origin: 'https://spa.example' }, { origin: 'null' }] as Array<Record<string, string>>) {
     t.equal((await post(`${url}/orders`, { a: 1 }, { ...headers, authorization: `Bearer ${token}` })).status, 200)
   }
+})
+
+/** What forms, pictures and scripts of a page can send without asking, and what they cannot. */
+const bodies: Array<[type: string | null, body: string]> = [
+  [null, ''], [null, 'x'], ['text/plain', '{"a":1}'], ['text/plain; charset=utf-8', '{"a":1}'], ['application/x-www-form-urlencoded', 'a=1&_csrf=x'], ['multipart/form-data; boundary=b', '--b--'], ['application/json', '{"a":1}'],
+  ['application/csp-report', '{}'], ['application/json; charset=utf-8', '{}'], ['text/plain; application/json', '{}'], ['text/plain,application/json', '{}'], ['APPLICATION/JSON', '{}'], ['application/json ;', '{}'], ['zebra', '{}'], ['', '{}']
+]
+
+const raw = async (t: Test, url: string, line: string, head: string[], body: string): Promise<string> =>
+  await sendRaw(t, Number(new URL(url).port), [`${line} HTTP/1.1`, 'Host: app.example.com', 'Connection: close', `Content-Length: ${body.length}`, ...head, '', body].join('\r\n')).ended
+
+t.test('no content type and no method makes a request of another site one of ours', async t => {
+  const target = await startUpstream(t)
+  const { url, store } = await startGateway(t, { upstreams: [{ prefix: '/up', target: target.url, audience: 'up' }] })
+  const { cookie, sid } = await signIn(url)
+  const routes = ['/up', '/auth/login', '/auth/logout', '/auth/refresh', '/auth/step-up'].map(path => `POST ${path}`)
+  const lines = [...routes, `DELETE /auth/sessions/${sid}`, 'PUT /up', 'PATCH /up', 'DELETE /up', 'PROPFIND /up', 'MKCOL /up', 'QUERY /up']
+  for (const line of lines) {
+    for (const [type, body] of bodies) {
+      for (const from of ['Sec-Fetch-Site: cross-site', 'Sec-Fetch-Site: same-site', 'Origin: null', 'Origin: https://evil.example']) {
+        const head = [`Cookie: ${cookie}`, from, 'X-Requested-With: XMLHttpRequest', 'X-CSRF-Token: x', ...type === null ? [] : [`Content-Type: ${type}`]]
+        t.match(await raw(t, url, line, head, body), /^HTTP\/1\.1 403 [^]*PTC_ERR_CSRF_REFUSED/, `${line} ${String(type)} ${from}`)
+      }
+    }
+  }
+  t.same(target.requests, [])
+  t.ok(await store.read(sid))
+})
+
+t.test('a header that says where a request comes from twice, or in another case, is believed in no favour of it', async t => {
+  const target = await startUpstream(t)
+  const { url } = await startGateway(t, { upstreams: [{ prefix: '/up', target: target.url, audience: 'up' }] })
+  const { cookie } = await signIn(url)
+  for (const head of [
+    ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: cross-site'], ['Sec-Fetch-Site: cross-site', 'Sec-Fetch-Site: same-origin'], ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Site: same-origin'], ['SEC-FETCH-SITE: cross-site'],
+    ['Sec-Fetch-Site: SAME-ORIGIN'], ['Sec-Fetch-Site: "same-origin"'], ['Sec-Fetch-Site: same-origin;x'], ['Sec-Fetch-Site:'], [`Origin: ${origin}`, 'Origin: https://evil.example'], ['Origin: https://evil.example', `Origin: ${origin}`], [`Origin: ${origin} https://evil.example`],
+    ['ORIGIN: https://evil.example'], [`Origin: ${origin}`, 'Sec-Fetch-Site: cross-site'], [`Origin: ${origin.toUpperCase()}`], [`Origin: ${origin}.`], ['Origin: http://app.example.com:443'], ['Origin: file://'], ['Origin:'],
+    [`Referer: ${origin}/`, 'Origin: https://evil.example'], ['X-Forwarded-Host: evil.example', 'Origin: https://evil.example'], ['Host: evil.example', 'Origin: https://evil.example']
+  ]) {
+    for (const line of ['POST /up', 'POST /auth/logout']) {
+      t.match(await raw(t, url, line, [`Cookie: ${cookie}`, ...head], ''), /^HTTP\/1\.1 (?:403 [^]*PTC_ERR_CSRF_REFUSED|400 [^]*exactly one Host)/, `${line} ${head.join(' | ')}`)
+    }
+  }
+  t.same(target.requests, [])
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie } })).status, 200)
 })

@@ -84,3 +84,31 @@ t.test('every character of the cookie counts', async t => {
   for (const changed of [`${cookie}A`, cookie.slice(0, -1), `${cookie}=`, `${cookie.slice(0, start)}"${cookie.slice(start)}"`, cookie.replace('.', '%2E')]) t.equal(await whoIs(url, changed), 'nobody')
   t.equal(await whoIs(url, cookie), 'ada', 'and none of it costs the owner the session')
 })
+
+t.test('uses of the old cookie while its owner signs in again do not keep it alive', async t => {
+  const { url } = await startGateway(t)
+  const planted = await signIn(url, 'mallory')
+  const use = async () => (await fetch(`${url}/orders`, { headers: { cookie: planted.cookie } })).status
+
+  const before = Array.from({ length: 50 }, use)
+  const [response, ...statuses] = await Promise.all([post(`${url}/auth/login`, { username: 'victim', password }, { cookie: planted.cookie }), ...before, ...Array.from({ length: 50 }, use)])
+
+  t.equal(response.status, 200)
+  t.same([...new Set(statuses)].filter(status => status !== 200 && status !== 401), [])
+  t.equal(await whoIs(url, planted.cookie), 'nobody')
+  t.equal(await use(), 401)
+})
+
+t.test('uses of the old cookie during a step-up do not keep it alive', async t => {
+  const { url } = await startGateway(t)
+  const { cookie } = await signIn(url)
+  const use = async () => (await fetch(`${url}/orders`, { headers: { cookie } })).status
+
+  const before = Array.from({ length: 50 }, use)
+  const [response] = await Promise.all([post(`${url}/auth/step-up`, { password }, { cookie }), ...before, ...Array.from({ length: 50 }, use)])
+
+  const renewed = `${name}=${setCookies(response)[name] ?? ''}`
+  t.equal(await whoIs(url, cookie), 'nobody')
+  t.equal(await use(), 401)
+  t.equal(await whoIs(url, renewed), 'ada')
+})
