@@ -7,7 +7,7 @@ import { loadConfig } from '../config/load.ts'
 import { notYet } from '../config/not-yet.ts'
 import { configSchema } from '../config/schema.ts'
 import * as errors from '../lib/errors.ts'
-import { configReference } from '../scripts/write-config-reference.ts'
+import { configReference } from '../scripts/config-reference.ts'
 
 const read = async (file: string): Promise<string> => await readFile(new URL(`../${file}`, import.meta.url), 'utf8')
 const readme = await read('README.md')
