@@ -56,7 +56,7 @@ export async function composeGateway (config: Config, { store }: { store?: Store
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
     await addOwnRoutes(app, config)
     for (const upstream of config.upstreams) await addUpstream(app, upstream, config)
-    if (config.admin !== null) await addAdmin(app, config.admin)
+    if (config.admin !== null) await addAdmin(app, config.admin, config.limits)
     await app.ready()
     return app
   } catch (error) {

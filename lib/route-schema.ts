@@ -80,20 +80,27 @@ export function plain (description: string, headers: object = {}): TSchema {
   return Type.Unsafe({ description, headers, content: { 'text/plain': { schema: { type: 'string' } } } })
 }
 
+interface Described { description: string, headers: object, content: object }
+
 type ErrorClass = new () => Error & { code: string, statusCode?: number }
 
 /** What answers an error instead of the route: every one that the route can meet, by status. */
-export function problems (...classes: ErrorClass[]): object {
+export function problems (...classes: ErrorClass[]): Record<string, Described> {
   const raised = [RequestInvalidError, ...classes].map(Class => new Class())
   const statuses = [...new Set(raised.map(({ statusCode = 500 }) => statusCode))].sort()
   const described = statuses.map(status => [status, problem(raised.filter(({ statusCode }) => statusCode === status), { status, headers: headersOf(status) })] as const)
-  return { ...Object.fromEntries(described), default: problem([new RequestTimeoutError(), new HeadersTooLargeError(), new InternalError()]) }
+  return { ...Object.fromEntries(described), default: problem([new RequestTimeoutError(), new HeadersTooLargeError(), new InternalError()], { headers: budgetHeaders }) }
+}
+
+/** The same of a route that counts requests: what is found out later tells what is left, as a success does. */
+export function counted (described: Record<string, Described>): Record<string, Described> {
+  return Object.fromEntries(Object.entries(described).map(([status, answer]) => [status, { ...answer, headers: { ...answer.headers, ...budgetHeaders } }]))
 }
 
 /** In addition to those of `problems`: of whatever reads a body, DELETE too. */
 export const bodyErrors = [BodyTooLargeError, MediaTypeUnsupportedError] as const
 
-function problem (errors: Array<InstanceType<ErrorClass>>, { status, headers = {} }: { status?: number, headers?: object } = {}): object {
+function problem (errors: Array<InstanceType<ErrorClass>>, { status, headers = {} }: { status?: number, headers?: object } = {}): Described {
   const properties = { ...status === undefined ? {} : { status: { const: status } }, code: { enum: errors.map(({ code }) => code) } }
   return {
     description: errors.map(({ code, message }) => `${code}: ${message}.`).join(' '),

@@ -3,7 +3,7 @@ import {
   AudienceUnknownError, CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError,
   LoginRefusedError, RateLimitedError, RefreshRefusedError, SessionInvalidError, StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../../lib/errors.ts'
-import { bodyErrors, budgetHeaders, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../../lib/route-schema.ts'
+import { bodyErrors, budgetHeaders, counted, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../../lib/route-schema.ts'
 
 const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
 const Password = Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' })
@@ -27,7 +27,7 @@ export const loginSchema = {
   body: Login,
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...budgetHeaders }),
-    ...problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError)
+    ...counted(problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError))
   }
 }
 
@@ -36,7 +36,7 @@ export const refreshSchema = {
   body: Refresh,
   response: {
     200: json(Tokens, 'The next access token, and the next refresh cookie unless the client has that already.', { ...noStoreHeader, ...optionalSetCookieHeader, ...budgetHeaders }),
-    ...problems(...changeErrors, AudienceUnknownError, RefreshRefusedError, RateLimitedError)
+    ...counted(problems(...changeErrors, AudienceUnknownError, RefreshRefusedError, RateLimitedError))
   }
 }
 
