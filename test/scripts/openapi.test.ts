@@ -1,3 +1,4 @@
+import swagger from '@fastify/swagger'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFile } from 'node:fs/promises'
@@ -5,6 +6,7 @@ import t from 'tap'
 import * as errors from '../../lib/errors.ts'
 import { openApiDocument, openApiText } from '../../scripts/openapi.ts'
 import { startAdministered } from '../helpers/admin.ts'
+import { startGateway } from '../helpers/build-gateway.ts'
 import { AnswerChecker, codesOf, createValidator, lookUp, resolveAnswers, type DocumentedOperation, type DocumentedResponse } from '../helpers/openapi.ts'
 
 const read = async (path: string): Promise<string> => await readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
@@ -82,6 +84,17 @@ t.test('a body is required unless nothing is as good', async t => {
   const required = Object.fromEntries(operations.flatMap(({ operationId, requestBody }) => requestBody === undefined ? [] : [[operationId, requestBody.required]]))
 
   t.same(required, { login: true, refresh: false, stepUp: true, logout: false, revoke: true })
+})
+
+t.test('an application\'s own @fastify/swagger describes the endpoints too', async t => {
+  const onListener = (message: unknown): void => { void (message as { fastify: FastifyInstance }).fastify.register(swagger, { openapi: { openapi: '3.1.0' } }) }
+  subscribe('fastify.initialization', onListener)
+  const { app } = await startGateway(t, { upstreams: [] })
+  unsubscribe('fastify.initialization', onListener)
+
+  const { paths = {} } = app.swagger() as { paths?: Record<string, Record<string, { operationId?: string }>> }
+
+  t.equal(paths['/auth/login']?.['post']?.operationId, 'login')
 })
 
 t.test('to describe the endpoints changes nothing of what is described', async t => {
