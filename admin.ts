@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance } from 'fastify'
-import type { AdminConfig } from './config/config.ts'
+import type { AdminConfig, Config } from './config/config.ts'
 import { sweep } from './plugins/drain.ts'
 import errors, { createOwnHeadersHook } from './plugins/errors.ts'
 import { healthRoutes } from './plugins/health.ts'
@@ -21,8 +21,8 @@ const closingMs = 1000
  * A server of its own for operators, on its own address: health, metrics, administration. It listens as soon as the gateway is
  * ready and is closed once the gateway has drained, so that readiness can be asked all the while.
  */
-export async function addAdmin (gateway: FastifyInstance, { host, port, token }: AdminConfig): Promise<void> {
-  const admin = Fastify({ ...serverOptions(), loggerInstance: gateway.log })
+export async function addAdmin (gateway: FastifyInstance, { host, port, token }: AdminConfig, limits: Config['limits']): Promise<void> {
+  const admin = Fastify({ ...serverOptions(limits), loggerInstance: gateway.log })
   admin.decorate('portcullis', gateway.portcullis)
   admin.addHook('onSend', createOwnHeadersHook(undefined))
   admin.addHook('onSend', async (_request, reply) => { if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store') })

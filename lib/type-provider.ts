@@ -1,6 +1,6 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify'
+import type { FastifySchemaCompiler, FastifySerializerCompiler, FastifyTypeProvider } from 'fastify'
 import { RequestInvalidError } from './errors.ts'
 
 /** Types of a route's body, params and query from its TypeBox schemas. */
@@ -17,6 +17,9 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
     return first === undefined ? { value } : { error: invalid(httpPart, first.path, first.schema) }
   }
 }
+
+/** Response schemas describe what is sent and do not shape it: Fastify's own compiler would drop whatever a schema does not list. */
+export const serializerCompiler: FastifySerializerCompiler<unknown> = () => data => JSON.stringify(data)
 
 /** Names the place by the schema's own words: what stands in the request is not repeated. */
 function invalid (part: string, path: string, schema: TSchema): Error {

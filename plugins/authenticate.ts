@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
+import { METHODS } from 'node:http'
 import { challengeFor } from '../lib/challenge.ts'
 import { isForeign, isSafe } from '../lib/csrf.ts'
 import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '../lib/errors.ts'
@@ -46,11 +47,15 @@ export interface AuthenticateOptions {
   origin: string
 }
 
-const Demanded = Type.Object({
+/** One that no request has would be a demand that is never made. */
+const Method = Type.Union(METHODS.map(name => Type.Literal(name)), { errorMessage: 'must be an HTTP method in capitals' })
+
+/** docs/composing.md has a row for each of these. */
+export const Demanded = Type.Object({
   audience: Type.Optional(Type.String({ minLength: 1 })),
   access: Type.Union([Type.Literal('any'), Type.Literal('session'), Type.Literal('token'), Type.Literal('public')], { default: 'any', errorMessage: 'must be any, session, token or public' }),
   scopes: Type.Array(Type.String({ pattern: '^[!#-\\[\\]-~]+$' }), { default: [] }),
-  stepUp: Type.Optional(Type.Object({ maxAge: DurationOption, methods: Type.Optional(Type.Array(Type.String())) }, { additionalProperties: false })),
+  stepUp: Type.Optional(Type.Object({ maxAge: DurationOption, methods: Type.Optional(Type.Array(Method, { minItems: 1 })) }, { additionalProperties: false })),
   consistency: Type.Union([Type.Literal('replica'), Type.Literal('strict')], { default: 'replica', errorMessage: 'must be replica or strict' }),
   isUse: Type.Boolean({ default: true }),
   ignoreBearer: Type.Boolean({ default: false })
@@ -106,8 +111,13 @@ function demandOf (demand: AuthenticateDemand): Demand {
   return {
     ...rest,
     audience: audience ?? null,
-    stepUp: stepUp === undefined ? null : { maxAgeSeconds: Math.floor(durationMs(stepUp.maxAge) / 1000), methods: stepUp.methods ?? null }
+    stepUp: stepUp === undefined ? null : { maxAgeSeconds: Math.floor(durationMs(stepUp.maxAge) / 1000), methods: stepUp.methods === undefined ? null : withHead(stepUp.methods) }
   }
+}
+
+/** HEAD tells what GET tells, so what guards one guards the other. */
+function withHead (methods: string[]): string[] {
+  return methods.includes('GET') ? [...methods, 'HEAD'] : methods
 }
 
 interface Context { verifier: Verifier, origin: string, portcullis: Pick<Portcullis, 'store'> }

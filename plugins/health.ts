@@ -2,6 +2,8 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { checkOptions } from '../lib/options.ts'
+import { json, problems, type Operation } from '../lib/route-schema.ts'
+import { serializerCompiler } from '../lib/type-provider.ts'
 import { addPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
@@ -29,10 +31,24 @@ export default fp(async function healthPlugin (fastify, options) {
   })
 }, { name: 'portcullis-health', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
 
+const tags = ['Health']
+const Status = <Text extends string>(status: Text) => Type.Object({ status: Type.Literal(status) }, { additionalProperties: false })
+
+const healthzSchema = {
+  ...{ operationId: 'getHealth', tags, summary: 'Whether the process is alive', 'x-credentials': [] } satisfies Operation,
+  response: { 200: json(Status('alive'), 'It is.'), ...problems() }
+}
+
+const readyzSchema = {
+  ...{ operationId: 'getReadiness', tags, summary: 'Whether the process can verify', 'x-credentials': [] } satisfies Operation,
+  response: { 200: json(Status('ready'), 'It can.'), ...problems(), 503: json(Status('not ready'), 'The store is away, or the process is about to end.') }
+}
+
 /** `GET /healthz`: alive. `GET /readyz`: able to verify, 503 otherwise. For a listener that only operators reach. */
 export async function healthRoutes (fastify: FastifyInstance): Promise<void> {
-  fastify.get('/healthz', async () => ({ status: 'alive' }))
-  fastify.get('/readyz', async (_request, reply) => {
+  fastify.setSerializerCompiler(serializerCompiler)
+  fastify.get('/healthz', { schema: healthzSchema }, async () => ({ status: 'alive' }))
+  fastify.get('/readyz', { schema: readyzSchema }, async (_request, reply) => {
     const isReady = fastify.portcullis.health.isReady()
     return await reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready' })
   })

@@ -4,6 +4,8 @@ import fp from 'fastify-plugin'
 import { Registry } from 'prom-client'
 import { listenTo } from '../lib/events.ts'
 import { checkOptions } from '../lib/options.ts'
+import { plain, noStoreHeader, problems, type Operation } from '../lib/route-schema.ts'
+import { serializerCompiler } from '../lib/type-provider.ts'
 import type { VerificationCounts } from '../lib/verification-counts.ts'
 import { createEventCounter } from './metrics/from-events.ts'
 import { addCounter, addGauge, addHistogram, type Sample } from './metrics/from-counts.ts'
@@ -40,10 +42,16 @@ export default fp(async function metricsPlugin (fastify, options) {
   addPart(fastify, 'metrics', { registry: all, contentType: all.contentType, text: async () => await all.metrics() })
 }, { name: 'portcullis-metrics', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
 
+const metricsSchema = {
+  ...{ operationId: 'getMetrics', tags: ['Health'], summary: 'What has happened, for Prometheus', 'x-credentials': [] } satisfies Operation,
+  response: { 200: plain('Prometheus\' text format.', noStoreHeader), ...problems() }
+}
+
 /** `GET /metrics`. For a listener that only operators reach. */
 export async function metricsRoutes (fastify: FastifyInstance): Promise<void> {
   const { metrics } = fastify.portcullis
-  fastify.get('/metrics', async (_request, reply) => {
+  fastify.setSerializerCompiler(serializerCompiler)
+  fastify.get('/metrics', { schema: metricsSchema }, async (_request, reply) => {
     const text = await metrics.text()
     return await reply.header('cache-control', 'no-store').type(metrics.contentType).send(text)
   })

@@ -2,11 +2,12 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readBearer } from '../lib/bearer.ts'
 import { isForeign } from '../lib/csrf.ts'
-import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError, TokenInvalidError } from '../lib/errors.ts'
+import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
+import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/route-schema.ts'
 import { sidPattern } from '../lib/sid.ts'
-import { validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 
 export interface AdminRoutesOptions {
@@ -23,11 +24,27 @@ const Revocation = Type.Union([
   Type.Object({ jti: Name, issuer: Type.Optional(Name) }, { additionalProperties: false })
 ], { errorMessage: 'must be { sid }, { subject } or { jti, issuer? }' })
 
+const tags = ['Administration']
+const credentials = { 'x-credentials': ['adminToken'] } satisfies Partial<Operation>
+const errors = [CredentialsAmbiguousError, CredentialsMissingError, TokenInvalidError, CsrfRefusedError, StoreUnavailableError]
+
+const sessionsSchema = {
+  ...{ operationId: 'listSessionsOf', tags, summary: 'List the sessions of a subject', ...credentials } satisfies Operation,
+  querystring: Type.Object({ subject: Name }),
+  response: { 200: json(Type.Object({ sessions: Type.Array(Session) }, { additionalProperties: false }), 'Those that are not over, newest first.', noStoreHeader), ...problems(...errors) }
+}
+
+const revocationsSchema = {
+  ...{ operationId: 'revoke', tags, summary: 'Revoke a session, a subject\'s sessions, or a token', ...credentials } satisfies Operation,
+  body: Revocation,
+  response: { 202: empty('It is durable.', noStoreHeader), ...problems(...errors, ...bodyErrors) }
+}
+
 /** What operators may do to anyone's sessions. Register with a prefix, `/admin`, on a listener that only they reach. */
 export default async function adminRoutes (fastify: FastifyInstance, { token }: AdminRoutesOptions): Promise<void> {
   if (typeof token !== 'string' || token.length < leastLength) throw new ConfigInvalidError(`adminRoutes: token must have at least ${leastLength} characters`)
   const { portcullis } = fastify
-  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler)
+  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   app.addHook('onRequest', async request => {
     refuseOtherSites(request, portcullis)
@@ -35,12 +52,12 @@ export default async function adminRoutes (fastify: FastifyInstance, { token }: 
   })
   app.addHook('onSend', async (_request, reply) => { void reply.header('cache-control', 'no-store') })
 
-  app.get('/sessions', { schema: { querystring: Type.Object({ subject: Name }) } }, async ({ query }) => {
+  app.get('/sessions', { schema: sessionsSchema }, async ({ query }) => {
     const records = await portcullis.session.list(query.subject)
     return { sessions: records.map(record => portcullis.session.view(record)) }
   })
 
-  app.post('/revocations', { schema: { body: Revocation } }, async ({ body, ip }, reply) => {
+  app.post('/revocations', { schema: revocationsSchema }, async ({ body, ip }, reply) => {
     await portcullis.blocklist.revoke(body, { ip })
     return await reply.code(202).send()
   })

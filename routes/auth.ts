@@ -1,8 +1,8 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AudienceUnknownError, LoginRefusedError, SessionInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
-import { validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { loginSchema, logoutSchema, refreshSchema, sessionSchema, stepUpSchema } from './auth/schemas.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 import { limitRefresh, limitSignIn } from './auth/limits.ts'
 import { clearCookies, endSessions, presentedSids } from './auth/presented.ts'
@@ -23,28 +23,15 @@ export interface AuthRoutesOptions {
   audiences: string[]
 }
 
-const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
-const Password = Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' })
-const StepUp = Type.Object({ password: Password }, { additionalProperties: false, errorMessage: 'must be an object with password' })
-const Login = Type.Object({
-  username: Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' }),
-  password: Password,
-  mode: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('tokens')], { errorMessage: 'must be session or tokens' })),
-  audience: Type.Optional(Audience)
-}, { additionalProperties: false, errorMessage: 'must be an object' })
-const Refresh = Type.Optional(Type.Union([Type.Null(), Type.Object({ audience: Type.Optional(Audience) }, { additionalProperties: false })], { errorMessage: 'must be an object with audience, or nothing' }))
-const Scope = Type.Union([Type.Literal('this'), Type.Literal('others'), Type.Literal('all')], { errorMessage: 'must be this, others or all' })
-const Logout = Type.Optional(Type.Union([Type.Null(), Type.Object({ scope: Type.Optional(Scope) }, { additionalProperties: false })], { errorMessage: 'must be an object with scope, or nothing' }))
-
 /** Sign-in, refresh, step-up, sign-out, and who am I. Register with a prefix, `/auth`. */
 export default async function authRoutes (fastify: FastifyInstance, { identity, origin, audiences }: AuthRoutesOptions): Promise<void> {
   const { portcullis } = fastify
-  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler)
+  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   app.addHook('onRequest', portcullis.refuseForeign)
   app.addHook('onSend', noStore)
 
-  app.post('/login', { schema: { body: Login } }, async (request, reply) => {
+  app.post('/login', { schema: loginSchema }, async (request, reply) => {
     const { username, password, mode = 'session', audience } = request.body
     const granted = grantedAudiences(audience, origin, audiences)
     const subject = await limitSignIn(reply, username, portcullis, async () => await identity.verify({ username, password }))
@@ -61,20 +48,20 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
     return answer
   })
 
-  app.post('/refresh', { schema: { body: Refresh } }, async (request, reply) => {
+  app.post('/refresh', { schema: refreshSchema }, async (request, reply) => {
     const audience = request.body?.audience
     await limitRefresh(reply, portcullis)
     return await reply.rotateFamily(audience === undefined ? {} : { audience: grantedAudiences(audience, origin, audiences) })
   })
 
-  app.post('/step-up', { schema: { body: StepUp } }, async (request, reply) => await stepUp(request, reply, { password: request.body.password, identity, origin, portcullis }))
+  app.post('/step-up', { schema: stepUpSchema }, async (request, reply) => await stepUp(request, reply, { password: request.body.password, identity, origin, portcullis }))
 
-  app.post('/logout', { schema: { body: Logout } }, async (request, reply) => {
+  app.post('/logout', { schema: logoutSchema }, async (request, reply) => {
     await signOut(request, reply, { scope: request.body?.scope ?? 'this', origin, portcullis })
     return await reply.code(204).send()
   })
 
-  app.get('/session', { onRequest: portcullis.authenticate({ audience: origin, isUse: false }) }, async request => {
+  app.get('/session', { schema: sessionSchema, onRequest: portcullis.authenticate({ audience: origin, isUse: false }) }, async request => {
     const { sid } = request.identity
     const record = sid === null ? null : await portcullis.session.read(sid)
     if (record === null) throw new SessionInvalidError()

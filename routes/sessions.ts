@@ -1,10 +1,14 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import { SessionNotFoundError } from '../lib/errors.ts'
+import {
+  CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError, NotFoundError,
+  SessionInvalidError, SessionNotFoundError, StepUpRequiredError, StoreUnavailableError, TokenInvalidError
+} from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
 import { freshSeconds } from '../lib/lifetime.ts'
+import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/route-schema.ts'
 import { isSid } from '../lib/sid.ts'
-import { validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 
 export interface SessionsRoutesOptions {
@@ -12,21 +16,39 @@ export interface SessionsRoutesOptions {
   origin: string
 }
 
+const tags = ['Sessions']
+const credentials = { 'x-credentials': ['sessionCookie', 'accessToken'] } satisfies Partial<Operation>
+const errors = [CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError, StoreUnavailableError, IssuerUnavailableError]
+
+const Listed = Type.Object({ ...Session.properties, current: Type.Boolean({ description: 'Whether it is the one that the request comes from.' }) }, { title: 'ListedSession', additionalProperties: false })
+
+const listSchema = {
+  ...{ operationId: 'listSessions', tags, summary: 'List the own sessions', ...credentials } satisfies Operation,
+  response: { 200: json(Type.Object({ sessions: Type.Array(Listed) }, { additionalProperties: false }), 'Those that are not over, newest first.', noStoreHeader), ...problems(...errors) }
+}
+
+const endSchema = {
+  ...{ operationId: 'endSession', tags, summary: 'End one of the own sessions', description: 'Another one than that of the request needs an authentication of the last five minutes.', ...credentials } satisfies Operation,
+  params: Type.Object({ sid: Type.String({ description: 'Its public id.' }) }),
+  response: { 204: empty('It is durable.', noStoreHeader), ...problems(...errors, ...bodyErrors, CsrfRefusedError, StepUpRequiredError, SessionNotFoundError, NotFoundError) }
+}
+
 /** The subject's own sessions: list and end. Register with a prefix, `/auth/sessions`. */
 export default async function sessionsRoutes (fastify: FastifyInstance, { origin }: SessionsRoutesOptions): Promise<void> {
   const { portcullis } = fastify
-  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler)
+  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   app.addHook('onRequest', portcullis.refuseForeign)
   app.addHook('onRequest', portcullis.authenticate({ audience: origin }))
   app.addHook('onSend', async (_request, reply) => { void reply.header('cache-control', 'no-store') })
 
-  app.get('/', async ({ identity }) => {
+  // Not '/': that would be one more address, with a slash at its end.
+  app.get('', { schema: listSchema }, async ({ identity }) => {
     const records = await portcullis.session.list(identity.subject)
     return { sessions: records.map(record => ({ ...portcullis.session.view(record), current: record.sid === identity.sid })) }
   })
 
-  app.delete('/:sid', { schema: { params: Type.Object({ sid: Type.String() }) } }, async ({ identity, params, ip }, reply) => {
+  app.delete('/:sid', { schema: endSchema }, async ({ identity, params, ip }, reply) => {
     if (params.sid !== identity.sid) portcullis.assertRecent(identity.authTime, freshSeconds)
     const record = isSid(params.sid) ? await portcullis.session.read(params.sid) : null
     if (record === null || record.subject !== identity.subject) throw new SessionNotFoundError()

@@ -1,11 +1,25 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import { json, problems, required, type Operation } from '../lib/route-schema.ts'
+import { serializerCompiler } from '../lib/type-provider.ts'
 
 /** How long others may keep our public keys; a new key is published at least that long before it signs. */
 const maxAgeSeconds = 60
 
+const Key = Type.Object({ kid: Type.String(), kty: Type.String(), alg: Type.String(), use: Type.Literal('sig') }, { title: 'PublicKey', description: 'A JWK (RFC 7517): besides these the members of its type.' })
+
+const jwksSchema = {
+  ...{ operationId: 'getKeys', tags: ['Keys'], summary: 'The public keys of the tokens that are issued here', 'x-credentials': [] } satisfies Operation,
+  response: {
+    200: json(Type.Object({ keys: Type.Array(Key) }, { additionalProperties: false }), 'A JWK set (RFC 7517).', { 'Cache-Control': required('public, and for how long.') }),
+    ...problems()
+  }
+}
+
 /** What others need to verify our tokens. Register with the prefix `/.well-known`. */
 export default async function wellKnownRoutes (fastify: FastifyInstance): Promise<void> {
-  fastify.get('/jwks.json', async (_request, reply) => {
+  fastify.setSerializerCompiler(serializerCompiler)
+  fastify.get('/jwks.json', { schema: jwksSchema }, async (_request, reply) => {
     void reply.header('cache-control', `public, max-age=${maxAgeSeconds}`)
     return fastify.portcullis.keys.jwks()
   })

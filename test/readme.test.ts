@@ -7,7 +7,7 @@ import { loadConfig } from '../config/load.ts'
 import { notYet } from '../config/not-yet.ts'
 import { configSchema } from '../config/schema.ts'
 import * as errors from '../lib/errors.ts'
-import { configReference } from '../scripts/write-config-reference.ts'
+import { configReference } from '../scripts/config-reference.ts'
 
 const read = async (file: string): Promise<string> => await readFile(new URL(`../${file}`, import.meta.url), 'utf8')
 const readme = await read('README.md')
@@ -72,7 +72,7 @@ t.test('the reference of the configuration is what the schema says: npm run docs
 })
 
 t.test('links between the documents lead somewhere', async t => {
-  for (const file of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/composing.md', 'docs/operating.md', 'docs/threat-model.md']) {
+  for (const file of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/composing.md', 'docs/operating.md', 'docs/guide.md', 'docs/threat-model.md']) {
     const text = await read(file)
     for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) {
       // The harness of the benches writes its own.

@@ -1,7 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CredentialsMissingError, LoginRefusedError, RefreshRefusedError, SessionInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
 import { publish } from '../../lib/events.ts'
+import type { SessionView } from '../../lib/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
+import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
 import type { SessionRecord } from '../../stores/store.ts'
 import type { PasswordVerifier } from '../auth.ts'
 import { limitStepUp } from './limits.ts'
@@ -20,14 +22,14 @@ const byPassword = { acr: '1', amr: ['pwd'] }
  * A fresh authentication for the session that the request carries (RFC 9470). What the client holds is replaced with it, so that
  * whoever has an older copy gains nothing: the cookie's secret, or the generation of the refresh token.
  */
-export async function stepUp (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<object> {
+export async function stepUp (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<{ session: SessionView } | TokenResponse> {
   const { cookies } = options.portcullis
   if (cookies.read(request, 'session') !== null) return await stepUpSession(request, reply, options)
   if (cookies.read(request, 'refresh') !== null) return await stepUpFamily(request, reply, options)
   throw new CredentialsMissingError()
 }
 
-async function stepUpSession (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<object> {
+async function stepUpSession (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<{ session: SessionView }> {
   const { origin, portcullis } = options
   const { sid } = await portcullis.identify(request, { audience: origin, access: 'session' })
   const record = sid === null ? null : await portcullis.session.read(sid)
@@ -40,7 +42,7 @@ async function stepUpSession (request: FastifyRequest, reply: FastifyReply, opti
 }
 
 /** It needs the refresh cookie: a fresh `auth_time` must never reach whoever merely holds an older access token. */
-async function stepUpFamily (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<object> {
+async function stepUpFamily (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<TokenResponse> {
   const { cookies, refreshToken, session } = options.portcullis
   const parsed = refreshToken.parse(cookies.read(request, 'refresh') ?? '')
   if (parsed.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })

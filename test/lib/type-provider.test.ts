@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { validatorCompiler, type TypeBoxProvider } from '../../lib/type-provider.ts'
+import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../../lib/type-provider.ts'
 
 const Body = Type.Object({ name: Type.String({ errorMessage: 'must be a text' }), count: Type.Optional(Type.Integer({ default: 7 })) }, { additionalProperties: false })
 
@@ -29,4 +29,12 @@ t.test('an error names the place in the schema\'s words and repeats nothing of t
   t.match(validate({ name: 'ada', hunter2: 1 }), { error: { detail: 'body must have only the documented members' } })
   t.match(validate({ name: 'ada', count: 'hunter2' }), { error: { detail: 'body.count is not valid' } })
   t.same(validate({ name: 'ada' }), { value: { name: 'ada' } })
+})
+
+t.test('a response schema describes what is sent and drops nothing of it', async t => {
+  const app = Fastify().setSerializerCompiler(serializerCompiler)
+  const schema = { response: { 200: Type.Object({ listed: Type.String() }) } }
+  app.get('/', { schema }, async () => ({ listed: 'a', unlisted: { nested: [1, null, new Date(0)] }, absent: undefined }))
+
+  t.equal((await app.inject('/')).body, '{"listed":"a","unlisted":{"nested":[1,null,"1970-01-01T00:00:00.000Z"]}}')
 })

@@ -24,6 +24,7 @@ const demands = {
   '/elsewhere': { audience: 'admin' },
   '/recent': { audience: 'orders', stepUp: { maxAge: '5m' } },
   '/recent-post': { audience: 'orders', scopes: ['orders:read'], stepUp: { maxAge: '5m', methods: ['POST'] } },
+  '/recent-get': { audience: 'orders', stepUp: { maxAge: '5m', methods: ['GET'] } },
   '/strict': { audience: 'orders', consistency: 'strict' },
   '/basic': { audience: 'orders', access: 'session', ignoreBearer: true },
   '/public': { access: 'public' },
@@ -154,6 +155,8 @@ t.test('an authentication that is too old asks for a new one, by the store\'s cl
   t.equal((await get(app, '/recent-post', { cookie })).statusCode, 200)
   assertProblem(t, await post(app, '/recent-post', { authorization: bearer }), 401, 'PTC_ERR_STEP_UP_REQUIRED', challenge)
   t.equal((await app.inject({ method: 'DELETE', url: '/recent-post', headers: { cookie } })).statusCode, 200)
+  // HEAD tells what GET tells.
+  for (const method of ['GET', 'HEAD'] as const) t.equal((await app.inject({ method, url: '/recent-get', headers: { cookie } })).statusCode, 401, method)
 })
 
 t.test('assertRecent throws with its challenge', async t => {
@@ -364,6 +367,8 @@ t.test('a demand that is wrong is refused when the route is made', async t => {
     [{ audience: 'orders', scopes: ['orders:read orders:write'] }, /^portcullis\.authenticate: scopes\.0 /],
     [{ audience: 'orders', stepUp: {} }, /^portcullis\.authenticate: stepUp\.maxAge /],
     [{ audience: 'orders', stepUp: { maxAge: 'soon' } }, /^portcullis\.authenticate: stepUp\.maxAge /],
+    [{ audience: 'orders', stepUp: { maxAge: '5m', methods: ['delete'] } }, 'portcullis.authenticate: stepUp.methods.0 must be an HTTP method in capitals'],
+    [{ audience: 'orders', stepUp: { maxAge: '5m', methods: [] } }, /^portcullis\.authenticate: stepUp\.methods /],
     [{ audience: 'orders', consistency: 'eventual' }, 'portcullis.authenticate: consistency must be replica or strict'],
     [{ audience: 'orders', scope: ['orders:read'] }, 'portcullis.authenticate: scope is not an option']
   ] as const) {

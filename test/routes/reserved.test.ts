@@ -18,7 +18,7 @@ const own = [
   '/.well-known/jwks.json', '/.well-known/jwks.json/', '/.well-known/jwks.json/x', '/%2ewell-known/jwks.json', '/.well-known/oauth-authorization-server', '/.well-known/oauth-authorization-server/x'
 ]
 
-const routes = new Set(['POST /auth/login', 'POST /auth/refresh', 'POST /auth/logout', 'GET /auth/session', 'GET /auth/sessions', 'GET /auth/sessions/', 'DELETE /auth/sessions/', 'DELETE /auth/sessions/x', 'GET /.well-known/jwks.json'])
+const routes = new Set(['POST /auth/login', 'POST /auth/refresh', 'POST /auth/logout', 'GET /auth/session', 'GET /auth/sessions', 'DELETE /auth/sessions/', 'DELETE /auth/sessions/x', 'GET /.well-known/jwks.json'])
 
 function hasRoute (method: string, target: string): boolean {
   const path = decodeURIComponent(target.split('?')[0]!)

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises'
 import type { TSchema } from '@sinclair/typebox'
 import { notYet } from '../config/not-yet.ts'
 import { configSchema } from '../config/schema.ts'
@@ -80,5 +79,3 @@ function meaningOf ({ description = '' }: Setting, path: string): string {
   return `${isNotYet ? '**Not supported yet.** ' : ''}${description}`
     .replaceAll('|', '\\|').replaceAll('<', '\\<')
 }
-
-if (import.meta.main) await writeFile(new URL('../docs/configuration.md', import.meta.url), configReference())

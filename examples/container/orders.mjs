@@ -1,0 +1,14 @@
+import { createServer } from 'node:http'
+
+/*
+ * A service that shows who it is told a request is from. A real one verifies the token, as docs/guide.md shows.
+ */
+const { HOST = '0.0.0.0', PORT = '3000' } = process.env
+
+const server = createServer((request, response) => {
+  const [, payload] = request.headers.authorization?.split('.') ?? []
+  const claims = payload === undefined ? null : JSON.parse(Buffer.from(payload, 'base64url').toString())
+  response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify({ orders: request.url, claims })}\n`)
+})
+server.listen(Number(PORT), HOST, () => { console.log(`orders listens on port ${server.address().port}`) })
+process.once('SIGTERM', () => { server.close() })

@@ -1,0 +1,67 @@
+import { Type } from '@sinclair/typebox'
+import {
+  AudienceUnknownError, CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError,
+  LoginRefusedError, RateLimitedError, RefreshRefusedError, SessionInvalidError, StepUpRequiredError, StoreUnavailableError, TokenInvalidError
+} from '../../lib/errors.ts'
+import { bodyErrors, budgetHeaders, counted, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../../lib/route-schema.ts'
+
+const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
+const Password = Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' })
+const StepUp = Type.Object({ password: Password }, { additionalProperties: false, errorMessage: 'must be an object with password' })
+const Login = Type.Object({
+  username: Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' }),
+  password: Password,
+  mode: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('tokens')], { errorMessage: 'must be session or tokens' })),
+  audience: Type.Optional(Audience)
+}, { additionalProperties: false, errorMessage: 'must be an object' })
+const Refresh = Type.Optional(Type.Union([Type.Null(), Type.Object({ audience: Type.Optional(Audience) }, { additionalProperties: false })], { errorMessage: 'must be an object with audience, or nothing' }))
+const Scope = Type.Union([Type.Literal('this'), Type.Literal('others'), Type.Literal('all')], { errorMessage: 'must be this, others or all' })
+const Logout = Type.Optional(Type.Union([Type.Null(), Type.Object({ scope: Type.Optional(Scope) }, { additionalProperties: false })], { errorMessage: 'must be an object with scope, or nothing' }))
+
+const tags = ['Signing in']
+/** What every state change under /auth can meet, whatever it does. */
+const changeErrors = [CookieDuplicateError, CsrfRefusedError, ...bodyErrors, StoreUnavailableError]
+
+export const loginSchema = {
+  ...{ operationId: 'login', tags, summary: 'Sign in', description: 'A session that the request carries already is ended.', 'x-credentials': [] } satisfies Operation,
+  body: Login,
+  response: {
+    200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...budgetHeaders }),
+    ...counted(problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError))
+  }
+}
+
+export const refreshSchema = {
+  ...{ operationId: 'refresh', tags, summary: 'Get the next access token', 'x-credentials': ['refreshCookie'] } satisfies Operation,
+  body: Refresh,
+  response: {
+    200: json(Tokens, 'The next access token, and the next refresh cookie unless the client has that already.', { ...noStoreHeader, ...optionalSetCookieHeader, ...budgetHeaders }),
+    ...counted(problems(...changeErrors, AudienceUnknownError, RefreshRefusedError, RateLimitedError))
+  }
+}
+
+export const stepUpSchema = {
+  ...{ operationId: 'stepUp', tags, summary: 'Authenticate anew within the session', 'x-credentials': ['sessionCookie', 'refreshCookie'] } satisfies Operation,
+  body: StepUp,
+  response: {
+    200: json(Type.Union([SessionAnswer, Tokens]), 'As login: the session and a new session cookie, or tokens and the next refresh cookie.', { ...noStoreHeader, ...optionalSetCookieHeader }),
+    ...problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, RefreshRefusedError, LoginRefusedError, RateLimitedError)
+  }
+}
+
+export const logoutSchema = {
+  ...{ operationId: 'logout', tags, summary: 'Sign out', description: 'With scope this, whatever the request carries is ended, also what has expired; it may carry nothing.', 'x-credentials': ['sessionCookie', 'refreshCookie', 'accessToken', 'none'] } satisfies Operation,
+  body: Logout,
+  response: {
+    204: empty('It is durable.', { ...noStoreHeader, ...endCookiesHeaders }),
+    ...problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError, RefreshRefusedError, StepUpRequiredError, IssuerUnavailableError)
+  }
+}
+
+export const sessionSchema = {
+  ...{ operationId: 'getSession', tags, summary: 'Who is signed in', description: 'Does not count as a use of the session.', 'x-credentials': ['sessionCookie', 'accessToken'] } satisfies Operation,
+  response: {
+    200: json(SessionAnswer, 'The session.', noStoreHeader),
+    ...problems(CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError, StoreUnavailableError, IssuerUnavailableError)
+  }
+}

@@ -1,0 +1,135 @@
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { readFile } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { buildGateway } from '../gateway.ts'
+import type { Credential } from '../lib/route-schema.ts'
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
+type JsonObject = { [name: string]: Json }
+
+export interface OpenApiDocument {
+  openapi: string
+  paths: Record<string, Record<string, JsonObject>>
+  components: { schemas: JsonObject, headers: JsonObject, responses: JsonObject, securitySchemes: Record<Credential, JsonObject> }
+  [name: string]: unknown
+}
+
+const securitySchemes: Record<Credential, JsonObject> = {
+  sessionCookie: { type: 'apiKey', in: 'cookie', name: '__Host-portcullis', description: 'Session mode. Without the prefix where the origin is http.' },
+  refreshCookie: { type: 'apiKey', in: 'cookie', name: '__Secure-portcullis-refresh', description: 'Tokens mode: the refresh token. Without the prefix where the origin is http.' },
+  accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'Tokens mode: an access token whose audience includes the origin.' },
+  adminToken: { type: 'http', scheme: 'bearer', description: 'admin.token of the configuration.' }
+}
+
+const servers = {
+  origin: [{ url: '{origin}', description: 'origin of the configuration.', variables: { origin: { default: 'https://app.example.com' } } }],
+  admin: [{ url: 'http://{host}:{port}', description: 'admin of the configuration; not there without it.', variables: { host: { default: '127.0.0.1' }, port: { default: '9090' } } }]
+}
+
+const description = `Every endpoint of the gateway's own; everything else is the services' behind it. GET is answered to HEAD too.
+
+Before it is known which endpoint is meant, a request can be refused with 400 PTC_ERR_REQUEST_INVALID or PTC_ERR_PATH_REFUSED, 408 PTC_ERR_REQUEST_TIMEOUT or 431 PTC_ERR_HEADERS_TOO_LARGE. What has no endpoint is 404 PTC_ERR_NOT_FOUND.`
+
+/** The text of docs/openapi.json. */
+export async function openApiText (): Promise<string> {
+  return `${JSON.stringify(await openApiDocument(), null, 2)}\n`
+}
+
+/** Both listeners of a gateway in one document: OpenAPI 3.1, from the schemas of the routes themselves. */
+export async function openApiDocument (): Promise<OpenApiDocument> {
+  const { version, license } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as { version: string, license: string }
+  const [own = {}, admin = {}] = (await describeListeners()).map(paths => mapValues(paths, operations => mapValues(operations as JsonObject, operation => tidyOperation(operation as JsonObject))))
+  const components = { schemas: {}, headers: {}, responses: {}, securitySchemes }
+  const paths = shareSchemas(shareAnswers({ ...own, ...mapValues(admin, operations => ({ servers: servers.admin, ...operations as JsonObject })) }, components), components.schemas)
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Portcullis', version, license: { name: license, identifier: license }, description },
+    servers: servers.origin,
+    paths: paths as OpenApiDocument['paths'],
+    components: shareSchemas(components, components.schemas) as OpenApiDocument['components']
+  }
+}
+
+/** The paths of a gateway's listeners, the public one first. Only Fastify itself knows when a listener is made, before it has routes. */
+async function describeListeners (): Promise<JsonObject[]> {
+  const listeners: FastifyInstance[] = []
+  const onListener = (message: unknown): void => {
+    const { fastify } = message as { fastify: FastifyInstance }
+    listeners.push(fastify)
+    void fastify.register(swagger, { openapi: { openapi: '3.1.0', components: { securitySchemes: {} } }, hideUntagged: true })
+  }
+  subscribe('fastify.initialization', onListener)
+  try {
+    const gateway = await buildGateway({
+      origin: 'https://app.example.com',
+      store: { type: 'sqlite', path: ':memory:' },
+      identity: async () => null,
+      admin: { host: '127.0.0.1', port: 0, token: 'described-not-used' },
+      log: { level: 'silent' }
+    })
+    const paths = listeners.map(listener => listener.swagger().paths as JsonObject)
+    await gateway.close()
+    return paths
+  } finally {
+    unsubscribe('fastify.initialization', onListener)
+  }
+}
+
+/** What @fastify/swagger has no word for: who may call, bodies that may be left out, headers that are always there. */
+function tidyOperation ({ 'x-credentials': credentials, requestBody, responses, ...operation }: JsonObject): JsonObject {
+  return {
+    ...operation,
+    security: (credentials as Array<Credential | 'none'>).map(name => name === 'none' ? {} : { [name]: [] }),
+    ...requestBody === undefined ? {} : { requestBody: tidyBody(requestBody as JsonObject) },
+    responses: mapValues(responses as JsonObject, response => tidyResponse(response as JsonObject))
+  }
+}
+
+/** Null is what a body that is not there is checked as. */
+function tidyBody ({ content }: JsonObject): JsonObject {
+  const { schema } = (content as Record<string, { schema: { anyOf?: Array<{ type?: string }> } }>)['application/json']!
+  return { required: schema.anyOf?.some(({ type }) => type === 'null') !== true, content: content! }
+}
+
+function tidyResponse ({ description, headers, ...response }: JsonObject): JsonObject {
+  const tidied = mapValues(headers as JsonObject, header => {
+    const { schema: { required, ...schema }, description } = header as { schema: JsonObject, description: string }
+    return { description, ...required === true ? { required } : {}, schema }
+  })
+  return { description: description!, ...Object.keys(tidied).length === 0 ? {} : { headers: tidied }, ...response }
+}
+
+/** Says once what most answers have: a header's first form, and what can go wrong everywhere. */
+function shareAnswers (value: Json, components: { headers: JsonObject, responses: JsonObject }): Json {
+  if (Array.isArray(value) || typeof value !== 'object' || value === null) return value
+  const { headers, default: unexpected, ...rest } = value
+  if (unexpected !== undefined && 'content' in (unexpected as JsonObject)) {
+    components.responses['Unexpected'] ??= shareAnswers(unexpected, components)
+    return { ...mapValues(rest, child => shareAnswers(child, components)), default: { $ref: '#/components/responses/Unexpected' } }
+  }
+  if (headers === undefined || !('description' in value)) return mapValues(value, child => shareAnswers(child, components))
+  const shared = Object.entries(headers as JsonObject).map(([name, header]) => {
+    components.headers[name] ??= header
+    return [name, isDeepStrictEqual(components.headers[name], header) ? { $ref: `#/components/headers/${name}` } : header]
+  })
+  return { ...rest, headers: Object.fromEntries(shared) as JsonObject }
+}
+
+/** Moves every schema that has a title to `schemas`, and leaves out what only our own validator reads. */
+function shareSchemas (value: Json, schemas: JsonObject): Json {
+  if (Array.isArray(value)) return value.map(item => shareSchemas(item, schemas))
+  if (typeof value !== 'object' || value === null) return value
+  const { title } = value
+  const isNamed = typeof title === 'string' && 'type' in value
+  const kept = Object.entries(value).filter(([name, child]) => !(typeof child === 'string' && (name === 'errorMessage' || (name === 'title' && isNamed))))
+  const shared = Object.fromEntries(kept.map(([name, child]) => [name, shareSchemas(child, schemas)]))
+  if (!isNamed) return shared
+  schemas[title] = shared
+  return { $ref: `#/components/schemas/${title}` }
+}
+
+function mapValues (object: JsonObject, map: (value: Json) => Json): JsonObject {
+  return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, map(value)]))
+}

@@ -1,0 +1,64 @@
+import Fastify from 'fastify'
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import * as exported from '../index.ts'
+import { Demanded } from '../plugins/authenticate.ts'
+
+const text = await readFile(new URL('../docs/composing.md', import.meta.url), 'utf8')
+
+/** The cells of the table whose first column has this name. */
+function rows (column: string): string[][] {
+  const [, table = ''] = text.split(new RegExp(`^\\| ${column} \\|.*\\n\\| --- .*\\n`, 'm'))
+  return table.split('\n\n')[0]!.split('\n').map(row => row.split('|').slice(1, -1).map(cell => cell.trim()))
+}
+
+interface Meta { name: string, dependencies?: string[] }
+const metaOf = (value: unknown): Meta | undefined => (value as { [key: symbol]: Meta } | undefined)?.[Symbol.for('plugin-meta')]
+const camelCase = (name: string): string => name.replace('portcullis-', '').replace(/-(\w)/g, (_dash, letter: string) => letter.toUpperCase())
+
+t.test('the table of plugins has every one that is exported, and what each needs', async t => {
+  const documented = Object.fromEntries(rows('plugin').map(([name = '', needs = '']) => [name.replaceAll('`', ''), needs.replace(/, and .*/, '').split(', ').filter(need => need !== '').sort()]))
+  const actual = Object.fromEntries(Object.entries(exported).flatMap(([name, value]) => {
+    const meta = metaOf(value)
+    return meta === undefined ? [] : [[name, (meta.dependencies ?? []).map(camelCase).sort()]]
+  }))
+
+  t.same(documented, actual)
+})
+
+t.test('whoever registers in the order of the table has what each plugin needs', async t => {
+  const names = rows('plugin').map(([name = '']) => name.replaceAll('`', ''))
+  for (const name of names) {
+    for (const need of metaOf(exported[name as keyof typeof exported])?.dependencies ?? []) t.ok(names.indexOf(camelCase(need)) < names.indexOf(name), `${need} comes before ${name}`)
+  }
+})
+
+t.test('everything that is exported is mentioned', async t => {
+  for (const name of Object.keys(exported)) t.match(text, new RegExp(`\`${name}\\b`), name)
+})
+
+t.test('the options of authenticate are those of the table, with their defaults', async t => {
+  const documented = rows('option').map(([name = '', value = '']) => [name.replaceAll('`', ''), value.replaceAll('`', '')])
+  const actual = Object.entries(Demanded.properties).map(([name, schema]) => [name, schema.default === undefined ? '' : typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)])
+
+  t.same(documented, actual)
+})
+
+t.test('the challenge of the page is the one that is sent', async t => {
+  const app = Fastify(exported.serverOptions())
+  t.teardown(() => app.close())
+  await app.register(exported.errors)
+  await app.register(exported.store, { path: ':memory:' })
+  await app.register(exported.blocklist)
+  await app.register(exported.cookies, { origin: 'http://localhost' })
+  await app.register(exported.keys, { secret: Buffer.alloc(32, 1).toString('base64url') })
+  await app.register(exported.accessToken, { issuer: 'http://localhost' })
+  await app.register(exported.session)
+  await app.register(exported.authenticate, { origin: 'http://localhost' })
+  app.get('/', async () => { app.portcullis.assertRecent(0, 300) })
+
+  const { statusCode, headers } = await app.inject('/')
+
+  t.equal(statusCode, 401)
+  t.match(text, `\`WWW-Authenticate: ${String(headers['www-authenticate'])}\``)
+})

@@ -1,0 +1,95 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { delimiter, join } from 'node:path'
+import type { Test } from 'tap'
+
+const project = join(import.meta.dirname, '..', '..')
+
+/** One thing that a reader of a page does. */
+export type Step =
+  | { kind: 'write', file: string, text: string }
+  /** `isOwnTerminal`: it goes on while the reader does. */
+  | { kind: 'run', script: string, expected: string, isOwnTerminal: boolean }
+
+/**
+ * What a page has its reader do, in order: files to write (`name`: and a block), commands to run (a block of sh) and what they
+ * print (the block of text after it). A block after an HTML comment that says so is not run.
+ */
+export function stepsOf (page: string): Step[] {
+  const steps: Step[] = []
+  for (const [, before = '', language = '', text = ''] of page.matchAll(/([^\n]*)\n+```(\w+)\n([^]*?)^```$/gm)) {
+    const [, file] = /^`([\w.-]+)`:$/.exec(before) ?? []
+    const last = steps.at(-1)
+    if (file !== undefined) steps.push({ kind: 'write', file, text })
+    else if (language === 'sh' && !before.startsWith('<!-- not run')) steps.push({ kind: 'run', script: text, expected: '', isOwnTerminal: before === 'In a terminal of its own:' })
+    else if (language === 'text' && last?.kind === 'run') last.expected = text
+  }
+  return steps
+}
+
+/** The page with every port in it replaced by a free one. */
+export async function withFreePorts (page: string, ports: readonly number[]): Promise<string> {
+  const servers = await Promise.all(ports.map(async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return server
+  }))
+  const free = new Map(servers.map((server, index) => [String(ports[index]), String((server.address() as AddressInfo).port)]))
+  await Promise.all(servers.map(async server => { await once(server.close(), 'close') }))
+  return page.replace(new RegExp(`\\b(?:${ports.join('|')})\\b`, 'g'), port => free.get(port)!)
+}
+
+/** A folder in which `npx portcullis` and the packages are found, as after an installation. */
+export async function installFolder (t: Test, packages: string[]): Promise<string> {
+  const folder = t.testdir({ 'package.json': '{ "private": true }', node_modules: { '.bin': {} } })
+  const bin = join(folder, 'node_modules', '.bin', 'portcullis')
+  await writeFile(bin, `#!/bin/sh\nexec '${process.execPath}' '${join(project, 'cli.ts')}' "$@"\n`)
+  await chmod(bin, 0o755)
+  for (const name of packages) await symlink(join(project, 'node_modules', name), join(folder, 'node_modules', name))
+  await mkdir(join(folder, 'home'))
+  return folder
+}
+
+/** A reader's terminal: one shell for everything that is pasted into it. Ends, with all that it started, with the test. */
+export class Terminal {
+  readonly #shell: ChildProcess
+  #printed = ''
+  #count = 0
+
+  constructor (t: Test, folder: string) {
+    const path = [join(project, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(delimiter)
+    // A process group of its own, so that what it started can be ended with it.
+    this.#shell = spawn('bash', ['--noprofile', '--norc'], { cwd: folder, detached: true, env: { PATH: path, HOME: join(folder, 'home'), npm_config_update_notifier: 'false' }, stdio: ['pipe', 'pipe', 'ignore'] })
+    const ended = once(this.#shell, 'close')
+    this.#shell.stdout!.setEncoding('utf8').on('data', chunk => { this.#printed += String(chunk) })
+    this.#shell.stdin!.write('exec 2>&1\n')
+    t.teardown(async () => {
+      process.kill(-this.#shell.pid!, 'SIGTERM')
+      await ended
+    })
+  }
+
+  /** Runs a script to its end; resolves to what it has printed. */
+  async run (script: string): Promise<string> {
+    const end = `--- end of ${++this.#count} ---\n`
+    this.#printed = ''
+    this.#shell.stdin!.write(`${script}printf %s ${JSON.stringify(end.trim())}; echo\n`)
+    await this.#until(() => this.#printed.endsWith(end))
+    return this.#printed.slice(0, -end.length)
+  }
+
+  /** Starts what goes on; resolves when everything that is expected has been printed, in whatever order. */
+  async start (script: string, expected: string): Promise<void> {
+    this.#shell.stdin!.write(script)
+    await this.#until(() => expected.trimEnd().split('\n').every(line => this.#printed.includes(line)))
+  }
+
+  async #until (isDone: () => boolean): Promise<void> {
+    const deadline = AbortSignal.timeout(40_000)
+    while (!isDone()) {
+      await once(this.#shell.stdout!, 'data', { signal: deadline }).catch(() => { throw new Error(`not within 40 s; printed so far: ${this.#printed}`) })
+    }
+  }
+}

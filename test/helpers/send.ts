@@ -1,0 +1,29 @@
+import { request, type IncomingHttpHeaders } from 'node:http'
+import { text } from 'node:stream/consumers'
+
+export interface Answer { status: number, headers: IncomingHttpHeaders, text: string, /** Of a problem. */ code: string }
+
+export interface ToSend {
+  /** Name, value, name, value: they are sent as they stand, also twice the same. Host comes of itself. */
+  headers?: string[]
+  /** An object is sent as JSON. */
+  body?: object | string
+}
+
+/** One request, with nothing added that fetch or a pool would; for what those refuse to send. */
+export async function send (method: string, url: string, { headers = [], body }: ToSend = {}): Promise<Answer> {
+  const { host } = new URL(url)
+  const payload = typeof body === 'object' ? JSON.stringify(body) : body ?? (method === 'GET' ? undefined : '')
+  const own = ['host', host, 'connection', 'close', ...payload === undefined ? [] : ['content-length', String(Buffer.byteLength(payload))], ...typeof body === 'object' ? ['content-type', 'application/json'] : []]
+  return await new Promise((resolve, reject) => {
+    const sent = request(url, { method, headers: [...own, ...headers] as unknown as string[], signal: AbortSignal.timeout(20_000) }, response => {
+      text(response).then(received => { resolve({ status: response.statusCode!, headers: response.headers, text: received, code: codeOf(received) }) }, reject)
+    })
+    sent.on('error', reject)
+    sent.end(payload)
+  })
+}
+
+function codeOf (received: string): string {
+  return /"code":"(\w+)"/.exec(received)?.[1] ?? ''
+}
