@@ -2,7 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import { composeGateway } from '../gateway.ts'
-import { required, UsageError, type Arguments, type Edge } from './main.ts'
+import { required, UsageError, type Arguments } from './arguments.ts'
+import type { Edge } from './main.ts'
 
 /** Runs the gateway until it is told to end, then drains. */
 export async function startCommand (args: Arguments, { env, stdout, signals }: Edge): Promise<number> {
