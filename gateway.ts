@@ -50,7 +50,7 @@ export async function buildGateway (config: ConfigInput, { directory = '.', env 
 /** The same from a configuration that was checked. The caller closes it. `store`: an open one to use instead; it stays open. */
 export async function composeGateway (config: Config, { store }: { store?: Store } = {}): Promise<FastifyInstance> {
   const { tls } = await readFiles(config, { store: false })
-  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, logger: { level: config.log.level }, ...tls === null ? {} : { tls } }))
+  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, drainMs: config.shutdown.delayMs + config.shutdown.timeoutMs, logger: { level: config.log.level }, ...tls === null ? {} : { tls } }))
   for (const warning of tls?.warnings ?? []) app.log.warn(warning)
   try {
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
