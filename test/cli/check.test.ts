@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { runMain, writeConfig } from '../helpers/portcullis.ts'
+import { createSqliteStore } from '../../stores/sqlite.ts'
+import { runMain, runPortcullis, writeConfig } from '../helpers/portcullis.ts'
 
 const secret = randomBytes(32).toString('base64url')
 
@@ -85,4 +86,19 @@ t.test('a file that cannot be read, or is no configuration, is one line', async 
     t.match(stderr, /^[^\n]+\n$/, name)
     t.match(stderr, /: .+/, name)
   }
+})
+
+t.test('a database that a gateway has open is checked without touching it', async t => {
+  const { folder, config } = await writeConfig(t, { secret })
+  const store = await createSqliteStore({ path: join(folder, 'portcullis.db') })
+  t.teardown(() => store.end())
+  const before = await readdir(folder)
+
+  // In a process of its own, as an operator would: a file that this process has open must not be closed a second time.
+  const { code, stdout, stderr } = await runPortcullis(t, ['check', '--config', config])
+
+  t.same([code, stderr], [0, ''])
+  t.notMatch(stdout, /^warning: (store|secret)/m)
+  t.same(await readdir(folder), before)
+  t.ok(await store.writeKeys(0, 'sealed'))
 })
