@@ -1,4 +1,5 @@
 import type { Config, IssuerConfig, UpstreamConfig } from './config.ts'
+import { redisAddresses } from './redis-addresses.ts'
 
 /** What a block of lines is about, and what there is to say of it; null: nothing. */
 interface Block {
@@ -25,7 +26,7 @@ function describeGateway ({ origin, listen, admin, store, session, accessToken, 
       ['listens on', `${listen.host}:${listen.port}${listen.tls === null ? '' : ' with TLS'}`],
       ['proxies', listen.trustProxy.length === 0 ? null : listen.trustProxy.join(' ')],
       ['admin', admin === null ? null : `${admin.host}:${admin.port}`],
-      ['store', store.type === 'sqlite' ? `sqlite ${store.path}` : `redis ${new URL(store.url).host}`],
+      ['store', store.type === 'sqlite' ? `sqlite ${store.path}` : `redis ${redisAddresses(store).map(({ host }) => host).join(' ')}`],
       ['users', typeof identity === 'function' ? 'a function' : identity.file],
       ['sessions', `${say(session.idleTimeoutMs)} idle, ${say(session.absoluteTimeoutMs)} in all`],
       ['access tokens', say(accessToken.ttlMs)],
