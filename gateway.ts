@@ -1,10 +1,10 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { addAdmin } from './admin.ts'
 import type { BudgetConfig, Config, UpstreamConfig } from './config/config.ts'
+import { readFiles } from './config/files.ts'
 import { checkConfig } from './config/load.ts'
 import type { ConfigInput } from './config/schema.ts'
 import { secretBeside } from './config/secret-file.ts'
-import { readTlsFiles } from './config/tls-files.ts'
 import { blocklistOptions, openIdentity, storeOptions, watchUsers } from './compose.ts'
 import accessToken from './plugins/access-token.ts'
 import audit from './plugins/audit.ts'
@@ -54,8 +54,8 @@ export interface ComposeOptions {
 
 /** The same from a configuration that was checked. The caller closes it. */
 export async function composeGateway (config: Config, { store, isWorker = false }: ComposeOptions = {}): Promise<FastifyInstance> {
-  const tls = config.listen.tls === null ? undefined : await readTlsFiles(config.listen.tls)
-  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, logger: { level: config.log.level }, ...tls === undefined ? {} : { tls } }))
+  const { tls } = await readFiles(config, { store: false })
+  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, drainMs: config.shutdown.delayMs + config.shutdown.timeoutMs, logger: { level: config.log.level }, ...tls === null ? {} : { tls } }))
   for (const warning of tls?.warnings ?? []) app.log.warn(warning)
   try {
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })

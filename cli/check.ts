@@ -1,14 +1,15 @@
 import { describeConfig } from '../config/describe.ts'
+import { readFiles } from '../config/files.ts'
 import { lintConfig } from '../config/lint.ts'
 import { loadConfig } from '../config/load.ts'
-import { readTlsFiles } from '../config/tls-files.ts'
-import { required, type Arguments, type Edge } from './main.ts'
+import { required, type Arguments } from './arguments.ts'
+import type { Edge } from './main.ts'
 
-/** Checks a configuration and tells what it means; starts nothing. */
+/** Checks a configuration and the files that it names, and tells what it means; starts nothing, makes nothing, asks nobody. */
 export async function checkCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {
   const config = await loadConfig(required(args, 'config'), env)
-  const warnings = [...lintConfig(config), ...config.listen.tls === null ? [] : (await readTlsFiles(config.listen.tls)).warnings]
+  const { users, warnings } = await readFiles(config, { store: true })
   for (const line of describeConfig(config)) stdout.write(`${line}\n`)
-  for (const line of warnings) stdout.write(`warning: ${line}\n`)
+  for (const line of [...lintConfig(config, users), ...warnings]) stdout.write(`warning: ${line}\n`)
   return 0
 }

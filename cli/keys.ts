@@ -4,7 +4,8 @@ import { signerAt } from '../lib/key-schedule.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
 import { KeyRing } from '../plugins/keys/key-ring.ts'
 import type { Store } from '../stores/store.ts'
-import { required, UsageError, type Arguments, type Edge } from './main.ts'
+import { required, UsageError, type Arguments } from './arguments.ts'
+import type { Edge } from './main.ts'
 import { withStore } from './with-store.ts'
 
 /** Lists, rotates and revokes signing keys; running gateways follow the store's log. */

@@ -1,10 +1,13 @@
-import { parseArgs } from 'node:util'
+import { readFile } from 'node:fs/promises'
+import { findPackageJSON } from 'node:module'
+import { nearest } from '../lib/nearest.ts'
+import { parseArguments, UsageError, type Arguments } from './arguments.ts'
 import { checkCommand } from './check.ts'
 import { keysCommand } from './keys.ts'
 import { revokeCommand } from './revoke.ts'
 import { sessionsCommand } from './sessions.ts'
 import { startCommand } from './start.ts'
-import { usage } from './usage.ts'
+import { commandUsage, usage } from './usage.ts'
 import { usersCommand } from './users.ts'
 
 /** What a command may use of the process: the composition root of the command line hands it over. */
@@ -15,14 +18,6 @@ export interface Edge {
   stderr: NodeJS.WritableStream
   signals: { once (signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown, off (signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown }
 }
-
-export interface Arguments {
-  positionals: string[]
-  values: Partial<Record<'config' | 'file' | 'subject' | 'scopes' | 'session' | 'jti' | 'issuer' | 'workers', string>> & { all?: boolean, help?: boolean }
-}
-
-/** Wrong usage: exit 2. */
-export class UsageError extends Error {}
 
 interface Command {
   run: (args: Arguments, edge: Edge) => Promise<number>
@@ -39,17 +34,15 @@ const commands: Record<string, Command> = {
   revoke: { run: revokeCommand, takes: ['config', 'session', 'subject', 'jti', 'issuer', 'all'] }
 }
 
-const text = { type: 'string' } as const
-const options = { config: text, file: text, subject: text, scopes: text, session: text, jti: text, issuer: text, workers: text, all: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
-
 /** Runs a command line; resolves to the exit code. Errors are one line each on stderr. */
 export async function main (argv: string[], edge: Edge): Promise<number> {
   try {
-    const { positionals, values } = parse(argv)
+    const { positionals, values } = parseArguments(argv)
     const [name = '', ...rest] = positionals
-    if (values.help === true || name === 'help') return write(edge.stdout, usage, 0)
-    const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-    if (command === undefined) throw new UsageError(name === '' ? 'which command? portcullis --help lists them' : `there is no command "${name}"; portcullis --help lists them`)
+    if (values.version === true) return write(edge.stdout, `${await readVersion()}\n`, 0)
+    if (name === 'help') return write(edge.stdout, helpOn(rest[0]), 0)
+    if (values.help === true) return write(edge.stdout, helpOn(positionals[0]), 0)
+    const command = commandNamed(name)
     const args = { positionals: rest, values }
     assertTaken(name, command, args)
     return await command.run(args, edge)
@@ -58,26 +51,23 @@ export async function main (argv: string[], edge: Edge): Promise<number> {
   }
 }
 
-function parse (argv: string[]): Arguments {
-  try {
-    return parseArgs({ args: joinDashed(argv), options, allowPositionals: true, strict: true })
-  } catch (error) {
-    throw new UsageError((error as Error).message.split('\n')[0]?.replace(/\. To specify.*$/, '') ?? 'wrong usage')
-  }
+function commandNamed (name: string): Command {
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (command !== undefined) return command
+  const meant = nearest(name, Object.keys(commands))
+  throw new UsageError(name === '' ? 'which command? portcullis --help lists them' : `there is no command ${JSON.stringify(name)}; ${meant === null ? '' : `did you mean ${meant}? `}portcullis --help lists them`)
 }
 
-/** Ids may begin with a dash: `--jti -x` means `--jti=-x`. */
-function joinDashed (argv: string[]): string[] {
-  return argv.flatMap((arg, at) => {
-    const before = argv[at - 1]
-    if (/^-[^-]/.test(arg) && isTextOption(before)) return []
-    const after = argv[at + 1]
-    return isTextOption(arg) && after !== undefined && /^-[^-]/.test(after) ? `${arg}=${after}` : arg
-  })
+function helpOn (name: string | undefined): string {
+  if (name === undefined) return usage
+  commandNamed(name)
+  return commandUsage[name]!
 }
 
-function isTextOption (arg: string | undefined): boolean {
-  return arg !== undefined && arg.startsWith('--') && Object.hasOwn(options, arg.slice(2)) && options[arg.slice(2) as keyof typeof options].type === 'string'
+/** Of the package, from the checkout and from what was built of it. */
+async function readVersion (): Promise<string> {
+  const { version } = JSON.parse(await readFile(findPackageJSON(import.meta.url)!, 'utf8')) as { version: string }
+  return version
 }
 
 /** What a command does not know it would do without, and what a shell variable left empty would mean something else. */
@@ -92,11 +82,4 @@ function assertTaken (name: string, { takes, hasPositionals = false }: Command, 
 function write (stream: NodeJS.WritableStream, message: string, exitCode: number): number {
   stream.write(message)
   return exitCode
-}
-
-/** The value of a required option. */
-export function required (args: Arguments, name: 'config' | 'file' | 'subject'): string {
-  const value = args.values[name]
-  if (value === undefined || value === '') throw new UsageError(`--${name} is required`)
-  return value
 }

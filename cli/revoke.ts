@@ -2,7 +2,8 @@ import { isSid } from '../lib/sid.ts'
 import type { Config } from '../config/config.ts'
 import { retention } from '../config/retention.ts'
 import type { Store } from '../stores/store.ts'
-import { required, UsageError, type Arguments, type Edge } from './main.ts'
+import { required, UsageError, type Arguments } from './arguments.ts'
+import type { Edge } from './main.ts'
 import { withStore } from './with-store.ts'
 
 /** Makes a revocation true; running gateways follow the store's log. */

@@ -1,5 +1,6 @@
 import { isIdle, viewSession } from '../lib/lifetime.ts'
-import { required, type Arguments, type Edge } from './main.ts'
+import { required, type Arguments } from './arguments.ts'
+import type { Edge } from './main.ts'
 import { withStore } from './with-store.ts'
 
 /** Lists a subject's sessions, one JSON object a line. */

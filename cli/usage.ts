@@ -10,6 +10,64 @@ export const usage = `portcullis: a session gateway
                                             signing keys; the tokens of a revoked one are refused at once
   portcullis sessions --subject S --config FILE
   portcullis revoke (--session SID | --subject S | --jti J [--issuer I] | --all) --config FILE
+  portcullis COMMAND --help                 more about one of them
+  portcullis --version
 
 Exit: 0 fine, 1 refused or failed, 2 wrong usage.
 `
+
+const config = '  --config FILE   the configuration: .yaml, .json, .ts or .js'
+
+/** What `--help` says about each command. */
+export const commandUsage: Record<string, string> = {
+  start: `usage: portcullis start --config FILE [--workers N]
+
+Runs the gateway. It prints one line when it listens; SIGTERM or SIGINT drains and ends it, a second one ends it at once.
+
+${config}
+  --workers N     how many processes serve on the one port, 1 to 64; as many as there are cores is right, 1 is the default
+`,
+  check: `usage: portcullis check --config FILE
+
+Checks the configuration and the files that it names, and tells what each upstream accepts and is told. It starts, makes and asks
+nothing. What the gateway would not start with is exit 1 and one line each on standard error; what deserves a second look is a
+line that begins with "warning: " and exit 0.
+
+${config}
+`,
+  users: `usage: portcullis users add NAME --file FILE [--subject S] [--scopes "a b"]
+       portcullis users remove NAME --file FILE
+
+Adds a user, gives an existing one a new password, or removes one. The password is read from standard input and stored as a hash.
+A running gateway takes the change over, and signs out everywhere who is gone, has a new password or loses a scope.
+
+  --file FILE     the users file, made by add if it is absent
+  --subject S     what services know the user by; by default the name, or what it was
+  --scopes "a b"  what the user may do; by default nothing, or what it was
+`,
+  keys: `usage: portcullis keys list --config FILE
+       portcullis keys rotate --config FILE
+       portcullis keys revoke KID --config FILE
+
+Lists the signing keys, makes the next one, or revokes one: then its tokens are refused at once, everywhere.
+
+${config}
+`,
+  sessions: `usage: portcullis sessions --subject S --config FILE
+
+Lists the sessions of a subject, one JSON object a line.
+
+  --subject S     the subject; of another issuer's users NAME|SUB
+${config}
+`,
+  revoke: `usage: portcullis revoke (--session SID | --subject S | --jti J [--issuer I] | --all) --config FILE
+
+Makes a revocation durable in the store; running gateways follow at once.
+
+  --session SID   one session
+  --subject S     every session and token of a subject until now
+  --jti J         one access token; --issuer I when it is another issuer's
+  --all           every session and token of everybody until now
+${config}
+`
+}

@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers'
 import { addUser, removeUser } from '../identity/edit-users.ts'
-import { required, UsageError, type Arguments, type Edge } from './main.ts'
+import { required, UsageError, type Arguments } from './arguments.ts'
+import type { Edge } from './main.ts'
 
 /** Changes a users file; a running gateway takes the change over. */
 export async function usersCommand (args: Arguments, { stdin, stdout }: Edge): Promise<number> {

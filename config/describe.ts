@@ -1,36 +1,65 @@
 import type { Config, IssuerConfig, UpstreamConfig } from './config.ts'
+import { redisAddresses } from './redis-addresses.ts'
+
+/** What a block of lines is about, and what there is to say of it; null: nothing. */
+interface Block {
+  title: string
+  rows: Array<[name: string, value: string | null]>
+}
 
 /** What a checked configuration means, line by line and without a secret: what each upstream accepts and is told. */
 export function describeConfig (config: Config): string[] {
-  const { origin, admin, store, session, accessToken, issuers, upstreams } = config
-  return [
-    `origin ${origin}, store ${store.type}, sessions ${say(session.idleTimeoutMs)} idle and ${say(session.absoluteTimeoutMs)} in all, access tokens ${say(accessToken.ttlMs)}`,
-    ...admin === null ? [] : [`admin on ${admin.host}:${admin.port}`],
-    ...issuers.map(describeIssuer),
-    ...upstreams.length === 0 ? ['no upstreams'] : upstreams.map(describeUpstream)
-  ]
+  const { issuers, upstreams } = config
+  const blocks = [describeGateway(config), ...issuers.map(describeIssuer), ...upstreams.map(describeUpstream)]
+  return [...blocks.flatMap(format), ...upstreams.length === 0 ? ['no upstreams'] : []]
 }
 
-function describeIssuer ({ name, issuer, keys, algorithms, scopes, maxTokenAgeMs, typ }: IssuerConfig): string {
-  const type = typ === 'any' ? ', of any typ' : ''
-  return `${name} → ${issuer}, keys from ${'file' in keys ? keys.file : new URL(keys.url).host}, ${algorithms.join(' ')}, ${scopes.length === 0 ? 'no scopes' : `scopes ${scopes.join(' ')}`}, tokens at most ${say(maxTokenAgeMs)} old${type}`
+/** Names in one column, values in the next. */
+function format ({ title, rows }: Block): string[] {
+  return [title, ...rows.flatMap(([name, value]) => value === null ? [] : [`  ${name.padEnd(13)}  ${value}`])]
 }
 
-function describeUpstream (upstream: UpstreamConfig): string {
-  const { prefix, target, rewritePrefix, audience, scopes, stepUp, forward, authorization, consistency, rateLimit } = upstream
-  const parts = [
-    `${prefix} → ${target}${rewritePrefix === prefix ? '' : rewritePrefix}`,
-    audience === null ? 'no audience' : `audience ${audience}`,
-    `accepts ${accepted(upstream)}`
-  ]
-  if (scopes.length > 0) parts.push(`scopes ${scopes.join(' ')}`)
-  if (stepUp !== null) parts.push(`step-up after ${say(stepUp.maxAgeMs)} for ${stepUp.methods?.join(' ') ?? 'every method'}`)
-  if (consistency === 'strict') parts.push('always asks the store')
-  if (rateLimit !== null) parts.push(`at most ${rateLimit.max} requests in ${say(rateLimit.windowMs)}`)
-  parts.push(`forwards ${forwarded[forward]}`)
-  if (authorization === 'keep') parts.push('keeps the client\'s Authorization')
-  if (upstream.websocket) parts.push('takes WebSockets')
-  return parts.join(', ')
+function describeGateway ({ origin, listen, admin, store, session, accessToken, identity, cors }: Config): Block {
+  return {
+    title: origin,
+    rows: [
+      ['listens on', `${listen.host}:${listen.port}${listen.tls === null ? '' : ' with TLS'}`],
+      ['proxies', listen.trustProxy.length === 0 ? null : listen.trustProxy.join(' ')],
+      ['admin', admin === null ? null : `${admin.host}:${admin.port}`],
+      ['store', store.type === 'sqlite' ? `sqlite ${store.path}` : `redis ${redisAddresses(store).map(({ host }) => host).join(' ')}`],
+      ['users', typeof identity === 'function' ? 'a function' : identity.file],
+      ['sessions', `${say(session.idleTimeoutMs)} idle, ${say(session.absoluteTimeoutMs)} in all`],
+      ['access tokens', say(accessToken.ttlMs)],
+      ['other origins', cors.origins.length === 0 ? null : cors.origins.join(' ')]
+    ]
+  }
+}
+
+function describeIssuer ({ name, issuer, keys, algorithms, scopes, maxTokenAgeMs, typ }: IssuerConfig): Block {
+  return {
+    title: `${name} → ${issuer}`,
+    rows: [
+      ['keys', 'file' in keys ? keys.file : `of ${new URL(keys.url).host}`],
+      ['tokens', `${algorithms.join(' ')}, at most ${say(maxTokenAgeMs)} old${typ === 'any' ? ', of any typ' : ''}`],
+      ['scopes', scopes.length === 0 ? 'none' : scopes.join(' ')]
+    ]
+  }
+}
+
+function describeUpstream (upstream: UpstreamConfig): Block {
+  const { prefix, target, rewritePrefix, audience, scopes, stepUp, forward, authorization, consistency, rateLimit, websocket } = upstream
+  return {
+    title: `${prefix} → ${target}${rewritePrefix === prefix ? '' : rewritePrefix}`,
+    rows: [
+      ['accepts', `${accepted(upstream)}${websocket ? '; WebSockets too' : ''}`],
+      ['audience', audience],
+      ['scopes', scopes.length === 0 ? null : scopes.join(' ')],
+      ['step-up', stepUp === null ? null : `after ${say(stepUp.maxAgeMs)} for ${stepUp.methods?.join(' ') ?? 'every method'}`],
+      ['revocation', consistency === 'strict' ? 'always asks the store' : null],
+      ['rate limit', rateLimit === null ? null : `${rateLimit.max} requests in ${say(rateLimit.windowMs)}`],
+      ['forwards', `${forwarded[forward]}${authorization === 'keep' ? ' and the client\'s Authorization' : ''}`]
+    ]
+  }
 }
 
 const forwarded = { mint: 'a minted token', pass: 'the client\'s token', headers: 'identity headers', none: 'no identity' }

@@ -10,6 +10,7 @@ import { readInput } from './read.ts'
 import { resolveConfig } from './resolve.ts'
 import { checkGateway, checkPrefixes, checkUpstream } from './rules.ts'
 import { configSchema, type Settings } from './schema.ts'
+import { checkTargets } from './target-rules.ts'
 
 /** The checked configuration of a file; every error it has is one line of the ConfigInvalidError. */
 export async function loadConfig (file: string, env: Environment): Promise<Config> {
@@ -52,6 +53,7 @@ function findContradictions (settings: Settings, problems: Problem[]): Problem[]
   const wrong = problems.filter(problem => problem.meant === undefined).map(problem => problem.setting)
   const isRight = (setting: string) => !wrong.some(other => isWithin(other, setting))
   const found = wrong.every(setting => setting.startsWith('upstreams[')) ? checkGateway(settings) : []
+  if (problems.length === 0) found.push(...checkTargets(settings))
   if (isRight('origin') && !wrong.some(setting => setting.startsWith('issuers'))) found.push(...checkIssuers(settings.issuers, settings.origin))
   if (!wrong.includes('upstreams')) {
     const upstreams = settings.upstreams.map((upstream, index) => isRight(`upstreams[${index}]`) ? upstream : undefined)

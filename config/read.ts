@@ -41,7 +41,9 @@ function parseYaml (text: string, name: string): unknown {
   const document = parseDocument(text.replaceAll(/\$\{(\w*)\}/g, `${hidden.open}$1${hidden.close}`), { uniqueKeys: true, stringKeys: true })
   const errors = [...document.errors, ...document.warnings]
   if (errors.length > 0) {
-    throw new ConfigInvalidError(errors.map(({ code, linePos }) => `${name}:${linePos?.[0].line ?? 1}: ${sayYaml(code)}`).join('\n'))
+    // Of one line the first error alone: the others follow from it.
+    const lines = new Map(errors.toReversed().map(({ code, linePos }) => [linePos?.[0].line ?? 1, sayYaml(code)]))
+    throw new ConfigInvalidError([...lines].sort(([one], [other]) => one - other).map(([line, text]) => `${name}:${line}: ${text}`).join('\n'))
   }
   try {
     return document.toJS({ maxAliasCount: 100, reviver: (_key, value: unknown) => typeof value === 'string' ? reveal(value) : value })

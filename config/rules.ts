@@ -7,7 +7,7 @@ type Upstream = Settings['upstreams'][number]
 
 /** What is wrong between settings of the gateway that are each right by themselves. */
 export function checkGateway ({ origin, listen, admin, store, secret, session, refreshToken, revocation, cors }: Settings): Problem[] {
-  const problems = checkAdmin(admin, listen)
+  const problems = [...checkAdmin(admin, listen), ...checkToken(admin, secret)]
   const refuse = (setting: string, text: string) => problems.push({ setting, text })
   const idleMs = parseDurationMs(session.idleTimeout)
 
@@ -55,6 +55,12 @@ const everyAddress = ['0.0.0.0', '::']
 function checkAdmin (admin: Settings['admin'], listen: Settings['listen']): Problem[] {
   if (admin === undefined || admin.port === 0 || admin.port !== listen.port || !shareAddress(admin.host, listen.host)) return []
   return [{ setting: 'admin.port', text: 'is that of listen too, and administration must not be where clients are; choose another' }]
+}
+
+/** Whoever administers would hold what signs for everyone. */
+function checkToken (admin: Settings['admin'], secret: Settings['secret']): Problem[] {
+  if (admin === undefined || secret === undefined || ![secret].flat().includes(admin.token)) return []
+  return [{ setting: 'admin.token', text: 'is secret too, and whoever has that can sign in as anyone; make another one' }]
 }
 
 /** As far as the texts tell: whoever listens on every address listens on this one too, and a name may be of the same machine. */

@@ -3,6 +3,7 @@ import type { VerifyPassword } from '../identity/identity.ts'
 import { reference } from './environment.ts'
 import { choice, count, duration, flag, group, list, size, text } from './fields.ts'
 import { issuer } from './issuer-schema.ts'
+import { checkAdminToken, checkSecret } from './secret-checks.ts'
 import * as check from './text-checks.ts'
 import { upstream } from './upstream-schema.ts'
 
@@ -23,7 +24,7 @@ const listen = group({
 const admin = group({
   host: Optional(text(check.checkHost, { description: 'Address to listen on.', default: '127.0.0.1', expects: 'a host name or an IP address' })),
   port: Optional(count({ description: 'Port to listen on; 0 takes a free one.', default: 9090, minimum: 0, maximum: 65535 })),
-  token: text(check.checkAdminToken, { description: 'Bearer token of the admin endpoints; at least 16 characters. Secret.', expects: 'a string', example: reference('ADMIN_TOKEN') })
+  token: text(checkAdminToken, { description: 'Bearer token of the admin endpoints; at least 16 characters. Secret.', expects: 'a string', example: reference('ADMIN_TOKEN') })
 }, { description: 'Health, metrics and administration on a port of their own; off when absent.' })
 
 const storeTimeout = { description: 'How long one operation may take before it counts as an outage.', minimum: '50ms', maximum: '60s' } as const
@@ -48,7 +49,7 @@ const store = Object.assign(Type.Union([
   }, { description: 'Redis, for more than one machine.' })
 ]), { description: 'Where sessions and revocations live.', default: { type: 'sqlite' }, expects: 'a group of settings with type: sqlite or type: redis' })
 
-const oneSecret = text(check.checkSecret, { description: 'At least 32 random bytes, base64url.', expects: 'a string of base64url, or a list of them' })
+const oneSecret = text(checkSecret, { description: 'At least 32 random bytes, base64url.', expects: 'a string of base64url, or a list of them' })
 
 const secret = Type.Union([oneSecret, list(oneSecret, { description: 'While it is changed: the first one issues.', minItems: 1, maxItems: 8, uniqueItems: true })], {
   description: 'Seals the signing keys, and the refresh-token key is derived from it. Required with redis; the embedded store makes one beside its file (mode 0600) when absent. Secret.',

@@ -1,19 +1,32 @@
 import { randomBytes } from 'node:crypto'
 import { link, open, readFile, rm } from 'node:fs/promises'
 import { ConfigInvalidError } from '../lib/errors.ts'
+import { checkSecret } from './secret-checks.ts'
 
 /**
  * The secret of an embedded store, kept beside its file (mode 0600) and made the first time. Processes that start together get
- * the same one. Throws ConfigInvalidError when it can neither be read nor made.
+ * the same one. Throws ConfigInvalidError when it can neither be read nor made, and when what is there is no secret.
  */
 export async function secretBeside (path: string): Promise<string> {
   if (path === ':memory:') return randomBytes(32).toString('base64url')
-  const file = `${path}.secret`
-  try {
-    return await read(file) ?? await make(file)
-  } catch (cause) {
-    throw new ConfigInvalidError(`secret: ${file} can neither be read nor written; set secret, or make the directory writable`, { cause })
-  }
+  const file = secretFileOf(path)
+  return await readSecretFile(file) ?? await make(file).catch((cause: unknown) => { throw inaccessible(file, cause) })
+}
+
+export function secretFileOf (path: string): string {
+  return `${path}.secret`
+}
+
+/** The secret in a file, or null when there is no file. Throws ConfigInvalidError when it cannot be read or holds no secret. */
+export async function readSecretFile (file: string): Promise<string | null> {
+  const text = await read(file).catch((cause: unknown) => { throw inaccessible(file, cause) })
+  const problem = text === null ? null : checkSecret(text)
+  if (problem !== null) throw new ConfigInvalidError(`secret: what ${file} holds ${problem.replace(/; .*$/, '')}; put back what it held, or remove it together with its database`)
+  return text
+}
+
+function inaccessible (file: string, cause: unknown): Error {
+  return new ConfigInvalidError(`secret: ${file} can neither be read nor written; set secret, or make the directory writable`, { cause })
 }
 
 async function read (file: string): Promise<string | null> {

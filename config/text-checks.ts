@@ -1,5 +1,6 @@
 import { METHODS } from 'node:http'
-import { isAddressBlock, isEveryAddress } from '../lib/cidr.ts'
+import { isIPv6 } from 'node:net'
+import { isAddressBlock, isEveryAddress, isMappedAddress } from '../lib/cidr.ts'
 import { nearest } from '../lib/nearest.ts'
 import type { TextCheck } from './fields.ts'
 
@@ -44,6 +45,7 @@ function partsBesideOrigin (url: URL): string | null {
 
 /** A path of whole segments that every parser reads in the same way. */
 export const checkPath: TextCheck = text => {
+  if (text.length > 200) return 'must have at most 200 characters; shorten it'
   if (!text.startsWith('/')) return 'must start with /; write for example /orders'
   if (text === '/') return null
   if (text.endsWith('/')) return 'must not end with /; remove it'
@@ -54,33 +56,33 @@ export const checkPath: TextCheck = text => {
   return segments.every(segment => /^[A-Za-z0-9._~@-]+$/.test(segment)) ? null : 'must consist of letters, digits and - . _ ~ @; remove other characters'
 }
 
-const reserved = ['/auth', '/oauth', '/.well-known/jwks.json', '/.well-known/oauth-authorization-server']
+/** The gateway's own, for every method. */
+export const reserved = ['/auth', '/oauth', '/.well-known/jwks.json', '/.well-known/oauth-authorization-server']
 
 /** A path that is not the gateway's own. */
 export const checkPrefix: TextCheck = text => {
   const own = reserved.find(path => text === path || text.startsWith(`${path}/`))
-  return own === undefined ? checkPath(text) : `must not lie in ${own}, which is the gateway's own; choose another prefix`
-}
-
-export const checkSecret: TextCheck = text => {
-  const fix = 'make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"'
-  if (!/^[A-Za-z0-9_-]+$/.test(text)) return `must be base64url (letters, digits, - and _ alone); ${fix}`
-  return Buffer.from(text, 'base64url').length < 32 ? `must be at least 32 random bytes; ${fix}` : null
-}
-
-/** What can stand in a header after Bearer. */
-export const checkAdminToken: TextCheck = text => {
-  if (!/^[\x21-\x7e]*$/.test(text)) return 'must be visible ASCII characters without a space'
-  return text.length < 16 ? 'must have at least 16 characters; make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"' : null
+  if (own !== undefined) return `must not lie in ${own}, which is the gateway's own; choose another prefix`
+  return checkPath(text) ?? (text.includes('@') ? 'must not have @ in it, because %40, which is the same for a service, would go elsewhere; choose another prefix' : null)
 }
 
 export const checkRedisUrl: TextCheck = text => {
   const url = URL.parse(text)
-  return url !== null && /^rediss?:$/.test(url.protocol) && url.hostname !== '' ? null : 'must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379'
+  if (url === null || !/^rediss?:$/.test(url.protocol) || url.hostname === '') return 'must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379'
+  // The driver would take a parameter for an option of its own.
+  if (url.search !== '' || url.hash !== '') return 'must not have a query or a fragment; remove what follows the ? or the #'
+  if (!/^\/?\d*$/.test(url.pathname)) return 'must end in a database number or nothing; write for example redis://127.0.0.1:6379/0'
+  try {
+    decodeURIComponent(`${url.username}${url.password}`)
+    return null
+  } catch {
+    return 'has a user or a password with a % that encodes nothing; write %25 for %'
+  }
 }
 
 export const checkTrustedProxy: TextCheck = text => {
   if (/^\d+$/.test(text)) return 'must be an address, not a number of hops, which a client can forge by adding headers; write for example 10.0.0.0/8'
+  if (isMappedAddress(text)) return 'must be in the form of IPv4, which is how addresses are compared; write for example 10.0.0.0/8'
   if (isEveryAddress(text)) return 'would trust every client to say its own address; name the proxies, for example 10.0.0.0/8'
   return isAddressBlock(text) ? null : 'must be an IP address or a CIDR block; write for example 10.0.0.0/8'
 }
@@ -100,7 +102,10 @@ export const checkMethod: TextCheck = text => {
   return `must be an HTTP method in capitals${meant === null ? '; write for example POST' : `; did you mean ${meant}?`}`
 }
 
-export const checkHost: TextCheck = text => /^[A-Za-z0-9.:_-]+$/.test(text) ? null : 'must be a host name or an IP address; write for example 127.0.0.1'
+export const checkHost: TextCheck = text => {
+  if (!/^[A-Za-z0-9.:_-]+$/.test(text)) return 'must be a host name or an IP address; write for example 127.0.0.1'
+  return text.includes(':') && !isIPv6(text) ? 'must be a host alone; move the port to port' : null
+}
 
 /** Stands in front of a subject, divided from it by `|`. */
 export const checkIssuerName: TextCheck = text => /^[A-Za-z0-9._-]{1,64}$/.test(text) ? null : 'must be 1 to 64 letters, digits and . _ -; write for example idp'

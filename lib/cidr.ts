@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 
 /** Whether the text is an IP address or a CIDR block (`10.0.0.0/8`, `fd00::/8`). */
 export function isAddressBlock (text: string): boolean {
@@ -11,4 +11,10 @@ export function isAddressBlock (text: string): boolean {
 /** Whether the block holds every address of its family. */
 export function isEveryAddress (text: string): boolean {
   return isAddressBlock(text) && /\/0+$/.test(text)
+}
+
+/** Whether it is IPv4 in the form of IPv6 (`::ffff:10.0.0.0/104`), which address matchers take for different things. */
+export function isMappedAddress (text: string): boolean {
+  const [address = ''] = text.split('/')
+  return isIPv6(address) && /^\[::ffff:[0-9a-f]+:[0-9a-f]+\]$/.test(URL.parse(`http://[${address}]`)?.hostname ?? '')
 }

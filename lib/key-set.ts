@@ -1,8 +1,11 @@
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
 import { hasWeakModulus } from './rsa-modulus.ts'
 import type { VerificationAlgorithm, VerificationKey } from './jws-verify.ts'
+import { parseObject } from './token-format.ts'
 
 const maxKeys = 100
+/** Deepest nesting of a JWK set. */
+const maxDepth = 8
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
 const families: Record<string, readonly VerificationAlgorithm[]> = {
@@ -26,6 +29,11 @@ export interface KeySet {
   readonly keys: readonly PublishedKey[]
   /** Why each of the other keys is not used. Names them by place, and repeats nothing. */
   readonly refused: readonly string[]
+}
+
+/** The same of the bytes of a file or an answer. */
+export function parseKeySet (bytes: Uint8Array, algorithms: readonly VerificationAlgorithm[], before?: readonly PublishedKey[]): KeySet | null {
+  return createKeySet(parseObject(bytes, maxDepth), algorithms, before)
 }
 
 /**

@@ -39,6 +39,14 @@ export function isPasswordHash (text: string): boolean {
   return parsePasswordHash(text) !== null
 }
 
+/** Whether it costs less to guess than the least that the OWASP Password Storage Cheat Sheet recommends; false for what is no hash. */
+export function isQuickToGuess (text: string): boolean {
+  const stored = parsePasswordHash(text)
+  if (stored === null) return false
+  if (stored.algorithm === 'scrypt') return 2 ** stored.cost.ln * stored.cost.r * stored.cost.p < 2 ** 13 * 8 * 10
+  return stored.cost.memoryKib < 7168 || stored.cost.memoryKib * stored.cost.passes < 7168 * 5
+}
+
 /** A hash that no password has and that takes as long to refuse as the one given. */
 export function decoyOf (text: string): string {
   const stored = parsePasswordHash(text)

@@ -3,9 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { verificationAlgorithms } from '../lib/jws-verify.ts'
-import { createKeySet } from '../lib/key-set.ts'
+import { parseKeySet } from '../lib/key-set.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
-import { parseObject } from '../lib/token-format.ts'
 import { FileKeys } from './issuers/file-keys.ts'
 import { ForeignTokens, type Issuer } from './issuers/foreign-tokens.ts'
 import type { KeySource, KeySourceHooks } from './issuers/key-source.ts'
@@ -39,9 +38,6 @@ export interface IssuersOptions {
   cacheSize?: number
 }
 
-/** Deepest nesting of a JWK set. */
-const maxDepth = 8
-
 /** Accepts access tokens of other issuers, each for its own users and the scopes that it may give. */
 export default fp<IssuersOptions>(async function issuersPlugin (fastify, options) {
   const { issuers, coolDown, cacheSize } = checkOptions('portcullis-issuers', Options, options)
@@ -70,7 +66,7 @@ function hooksFor (fastify: FastifyInstance, { name, algorithms }: Pick<IssuerOp
   let told = ''
   return {
     toKeySet (bytes, before) {
-      const set = createKeySet(parseObject(bytes, maxDepth), algorithms, before?.keys)
+      const set = parseKeySet(bytes, algorithms, before?.keys)
       const refused = set?.refused.join('; ') ?? ''
       if (refused !== '' && refused !== told) fastify.log.warn({ issuer: name, refused }, 'keys of an issuer are not used')
       told = refused

@@ -23,6 +23,8 @@ export interface ServerOptions {
   headersTimeoutMs?: number
   /** How long an idle connection is kept. Default 72000. */
   keepAliveMs?: number
+  /** What `delay` and `timeout` of portcullis-drain are together: closing may take this long, and 10 s more. Default 10000. */
+  drainMs?: number
   /** Log one line for each request, at level info. Default false. */
   accessLog?: boolean
   /** To terminate TLS here, from 1.2 on: certificate chain and private key, PEM. */
@@ -34,11 +36,13 @@ const requestIdPattern = /^[\w.:=+/-]{1,128}$/
 
 /** What only the constructor can set: `Fastify(serverOptions())`. `proxy` refuses to register on a server without it. */
 export function serverOptions (options: ServerOptions = {}): FastifyServerOptions {
-  const { origin, trustProxy = [], headersBytes = 16_384, bodyBytes = 1_048_576, headersTimeoutMs = 10_000, keepAliveMs = 72_000 } = options
+  const { origin, trustProxy = [], headersBytes = 16_384, bodyBytes = 1_048_576, headersTimeoutMs = 10_000, keepAliveMs = 72_000, drainMs = 10_000 } = options
   const security = ownHeaders(origin)
   const created: FastifyServerOptions = {
     bodyLimit: bodyBytes,
     keepAliveTimeout: keepAliveMs,
+    // It limits closing too: after it Fastify gives up, in the middle of what drain waits for.
+    pluginTimeout: 10_000 + drainMs,
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 256 },
     requestIdHeader: false,
     genReqId: createRequestId(trustProxy),

@@ -96,5 +96,5 @@ t.test('start opens both listeners, prints one line, and closes both', async t =
   t.equal(stdout, `portcullis listening on ${gateway.url}\n`)
   t.equal(stderr, '')
   await t.rejects(fetch(`http://127.0.0.1:${port}/healthz`))
-  t.match((await runPortcullis(t, ['check', '--config', config], { env })).stdout, `admin on 127.0.0.1:${port}`)
+  t.match((await runPortcullis(t, ['check', '--config', config], { env })).stdout, new RegExp(`^ {2}admin +127\\.0\\.0\\.1:${port}$`, 'm'))
 })

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -6,8 +7,10 @@ import { usage } from '../cli/usage.ts'
 import { loadConfig } from '../config/load.ts'
 import { notYet } from '../config/not-yet.ts'
 import { configSchema } from '../config/schema.ts'
+import { addUser } from '../identity/edit-users.ts'
 import * as errors from '../lib/errors.ts'
 import { configReference } from '../scripts/config-reference.ts'
+import { runMain } from './helpers/portcullis.ts'
 
 const read = async (file: string): Promise<string> => await readFile(new URL(`../${file}`, import.meta.url), 'utf8')
 const readme = await read('README.md')
@@ -28,10 +31,38 @@ t.test('the configurations of README are good', async t => {
   const [complete = '', first = ''] = blocks(readme, 'yaml')
   const folder = t.testdir({ 'complete.yaml': complete, 'first.yaml': first })
 
-  const env = { PORTCULLIS_SECRET: Buffer.alloc(32, 1).toString('base64url'), ADMIN_TOKEN: 'a-token-of-operators' }
+  const env = { PORTCULLIS_SECRET: randomBytes(32).toString('base64url'), ADMIN_TOKEN: randomUUID() }
 
   t.match(await loadConfig(join(folder, 'complete.yaml'), env), { origin: 'https://app.example.com', store: { type: 'sqlite' }, upstreams: [{ prefix: '/orders', audience: 'orders' }] })
   t.match(await loadConfig(join(folder, 'first.yaml'), {}), { origin: 'http://localhost:8080', upstreams: [{ prefix: '/orders' }] })
+})
+
+t.test('check has nothing to warn of in the complete configuration of README', async t => {
+  const [complete = ''] = blocks(readme, 'yaml')
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const folder = t.testdir({ 'gateway.yaml': complete, 'jwks.json': JSON.stringify({ keys: [publicKey.export({ format: 'jwk' })] }) })
+  await addUser(join(folder, 'users.json'), 'ada', 'a long passphrase', { scopes: ['orders:read'] })
+
+  const { code, stdout, stderr } = await runMain(['check', '--config', join(folder, 'gateway.yaml')], { env: { PORTCULLIS_SECRET: randomBytes(32).toString('base64url'), ADMIN_TOKEN: randomUUID() } })
+
+  t.same([code, stderr], [0, ''])
+  t.notMatch(stdout, /^warning/m)
+})
+
+t.test('README shows what check says of its first gateway', async t => {
+  const [, first = ''] = blocks(readme, 'yaml')
+  const folder = t.testdir({ 'gateway.yaml': first })
+  await addUser(join(folder, 'users.json'), 'ada', 'a long passphrase', { scopes: ['orders:read'] })
+
+  const { stdout } = await runMain(['check', '--config', join(folder, 'gateway.yaml')])
+
+  t.ok(blocks(readme, '').includes(stdout.replaceAll(folder, '/srv/gateway')), stdout)
+})
+
+t.test('no document holds a secret that somebody could copy', async t => {
+  for (const file of ['README.md', 'docs/composing.md', 'docs/configuration.md', 'docs/operating.md', 'examples/gateway.config.yaml', 'examples/portcullis.config.ts']) {
+    t.notMatch(await read(file), /secret['"]?: +['"]?[A-Za-z0-9_-]{40}/, file)
+  }
 })
 
 t.test('the configuration of README has every setting that is supported', async t => {

@@ -72,12 +72,13 @@ const explanations: Record<string | number, [problem: string, fix: string]> = {
   26: ['is not an SQLite database', 'choose another path']
 }
 
-function explain (error: unknown, path: string): Error {
+/** Says what to do about an error of the file system or of SQLite. */
+export function explain (error: unknown, path: string): Error {
   const code = resultCode(error) ?? (error instanceof Error && 'code' in error ? String(error.code) : '')
   const [problem, fix] = explanations[code] ?? ['cannot be opened', 'see the cause']
   return refusal(path, problem, fix, error)
 }
 
-function refusal (path: string, problem: string, fix: string, cause?: unknown): Error {
+export function refusal (path: string, problem: string, fix: string, cause?: unknown): Error {
   return new ConfigInvalidError(`store.path: "${path}" ${problem}; ${fix}`, { cause })
 }

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
-const applicationId = 0x50544353
-const schemaVersion = 2
+export const applicationId = 0x50544353
+export const schemaVersion = 2
 
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.

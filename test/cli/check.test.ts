@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { runMain, writeConfig } from '../helpers/portcullis.ts'
+import { createSqliteStore } from '../../stores/sqlite.ts'
+import { runMain, runPortcullis, writeConfig } from '../helpers/portcullis.ts'
 
-const secret = 'S'.repeat(43)
+const secret = randomBytes(32).toString('base64url')
 
 t.test('a good configuration is described, and nothing is started or written', async t => {
   const { config, folder } = await writeConfig(t, {
@@ -17,8 +19,8 @@ t.test('a good configuration is described, and nothing is started or written', a
 
   t.same([code, stderr], [0, ''])
   t.match(stdout, 'https://app.example.com')
-  t.match(stdout, /\/orders .*http:\/\/127\.0\.0\.1:3001.*audience orders.*session cookie or access token.*orders:read.*5m.*POST/)
-  t.match(stdout, /\/pub .*everyone/)
+  t.match(stdout, /^\/orders → http:\/\/127\.0\.0\.1:3001\n {2}accepts +session cookie or access token\n {2}audience +orders\n {2}scopes +orders:read\n {2}step-up +after 5m for POST$/m)
+  t.match(stdout, /^\/pub → .*\n {2}accepts +everyone/m)
   t.same((await readdir(folder)).sort(), ['portcullis.json', 'users.json'])
 })
 
@@ -55,9 +57,9 @@ t.test('every error is one line that names the setting and the fix, and none tel
 })
 
 t.test('yaml, json and ts configurations mean the same', async t => {
-  const { folder, config } = await writeConfig(t)
+  const { folder, config } = await writeConfig(t, { log: {}, rateLimit: {} })
   await writeFile(join(folder, 'portcullis.yaml'), 'origin: https://app.example.com\nlisten: { host: 127.0.0.1, port: 0 }\nstore: { type: sqlite, path: ./portcullis.db }\nidentity: { type: users, file: ./users.json }\n')
-  await writeFile(join(folder, 'portcullis.ts'), 'const port: number = 0\nexport default { origin: \'https://app.example.com\', listen: { host: \'127.0.0.1\', port }, store: { type: \'sqlite\', path: \'./portcullis.db\' }, identity: async (): Promise<null> => null }\n')
+  await writeFile(join(folder, 'portcullis.ts'), 'const port: number = 0\nexport default { origin: \'https://app.example.com\', listen: { host: \'127.0.0.1\', port }, store: { type: \'sqlite\', path: \'./portcullis.db\' }, identity: { type: \'users\', file: \'./users.json\' } }\n')
   const outcomes = await Promise.all([config, join(folder, 'portcullis.yaml'), join(folder, 'portcullis.ts')].map(async file => await runMain(['check', '--config', file])))
   for (const { code, stdout, stderr } of outcomes) t.same([code, stdout, stderr], [0, outcomes[0]!.stdout, ''])
 })
@@ -84,4 +86,19 @@ t.test('a file that cannot be read, or is no configuration, is one line', async 
     t.match(stderr, /^[^\n]+\n$/, name)
     t.match(stderr, /: .+/, name)
   }
+})
+
+t.test('a database that a gateway has open is checked without touching it', async t => {
+  const { folder, config } = await writeConfig(t, { secret })
+  const store = await createSqliteStore({ path: join(folder, 'portcullis.db') })
+  t.teardown(() => store.end())
+  const before = await readdir(folder)
+
+  // In a process of its own, as an operator would: a file that this process has open must not be closed a second time.
+  const { code, stdout, stderr } = await runPortcullis(t, ['check', '--config', config])
+
+  t.same([code, stderr], [0, ''])
+  t.notMatch(stdout, /^warning: (store|secret)/m)
+  t.same(await readdir(folder), before)
+  t.ok(await store.writeKeys(0, 'sealed'))
 })

@@ -33,6 +33,13 @@ t.test('what is in flight for longer than shutdown.timeout is cut', async t => {
   t.equal(await answer, 'cut')
 })
 
+t.test('draining may take longer than Fastify gives a plugin', async t => {
+  const { config } = await writeConfig(t, { shutdown: { delay: '10500ms' } })
+  const gateway = await startPortcullis(t, config)
+
+  t.match(await gateway.end(), { code: 0, stderr: '' })
+})
+
 t.test('a second signal ends it at once', async t => {
   const never = await startUpstream(t, request => { request.resume() })
   const { config } = await writeConfig(t, { shutdown: { timeout: '60s' }, upstreams: [{ prefix: '/never', target: never.url, access: 'public' }] })

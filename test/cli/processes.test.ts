@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { post, setCookies, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import { startPortcullis, untilTrue, writeConfig, type GatewayProcess } from '../helpers/portcullis.ts'
@@ -15,7 +16,7 @@ const pauseMs = 50
 
 async function startTwo (t: Test, store: object): Promise<[GatewayProcess, GatewayProcess]> {
   const target = await startUpstream(t)
-  const { config } = await writeConfig(t, { store, secret: 'S'.repeat(43), upstreams: [{ prefix: '/up', target: target.url, audience: 'up' }] })
+  const { config } = await writeConfig(t, { store, secret: randomBytes(32).toString('base64url'), upstreams: [{ prefix: '/up', target: target.url, audience: 'up' }] })
   return await Promise.all([startPortcullis(t, config), startPortcullis(t, config)])
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
@@ -56,7 +57,7 @@ t.test('what keeps it from starting is one line that says what to do, exit 1', a
   await once(taken, 'listening')
   t.teardown(() => { taken.close() })
   const { port } = taken.address() as AddressInfo
-  const secret = 'S'.repeat(43)
+  const secret = randomBytes(32).toString('base64url')
   for (const [what, more, expected] of [
     ['a taken port', { listen: { host: '127.0.0.1', port } }, /^listen: .*EADDRINUSE/],
     ['an address of another machine', { listen: { host: '203.0.113.7', port: 0 } }, /^listen: .*EADDRNOTAVAIL/],

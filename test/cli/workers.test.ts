@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -17,7 +18,7 @@ function serving (output: string): Set<number> {
 for (const type of ['sqlite', 'redis']) {
   t.test(`what one worker opens is good at all of them, and what one ends is refused by all (${type})`, async t => {
     const store = type === 'redis' ? { type, url: (await startRedis(t)).url } : { type, path: './portcullis.db' }
-    const gateway = await startWorkers(t, 2, { store, secret: 'S'.repeat(43) })
+    const gateway = await startWorkers(t, 2, { store, secret: randomBytes(32).toString('base64url') })
     const { cookie } = await signIn(gateway.url)
     const tokens = await signInForTokens(gateway.url, 'bob')
     const bearer = { authorization: `Bearer ${tokens.token}` }

@@ -15,7 +15,7 @@ t.test('each upstream says what it accepts and what it is told', async t => {
     identity: async () => null,
     upstreams: [
       { prefix: '/orders', target, audience: 'orders', scopes: ['orders:read', 'orders:write'], rewritePrefix: '/', stepUp: { maxAge: '5m', methods: ['POST'] } },
-      { prefix: '/native', target, audience: 'native', access: 'token', forward: 'pass', stepUp: { maxAge: '1500ms' } },
+      { prefix: '/native', target, audience: 'native', access: 'token', forward: 'pass', stepUp: { maxAge: '1500ms' }, websocket: true },
       { prefix: '/legacy', target, audience: 'legacy', access: 'session', forward: 'headers', authorization: 'keep', revocation: { consistency: 'strict' } },
       { prefix: '/news', target, access: 'public', audience: 'news', rateLimit: { max: 600, window: '1m' } },
       { prefix: '/', target, access: 'public' }
@@ -24,12 +24,36 @@ t.test('each upstream says what it accepts and what it is told', async t => {
 
   const lines = describeConfig(config)
   t.strictSame(lines, [
-    'origin https://app.example.com, store redis, sessions 90s idle and 1d in all, access tokens 10m',
-    '/orders → http://127.0.0.1:3001/, audience orders, accepts session cookie or access token, scopes orders:read orders:write, step-up after 5m for POST, forwards a minted token',
-    '/native → http://127.0.0.1:3001, audience native, accepts access token, step-up after 1500ms for every method, forwards the client\'s token',
-    '/legacy → http://127.0.0.1:3001, audience legacy, accepts session cookie, always asks the store, forwards identity headers, keeps the client\'s Authorization',
-    '/news → http://127.0.0.1:3001, audience news, accepts everyone, and looks at session cookie and access token, at most 600 requests in 1m, forwards a minted token',
-    '/ → http://127.0.0.1:3001, no audience, accepts everyone, and looks at the session cookie, forwards no identity'
+    'https://app.example.com',
+    '  listens on     0.0.0.0:8080',
+    '  store          redis redis:6379',
+    '  users          a function',
+    '  sessions       90s idle, 1d in all',
+    '  access tokens  10m',
+    '/orders → http://127.0.0.1:3001/',
+    '  accepts        session cookie or access token',
+    '  audience       orders',
+    '  scopes         orders:read orders:write',
+    '  step-up        after 5m for POST',
+    '  forwards       a minted token',
+    '/native → http://127.0.0.1:3001',
+    '  accepts        access token; WebSockets too',
+    '  audience       native',
+    '  step-up        after 1500ms for every method',
+    '  forwards       the client\'s token',
+    '/legacy → http://127.0.0.1:3001',
+    '  accepts        session cookie',
+    '  audience       legacy',
+    '  revocation     always asks the store',
+    '  forwards       identity headers and the client\'s Authorization',
+    '/news → http://127.0.0.1:3001',
+    '  accepts        everyone, and looks at session cookie and access token',
+    '  audience       news',
+    '  rate limit     600 requests in 1m',
+    '  forwards       a minted token',
+    '/ → http://127.0.0.1:3001',
+    '  accepts        everyone, and looks at the session cookie',
+    '  forwards       no identity'
   ])
   t.notMatch(lines.join('\n'), 'hunter2')
   t.notMatch(lines.join('\n'), secret)
@@ -42,14 +66,37 @@ t.test('each issuer says whose tokens are accepted', async t => {
   ]
   const config = checkConfig({ origin: 'http://localhost', identity: async () => null, issuers }, { directory: '/', env: {} })
 
-  t.strictSame(describeConfig(config).slice(1, 3), [
-    'idp → https://idp.example.com, keys from /keys.json, RS256, scopes orders:read, tokens at most 1h old',
-    'partner → https://partner.example.com, keys from partner.example.com, ES256, no scopes, tokens at most 1h old, of any typ'
+  t.strictSame(describeConfig(config).slice(-9, -1), [
+    'idp → https://idp.example.com',
+    '  keys           /keys.json',
+    '  tokens         RS256, at most 1h old',
+    '  scopes         orders:read',
+    'partner → https://partner.example.com',
+    '  keys           of partner.example.com',
+    '  tokens         ES256, at most 1h old, of any typ',
+    '  scopes         none'
   ])
 })
 
-t.test('a gateway without upstreams says so', async t => {
-  const config = checkConfig({ origin: 'http://localhost', identity: async () => null }, { directory: '/', env: {} })
+t.test('a gateway says where it listens, whom it believes and what it keeps', async t => {
+  const config = checkConfig({
+    origin: 'https://app.example.com',
+    listen: { host: '10.0.0.5', port: 443, trustProxy: ['10.0.0.1', 'fd00::/8'], tls: { cert: 'a', key: 'b' } },
+    admin: { token: secret },
+    identity: { type: 'users', file: 'users.json' },
+    cors: { origins: ['https://spa.example.com'] }
+  }, { directory: '/srv', env: {} })
 
-  t.equal(describeConfig(config)[1], 'no upstreams')
+  t.strictSame(describeConfig(config), [
+    'https://app.example.com',
+    '  listens on     10.0.0.5:443 with TLS',
+    '  proxies        10.0.0.1 fd00::/8',
+    '  admin          127.0.0.1:9090',
+    '  store          sqlite /srv/portcullis.db',
+    '  users          /srv/users.json',
+    '  sessions       30m idle, 1d in all',
+    '  access tokens  10m',
+    '  other origins  https://spa.example.com',
+    'no upstreams'
+  ])
 })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { lintConfig } from '../../config/lint.ts'
 import { checkConfig } from '../../config/load.ts'
@@ -14,16 +15,50 @@ t.test('a sound configuration gives no warning', async t => {
 })
 
 const doubtful: Array<[reason: string, input: object, ...settings: string[]]> = [
-  ['an http origin', { origin: 'http://localhost' }, 'origin'],
+  ['an http origin', { origin: 'http://localhost:8080', listen: { host: 'localhost' } }, 'origin'],
   ['no trusted proxy', { listen: {} }, 'listen.trustProxy'],
-  ['administration from elsewhere', { admin: { host: '0.0.0.0', token: 'a-token-of-operators' } }, 'admin.host'],
-  ['TLS for an http origin', { origin: 'http://localhost', listen: { tls: { cert: 'a', key: 'b' } } }, 'origin', 'listen.tls'],
+  ['administration from elsewhere', { admin: { host: '0.0.0.0', token: randomUUID() } }, 'admin.host'],
+  ['TLS for an http origin', { origin: 'http://localhost', listen: { host: 'localhost', tls: { cert: 'a', key: 'b' } } }, 'origin', 'listen.tls'],
   ['a database in memory', { store: { type: 'sqlite', path: ':memory:' } }, 'store.path'],
   ['serving stale', { revocation: { staleFor: '1m' } }, 'revocation.staleFor'],
   ['the textbook rule of rotation', { refreshToken: { overlap: '0s', retryWindow: '0s' } }, 'refreshToken'],
   ['one audience for two services', { upstreams: [orders, { ...orders, prefix: '/b', target: 'http://127.0.0.1:3002' }] }, 'upstreams[1].audience'],
   ['tokens in the clear', { upstreams: [{ ...orders, target: 'http://orders.internal' }] }, 'upstreams[0].target']
 ]
+
+t.test('a user or an issuer who may give a scope is enough', async t => {
+  const user = { username: 'ada', password: '', scopes: ['a'] }
+  const idp = { name: 'idp', issuer: 'https://idp.example.com', jwks: 'keys.json', algorithms: ['RS256'], scopes: ['b'] }
+  const linesOf = (access: string, users: Array<typeof user> | null) => lintConfig(checkConfig({ ...sound, issuers: [idp], upstreams: [{ ...orders, access, scopes: ['a', 'b'] }, { ...orders, prefix: '/all', scopes: [] }] }, { directory: '/', env: {} }), users)
+
+  t.strictSame(linesOf('any', [user]), [])
+  t.strictSame(linesOf('any', null), [], 'nobody knows whom a function knows')
+  t.strictSame(linesOf('session', [user]).map(line => line.replace(/;.*/, '')), ['upstreams[0].scopes: no user and no issuer may give b, so everybody is refused'], 'tokens of an issuer have no session')
+})
+
+const api = { prefix: '/api', target: orders.target, audience: 'api', scopes: ['api'] }
+const open = { target: orders.target, access: 'public' }
+
+const ways: Array<[reason: string, upstreams: object[], ...settings: string[]]> = [
+  ['an exception from everything', [{ ...api, prefix: '/' }, { ...open, prefix: '/assets' }]],
+  ['another service in front', [{ ...open, prefix: '/', target: 'http://127.0.0.1:3002' }, api]],
+  ['a public part that is named', [{ ...api, rewritePrefix: '/' }, { ...open, prefix: '/status' }]],
+  ['siblings of one service', [api, { ...open, prefix: '/news' }, { ...open, prefix: '/apis' }]],
+  ['a stricter part of another service', [{ ...api, scopes: [] }, { ...api, prefix: '/api/admin', audience: 'admin', target: 'http://127.0.0.1:3002', scopes: ['admin'] }]],
+  ['a spelling without letters', [{ ...open, prefix: '/' }, { ...api, prefix: '/1' }]],
+  ['a public part of a guarded one', [api, { ...open, prefix: '/api/status' }], 'upstreams[1].prefix'],
+  ['a part without the step-up of the whole', [{ ...api, stepUp: { maxAge: '5m' } }, { ...api, prefix: '/api/status' }], 'upstreams[1].prefix'],
+  ['a back door by a rewrite', [{ ...open, prefix: '/pub', rewritePrefix: '/' }, api], 'upstreams[0].rewritePrefix'],
+  ['a back door by the same rewrite', [{ ...api, rewritePrefix: '/' }, { ...open, prefix: '/pub', rewritePrefix: '/' }], 'upstreams[1].rewritePrefix'],
+  ['a back door within everything', [{ ...api, prefix: '/' }, { ...open, prefix: '/pub', rewritePrefix: '/' }], 'upstreams[1].rewritePrefix'],
+  ['a service that may not tell /API from /api', [{ ...open, prefix: '/' }, api], 'upstreams[0].prefix']
+]
+
+for (const [reason, upstreams, ...settings] of ways) {
+  t.test(`${reason}: ${settings.length === 0 ? 'nothing is said' : 'the way around is told'}`, async t => {
+    t.strictSame(settingsOf({ upstreams }), settings)
+  })
+}
 
 t.test('without a proxy in front there is nobody to trust', async t => {
   t.strictSame(settingsOf({ listen: { tls: { cert: 'a', key: 'b' } } }), [])

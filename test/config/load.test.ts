@@ -157,7 +157,7 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string | R
   ['a silent upstream with no end', withUpstream({ timeout: '2h' }), 'upstreams[0].timeout: must be from 100ms to 1h'],
   ['an admin listener without a token', { ...good, admin: {} }, 'admin.token: is required; add token: ${ADMIN_TOKEN}'], // eslint-disable-line no-template-curly-in-string
   ['an admin token that can be guessed', { ...good, admin: { token: 'short' } }, 'admin.token: must have at least 16 characters; make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"'],
-  ['an admin token that fits in no header', { ...good, admin: { token: 'a token with spaces in it' } }, 'admin.token: must be visible ASCII characters without a space'],
+  ['an admin token that fits in no header', { ...good, admin: { token: 'a token with spaces in it' } }, `admin.token: must be visible ASCII characters without a space; ${fixSecret}`],
   ['administration where clients are', { ...good, admin: { port: 8080, token: adminToken } }, 'admin.port: is that of listen too, and administration must not be where clients are; choose another'],
   ['administration where clients are, by another name', { ...good, listen: { host: 'localhost', port: 9090 }, admin: { token: adminToken } }, 'admin.port: is that of listen too, and administration must not be where clients are; choose another'],
   ['an issuer without keys', withIssuer({ jwks: undefined }), 'issuers[0].jwks: is required unless jwksUri is set; add jwks: <path>, or jwksUri: <address>'],

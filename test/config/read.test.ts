@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../config/load.ts'
@@ -22,14 +23,16 @@ upstreams:
   - { prefix: /orders, target: http://127.0.0.1:3001, audience: orders, scopes: [orders:read] }
 `
 
+const secret = randomBytes(32).toString('base64url')
+
 t.test('a YAML file takes variables also between the braces of a flow mapping', async t => {
   const file = join(t.testdir({ 'portcullis.yaml': yaml }), 'portcullis.yaml')
 
-  const config = await loadConfig(file, { PORT: '8081', REDIS_URL: 'redis://redis:6379', SECRET: 'x'.repeat(43) })
+  const config = await loadConfig(file, { PORT: '8081', REDIS_URL: 'redis://redis:6379', SECRET: secret })
   t.match(config, {
     listen: { port: 8081, trustProxy: ['10.0.0.0/8'] },
     store: { type: 'redis', target: 'redis://redis:6379' },
-    secrets: ['x'.repeat(43)],
+    secrets: [secret],
     session: { idleTimeoutMs: 900_000 },
     upstreams: [{ scopes: ['orders:read'] }]
   })

@@ -1,24 +1,23 @@
-import { Writable } from 'node:stream'
+import { randomBytes } from 'node:crypto'
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
-import { main } from '../../cli/main.ts'
 import { loadConfig } from '../../config/load.ts'
+import { addUser } from '../../identity/edit-users.ts'
+import { runMain } from '../helpers/portcullis.ts'
 
-const env = { REDIS_URL: 'redis://127.0.0.1:6379', PORTCULLIS_SECRET: Buffer.alloc(32, 7).toString('base64url') }
-
-async function check (file: string): Promise<{ exitCode: number, out: string, err: string }> {
-  const written = { out: '', err: '' }
-  const into = (name: 'out' | 'err') => new Writable({ write (chunk, _encoding, done) { written[name] += String(chunk); done() } })
-  const exitCode = await main(['check', '--config', file], { env, stdin: process.stdin, stdout: into('out'), stderr: into('err'), signals: process })
-  return { exitCode, ...written }
-}
+const env = { REDIS_URL: 'redis://127.0.0.1:6379', PORTCULLIS_SECRET: randomBytes(32).toString('base64url') }
 
 t.test('portcullis check finds nothing to warn of in the example configurations', async t => {
-  for (const file of ['examples/gateway.config.yaml', 'examples/portcullis.config.ts']) {
-    const { exitCode, out, err } = await check(file)
-    t.equal(err, '')
-    t.equal(exitCode, 0)
-    t.notMatch(out, 'warning')
-    t.match(out, '/billing')
+  const folder = t.testdir({})
+  await copyFile('examples/gateway.config.yaml', join(folder, 'gateway.config.yaml'))
+  await addUser(join(folder, 'users.json'), 'ada', 'a long passphrase', { scopes: ['orders:read'] })
+
+  for (const file of [join(folder, 'gateway.config.yaml'), 'examples/portcullis.config.ts']) {
+    const { code, stdout, stderr } = await runMain(['check', '--config', file], { env })
+    t.same([code, stderr], [0, ''])
+    t.notMatch(stdout, 'warning')
+    t.match(stdout, '/billing')
   }
 })
 

@@ -90,7 +90,7 @@ const cost = { ln: 10, r: 8, p: 1 }
 /** A users file in which everybody has the password `password`, and every scope that the tests ask for. */
 async function writeUsers (file: string, usernames: string[]): Promise<void> {
   const users = await Promise.all(usernames.map(async username => ({ username, subject: username, password: await hashPassword(password, cost), scopes: ['orders:read'] })))
-  await writeFile(file, JSON.stringify({ users }))
+  await writeFile(file, JSON.stringify({ users }), { mode: 0o600 })
 }
 
 export interface ConfigFolder { folder: string, config: string, users: string }

@@ -1,6 +1,6 @@
 import { argon2Sync } from 'node:crypto'
 import t from 'tap'
-import { decoyOf, defaultDecoy, hashPassword, isPasswordHash, verifyPassword } from '../../lib/password.ts'
+import { decoyOf, defaultDecoy, hashPassword, isPasswordHash, isQuickToGuess, verifyPassword } from '../../lib/password.ts'
 
 const cheap = { ln: 4, r: 8, p: 1 }
 const salt = 'AAECAwQFBgcICQoLDA0ODw'
@@ -70,4 +70,10 @@ t.test('a decoy costs what its model costs and is nobody\'s', async t => {
   t.notOk(await verifyPassword('correct horse', decoy))
   t.ok(isPasswordHash(defaultDecoy()))
   t.throws(() => decoyOf('correct horse'), RangeError)
+})
+
+t.test('a hash below every recommended cost is quick to guess, one at any of them is not', async t => {
+  for (const cost of ['scrypt$ln=17,r=8,p=1', 'scrypt$ln=15,r=8,p=3', 'scrypt$ln=13,r=8,p=10', 'argon2id$v=19$m=47104,t=1,p=1', 'argon2id$v=19$m=7168,t=5,p=1']) t.notOk(isQuickToGuess(`$${cost}$${salt}$${hash}`), cost)
+  for (const cost of ['scrypt$ln=14,r=8,p=1', 'scrypt$ln=10,r=8,p=1', 'argon2id$v=19$m=4096,t=16,p=1', 'argon2id$v=19$m=19456,t=1,p=1']) t.ok(isQuickToGuess(`$${cost}$${salt}$${hash}`), cost)
+  t.notOk(isQuickToGuess('correct horse'))
 })

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { origin, post, setCookies, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { attributesOf, claimsOf, refreshAttributes, tokensMembers, type SignInAnswer } from '../helpers/credentials.ts'
@@ -235,7 +236,7 @@ t.test('a refresh token of a secret that is not known here is 503, because it ma
 })
 
 t.test('refresh tokens of the old secret are good while the new one is rolled out', async t => {
-  const [older, newer] = ['A', 'B'].map(letter => letter.repeat(43)) as [string, string]
+  const [older, newer] = [randomBytes(32).toString('base64url'), randomBytes(32).toString('base64url')]
   const before = await startGateway(t, { secret: older })
   const { cookie } = await signInForTokens(before.url)
   const after = await startGateway(t, { secret: [newer, older] }, { wrapStore: () => before.store })

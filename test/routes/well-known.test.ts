@@ -1,4 +1,4 @@
-import { createPublicKey, verify } from 'node:crypto'
+import { createPublicKey, randomBytes, verify } from 'node:crypto'
 import t from 'tap'
 import { publishAheadMs } from '../../lib/key-schedule.ts'
 import { signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
@@ -47,7 +47,7 @@ t.test('access tokens and minted tokens verify with the published key', async t 
 })
 
 t.test('keys that are still valid stay published when another one signs, and their tokens stay good', async t => {
-  const secret = 'A'.repeat(43)
+  const secret = randomBytes(32).toString('base64url')
   const before = await startGateway(t, { secret })
   const { token } = await signInForTokens(before.url)
   const after = await startGateway(t, { secret, keys: { algorithm: 'EdDSA' } }, { wrapStore: () => before.store })

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -13,7 +14,7 @@ import { startUpstream } from '../helpers/upstream.ts'
 t.test('no secret, cookie, token or password is printed, stored, or sent to an upstream', async t => {
   const [up, open] = [await startUpstream(t), await startUpstream(t)]
   const broken = await startUpstream(t, request => { request.socket.destroy() })
-  const secret = 'zS'.repeat(22)
+  const secret = randomBytes(32).toString('base64url')
   const { config, folder, users } = await writeConfig(t, {
     secret: '${PORTCULLIS_SECRET}', // eslint-disable-line no-template-curly-in-string
     log: { level: 'trace', access: true },

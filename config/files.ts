@@ -1,0 +1,85 @@
+import { stat } from 'node:fs/promises'
+import { readUsersFile, type StoredUser } from '../identity/users-file.ts'
+import { ConfigInvalidError } from '../lib/errors.ts'
+import { isQuickToGuess } from '../lib/password.ts'
+import { inspectFile } from '../stores/sqlite/inspect.ts'
+import type { Config } from './config.ts'
+import { checkJwksFile } from './jwks-files.ts'
+import { readSecretFile, secretFileOf } from './secret-file.ts'
+import { readTlsFiles, type TlsFiles } from './tls-files.ts'
+
+export interface Files {
+  tls: TlsFiles | null
+  /** Null: they are not in a file. */
+  users: StoredUser[] | null
+  warnings: string[]
+}
+
+/**
+ * Looks at every file that a configuration names, and makes and changes none. One ConfigInvalidError has a line for each that the
+ * gateway could not start with. `store`: its files too; not for a process that opens them itself, which says the same.
+ */
+export async function readFiles (config: Config, { store: withStore }: { store: boolean }): Promise<Files> {
+  const { listen, identity, issuers } = config
+  const usersFile = typeof identity === 'function' ? null : identity.file
+  const [tls, users, keys, store] = await settle([
+    listen.tls === null ? null : readTlsFiles(listen.tls),
+    usersFile === null ? null : readUsersFile(usersFile),
+    Promise.all(issuers.map(checkJwksFile)),
+    withStore ? checkStore(config) : []
+  ])
+  const warnings = [
+    ...tls?.warnings ?? [],
+    ...listen.tls === null ? [] : await warnOfReaders('listen.tls.key', listen.tls.key, forOthers),
+    ...usersFile === null || users === null ? [] : [...await warnOfReaders('identity.file', usersFile, forOthers), ...warnOfUsers(usersFile, users)],
+    ...keys.flat(),
+    ...store
+  ]
+  return { tls, users, warnings }
+}
+
+/** All of them, or one error with the lines of every one that failed. */
+async function settle<Values extends unknown[]> (promises: { [Index in keyof Values]: Values[Index] | Promise<Values[Index]> }): Promise<Values> {
+  const outcomes = await Promise.allSettled(promises)
+  const errors = outcomes.flatMap(outcome => outcome.status === 'rejected' ? [outcome.reason as Error] : [])
+  const unexpected = errors.find(error => !(error instanceof ConfigInvalidError))
+  if (unexpected !== undefined) throw unexpected
+  if (errors.length > 0) throw new ConfigInvalidError(errors.map(error => error.message).join('\n'), { cause: errors[0] })
+  return outcomes.map(outcome => (outcome as PromiseFulfilledResult<unknown>).value) as Values
+}
+
+function warnOfUsers (file: string, users: StoredUser[]): string[] {
+  if (users.length === 0) return [`identity.file: ${file} has no user, so nobody can sign in; make one with: portcullis users add <name> --file ${file}`]
+  const weak = users.findIndex(({ password }) => isQuickToGuess(password))
+  return weak < 0 ? [] : [`identity.file: users[${weak}].password: is a hash at a cost so low that passwords are quick to guess from it; make it anew with: portcullis users add`]
+}
+
+async function checkStore ({ store, secrets }: Config): Promise<string[]> {
+  if (store.type !== 'sqlite' || store.path === ':memory:') return []
+  inspectFile(store.path)
+  return [...await warnOfReaders('store.path', store.path, forAnyone), ...await checkSecretFile(store.path, secrets)]
+}
+
+async function checkSecretFile (database: string, configured: string[] | null): Promise<string[]> {
+  const file = secretFileOf(database)
+  const kept = await readSecretFile(file)
+  if (configured !== null) {
+    return kept === null || configured.includes(kept) ? [] : [`secret: is set, so ${file} is not used any more; until session.absoluteTimeout has passed give what it holds as the second of a list, then remove it`]
+  }
+  if (kept !== null) return await warnOfReaders('secret', file, forAnyone)
+  return await modeOf(database) === null ? [] : [`secret: ${file} is missing beside its database, so the signing keys in there cannot be opened; put it back`]
+}
+
+const forOthers = 0o007
+const forAnyone = 0o077
+
+/** Whoever can read the file has what it protects; `who`: the permission bits that nobody should have. */
+async function warnOfReaders (setting: string, file: string, who: number): Promise<string[]> {
+  const mode = await modeOf(file)
+  return mode === null || (mode & who) === 0 ? [] : [`${setting}: ${file} is open to other users of this machine (mode ${(mode & 0o777).toString(8).padStart(4, '0')}); write: chmod ${who === forAnyone ? 'go=' : 'o='} ${file}`]
+}
+
+async function modeOf (file: string): Promise<number | null> {
+  const found = await stat(file).catch(() => null)
+  return found === null ? null : found.mode
+}

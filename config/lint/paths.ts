@@ -1,0 +1,57 @@
+import type { Config, UpstreamConfig } from '../config.ts'
+import { reserved } from '../text-checks.ts'
+
+/** Where the way to an upstream may surprise: which of two prefixes counts, and which doors lead to one room. */
+export function lintPaths ({ upstreams }: Config): string[] {
+  return upstreams.flatMap((upstream, index) => {
+    const { prefix } = upstream
+    const lines: string[] = []
+    const looksOwn = reserved.find(path => isWithinAnyCase(prefix, path))
+    if (looksOwn !== undefined) lines.push(`upstreams[${index}].prefix: differs from ${looksOwn}, which is the gateway's own, in upper and lower case alone; choose another`)
+    for (const [at, other] of upstreams.entries()) {
+      if (at < index && prefix !== other.prefix && fold(prefix) === fold(other.prefix)) lines.push(`upstreams[${index}].prefix: differs from that of upstreams[${at}] in upper and lower case alone, and each counts for its own spelling; choose another`)
+      if (at !== index) lines.push(...lintPair(upstream, index, other, at))
+    }
+    return lines
+  })
+}
+
+/** Of two upstreams: is one that demands less a way around the other? */
+function lintPair (open: UpstreamConfig, index: number, guarded: UpstreamConfig, at: number): string[] {
+  const less = findLess(open, guarded)
+  if (less === null) return []
+  const isNested = isWithin(open.prefix, guarded.prefix)
+  // What lies in / is expected to be an exception from it.
+  if (isNested && guarded.prefix !== '/') return [`upstreams[${index}].prefix: lies in that of upstreams[${at}], and the longer prefix alone counts, so ${less}; move it elsewhere unless that is meant`]
+  if (open.target !== guarded.target || !isWithin(guarded.rewritePrefix, open.rewritePrefix)) return []
+
+  const rest = guarded.rewritePrefix.slice(open.rewritePrefix === '/' ? 0 : open.rewritePrefix.length).replace(/\/$/, '')
+  const detour = `${open.prefix === '/' ? '' : open.prefix}${rest}`
+  if (isNested || !isWithin(detour, guarded.prefix)) {
+    return [`upstreams[${index}].rewritePrefix: leads to what upstreams[${at}] leads to, and ${less}; rewrite it to a path of its own, or demand the same`]
+  }
+  if (rest.toLowerCase() === rest.toUpperCase()) return []
+  return [`upstreams[${index}].prefix: takes the paths of upstreams[${at}] in other upper and lower case, for the same target, and ${less}; see that the service tells them apart or demands the gateway's token`]
+}
+
+/** What `open` does not demand and `guarded` does; null when there is nothing. */
+function findLess (open: UpstreamConfig, guarded: UpstreamConfig): string | null {
+  if (guarded.access === 'public') return null
+  if (open.access === 'public') return 'nothing is demanded there'
+  const scope = guarded.scopes.find(name => !open.scopes.includes(name))
+  if (scope !== undefined) return `the scope ${scope} is not demanded there`
+  return guarded.stepUp !== null && open.stepUp === null ? 'no step-up is demanded there' : null
+}
+
+/** Whole segments, as paths are matched. */
+function isWithin (path: string, prefix: string): boolean {
+  return path === prefix || prefix === '/' || path.startsWith(`${prefix}/`)
+}
+
+function isWithinAnyCase (path: string, prefix: string): boolean {
+  return !isWithin(path, prefix) && isWithin(fold(path), fold(prefix))
+}
+
+function fold (path: string): string {
+  return path.toLowerCase()
+}

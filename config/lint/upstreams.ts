@@ -1,0 +1,43 @@
+import type { StoredUser } from '../../identity/users-file.ts'
+import type { Config, UpstreamConfig } from '../config.ts'
+import { isLoopback, warn } from './warnings.ts'
+
+/** What each upstream is told, and what nobody can give it. */
+export function lintUpstreams (config: Config, users: StoredUser[] | null): string[] {
+  return config.upstreams.flatMap((upstream, index) => [
+    ...lintNeighbours(upstream, index, config),
+    ...lintTarget(upstream, index),
+    ...lintDemands(upstream, index, config),
+    ...lintScopes(upstream, index, config, users)
+  ])
+}
+
+function lintNeighbours ({ audience, target }: UpstreamConfig, index: number, { upstreams }: Config): string[] {
+  const first = upstreams.findIndex(other => other.audience === audience)
+  return warn([audience !== null && first < index && upstreams[first]!.target !== target, `upstreams[${index}].audience: is that of upstreams[${first}] too, so a token that one sees is good at the other; give each its own`])
+}
+
+function lintTarget ({ target, forward, authorization }: UpstreamConfig, index: number): string[] {
+  const { protocol, hostname } = new URL(target)
+  if (protocol !== 'http:' || isLoopback(hostname)) return []
+  return warn(
+    [forward === 'mint' || forward === 'pass', `upstreams[${index}].target: is http on another machine, so tokens cross the network in the clear; write https if it can`],
+    [forward === 'headers', `upstreams[${index}].target: is http on another machine, so whoever is on the way can write X-Auth headers of their own; write https if it can, or forward: mint`],
+    [forward === 'none' && authorization === 'keep', `upstreams[${index}].target: is http on another machine, so the client's Authorization crosses the network in the clear; write https if it can`]
+  )
+}
+
+function lintDemands ({ stepUp, websocket, access, audience }: UpstreamConfig, index: number, { session, cors, origin }: Config): string[] {
+  return warn(
+    [stepUp !== null && stepUp.maxAgeMs >= session.absoluteTimeoutMs, `upstreams[${index}].stepUp.maxAge: is at least session.absoluteTimeout, so no sign-in is ever too old and nothing is demanded; shorten it`],
+    [websocket && cors.origins.length > 0 && access !== 'session' && audience !== null, `upstreams[${index}].websocket: is for pages of ${origin} alone; those of cors.origins cannot open one, so give them another way`]
+  )
+}
+
+/** A scope that nobody can have closes the upstream for everybody. */
+function lintScopes ({ scopes, access }: UpstreamConfig, index: number, { issuers }: Config, users: StoredUser[] | null): string[] {
+  if (users === null || users.length === 0) return []
+  const issued = access === 'session' ? [] : issuers.flatMap(issuer => issuer.scopes)
+  const given = new Set([...users.flatMap(user => user.scopes ?? []), ...issued])
+  return scopes.filter(scope => !given.has(scope)).map(scope => `upstreams[${index}].scopes: no user and no issuer may give ${scope}, so everybody is refused; give it with: portcullis users add <name> --scopes`)
+}
