@@ -1,14 +1,16 @@
+import { publishAheadMs } from '../lib/key-schedule.ts'
 import type { Config } from './config.ts'
 
 /** What is allowed but worth a second look, one line each. */
 export function lintConfig (config: Config): string[] {
-  const { secure, listen, admin, store, refreshToken, revocation } = config
+  const { secure, listen, admin, store, keys, refreshToken, revocation } = config
   const warnings: string[] = []
   if (!secure) warnings.push('origin: is http, so cookies go without Secure and prefix; for development alone')
   if (secure && listen.trustProxy.length === 0 && listen.tls === null) warnings.push('listen.trustProxy: is empty, so behind a proxy that terminates TLS every client has the proxy\'s address; name the proxy')
   if (!secure && listen.tls !== null) warnings.push('listen.tls: is set, but browsers would have to come to an http origin; write origin: https://…')
   if (admin !== null && !/^(localhost|127\..*|::1)$/.test(admin.host)) warnings.push('admin.host: is not this machine alone, so whoever reaches the port reads health and metrics, and the token crosses the network in the clear; see that only operators reach it')
   if (store.type === 'sqlite' && store.path === ':memory:') warnings.push('store.path: is :memory:, so a restart signs everyone out and forgets every revocation')
+  if (keys.publishAheadMs < publishAheadMs) warnings.push('keys.publishAhead: is below 90s, so services that keep the public keys for a minute refuse the first tokens of a new key')
   if (revocation.staleForMs > 0) warnings.push('revocation.staleFor: is above 0s, so without the store what was revoked elsewhere is still served that long')
   if (refreshToken.overlapMs === 0 && refreshToken.retryWindowMs === 0) {
     warnings.push('refreshToken: both windows are 0s, so a lost answer or two tabs at once sign an honest user out')

@@ -6,7 +6,7 @@ import type { Settings } from './schema.ts'
 type Upstream = Settings['upstreams'][number]
 
 /** What is wrong between settings of the gateway that are each right by themselves. */
-export function checkGateway ({ origin, listen, admin, store, secret, session, refreshToken, revocation, cors }: Settings): Problem[] {
+export function checkGateway ({ origin, listen, admin, store, secret, keys, session, refreshToken, revocation, cors }: Settings): Problem[] {
   const problems = checkAdmin(admin, listen)
   const refuse = (setting: string, text: string) => problems.push({ setting, text })
   const idleMs = parseDurationMs(session.idleTimeout)
@@ -15,6 +15,9 @@ export function checkGateway ({ origin, listen, admin, store, secret, session, r
     if (store.url === undefined) refuse('store.url', 'is required with redis; add url: redis://<host>:6379')
     if (store.name !== undefined) refuse('store.name', 'belongs to sentinels; remove it')
     if (secret === undefined) refuse('secret', `is required with redis, so that every gateway has the same; add secret: ${reference('PORTCULLIS_SECRET')}`)
+  }
+  if (parseDurationMs(keys.publishAhead) <= parseDurationMs(revocation.maxStaleness)) {
+    refuse('keys.publishAhead', 'must be longer than revocation.maxStaleness, so that every gateway knows a key before it signs; lengthen it')
   }
   if (idleMs > parseDurationMs(session.absoluteTimeout)) {
     refuse('session.idleTimeout', 'must be at most session.absoluteTimeout; shorten it, or lengthen session.absoluteTimeout')
