@@ -47,10 +47,10 @@ export async function buildGateway (config: ConfigInput, { directory = '.', env 
   return await composeGateway(checkConfig(config, { directory, env }))
 }
 
-/** The same from a configuration that was checked. The caller closes it. `store`: an open one to use instead; it stays open. */
-export async function composeGateway (config: Config, { store }: { store?: Store } = {}): Promise<FastifyInstance> {
+/** The same from a configuration that was checked. The caller closes it. `store`: an open one to use instead; it stays open. `logTo`: where the log goes instead of standard output. */
+export async function composeGateway (config: Config, { store, logTo }: { store?: Store, logTo?: { write (line: string): void } } = {}): Promise<FastifyInstance> {
   const tls = config.listen.tls === null ? undefined : await readTlsFiles(config.listen.tls)
-  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, logger: { level: config.log.level }, ...tls === undefined ? {} : { tls } }))
+  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, logger: { level: config.log.level, ...logTo === undefined ? {} : { stream: logTo } }, ...tls === undefined ? {} : { tls } }))
   for (const warning of tls?.warnings ?? []) app.log.warn(warning)
   try {
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
