@@ -50,12 +50,14 @@ export interface ComposeOptions {
   store?: Store
   /** One of several processes: what is done once, and the listener of operators, are another's. */
   isWorker?: boolean
+  /** Where the log goes instead of standard output. */
+  logTo?: { write (line: string): void }
 }
 
 /** The same from a configuration that was checked. The caller closes it. */
-export async function composeGateway (config: Config, { store, isWorker = false }: ComposeOptions = {}): Promise<FastifyInstance> {
+export async function composeGateway (config: Config, { store, isWorker = false, logTo }: ComposeOptions = {}): Promise<FastifyInstance> {
   const { tls } = await readFiles(config, { store: false })
-  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, drainMs: config.shutdown.delayMs + config.shutdown.timeoutMs, logger: { level: config.log.level }, ...tls === null ? {} : { tls } }))
+  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, drainMs: config.shutdown.delayMs + config.shutdown.timeoutMs, logger: { level: config.log.level, ...logTo === undefined ? {} : { stream: logTo } }, ...tls === null ? {} : { tls } }))
   for (const warning of tls?.warnings ?? []) app.log.warn(warning)
   try {
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
@@ -85,7 +87,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   if (config.admin !== null) await app.register(metrics)
   await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
   await app.register(cookies, { origin, sameSite: config.cookies.sameSite })
-  await app.register(keys, { secret, algorithm: config.keys.algorithm, rotateEvery: config.keys.rotateEveryMs, maxTokenAge: config.accessToken.ttlMs })
+  await app.register(keys, { secret, algorithm: config.keys.algorithm, rotateEvery: config.keys.rotateEveryMs, publishAhead: config.keys.publishAheadMs, maxTokenAge: config.accessToken.ttlMs })
   await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs })
   if (config.issuers.length > 0) await app.register(issuers, { issuers: config.issuers.map(({ maxTokenAgeMs, ...issuer }) => ({ ...issuer, maxTokenAge: maxTokenAgeMs })) })
   await app.register(session, lifetimes)

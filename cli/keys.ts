@@ -25,9 +25,9 @@ function chosen ([action, kid, ...more]: string[]): (ring: KeyRing, nowMs: numbe
 }
 
 /** As a gateway has it: one that finds no key makes the first one. */
-async function openRing (store: Store, { secrets, store: { type, ...address }, keys: { algorithm }, accessToken: { ttlMs } }: Config): Promise<KeyRing> {
+async function openRing (store: Store, { secrets, store: { type, ...address }, keys: { algorithm, publishAheadMs }, accessToken: { ttlMs } }: Config): Promise<KeyRing> {
   const secret = secrets ?? await secretBeside(type === 'sqlite' && 'path' in address ? address.path : '')
-  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: ttlMs + 5000 })
+  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: ttlMs + 5000, publishAheadMs })
   await ring.ensureCurrent()
   return ring
 }

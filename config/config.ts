@@ -16,7 +16,7 @@ export interface Config {
   store: StoreConfig
   /** Base64url; the first one issues. Null: the embedded store makes one beside its file. */
   secrets: string[] | null
-  keys: { algorithm: 'ES256' | 'EdDSA' | 'RS256', rotateEveryMs: number }
+  keys: { algorithm: 'ES256' | 'EdDSA' | 'RS256', rotateEveryMs: number, publishAheadMs: number }
   session: { idleTimeoutMs: number, absoluteTimeoutMs: number, maxPerSubject: number }
   accessToken: { ttlMs: number }
   refreshToken: { overlapMs: number, retryWindowMs: number }

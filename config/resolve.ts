@@ -22,7 +22,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     admin: settings.admin === undefined ? null : { ...settings.admin },
     store: resolveStore(settings.store, directory),
     secrets: settings.secret === undefined ? null : [settings.secret].flat(),
-    keys: { algorithm: settings.keys.algorithm, rotateEveryMs: ms(settings.keys.rotateEvery) },
+    keys: { algorithm: settings.keys.algorithm, rotateEveryMs: ms(settings.keys.rotateEvery), publishAheadMs: ms(settings.keys.publishAhead) },
     session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject },
     accessToken: { ttlMs: ms(accessToken.ttl) },
     refreshToken: {

@@ -6,7 +6,7 @@ import type { Settings } from './schema.ts'
 type Upstream = Settings['upstreams'][number]
 
 /** What is wrong between settings of the gateway that are each right by themselves. */
-export function checkGateway ({ origin, listen, admin, store, secret, session, refreshToken, revocation, cors }: Settings): Problem[] {
+export function checkGateway ({ origin, listen, admin, store, secret, keys, session, refreshToken, revocation, cors }: Settings): Problem[] {
   const problems = [...checkAdmin(admin, listen), ...checkToken(admin, secret)]
   const refuse = (setting: string, text: string) => problems.push({ setting, text })
   const idleMs = parseDurationMs(session.idleTimeout)
@@ -14,6 +14,9 @@ export function checkGateway ({ origin, listen, admin, store, secret, session, r
   if (store.type === 'redis') {
     problems.push(...checkRedis(store))
     if (secret === undefined) refuse('secret', `is required with redis, so that every gateway has the same; add secret: ${reference('PORTCULLIS_SECRET')}`)
+  }
+  if (parseDurationMs(keys.publishAhead) <= parseDurationMs(revocation.maxStaleness)) {
+    refuse('keys.publishAhead', 'must be longer than revocation.maxStaleness, so that every gateway knows a key before it signs; lengthen it')
   }
   if (idleMs > parseDurationMs(session.absoluteTimeout)) {
     refuse('session.idleTimeout', 'must be at most session.absoluteTimeout; shorten it, or lengthen session.absoluteTimeout')

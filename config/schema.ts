@@ -59,7 +59,8 @@ const secret = Type.Union([oneSecret, list(oneSecret, { description: 'While it i
 
 const keys = group({
   algorithm: Optional(choice(['ES256', 'EdDSA', 'RS256'], { description: 'Signature of access tokens.', default: 'ES256' })),
-  rotateEvery: Optional(duration({ description: 'How often a new signing key is made.', default: '30d', minimum: '1h', maximum: '365d' }))
+  rotateEvery: Optional(duration({ description: 'How often a new signing key is made.', default: '30d', minimum: '1h', maximum: '365d' })),
+  publishAhead: Optional(duration({ description: 'How long a new key is published before it signs: longer than services keep the public keys.', default: '90s', minimum: '5s', maximum: '1h' }))
 }, { description: 'Signing keys; kept, sealed, in the store.', default: {} })
 
 const session = group({

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
+import { leastPublishAheadMs, publishAheadMs } from '../lib/key-schedule.ts'
 import type { Jwk, SigningAlgorithm, SigningKey } from '../lib/jws.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { persist } from '../lib/persist.ts'
@@ -24,6 +25,8 @@ export interface Keys {
   jwks (): { keys: Jwk[] }
   /** Rises whenever the keys change: what was verified or signed with them before has to be looked at again. */
   readonly version: number
+  /** How long a new key is published before it signs. */
+  readonly publishAheadMs: number
   onChange (listener: () => void): void
   /** Appends a key that signs once everybody knows it. */
   rotate (): Promise<SigningKey>
@@ -40,6 +43,8 @@ export interface KeysOptions {
   algorithm?: SigningAlgorithm
   /** How often a new key is made. Default: never by itself. */
   rotateEvery?: Duration
+  /** How long a new key is published before it signs: longer than services keep the public keys. At least 5s, default 90s. */
+  publishAhead?: Duration
   /** How long a token can live: a key is kept that long after its successor has begun to sign. Default 15m. */
   maxTokenAge?: Duration
 }
@@ -48,6 +53,7 @@ const Options = Type.Object({
   secret: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { errorMessage: 'must be a base64url text, or a list of them' }),
   algorithm: Type.Union([Type.Literal('ES256'), Type.Literal('EdDSA'), Type.Literal('RS256')], { default: 'ES256', errorMessage: 'must be ES256, EdDSA or RS256' }),
   rotateEvery: Type.Optional(DurationOption),
+  publishAhead: Type.Union(DurationOption.anyOf, { ...DurationOption, default: publishAheadMs }),
   maxTokenAge: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '15m' })
 }, { additionalProperties: false })
 
@@ -56,9 +62,10 @@ const lookEveryMs = 60_000
 
 /** Keeps the signing keys in the store, sealed; makes the first one, once, however many processes start at the same time. */
 export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
-  const { secret, algorithm, rotateEvery, maxTokenAge } = checkOptions('portcullis-keys', Options, options)
+  const { secret, algorithm, rotateEvery, publishAhead, maxTokenAge } = checkOptions('portcullis-keys', Options, options)
+  if (durationMs(publishAhead) < leastPublishAheadMs) throw new ConfigInvalidError('portcullis-keys: publishAhead must be at least 5s')
   const { store } = fastify.portcullis
-  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: durationMs(maxTokenAge) + toleranceMs })
+  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: durationMs(maxTokenAge) + toleranceMs, publishAheadMs: durationMs(publishAhead) })
   await ring.ensureCurrent()
   addPart(fastify, 'keys', ring)
   follow(fastify, ring)

@@ -1,10 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import { keepSecondsOf } from '../lib/key-schedule.ts'
 import { json, problems, required, type Operation } from '../lib/route-schema.ts'
 import { serializerCompiler } from '../lib/type-provider.ts'
-
-/** How long others may keep our public keys; a new key is published at least that long before it signs. */
-const maxAgeSeconds = 60
 
 const Key = Type.Object({ kid: Type.String(), kty: Type.String(), alg: Type.String(), use: Type.Literal('sig') }, { title: 'PublicKey', description: 'A JWK (RFC 7517): besides these the members of its type.' })
 
@@ -18,9 +16,11 @@ const jwksSchema = {
 
 /** What others need to verify our tokens. Register with the prefix `/.well-known`. */
 export default async function wellKnownRoutes (fastify: FastifyInstance): Promise<void> {
+  const { keys } = fastify.portcullis
+  const cacheControl = `public, max-age=${keepSecondsOf(keys.publishAheadMs)}`
   fastify.setSerializerCompiler(serializerCompiler)
   fastify.get('/jwks.json', { schema: jwksSchema }, async (_request, reply) => {
-    void reply.header('cache-control', `public, max-age=${maxAgeSeconds}`)
-    return fastify.portcullis.keys.jwks()
+    void reply.header('cache-control', cacheControl)
+    return keys.jwks()
   })
 }

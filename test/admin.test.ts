@@ -85,7 +85,7 @@ t.test('an address that is taken keeps the gateway from starting', async t => {
 
 t.test('start opens both listeners, prints one line, and closes both', async t => {
   const port = await findClosedPort()
-  const { config } = await writeConfig(t, { admin: { port, token: '${ADMIN_TOKEN}' } }) // eslint-disable-line no-template-curly-in-string
+  const { config } = await writeConfig(t, { log: { level: 'error' }, admin: { port, token: '${ADMIN_TOKEN}' } }) // eslint-disable-line no-template-curly-in-string
   const env = { ADMIN_TOKEN: adminToken }
   const gateway = await startPortcullis(t, config, { env })
   t.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200)

@@ -1,7 +1,7 @@
 import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
 import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKey } from '../../lib/jws.ts'
 import { openKey, sealKey, type SealedKeys } from '../../lib/key-document.ts'
-import { keptAt, publishAheadMs, signerAt } from '../../lib/key-schedule.ts'
+import { keptAt, signerAt } from '../../lib/key-schedule.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
 import type { Store } from '../../stores/store.ts'
 import type { Keys } from '../keys.ts'
@@ -12,6 +12,8 @@ export interface KeyRingOptions {
   algorithm: SigningAlgorithm
   /** How long a token can live after it was signed. */
   maxTokenAgeMs: number
+  /** How long a new key is published before it signs. */
+  publishAheadMs: number
 }
 
 const reloadEveryMs = 1000
@@ -34,6 +36,10 @@ export class KeyRing implements Keys {
 
   get version (): number {
     return this.#version
+  }
+
+  get publishAheadMs (): number {
+    return this.#options.publishAheadMs
   }
 
   current (): SigningKey {
@@ -79,7 +85,7 @@ export class KeyRing implements Keys {
   async ensureCurrent (): Promise<void> {
     const { algorithm, secrets: [sealing] } = this.#options
     await this.#change((keys, nowMs, text) => {
-      if (keys.at(-1)?.algorithm !== algorithm) return [...keys, this.#make(nowMs, keys.length === 0 ? nowMs : nowMs + publishAheadMs)]
+      if (keys.at(-1)?.algorithm !== algorithm) return [...keys, this.#make(nowMs, keys.length === 0 ? nowMs : nowMs + this.publishAheadMs)]
       const isSealedAnew = text !== null && sealedKeys(text).every(key => openKey([sealing], key) !== null)
       return isSealedAnew ? null : keys
     })
@@ -90,7 +96,7 @@ export class KeyRing implements Keys {
     await this.#change((keys, nowMs) => {
       const newest = keys.at(-1)
       const isDue = newest === undefined || (newest.signsFromMs <= nowMs && nowMs - newest.createdAtMs >= olderThanMs)
-      return isDue ? [...keys, this.#make(nowMs, nowMs + publishAheadMs)] : null
+      return isDue ? [...keys, this.#make(nowMs, nowMs + this.publishAheadMs)] : null
     })
     return this.#newest()
   }

@@ -2,7 +2,7 @@ import { LogController, type FastifyReply, type FastifyRequest } from 'fastify'
 
 /**
  * One line for each request when it is over, in place of Fastify's two: also for what is proxied, aborted, or refused before
- * a route is chosen. A line has the path and never a query, which may hold secrets.
+ * a route is chosen. A line has the path and never what follows it, a query or path parameters, which may hold secrets.
  */
 export class AccessLog extends LogController {
   readonly #isOn: boolean
@@ -32,5 +32,5 @@ export class AccessLog extends LogController {
 
 /** Other forms of a target than a path can hold a password; queries, fragments and parameters behind `;` a session or a token. */
 function pathOf (target: string): string {
-  return target.startsWith('/') ? target.replace(/[?#;].*$/s, '').slice(0, 1024) : '-'
+  return target.startsWith('/') ? target.replace(/(?:[?#;]|%3b).*$/is, '').slice(0, 1024) : '-'
 }

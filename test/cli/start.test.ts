@@ -9,7 +9,7 @@ import { runMain, startPortcullis, writeConfig } from '../helpers/portcullis.ts'
 
 t.test('start prints one line when it listens, on a free port for 0, and ends with 0 when told', async t => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    const { config } = await writeConfig(t)
+    const { config } = await writeConfig(t, { log: { level: 'error' } })
     const gateway = await startPortcullis(t, config)
     t.match(gateway.url, /^http:\/\/127\.0\.0\.1:[1-9]\d*$/)
     t.equal((await fetch(`${gateway.url}/.well-known/jwks.json`)).status, 200)

@@ -114,6 +114,7 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string | R
   ['an identity that is a text', { ...good, identity: './users.json' }, 'identity: must be a file of users or a function'],
   ['a size in the wrong unit', { ...good, limits: { headers: '16KB' } }, 'limits.headers: must be a size with a unit, such as 512B, 16KiB or 1MiB'],
   ['a size beyond reason', { ...good, limits: { body: '1GiB' } }, 'limits.body: must be from 1KiB to 64MiB'],
+  ['a key that signs before every gateway knows it', { ...good, keys: { publishAhead: '30s' }, revocation: { maxStaleness: '30s' } }, 'keys.publishAhead: must be longer than revocation.maxStaleness, so that every gateway knows a key before it signs; lengthen it'],
   ['a flag in words', { ...good, log: { access: 'yes' } }, 'log.access: must be true or false'],
 
   ['a budget of nothing', { ...good, rateLimit: { signIn: { max: 0 } } }, 'rateLimit.signIn.max: must be a whole number from 1 to 1000000'],
@@ -227,7 +228,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     admin: null,
     store: { type: 'sqlite', path: '/etc/portcullis/portcullis.db', timeoutMs: 5000 },
     secrets: null,
-    keys: { algorithm: 'ES256', rotateEveryMs: 2_592_000_000 },
+    keys: { algorithm: 'ES256', rotateEveryMs: 2_592_000_000, publishAheadMs: 90_000 },
     session: { idleTimeoutMs: 1_800_000, absoluteTimeoutMs: 86_400_000, maxPerSubject: 20 },
     accessToken: { ttlMs: 600_000 },
     refreshToken: { overlapMs: 10_000, retryWindowMs: 1_800_000 },

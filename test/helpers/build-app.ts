@@ -16,10 +16,13 @@ import session, { type SessionOptions } from '../../plugins/session.ts'
 import storePlugin from '../../plugins/store.ts'
 import type { SessionRecord, Store } from '../../stores/store.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
+import { learnSecret, watch } from './secrets.ts'
 
 export const origin = 'https://app.example.com'
 export const secret = Buffer.alloc(32, 7).toString('base64url')
 export const otherSecret = Buffer.alloc(32, 8).toString('base64url')
+
+for (const configured of [secret, otherSecret]) learnSecret('a configured secret', configured)
 
 export const sessionCookieName = '__Host-portcullis'
 export const refreshCookieName = '__Secure-portcullis-refresh'
@@ -83,10 +86,14 @@ export function createFaultyStore (store: Store): FaultyStore {
   }
 }
 
-/** A bare server that is closed with the test. */
+/** A bare server that is closed with the test; then its log and its events are searched for every secret. */
 export function createServer (t: Test): FastifyInstance {
-  const app = Fastify()
-  t.teardown(() => app.close())
+  const watched = watch(t)
+  const app = Fastify({ logger: { level: 'trace', stream: watched.log } })
+  t.teardown(async () => {
+    await app.close()
+    watched.search()
+  })
   return app
 }
 

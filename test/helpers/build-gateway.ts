@@ -6,6 +6,7 @@ import type { ConfigInput } from '../../config/schema.ts'
 import { composeGateway } from '../../gateway.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
+import { learnConfigured, learnCookie, learnToken, watch } from './secrets.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
 
 export const origin = 'https://app.example.com'
@@ -32,7 +33,8 @@ export interface StartOptions {
 
 /**
  * A whole gateway on free loopback ports, with an embedded store whose clock the test moves. Every user's password is `password`;
- * the subject is the user name, the scopes are orders:read and orders:write. Ends with the test.
+ * the subject is the user name, the scopes are orders:read and orders:write. Ends with the test; then its log, metrics, events and what it
+ * forwarded are searched for every secret (secrets.ts).
  */
 export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {}, { wrapStore = store => store }: StartOptions = {}): Promise<TestGateway> {
   let offsetMs = 0
@@ -43,7 +45,7 @@ export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {
     listen: { host: '127.0.0.1', port: 0 },
     store: { type: 'sqlite', path: ':memory:' },
     identity: async (credentials: { username: string, password: string }) => credentials.password === password ? { subject: credentials.username, scopes: ['orders:read', 'orders:write'] } : null,
-    log: { level: 'silent' },
+    log: { level: 'trace', access: true },
     rateLimit: generousLimits,
     upstreams: [
       { prefix: '/orders', target: orders.url, audience: 'orders', scopes: ['orders:read'] },
@@ -51,12 +53,16 @@ export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {
     ],
     ...overrides
   } satisfies ConfigInput, { directory: '.', env: {} })
-  const app = await composeGateway(config, { store: wrapStore(store) })
+  learnConfigured(config)
+  const watched = watch(t)
+  const app = await composeGateway(config, { store: wrapStore(store), logTo: watched.log })
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => {
+    const metrics = app.hasPlugin('portcullis-metrics') ? await app.portcullis.metrics.text() : ''
     app.server.closeAllConnections()
     await app.close()
     await store.end()
+    watched.search({ metrics, destinations: config.upstreams })
   })
   const { port } = app.server.address() as AddressInfo
   return { app, url: `http://127.0.0.1:${port}`, store, orders, billing, advance: ms => { offsetMs += ms } }
@@ -66,6 +72,7 @@ export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {
 export function setCookies (response: Response): Record<string, string> {
   return Object.fromEntries(response.headers.getSetCookie().map(line => {
     const [pair = ''] = line.split(';')
+    learnCookie(pair)
     return [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]
   }))
 }
@@ -88,5 +95,6 @@ export interface SignedInWithTokens { cookie: string, token: string, sid: string
 export async function signInForTokens (url: string, username = 'ada', audience?: string[]): Promise<SignedInWithTokens> {
   const response = await post(`${url}/auth/login`, { username, password, mode: 'tokens', ...audience === undefined ? {} : { audience } })
   const { access_token: token, session } = await response.json() as { access_token: string, session: { sid: string } }
+  learnToken('an access token', token)
   return { cookie: `__Secure-portcullis-refresh=${setCookies(response)['__Secure-portcullis-refresh'] ?? ''}`, token, sid: session.sid }
 }

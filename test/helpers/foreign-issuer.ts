@@ -2,6 +2,7 @@ import { constants, generateKeyPairSync, sign, type KeyObject } from 'node:crypt
 import type { RequestListener } from 'node:http'
 import type { Test } from 'tap'
 import type { VerificationAlgorithm } from '../../lib/jws-verify.ts'
+import { learnToken } from './secrets.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
 
 export interface ForeignKey {
@@ -41,7 +42,9 @@ export function signForeign ({ kid, algorithm, privateKey }: SigningParts, claim
   const input = `${encode(header)}.${encode(claims)}`
   const digest = algorithm === 'EdDSA' ? null : `sha${algorithm.slice(2)}`
   const pss = algorithm.startsWith('PS') ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: Number(algorithm.slice(2)) / 8 } : {}
-  return `${input}.${sign(digest, Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363', ...pss }).toString('base64url')}`
+  const token = `${input}.${sign(digest, Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363', ...pss }).toString('base64url')}`
+  learnToken('a foreign token', token)
+  return token
 }
 
 export interface KeyServer extends Upstream {

@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import { main } from '../../cli/main.ts'
 import { hashPassword } from '../../lib/password.ts'
 import { generousLimits, password } from './build-gateway.ts'
+import { learnConfigured, learnSecret, report } from './secrets.ts'
 
 const cli = join(import.meta.dirname, '..', '..', 'cli.ts')
 
@@ -17,7 +18,15 @@ export interface RunOptions { stdin?: string, env?: Record<string, string> }
 
 interface Running { child: ChildProcess, output: { stdout: string, stderr: string }, ended: Promise<Outcome> }
 
-function spawnPortcullis (t: Test, args: string[], { stdin = '', env = {} }: RunOptions): Running {
+/** Passwords are given on standard input, secrets in the environment. */
+function learnGiven ({ stdin = '', env = {} }: RunOptions): void {
+  learnSecret('a password', stdin.trimEnd())
+  for (const [name, value] of Object.entries(env)) if (/SECRET|TOKEN/.test(name)) learnSecret('a configured secret', value)
+}
+
+function spawnPortcullis (t: Test, args: string[], options: RunOptions): Running {
+  const { stdin = '', env = {} } = options
+  learnGiven(options)
   const child = spawn(process.execPath, [cli, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', chunk => { output.stdout += String(chunk) })
@@ -27,18 +36,21 @@ function spawnPortcullis (t: Test, args: string[], { stdin = '', env = {} }: Run
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...output }))
   t.teardown(async () => {
     child.kill('SIGKILL')
-    await ended
+    const { stdout, stderr } = await ended
+    report(`what portcullis ${args[0]} printed in "${t.name}"`, `${stdout}\n${stderr}`)
   })
   return { child, output, ended }
 }
 
-/** Runs a command of the real command line to its end. */
+/** Runs a command of the real command line to its end. What it printed is searched for every secret, as of all others here. */
 export async function runPortcullis (t: Test, args: string[], options: RunOptions = {}): Promise<Outcome> {
   return await spawnPortcullis(t, args, options).ended
 }
 
 /** The same in this process, for what needs no process of its own. */
-export async function runMain (args: string[], { stdin = '', env = {} }: RunOptions = {}): Promise<Outcome> {
+export async function runMain (args: string[], options: RunOptions = {}): Promise<Outcome> {
+  const { stdin = '', env = {} } = options
+  learnGiven(options)
   const output = { stdout: '', stderr: '' }
   const collect = (name: 'stdout' | 'stderr') => new Writable({
     write (chunk, _encoding, done) {
@@ -47,6 +59,7 @@ export async function runMain (args: string[], { stdin = '', env = {} }: RunOpti
     }
   })
   const code = await main(args, { env, stdin: Readable.from([stdin]), stdout: collect('stdout'), stderr: collect('stderr'), signals: new EventEmitter() })
+  report(`what portcullis ${args[0]} printed`, `${output.stdout}\n${output.stderr}`)
   return { code, ...output }
 }
 
@@ -101,12 +114,15 @@ export async function writeConfig (t: Test, more: object = {}): Promise<ConfigFo
   const config = join(folder, 'portcullis.json')
   const users = join(folder, 'users.json')
   await writeUsers(users, ['ada', 'bob'])
+  const { secret = '', admin } = more as { secret?: string, admin?: { token: string } }
+  learnSecret('a password', password)
+  learnConfigured({ secrets: [secret], admin: admin ?? null })
   await writeFile(config, JSON.stringify({
     origin: 'https://app.example.com',
     listen: { host: '127.0.0.1', port: 0 },
     store: { type: 'sqlite', path: './portcullis.db' },
     identity: { type: 'users', file: './users.json' },
-    log: { level: 'error' },
+    log: { level: 'trace', access: true },
     rateLimit: generousLimits,
     upstreams: [],
     ...more

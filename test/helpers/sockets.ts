@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { WebSocket, WebSocketServer, type ClientOptions } from 'ws'
 import type { ConfigInput } from '../../config/schema.ts'
 import { startGateway, type TestGateway } from './build-gateway.ts'
+import { rememberReceived } from './secrets.ts'
 
 export interface SocketUpstream {
   url: string
@@ -21,6 +22,7 @@ export async function startSocketUpstream (t: Test, { onSocket = echo, onRequest
   const sockets: WebSocket[] = []
   server.on('connection', (socket, request) => {
     requests.push(request)
+    rememberReceived(request.socket.localPort, request)
     sockets.push(socket)
     socket.on('error', () => {})
     onSocket(socket)

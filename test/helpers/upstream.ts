@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { createServer as createSocketServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { Test } from 'tap'
+import { rememberReceived } from './secrets.ts'
 
 /** What an upstream was sent. The body is there once it has ended. */
 export interface RecordedRequest {
@@ -17,7 +18,9 @@ export interface Upstream { url: string, port: number, requests: RecordedRequest
 export async function startUpstream (t: Test, listener: RequestListener = answerOk): Promise<Upstream> {
   const requests: RecordedRequest[] = []
   const server = createServer((request, response) => {
-    requests.push(record(request))
+    const recorded = record(request)
+    requests.push(recorded)
+    rememberReceived(request.socket.localPort, recorded)
     listener(request, response)
   })
   const port = await listen(t, server, () => { server.closeAllConnections() })

@@ -138,6 +138,18 @@ t.test('a rotated key is published before it signs, and the old one is kept as l
   t.same(keys.jwks().keys.map(({ kid }) => kid), [next.kid])
 })
 
+t.test('a new key is published for as long as publishAhead says', async t => {
+  const { store, advance } = await createStore(t)
+  const { portcullis: { keys } } = await build(t, store, { publishAhead: '10m' })
+  const old = keys.current()
+  const next = await keys.rotate()
+
+  advance(10 * 60_000 - 5000)
+  t.equal(keys.current().kid, old.kid)
+  advance(5000)
+  t.equal(keys.current().kid, next.kid)
+})
+
 t.test('other processes learn of a new key and of a revoked one by the log', async t => {
   const { store } = await createStore(t)
   const [here, there] = [await buildFollowing(t, store), await buildFollowing(t, store)]
@@ -215,6 +227,7 @@ t.test('wrong options are refused by name, and no secret is repeated', async t =
     [{ secret: [secret, 'hunter2'] }, /^portcullis-keys: secret must have at least 32 bytes/],
     [{ secret, algorithm: 'HS256' }, 'portcullis-keys: algorithm must be ES256, EdDSA or RS256'],
     [{ secret, algorithm: 'none' }, 'portcullis-keys: algorithm must be ES256, EdDSA or RS256'],
+    [{ secret, publishAhead: 4999 }, 'portcullis-keys: publishAhead must be at least 5s'],
     [{ secret, rotateEvery: 'soon' }, /^portcullis-keys: rotateEvery must be a duration/]
   ] as const) {
     const app = createServer(t)

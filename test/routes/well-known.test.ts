@@ -60,6 +60,13 @@ t.test('keys that are still valid stay published when another one signs, and the
   t.equal((await fetch(`${before.url}/orders`, { headers: { authorization: `Bearer ${next}` } })).status, 200, 'a process that has not read the new key does so')
 })
 
+t.test('services may keep the key set for a minute, and never longer than two thirds of what a new key is published ahead', async t => {
+  for (const [publishAhead, seconds] of [[undefined, 60], ['1h', 60], ['30s', 20], ['5s', 3]] as const) {
+    const { url } = await startGateway(t, { keys: publishAhead === undefined ? {} : { publishAhead } })
+    t.equal((await fetch(`${url}/.well-known/jwks.json`)).headers.get('cache-control'), `public, max-age=${seconds}`)
+  }
+})
+
 t.test('the key set is read, never changed', async t => {
   const { url } = await startGateway(t)
   t.equal((await fetch(`${url}/.well-known/jwks.json`, { method: 'HEAD' })).status, 200)
