@@ -9,6 +9,7 @@ export class Replica {
   readonly #jtis = new Map<string, number>()
   readonly #subjects = new Map<string, SubjectCut>()
   #belowEpoch = 0
+  #allUntilMs = 0
 
   get size (): number {
     return this.#sids.size + this.#jtis.size + this.#subjects.size
@@ -19,7 +20,9 @@ export class Replica {
       case 'sid': raise(this.#sids, revocation.sid, revocation.expiresAtMs); break
       case 'jti': raise(this.#jtis, revocation.tokenKey, revocation.expiresAtMs); break
       case 'subject': this.#addCut(revocation); break
-      case 'all': this.#belowEpoch = Math.max(this.#belowEpoch, revocation.belowEpoch); break
+      case 'all':
+        this.#belowEpoch = Math.max(this.#belowEpoch, revocation.belowEpoch)
+        this.#allUntilMs = Math.max(this.#allUntilMs, revocation.expiresAtMs)
     }
   }
 
@@ -31,6 +34,31 @@ export class Replica {
     if (epoch < this.#belowEpoch) return true
     const cut = subject === null ? undefined : this.#subjects.get(subjectKeyOf(subject))
     return cut !== undefined && epoch < cut.belowEpoch && (sid === null || sid !== cut.exceptSid)
+  }
+
+  /** What is known here and in force, and not among these. */
+  missing (revocations: readonly Revocation[], nowMs: number): Revocation[] {
+    const others = new Replica()
+    for (const revocation of revocations) others.add(revocation)
+    return this.#all().filter(revocation => revocation.expiresAtMs > nowMs && !others.#covers(revocation))
+  }
+
+  #all (): Revocation[] {
+    return [
+      ...Array.from(this.#sids, ([sid, expiresAtMs]) => ({ kind: 'sid' as const, sid, expiresAtMs })),
+      ...Array.from(this.#jtis, ([tokenKey, expiresAtMs]) => ({ kind: 'jti' as const, tokenKey, expiresAtMs })),
+      ...this.#subjects.values(),
+      ...this.#belowEpoch === 0 ? [] : [{ kind: 'all' as const, belowEpoch: this.#belowEpoch, expiresAtMs: this.#allUntilMs }]
+    ]
+  }
+
+  #covers (revocation: Revocation): boolean {
+    switch (revocation.kind) {
+      case 'sid': return this.#sids.has(revocation.sid)
+      case 'jti': return this.#jtis.has(revocation.tokenKey)
+      case 'subject': return (this.#subjects.get(revocation.subjectKey)?.belowEpoch ?? 0) >= revocation.belowEpoch
+      case 'all': return this.#belowEpoch >= revocation.belowEpoch
+    }
   }
 
   /** Forgets what no living credential can be concerned by any more. */

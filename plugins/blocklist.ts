@@ -201,7 +201,7 @@ class ReplicatedBlocklist implements Blocklist {
   }
 
   note (entry: LogEntry): void {
-    this.#follower.apply(entry)
+    this.#follower.note(entry)
   }
 
   /** Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may. */

@@ -1,13 +1,17 @@
 import { StoreUnavailableError } from '../../lib/errors.ts'
 import { publish } from '../../lib/events.ts'
 import { Replica } from '../../lib/replica.ts'
-import type { LogEntry, Store } from '../../stores/store.ts'
+import type { LogEntry, Revocation, Store } from '../../stores/store.ts'
+import { Reassertion } from './reassertion.ts'
 
 const purgeEveryMs = 10_000
 
 /** Follows the store's revocation log into a replica, and knows how long ago it last heard from the store. */
 export class LogFollower {
   readonly replica = new Replica()
+  readonly #reassertion: Reassertion
+  /** Revocations that this process made, and has not met in the log yet. */
+  readonly #unechoed = new Map<string, { revocation: Revocation, notedAtMs: number }>()
   readonly #store: Store
   readonly #maxStalenessMs: number
   readonly #where: object
@@ -28,6 +32,7 @@ export class LogFollower {
     this.#store = store
     this.#maxStalenessMs = maxStalenessMs
     this.#where = where
+    this.#reassertion = new Reassertion(store, async revocations => await this.#lostBy(revocations))
   }
 
   get stalenessMs (): number {
@@ -47,6 +52,7 @@ export class LogFollower {
 
   stop (): void {
     this.#stopped = true
+    this.#reassertion.stop()
     this.#unsubscribe()
     if (this.#timer !== null) clearInterval(this.#timer)
   }
@@ -55,8 +61,14 @@ export class LogFollower {
     this.#listeners.push(listener)
   }
 
-  apply (entry: LogEntry): void {
-    if (entry.kind !== 'changed' && entry.kind !== 'keys') this.replica.add(entry)
+  /** What this process has made true itself: it counts here at once, and has to come back through the log. */
+  note (entry: LogEntry): void {
+    if (isRevocation(entry)) this.#unechoed.set(nameOf(entry), { revocation: entry, notedAtMs: performance.now() })
+    this.#apply(entry)
+  }
+
+  #apply (entry: LogEntry): void {
+    if (isRevocation(entry)) this.replica.add(entry)
     this.#tell(entry)
   }
 
@@ -79,23 +91,50 @@ export class LogFollower {
     try {
       const { position, entries, gap } = await this.#store.pull(this.#position)
       if (gap) return await this.#load()
-      for (const entry of entries) this.apply(entry)
+      for (const entry of entries) {
+        if (isRevocation(entry)) this.#unechoed.delete(nameOf(entry))
+        this.#apply(entry)
+      }
       this.#position = position
       this.#heard(startedAtMs)
+      this.#missEchoes(startedAtMs)
     } catch {
       this.#notHeard()
     }
   }
 
-  /** Loads the replica anew, then tells everybody that what they cached counts no more. */
+  /**
+   * What was acknowledged and is not in the log is lost: a failover brought up a replica that had not got it. The log as such goes on
+   * there, so nothing else tells.
+   */
+  #missEchoes (pulledAtMs: number): void {
+    const lost: Revocation[] = []
+    for (const [name, { revocation, notedAtMs }] of this.#unechoed) {
+      if (notedAtMs >= pulledAtMs) continue
+      this.#unechoed.delete(name)
+      lost.push(revocation)
+    }
+    if (lost.length > 0) void this.#reassertion.add(lost)
+  }
+
+  /** Loads the replica anew, then tells everybody that what they cached counts no more; and tells the store what it has lost. */
   async #load (): Promise<void> {
     const startedAtMs = performance.now()
     const { position, revocations } = await this.#store.snapshot()
+    const lost = this.replica.missing(revocations, this.#store.nowMs())
     // Revocations that this process knows stay: the store may have lost them.
     for (const revocation of revocations) this.replica.add(revocation)
     this.#position = position
     this.#tell('gap')
     this.#heard(startedAtMs)
+    if (lost.length > 0) void this.#reassertion.add(lost)
+  }
+
+  /** Those of these that the store does not know, or not any more. */
+  async #lostBy (revocations: Revocation[]): Promise<Revocation[]> {
+    const known = new Replica()
+    for (const revocation of revocations) known.add(revocation)
+    return known.missing((await this.#store.snapshot()).revocations, this.#store.nowMs())
   }
 
   #heard (atMs: number): void {
@@ -115,5 +154,19 @@ export class LogFollower {
 
   #tell (entry: LogEntry | 'gap'): void {
     for (const listener of this.#listeners) listener(entry)
+  }
+}
+
+function isRevocation (entry: LogEntry): entry is Revocation {
+  return entry.kind !== 'changed' && entry.kind !== 'keys'
+}
+
+/** The same for the same statement, however often it is made. */
+function nameOf (revocation: Revocation): string {
+  switch (revocation.kind) {
+    case 'sid': return `sid ${revocation.sid}`
+    case 'jti': return `jti ${revocation.tokenKey}`
+    case 'subject': return `subject ${revocation.subjectKey} ${revocation.belowEpoch}`
+    case 'all': return `all ${revocation.belowEpoch}`
   }
 }

@@ -26,6 +26,7 @@ export class KeyRing implements Keys {
   readonly #listeners: Array<() => void> = []
   #keys: SigningKey[] = []
   #version = -1
+  #text = ''
   #reloading: Promise<void> | null = null
   #reloadedAtMs = -Infinity
 
@@ -75,7 +76,18 @@ export class KeyRing implements Keys {
   async read (): Promise<void> {
     const document = await this.#store.readKeys()
     this.#reloadedAtMs = performance.now()
-    if (document !== null && document.version !== this.#version) this.#set(document.version, this.#open(document.text))
+    if (this.#keys.length > 0 && (document?.version ?? 0) < this.#version) return await this.#reassert()
+    if (document !== null && document.text !== this.#text) this.#set(document.version, this.#open(document.text), document.text)
+  }
+
+  /**
+   * The store has lost what was written last: a key that everybody's tokens are signed with, or that one was revoked. What is known
+   * here counts.
+   */
+  async #reassert (): Promise<void> {
+    const { version } = this
+    const known = this.#keys
+    await this.#change((_keys, _nowMs, _text, foundVersion) => foundVersion < version ? known : null)
   }
 
   /**
@@ -127,24 +139,25 @@ export class KeyRing implements Keys {
   }
 
   /** `decide` gives the keys to write, or null when they are right as they are. */
-  async #change (decide: (keys: SigningKey[], nowMs: number, text: string | null) => SigningKey[] | null): Promise<void> {
+  async #change (decide: (keys: SigningKey[], nowMs: number, text: string | null, version: number) => SigningKey[] | null): Promise<void> {
     const { secrets: [sealing], maxTokenAgeMs } = this.#options
     for (let attempt = 0; attempt < attempts; attempt++) {
       const document = await this.#store.readKeys()
       const nowMs = this.#store.nowMs()
       const version = document?.version ?? 0
       const known = document === null ? [] : this.#open(document.text)
-      const decided = decide(known, nowMs, document?.text ?? null)
-      if (decided === null) return this.#set(version, known)
+      const decided = decide(known, nowMs, document?.text ?? null, version)
+      if (decided === null) return this.#set(version, known, document?.text ?? '')
       const keys = keptAt(decided, nowMs, maxTokenAgeMs)
       const text = JSON.stringify({ keys: keys.map(key => sealKey(sealing, key)) } satisfies SealedKeys)
-      if (await this.#store.writeKeys(version, text) === 'written') return this.#set(version + 1, keys)
+      if (await this.#store.writeKeys(version, text) === 'written') return this.#set(version + 1, keys, text)
     }
     throw new StoreUnavailableError({ cause: new Error('the signing keys are changed by others all the time') })
   }
 
-  #set (version: number, keys: SigningKey[]): void {
+  #set (version: number, keys: SigningKey[], text: string): void {
     this.#version = version
+    this.#text = text
     this.#keys = keys
     for (const listener of this.#listeners) listener()
   }

@@ -5,8 +5,10 @@ import { publishAheadMs } from '../../lib/key-schedule.ts'
 import blocklist from '../../plugins/blocklist.ts'
 import keys, { type KeysOptions } from '../../plugins/keys.ts'
 import storePlugin from '../../plugins/store.ts'
+import { createRedisStore } from '../../stores/redis.ts'
 import type { Store } from '../../stores/store.ts'
 import { createFaultyStore, createServer, createStore, otherSecret, secret, until } from '../helpers/build-app.ts'
+import { connectRedis, startRedis } from '../helpers/redis-server.ts'
 
 async function build (t: Test, store: Store, options: Partial<KeysOptions> = {}) {
   const app = createServer(t)
@@ -186,6 +188,26 @@ t.test('ten processes that rotate at the same moment make one key', async t => {
   t.equal(new Set(made).size, 1)
   await Promise.all(rings.map(async ring => { await ring.reload() }))
   t.equal(rings[0]?.jwks().keys.length, 2)
+})
+
+t.test('keys that the store has lost are written again, and one that was revoked stays revoked', async t => {
+  const server = await startRedis(t)
+  const store = await createRedisStore({ redis: connectRedis(t, server), timeoutMs: 5000 })
+  t.teardown(() => store.end())
+  const here = await buildFollowing(t, store)
+  const before = here.current()
+  await here.revoke(before.kid)
+  const [{ kid = '' } = {}] = here.jwks().keys
+
+  const admin = connectRedis(t, server)
+  await until(() => admin.status === 'ready')
+  await admin.flushall()
+  await until(async () => await store.readKeys() !== null)
+
+  const there = await buildFollowing(t, store)
+  t.equal(there.current().kid, kid)
+  t.equal(there.find(before.kid), null)
+  t.equal(here.current().kid, kid)
 })
 
 t.test('a name that no key has finds none', async t => {
