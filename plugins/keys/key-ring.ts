@@ -3,7 +3,7 @@ import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKe
 import { openKey, sealKey, type SealedKeys } from '../../lib/key-document.ts'
 import { keptAt, signerAt } from '../../lib/key-schedule.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
-import type { Store } from '../../stores/store.ts'
+import type { KeyDocument, Store } from '../../stores/store.ts'
 import type { Keys } from '../keys.ts'
 
 export interface KeyRingOptions {
@@ -76,18 +76,13 @@ export class KeyRing implements Keys {
   async read (): Promise<void> {
     const document = await this.#store.readKeys()
     this.#reloadedAtMs = performance.now()
-    if (this.#keys.length > 0 && (document?.version ?? 0) < this.#version) return await this.#reassert()
+    if (this.#isBehind(document)) return await this.#change(() => null)
     if (document !== null && document.text !== this.#text) this.#set(document.version, this.#open(document.text), document.text)
   }
 
-  /**
-   * The store has lost what was written last: a key that everybody's tokens are signed with, or that one was revoked. What is known
-   * here counts.
-   */
-  async #reassert (): Promise<void> {
-    const { version } = this
-    const known = this.#keys
-    await this.#change((_keys, _nowMs, _text, foundVersion) => foundVersion < version ? known : null)
+  /** Whether the store has lost what was written last: a key that everybody's tokens are signed with, or that one was revoked. */
+  #isBehind (document: KeyDocument | null): boolean {
+    return this.#keys.length > 0 && (document?.version ?? 0) < this.#version
   }
 
   /**
@@ -138,15 +133,19 @@ export class KeyRing implements Keys {
     return key.kid.startsWith('-') ? this.#make(nowMs, signsFromMs) : key
   }
 
-  /** `decide` gives the keys to write, or null when they are right as they are. */
-  async #change (decide: (keys: SigningKey[], nowMs: number, text: string | null, version: number) => SigningKey[] | null): Promise<void> {
+  /**
+   * `decide` gives the keys to write, or null when they are right as they are. What is known here counts where the store has lost it,
+   * and is written again.
+   */
+  async #change (decide: (keys: SigningKey[], nowMs: number, text: string | null) => SigningKey[] | null): Promise<void> {
     const { secrets: [sealing], maxTokenAgeMs } = this.#options
     for (let attempt = 0; attempt < attempts; attempt++) {
       const document = await this.#store.readKeys()
       const nowMs = this.#store.nowMs()
       const version = document?.version ?? 0
-      const known = document === null ? [] : this.#open(document.text)
-      const decided = decide(known, nowMs, document?.text ?? null, version)
+      const isBehind = this.#isBehind(document)
+      const known = isBehind ? this.#keys : document === null ? [] : this.#open(document.text)
+      const decided = decide(known, nowMs, document?.text ?? null) ?? (isBehind ? known : null)
       if (decided === null) return this.#set(version, known, document?.text ?? '')
       const keys = keptAt(decided, nowMs, maxTokenAgeMs)
       const text = JSON.stringify({ keys: keys.map(key => sealKey(sealing, key)) } satisfies SealedKeys)

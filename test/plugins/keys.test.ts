@@ -202,7 +202,10 @@ t.test('keys that the store has lost are written again, and one that was revoked
   const admin = connectRedis(t, server)
   await until(() => admin.status === 'ready')
   await admin.flushall()
-  await until(async () => await store.readKeys() !== null)
+  await until(async () => {
+    await here.reload()
+    return await store.readKeys() !== null
+  })
 
   const there = await buildFollowing(t, store)
   t.equal(there.current().kid, kid)
