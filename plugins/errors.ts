@@ -46,7 +46,7 @@ export function sendProblem (error: unknown, request: FastifyRequest, reply: Fas
 
 function log (error: unknown, status: number, request: FastifyRequest): void {
   if (status === 500) request.log.error({ error: describe(error) }, 'unexpected error')
-  else if (status === 502 || status === 504) request.log.warn({ error: describe(error, false) }, 'the upstream failed')
+  else if (status === 502 || status === 504 || status === 508) request.log.warn({ error: describe(error, false) }, 'the upstream failed')
   else if (status === 503) request.log.debug({ error: describe(error, false) }, 'the store is unavailable')
 }
 
