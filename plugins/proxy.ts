@@ -5,6 +5,7 @@ import { ConfigInvalidError, InternalError, MethodNotAllowedError, UpstreamLoopE
 import { loopName, passedHops } from '../lib/loop.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { plainAddress } from '../lib/peers.ts'
+import { asError } from '../lib/thrown.ts'
 import { UpstreamCounts } from '../lib/upstream-counts.ts'
 import { addPart } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
@@ -133,7 +134,7 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
     const exchange = new Exchange(upstream, request, reply, done)
     if (identity instanceof Promise) {
       identity.then(headers => { exchange.forward(path, [...forwarded(request, proto, host, hops), ...headers]) })
-        .catch((error: Error) => { exchange.fail(error) })
+        .catch((error: unknown) => { exchange.fail(asError(error)) })
     } else exchange.forward(path, [...forwarded(request, proto, host, hops), ...identity])
   }
 }
