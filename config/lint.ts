@@ -1,4 +1,4 @@
-import type { Config } from './config.ts'
+import type { Config, UpstreamConfig } from './config.ts'
 
 /** What is allowed but worth a second look, one line each. */
 export function lintConfig (config: Config): string[] {
@@ -17,16 +17,30 @@ export function lintConfig (config: Config): string[] {
 }
 
 function lintUpstreams ({ upstreams }: Config): string[] {
-  return upstreams.flatMap(({ audience, target, forward }, index) => {
+  return upstreams.flatMap((upstream, index) => {
+    const { audience, target, forward } = upstream
     const warnings: string[] = []
     const first = upstreams.findIndex(other => other.audience === audience)
     if (audience !== null && first < index && upstreams[first]!.target !== target) {
       warnings.push(`upstreams[${index}].audience: is that of upstreams[${first}] too, so a token that one sees is good at the other`)
     }
+    const opened = upstreams.findIndex(other => isOpenedBy(upstream, other))
+    if (opened !== -1) warnings.push(`upstreams[${index}].rewritePrefix: leads everyone to what upstreams[${opened}] demands a credential for; rewrite to a narrower path`)
     const { protocol, hostname } = new URL(target)
     if (protocol === 'http:' && !/^(localhost|127\..*|\[::1\])$/.test(hostname) && (forward === 'mint' || forward === 'pass')) {
       warnings.push(`upstreams[${index}].target: is http on another machine, so tokens cross the network in the clear; write https if it can`)
     }
     return warnings
   })
+}
+
+/** Whether a public upstream sends paths of its own to where another one of the same target lets nobody in without a credential. */
+function isOpenedBy ({ prefix, target, rewritePrefix, access }: UpstreamConfig, other: UpstreamConfig): boolean {
+  if (access !== 'public' || other.access === 'public' || other.target !== target || !isInside(other.rewritePrefix, rewritePrefix)) return false
+  const reached = (prefix + other.rewritePrefix.slice(rewritePrefix.length - (rewritePrefix === '/' ? 1 : 0))).replace('//', '/')
+  return !isInside(reached, other.prefix)
+}
+
+function isInside (path: string, prefix: string): boolean {
+  return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
 }
