@@ -21,6 +21,7 @@ import metrics from './plugins/metrics.ts'
 import mint from './plugins/mint.ts'
 import proxy from './plugins/proxy.ts'
 import { createIdentityHeaders } from './plugins/proxy/identity-headers.ts'
+import { refuseOtherCase } from './plugins/proxy/other-case.ts'
 import rateLimit, { type BudgetSize } from './plugins/rate-limit.ts'
 import refreshToken from './plugins/refresh-token.ts'
 import { serverOptions } from './plugins/server-options.ts'
@@ -121,7 +122,7 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boo
 }
 
 /** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
-async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors }: Config): Promise<void> {
+async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, upstreams }: Config): Promise<void> {
   const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
   const demand = app.portcullis.authenticate({
     access,
@@ -140,7 +141,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     origin,
     cors: cors.origins.length > 0 ? 'strip' : 'keep',
     timeout: upstream.timeoutMs,
-    onRequest: [upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
+    onRequest: [...refuseOtherCase(upstream, upstreams), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
   })
 }

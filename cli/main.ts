@@ -10,13 +10,16 @@ import { startCommand } from './start.ts'
 import { commandUsage, usage } from './usage.ts'
 import { usersCommand } from './users.ts'
 
+/** What the process tells. */
+type Signal = 'SIGTERM' | 'SIGINT' | 'unhandledRejection' | 'uncaughtException'
+
 /** What a command may use of the process: the composition root of the command line hands it over. */
 export interface Edge {
   env: Record<string, string | undefined>
   stdin: NodeJS.ReadableStream
   stdout: NodeJS.WritableStream
   stderr: NodeJS.WritableStream
-  signals: { once (signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown, off (signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown }
+  signals: { on (signal: Signal, listener: (reason: unknown) => void): unknown, once (signal: Signal, listener: (reason: unknown) => void): unknown, off (signal: Signal, listener: (reason: unknown) => void): unknown }
 }
 
 interface Command {

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import { composeGateway } from '../gateway.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
+import { whenBroken } from './broken.ts'
 import { listen } from './listen.ts'
 import type { Edge } from './main.ts'
 import { whenTold } from './signals.ts'
@@ -23,13 +24,13 @@ export async function startCommand (args: Arguments, edge: Edge): Promise<number
 async function runAlone (config: Config, { stdout, signals }: Edge): Promise<number> {
   const told = whenTold(signals)
   const gateway = await composeGateway(config)
+  const broken = whenBroken(gateway, signals)
   try {
     stdout.write(`portcullis listening on ${await listen(gateway, config.listen)}\n`)
-    await told
+    return await Promise.race([told.then(() => 0), broken])
   } finally {
     await gateway.close()
   }
-  return 0
 }
 
 function workersOf ({ values: { workers = '1' } }: Arguments): number {

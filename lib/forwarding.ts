@@ -3,10 +3,13 @@ import { setsOwnCookie, withoutOwnCookies } from './own-cookies.ts'
 
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings']
 
-/** Of the client's: what ends at us, and every name under which upstreams hear from us alone. `x-forwarded-*` is told by its prefix. */
+/**
+ * Of the client's: what ends at us, and every name under which upstreams hear from us alone; also those by which some read
+ * another path than the one that was judged. `x-forwarded` is told by its beginning.
+ */
 const neverForwarded = new Set([
   ...hopByHop, 'proxy-authorization', 'proxy-authentication-info', 'expect', 'host', 'set-cookie', 'forwarded', 'x-real-ip', 'x-request-id',
-  'x-auth-subject', 'x-auth-session', 'x-auth-scope'
+  'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-original-url', 'x-rewrite-url'
 ])
 
 /** Names whose `_` spelling is nobody's but an attacker's: CGI-like upstreams read it as the one with `-`. */
@@ -37,9 +40,9 @@ function isStripped (name: string, keepAuthorization: boolean): boolean {
   if (name === 'authorization') return !keepAuthorization
   if (name.includes('_')) {
     const plain = name.replaceAll('_', '-')
-    return neverSpeltOtherwise.has(plain) || plain.startsWith('x-forwarded-')
+    return neverSpeltOtherwise.has(plain) || plain.startsWith('x-forwarded')
   }
-  return neverForwarded.has(name) || name.startsWith('x-forwarded-')
+  return neverForwarded.has(name) || name.startsWith('x-forwarded')
 }
 
 function isOurs (name: string, ours: readonly string[]): boolean {

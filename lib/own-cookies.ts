@@ -1,7 +1,7 @@
 const names = '(?:__Host-portcullis|portcullis|__Secure-portcullis-refresh|portcullis-refresh|__Host-portcullis-device|portcullis-device)'
 
-// In any case, and also behind a leading `=`: browsers send a cookie without a name as its bare value.
-const ownPair = new RegExp(`^[\\s=]*${names}\\s*(?:[=;]|$)`, 'i')
+// In any case, and also behind a leading `=`: browsers send a cookie without a name as its bare value. Some skip a leading `;`.
+const ownPair = new RegExp(`^[\\s=;]*${names}\\s*(?:[=;]|$)`, 'i')
 
 /** A Cookie header without Portcullis cookies, all others as they came; null when none is left. */
 export function withoutOwnCookies (header: string): string | null {

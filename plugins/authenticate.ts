@@ -8,6 +8,7 @@ import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '.
 import { publish } from '../lib/events.ts'
 import type { Identity } from '../lib/identity.ts'
 import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
+import { asError } from '../lib/thrown.ts'
 import { VerificationCounts } from '../lib/verification-counts.ts'
 import { assertAllowed, assertRecent, type Clock, type Demand } from './authenticate/demand.ts'
 import { Verifier } from './authenticate/verifier.ts'
@@ -166,8 +167,8 @@ function refuseForeign (request: FastifyRequest, where: object, done: HookHandle
 }
 
 /** The challenge that tells the client what would have been good enough; errors without one pass as they are. */
-function challenged (error: unknown, demand: Pick<Demand, 'scopes'> & { stepUp: { maxAgeSeconds: number } | null }): Error {
-  const { code } = error as { code?: string }
-  const challenge = challengeFor(code ?? '', { scopes: demand.scopes, ...demand.stepUp === null ? {} : { maxAgeSeconds: demand.stepUp.maxAgeSeconds } })
-  return challenge === null ? error as Error : Object.assign(error as Error, { headers: { 'www-authenticate': challenge } })
+function challenged (thrown: unknown, demand: Pick<Demand, 'scopes'> & { stepUp: { maxAgeSeconds: number } | null }): Error {
+  const error: Error & { code?: string } = asError(thrown)
+  const challenge = challengeFor(error.code ?? '', { scopes: demand.scopes, ...demand.stepUp === null ? {} : { maxAgeSeconds: demand.stepUp.maxAgeSeconds } })
+  return challenge === null ? error : Object.assign(error, { headers: { 'www-authenticate': challenge } })
 }

@@ -45,19 +45,19 @@ export function sendProblem (error: unknown, request: FastifyRequest, reply: Fas
 }
 
 function log (error: unknown, status: number, request: FastifyRequest): void {
-  if (status === 500) request.log.error({ error: describe(error) }, 'unexpected error')
-  else if (status === 502 || status === 504) request.log.warn({ error: describe(error, false) }, 'the upstream failed')
-  else if (status === 503) request.log.debug({ error: describe(error, false) }, 'the store is unavailable')
+  if (status === 500) request.log.error({ error: describeError(error) }, 'unexpected error')
+  else if (status === 502 || status === 504 || status === 508) request.log.warn({ error: describeError(error, false) }, 'the upstream failed')
+  else if (status === 503) request.log.debug({ error: describeError(error, false) }, 'the store is unavailable')
 }
 
 interface ErrorDescription { type: string, message: string, code?: unknown, stack?: string | undefined, cause?: ErrorDescription }
 
-/** Name by name, because errors of libraries carry requests, headers and configuration along as properties. */
-function describe (error: unknown, withStack = true, depth = 0): ErrorDescription {
+/** For the log. Name by name, because errors of libraries carry requests, headers and configuration along as properties. */
+export function describeError (error: unknown, withStack = true, depth = 0): ErrorDescription {
   if (!(error instanceof Error)) return { type: typeof error, message: 'a value that is no error was thrown' }
   const description: ErrorDescription = { type: error.name, message: error.message }
   if ('code' in error) description.code = error.code
   if (withStack) description.stack = error.stack
-  if (error.cause !== undefined && depth < 5) description.cause = describe(error.cause, withStack, depth + 1)
+  if (error.cause !== undefined && depth < 5) description.cause = describeError(error.cause, withStack, depth + 1)
   return description
 }

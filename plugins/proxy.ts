@@ -1,9 +1,11 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { ConfigInvalidError, InternalError, MethodNotAllowedError } from '../lib/errors.ts'
+import { ConfigInvalidError, InternalError, MethodNotAllowedError, UpstreamLoopError } from '../lib/errors.ts'
+import { loopName, passedHops } from '../lib/loop.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { plainAddress } from '../lib/peers.ts'
+import { asError } from '../lib/thrown.ts'
 import { UpstreamCounts } from '../lib/upstream-counts.ts'
 import { addPart } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
@@ -121,21 +123,24 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
   const { protocol, host } = new URL(origin)
   const proto = protocol.slice(0, -1)
   const base = rewritePrefix?.replace(/\/$/, '')
+  const name = loopName()
 
   return function forward (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    const hops = passedHops(request.raw.headers['cdn-loop'], name)
+    if (hops === null) return done(new UpstreamLoopError())
     const identity = identityHeaders === undefined ? [] : identityHeaders(request)
     const url = request.raw.url!
     const path = base === undefined ? url : replacePrefix(url, prefix, base)
     const exchange = new Exchange(upstream, request, reply, done)
     if (identity instanceof Promise) {
-      identity.then(headers => { exchange.forward(path, [...forwarded(request, proto, host), ...headers]) })
-        .catch((error: Error) => { exchange.fail(error) })
-    } else exchange.forward(path, [...forwarded(request, proto, host), ...identity])
+      identity.then(headers => { exchange.forward(path, [...forwarded(request, proto, host, hops), ...headers]) })
+        .catch((error: unknown) => { exchange.fail(asError(error)) })
+    } else exchange.forward(path, [...forwarded(request, proto, host, hops), ...identity])
   }
 }
 
-function forwarded (request: FastifyRequest, proto: string, host: string): string[] {
-  return ['x-forwarded-for', forwardedFor(request), 'x-forwarded-proto', proto, 'x-forwarded-host', host, 'x-request-id', request.id]
+function forwarded (request: FastifyRequest, proto: string, host: string, hops: string): string[] {
+  return ['x-forwarded-for', forwardedFor(request), 'x-forwarded-proto', proto, 'x-forwarded-host', host, 'x-request-id', request.id, 'cdn-loop', hops]
 }
 
 /** The client and the proxies that we trust, nearest last; what an untrusted peer says of others is not passed on. */

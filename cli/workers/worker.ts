@@ -3,6 +3,7 @@ import { AggregatorRegistry, type Registry } from 'prom-client'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import { composeGateway } from '../../gateway.ts'
+import { whenBroken } from '../broken.ts'
 import { listen } from '../listen.ts'
 import type { Edge } from '../main.ts'
 import { whenTold } from '../signals.ts'
@@ -12,16 +13,16 @@ import { isEndMessage, reportEveryMs, type WorkerMessage } from './messages.ts'
 export async function runWorker (config: Config, { signals }: Edge): Promise<number> {
   const told = Promise.race([whenTold(signals), whenPrimarySays()])
   const gateway = await composeGateway(config, { isWorker: true })
+  const broken = whenBroken(gateway, signals)
   try {
     if (config.admin !== null) shareMetrics(gateway.portcullis.metrics.registry)
     tell({ portcullis: 'listening', url: await listen(gateway, config.listen) })
     report(gateway)
-    await told
+    return await Promise.race([told.then(() => 0), broken])
   } finally {
     await gateway.close()
     cluster.worker?.disconnect()
   }
-  return 0
 }
 
 function tell (message: WorkerMessage): void {

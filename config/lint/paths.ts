@@ -27,11 +27,9 @@ function lintPair (open: UpstreamConfig, index: number, guarded: UpstreamConfig,
 
   const rest = guarded.rewritePrefix.slice(open.rewritePrefix === '/' ? 0 : open.rewritePrefix.length).replace(/\/$/, '')
   const detour = `${open.prefix === '/' ? '' : open.prefix}${rest}`
-  if (isNested || !isWithin(detour, guarded.prefix)) {
-    return [`upstreams[${index}].rewritePrefix: leads to what upstreams[${at}] leads to, and ${less}; rewrite it to a path of its own, or demand the same`]
-  }
-  if (rest.toLowerCase() === rest.toUpperCase()) return []
-  return [`upstreams[${index}].prefix: takes the paths of upstreams[${at}] in other upper and lower case, for the same target, and ${less}; see that the service tells them apart or demands the gateway's token`]
+  // Where the longer prefix counts, no other spelling of it is forwarded either.
+  if (!isNested && isWithin(detour, guarded.prefix)) return []
+  return [`upstreams[${index}].rewritePrefix: leads to what upstreams[${at}] leads to, and ${less}; rewrite it to a path of its own, or demand the same`]
 }
 
 /** What `open` does not demand and `guarded` does; null when there is nothing. */

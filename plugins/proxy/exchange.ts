@@ -10,6 +10,7 @@ import { keepForOwner } from '../../lib/owner-answer.ts'
 import { hasBody } from '../server/body.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
+import { endedUnheard } from './connector.ts'
 import { checkAnswer } from './handshake.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
@@ -196,12 +197,12 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     this.#waiting = null
   }
 
-  /** A kept connection that the upstream was just closing: asked once more, if asking twice is harmless. */
-  #mayRetry (error: Error & { code?: string, socket?: { bytesRead?: number } }): boolean {
+  /** Once, if asking twice is harmless and nothing of an answer, not even a 103, had come. */
+  #mayRetry (error: Error): boolean {
     const { method, body } = this.#options!
-    if (this.#retried || this.#controller === null || body !== null || (method !== 'GET' && method !== 'HEAD')) return false
+    if (this.#retried || body !== null || (method !== 'GET' && method !== 'HEAD')) return false
     this.#retried = true
-    return error.code === 'ECONNRESET' || error.code === 'EPIPE' || (error.code === 'UND_ERR_SOCKET' && error.socket?.bytesRead !== 0)
+    return endedUnheard(error)
   }
 
   #report (): void {

@@ -3,6 +3,7 @@ import { Pool } from 'undici'
 import { ConfigInvalidError, RequestTimeoutError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
 import type { UpstreamCounts } from '../../lib/upstream-counts.ts'
 import type { Streams } from '../streams.ts'
+import { createConnector } from './connector.ts'
 
 /** One message for each proxied request that has ended. */
 export interface UpstreamMessage {
@@ -46,7 +47,7 @@ export function createPool (target: string, timeoutMs: number, connections: numb
     allowH2: false,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
-    connectTimeout: Math.min(timeoutMs, connectTimeoutMs)
+    connect: createConnector({ allowH2: false, timeout: Math.min(timeoutMs, connectTimeoutMs) })
   })
 }
 

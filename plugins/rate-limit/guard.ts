@@ -1,5 +1,6 @@
 import type { HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
 import type { Standing } from '../../lib/rate-limit-headers.ts'
+import { asError } from '../../lib/thrown.ts'
 import { addressKey, type Budget } from './budget.ts'
 
 /** What a guess is answered. */
@@ -19,10 +20,10 @@ export function guardAccess (budget: Budget, authenticate: onRequestHookHandler)
       try {
         taken = budget.take(request, identity === null ? addressKey(request) : identity.subject)
       } catch (error) {
-        return done(error as Error)
+        return done(asError(error))
       }
       if (!(taken instanceof Promise)) return done(refusal)
-      taken.then(() => done(refusal), (error: Error) => done(error))
+      taken.then(() => done(refusal), (error: unknown) => done(asError(error)))
     }) as HookHandlerDoneFunction
     authenticate.call(this, request, reply, decide)
   }

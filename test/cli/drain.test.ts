@@ -1,7 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import t from 'tap'
+import { adminToken } from '../helpers/admin.ts'
+import { password, post } from '../helpers/build-gateway.ts'
 import { startPortcullis, untilTrue, writeConfig } from '../helpers/portcullis.ts'
-import { startUpstream } from '../helpers/upstream.ts'
+import { sendRaw } from '../helpers/proxy.ts'
+import { findClosedPort, startUpstream } from '../helpers/upstream.ts'
 
 t.test('a draining gateway finishes what is in flight, takes nothing new, and ends with 0', async t => {
   const waiting: ServerResponse[] = []
@@ -19,6 +22,37 @@ t.test('a draining gateway finishes what is in flight, takes nothing new, and en
   waiting[0]!.end('finished')
 
   t.equal(await (await answer).text(), 'finished')
+  t.equal((await gateway.ended).code, 0)
+})
+
+t.test('during shutdown.delay it is not ready and serves on, new connections too; after it, what is in flight has shutdown.timeout', async t => {
+  const waiting: ServerResponse[] = []
+  const up = await startUpstream(t, (request, response) => {
+    if (request.url === '/up/slow') waiting.push(response)
+    else response.end('ok')
+  })
+  const port = await findClosedPort()
+  const { config } = await writeConfig(t, { shutdown: { delay: '1s', timeout: '30s' }, admin: { port, token: adminToken }, upstreams: [{ prefix: '/up', target: up.url, access: 'public' }] })
+  const gateway = await startPortcullis(t, config)
+  const probe = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status
+  const answers = [fetch(`${gateway.url}/up/slow`)]
+  await untilTrue(async () => waiting.length === 1, 5)
+  t.equal(await probe('/readyz'), 200)
+
+  gateway.signal('SIGTERM')
+  await untilTrue(async () => await probe('/readyz') === 503, 2)
+  t.equal(await probe('/healthz'), 200)
+  // On connections of their own, and signing in as well.
+  for (let time = 0; time < 5; time++) t.match(await sendRaw(t, Number(new URL(gateway.url).port), 'GET /up HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').ended, /^HTTP\/1\.1 200 [^]*ok/)
+  t.equal((await post(`${gateway.url}/auth/login`, { username: 'ada', password })).status, 200)
+  answers.push(fetch(`${gateway.url}/up/slow`))
+  await untilTrue(async () => waiting.length === 2, 5)
+
+  await untilTrue(async () => await fetch(`${gateway.url}/up`).then(() => false, () => true), 5)
+  t.equal(await probe('/readyz'), 503, 'until the end')
+  for (const response of waiting) response.end('finished')
+
+  t.same(await Promise.all(answers.map(async answer => await (await answer).text())), ['finished', 'finished'])
   t.equal((await gateway.ended).code, 0)
 })
 

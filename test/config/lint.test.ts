@@ -24,6 +24,9 @@ const doubtful: Array<[reason: string, input: object, ...settings: string[]]> = 
   ['serving stale', { revocation: { staleFor: '1m' } }, 'revocation.staleFor'],
   ['the textbook rule of rotation', { refreshToken: { overlap: '0s', retryWindow: '0s' } }, 'refreshToken'],
   ['one audience for two services', { upstreams: [orders, { ...orders, prefix: '/b', target: 'http://127.0.0.1:3002' }] }, 'upstreams[1].audience'],
+  ['a public rewrite that leads around a demand', { upstreams: [{ prefix: '/pub', target: orders.target, access: 'public', rewritePrefix: '/' }, orders] }, 'upstreams[0].rewritePrefix'],
+  ['a public rewrite to just where a demand is', { upstreams: [orders, { prefix: '/pub', target: orders.target, access: 'public', rewritePrefix: '/orders' }] }, 'upstreams[1].rewritePrefix'],
+  ['a public rewrite below a longer path', { upstreams: [{ prefix: '/pub', target: orders.target, access: 'public', rewritePrefix: '/v1' }, { ...orders, rewritePrefix: '/v1/orders' }] }, 'upstreams[0].rewritePrefix'],
   ['tokens in the clear', { upstreams: [{ ...orders, target: 'http://orders.internal' }] }, 'upstreams[0].target']
 ]
 
@@ -52,7 +55,7 @@ const ways: Array<[reason: string, upstreams: object[], ...settings: string[]]> 
   ['a back door by a rewrite', [{ ...open, prefix: '/pub', rewritePrefix: '/' }, api], 'upstreams[0].rewritePrefix'],
   ['a back door by the same rewrite', [{ ...api, rewritePrefix: '/' }, { ...open, prefix: '/pub', rewritePrefix: '/' }], 'upstreams[1].rewritePrefix'],
   ['a back door within everything', [{ ...api, prefix: '/' }, { ...open, prefix: '/pub', rewritePrefix: '/' }], 'upstreams[1].rewritePrefix'],
-  ['a service that may not tell /API from /api', [{ ...open, prefix: '/' }, api], 'upstreams[0].prefix']
+  ['a service that may not tell /API from /api', [{ ...open, prefix: '/' }, api]]
 ]
 
 for (const [reason, upstreams, ...settings] of ways) {
@@ -63,6 +66,18 @@ for (const [reason, upstreams, ...settings] of ways) {
 
 t.test('without a proxy in front there is nobody to trust', async t => {
   t.strictSame(settingsOf({ listen: { tls: { cert: 'a', key: 'b' } } }), [])
+})
+
+t.test('a public prefix around one that is not is no hole, as long as the paths stay apart', async t => {
+  const app = { prefix: '/app', target: orders.target, access: 'public' }
+  for (const upstreams of [
+    [app, { ...orders, prefix: '/app/admin' }],
+    [{ ...app, prefix: '/' }, orders],
+    [{ ...app, rewritePrefix: '/' }, { ...orders, prefix: '/app/admin', rewritePrefix: '/admin' }],
+    [{ ...app, prefix: '/', rewritePrefix: '/v1' }, { ...orders, rewritePrefix: '/v1/orders' }],
+    [{ ...app, rewritePrefix: '/orders2' }, orders],
+    [{ ...app, rewritePrefix: '/', target: 'http://127.0.0.1:3002' }, orders]
+  ]) t.strictSame(settingsOf({ upstreams }), [], JSON.stringify(upstreams))
 })
 
 for (const [reason, input, ...settings] of doubtful) {

@@ -120,7 +120,7 @@ t.test('two Authorization headers are refused, and so are two session cookies', 
 t.test('a malformed credential is refused as what it tried to be', async t => {
   const { app, cookie, bearer } = await buildSignedIn(t)
 
-  for (const authorization of ['Bearer', 'Bearer ', 'Bearer a b', `${bearer} x`, `${bearer}=`, `${bearer.slice(0, -2)}`, `Bearer ${'x'.repeat(9000)}`]) {
+  for (const authorization of ['Bearer', 'Bearer ', 'Bearer %', 'Bearer %zz', 'Bearer a b', `${bearer} x`, `${bearer}=`, `${bearer.slice(0, -2)}`, `Bearer ${'x'.repeat(9000)}`]) {
     assertProblem(t, await get(app, '/any', { authorization }), 401, 'PTC_ERR_TOKEN_INVALID', 'Bearer error="invalid_token"')
   }
   for (const value of ['', 'x', `${cookie.slice(0, -1)}`, `${cookie}x`]) {

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
 import { linger } from '../../plugins/server/linger.ts'
 import { eventually, sendRaw, startProxy } from '../helpers/proxy.ts'
@@ -92,6 +92,61 @@ t.test('a kept connection that the upstream closes just then is tried again on a
   t.match(await client.until(/ok[^]*ok[^]*HTTP\/1\.1 502 /), /PTC_ERR_UPSTREAM_UNREACHABLE/)
   t.equal(upstream.connections.filter(sent => sent.includes('/3')).length, 1)
 })
+
+/** Answers the first request of every connection, and deals with the next one as `next` says. */
+async function startForgetful (t: Parameters<typeof startProxy>[0], next: (socket: Socket) => void): Promise<{ ask: (request: string) => Promise<string>, askedFor: (path: string) => number }> {
+  const upstream = await startRawUpstream(t, (socket, sent) => {
+    const requests = sent.split('\r\n\r\n').length - 1
+    if (requests === 1 && !sent.includes('/dead')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    else next(socket)
+  })
+  const { port } = await startProxy(t, [{ target: upstream.url, connections: 1 }])
+  const ask = async (request: string) => await sendRaw(t, port, `${request.includes(' HTTP/1.1') ? request : `${request} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`}`).ended
+  return { ask, askedFor: path => upstream.connections.filter(sent => sent.includes(` ${path} `)).length }
+}
+
+const deaths: Array<[how: string, die: (socket: Socket) => void]> = [['ends', socket => { socket.end() }], ['resets', socket => { socket.resetAndDestroy() }]]
+
+for (const [how, die] of deaths) {
+  t.test(`a kept connection that an upstream ${how} unheard is replaced for GET and HEAD, and for nothing that could be done twice`, async t => {
+    const { ask, askedFor } = await startForgetful(t, die)
+    const withBody = (method: string, path: string) => `${method} ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx`
+
+    for (const [method, request, times] of [
+      ['GET', 'GET /get', 2], ['HEAD', 'HEAD /head', 2],
+      ['POST', 'POST /post', 1], ['PUT', withBody('PUT', '/put'), 1], ['DELETE', 'DELETE /delete', 1], ['OPTIONS', 'OPTIONS /options', 1], ['a body', withBody('GET', '/body'), 1]
+    ] as const) {
+      await ask('GET /first')
+      t.match(await ask(request), times === 2 ? /^HTTP\/1\.1 200 / : /^HTTP\/1\.1 502 /, method)
+      t.equal(askedFor(request.split(' ')[1]!), times, method)
+    }
+  })
+
+  t.test(`a new connection that an upstream ${how} is not tried again`, async t => {
+    const { ask, askedFor } = await startForgetful(t, die)
+
+    t.match(await ask('GET /dead'), /^HTTP\/1\.1 502 /)
+    t.equal(askedFor('/dead'), 1)
+  })
+
+  t.test(`an answer that has begun is not asked for again when an upstream ${how}`, async t => {
+    for (const begun of ['H', 'HTTP/1.1 200 OK\r\nContent-', 'HTTP/1.1 103 Early Hints\r\n\r\n', 'HTTP/1.1 100 Continue\r\n\r\n']) {
+      const { ask, askedFor } = await startForgetful(t, socket => { socket.write(begun, () => { setTimeout(die, 20, socket) }) })
+      await ask('GET /first')
+
+      t.match(await ask('GET /second'), /^HTTP\/1\.1 502 /, begun)
+      t.equal(askedFor('/second'), 1, begun)
+    }
+  })
+
+  t.test(`a request is tried again once when an upstream ${how}`, async t => {
+    const { ask, askedFor } = await startForgetful(t, die)
+    await ask('GET /first')
+
+    t.match(await ask('GET /dead'), /^HTTP\/1\.1 502 /)
+    t.equal(askedFor('/dead'), 2)
+  })
+}
 
 t.test('an upstream that dies in the middle of the body ends the connection without a clean end', async t => {
   for (const head of ['Content-Length: 100', 'Transfer-Encoding: chunked']) {

@@ -184,7 +184,7 @@ t.test('the upstream is told who asks and where, and nothing that the client say
   })
 
   const { headers, rawHeaders } = upstream.requests[0]!
-  t.same(new Set(Object.keys(headers)), new Set(['host', 'connection', 'x-kept', 'traceparent', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id', 'authorization', 'x-auth-subject']))
+  t.same(new Set(Object.keys(headers)), new Set(['host', 'connection', 'x-kept', 'traceparent', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id', 'cdn-loop', 'authorization', 'x-auth-subject']))
   t.match(headers, { host: `127.0.0.1:${upstream.port}`, authorization: 'Bearer ours', 'x-auth-subject': 'alice', 'x-forwarded-for': '127.0.0.1', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'app.example.com', 'x-request-id': /^[0-9a-f-]{36}$/ })
   t.equal(rawHeaders.filter(name => name.toLowerCase() === 'x-auth-subject').length, 1)
 })

@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http'
 import t from 'tap'
 import { password, post, setCookies, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
-import { startUpstream } from '../helpers/upstream.ts'
+import { startRawUpstream, startUpstream } from '../helpers/upstream.ts'
 
 /*
  * Somebody who controls a sub-domain, a sibling path or an upstream plants cookies beside the victim's own, in the hope that theirs
@@ -73,6 +73,31 @@ t.test('an upstream neither sets nor clears a cookie of ours, and is sent none',
   t.same(response.headers.getSetCookie(), ['theme=dark; Path=/', 'x=1; Domain=example.com'])
   t.equal(response.headers.get('clear-site-data'), '"cache", "storage"')
   t.equal(evil.requests[0]?.headers.cookie, 'a=1; b=2')
+})
+
+t.test('no trick of writing Set-Cookie gets a cookie of ours past, and cookies of others stay as they are', async t => {
+  const planted = [name, refreshName, '__Host-portcullis-device', 'portcullis', 'portcullis-refresh', 'portcullis-device']
+  const odd = (text: string): string => [...text].map((letter, index) => index % 2 === 0 ? letter.toUpperCase() : letter.toLowerCase()).join('')
+  const linesOf = (cookie: string): string[] => [
+    `${cookie}=x`, `${odd(cookie)}=x`, `${cookie.toUpperCase()}=x; Path=/; Secure; HttpOnly; SameSite=None`, `${cookie}=; Expires=Thu, 01 Jan 1970 00:00:00 GMT`, `${cookie}=; Max-Age=-1; Domain=example.com; Path=/auth/refresh`,
+    `  ${cookie}=x`, `\t${cookie}=x`, `${cookie} =x`, `${cookie}\t=x`, `${cookie}`, `${cookie};`, `${cookie}; Path=/`, `=${cookie}=x`, `= ${cookie}=x`, `==${cookie}=x`, `;${cookie}=x`, ` ; ${cookie}=x`, `${cookie}="x"`, `${cookie}=x, ${cookie}=y`, `${cookie}=x; ${cookie}=y`, `${cookie}=${'x'.repeat(4000)}`
+  ]
+  const fine = ['a=1', 'portcullis2=1; Path=/', 'x-portcullis=1', '__Host-other=1; Secure; Path=/', 'a=portcullis=1', `a=1; Path=/${name}`, `a=${name}; Secure`, 'A=1', 'a="b; c"', 'empty=', 'b=1; Partitioned; Priority=High']
+  let lines: string[] = []
+  const upstream = await startRawUpstream(t, socket => { socket.end(`HTTP/1.1 200 OK\r\n${lines.map(line => `${line}\r\n`).join('')}Content-Length: 0\r\n\r\n`) })
+  const { url } = await startGateway(t, { upstreams: [{ prefix: '/evil', target: upstream.url, access: 'public' }] })
+
+  for (const cookie of planted) {
+    lines = [...linesOf(cookie).flatMap((line, index) => [line, fine[index % fine.length]!]).map((line, index) => `${['Set-Cookie', 'set-cookie', 'SET-COOKIE', 'sEt-cOoKiE'][index % 4]}: ${line}`), `Set-Cookie2: ${cookie}=x`]
+    const response = await fetch(`${url}/evil`)
+    t.equal(response.status, 200, cookie)
+    t.equal(response.headers.getSetCookie().length, linesOf(cookie).length, cookie)
+    t.same([...new Set(response.headers.getSetCookie())].sort(), [...fine].sort(), cookie)
+  }
+  for (const folded of [`Set-Cookie: a=1,\r\n ${name}=x`, `Set-Cookie:\r\n ${name}=x`, `Set-Cookie: a=1;\r\n\t${name}=x`]) {
+    lines = [folded]
+    t.equal((await fetch(`${url}/evil`)).status, 502, 'a folded line could be read in two ways')
+  }
 })
 
 t.test('cookie headers of every shape are survived', async t => {

@@ -68,3 +68,79 @@ t.test('headers that override the path or the method are not believed', async t 
   t.equal((await fetch(`${url}/orders`, { headers })).status, 401)
   t.same(orders.requests, [])
 })
+
+/** How a careless service reads a path: decoded as often as it goes, without parameters, dots resolved, in any case. */
+function readCarelessly (target: string): string {
+  let path = target.split(/[?#]/)[0]!
+  for (let time = 0; time < 3; time++) {
+    try {
+      path = decodeURIComponent(path)
+    } catch {
+      break
+    }
+  }
+  const segments: string[] = []
+  for (const segment of path.replaceAll('\\', '/').split('/').map(part => part.split(/[;\0]/)[0]!.toLowerCase())) {
+    if (segment === '..') segments.pop()
+    else if (segment !== '' && segment !== '.') segments.push(segment)
+  }
+  return `/${segments.join('/')}`
+}
+
+/** Spellings of the way to `/app/admin/x`, and ways to it from `/app/pub`. */
+const ways = [
+  '/app/admin/x', '/app/admin', '/app/admin/', '/app/admin?x', '/app/ADMIN/x', '/APP/ADMIN/x', '/App/admin/x', '/app/aDmin', '/app/%61dmin/x', '/app/%41DMIN/x', '/%61%70%70/%61%64%6d%69%6e/x', '/app/%2561dmin/x', '/app/admi%6E/x',
+  '/app//admin/x', '//app/admin/x', '/app/./admin/x', '/app/%2e/admin/x', '/app/pub/../admin/x', '/app/pub/%2e%2e/admin/x', '/app/pub/.%2E/admin/x', '/app/pub/..%2fadmin/x', '/app/pub/..%5cadmin/x', '/app/pub/..\\admin/x', '/app/pub/..;/admin/x', '/app/pub/..;a=b/admin/x',
+  '/app/pub/%252e%252e/admin/x', '/app/pub/%c0%ae%c0%ae/admin/x', '/app/admin;/x', '/app/admin;a=b', '/app/;/admin/x', '/app;/admin/x', '/app/admin%2fx', '/app%2fadmin/x', '/app%2Fadmin%2Fx', '/app/admin%5cx', '/app\\admin\\x', '/app/admin%00', '/app/admin%00/x', '/app/admin%', '/app/admin%/x', '/app/admin%zz',
+  '/app/admin#', '/app/admin#/x', '/app/pub#/../admin', '/app/pub?/../admin/x', '/app/pub?x=/app/admin', '/app/pub/x', '/x/../app/admin/x', '/app/x/../../app/admin/x', 'http://a/app/admin/x', 'https://a//app/admin/x', 'app/admin/x', '*', '/app/admin\t/x', '/app/admin /x'
+]
+
+interface Place { prefix: string, rewritePrefix?: string }
+
+const layouts: Array<[what: string, open: Place, shut: Place]> = [
+  ['/ around it', { prefix: '/' }, { prefix: '/app/admin' }],
+  ['/app around it', { prefix: '/app' }, { prefix: '/app/admin' }],
+  ['/app around it, both rewritten', { prefix: '/app', rewritePrefix: '/' }, { prefix: '/app/admin', rewritePrefix: '/admin' }],
+  ['/ around it, one rewritten', { prefix: '/', rewritePrefix: '/v1' }, { prefix: '/app/admin', rewritePrefix: '/v1/app/admin' }],
+  ['/app/pub beside it', { prefix: '/app/pub' }, { prefix: '/app' }],
+  ['/app/pub inside what is rewritten', { prefix: '/app/pub', rewritePrefix: '/pub' }, { prefix: '/app', rewritePrefix: '/' }]
+]
+
+t.test('no spelling gets into a protected prefix beside an open one of the same service', async t => {
+  for (const [what, open, shut] of layouts) {
+    const upstream = await startUpstream(t)
+    const { url } = await startGateway(t, { upstreams: [{ ...open, target: upstream.url, access: 'public' }, { ...shut, target: upstream.url, audience: 'up' }] })
+    const port = Number(new URL(url).port)
+
+    let passed = 0
+    for (const request of ways.flatMap(target => ['GET', 'POST', 'PROPFIND'].map(method => `${method} ${target}`))) {
+      const answer = await sendRaw(t, port, `${request} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`).ended
+      const reached = upstream.requests.splice(0).map(({ url: seen }) => seen)
+      passed += reached.length
+      if (/^HTTP\/1\.1 40[014] /.test(answer) !== (reached.length === 0)) t.fail(`${what}, ${request}: ${answer.slice(0, 12)} and ${reached.join()}`)
+      if (reached.some(seen => /^(\/v1)?(\/app)?\/admin(\/|$)/.test(readCarelessly(seen)))) t.fail(`${what}, ${request} reached ${reached.join()}`)
+    }
+    t.ok(passed > 0, `${what}: harmless ones pass`)
+    t.equal(/^HTTP\/1\.1 (\d+)/.exec(await sendRaw(t, port, 'GET /app/admin/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').ended)?.[1], '401', what)
+  }
+})
+
+t.test('no spelling of a path takes a WebSocket to another prefix', async t => {
+  const upstream = await startUpstream(t)
+  const { url } = await startGateway(t, { upstreams: [{ prefix: '/app', target: upstream.url, access: 'public', websocket: true }, { prefix: '/app/admin', target: upstream.url, audience: 'up', websocket: true }, { prefix: '/plain', target: upstream.url, access: 'public' }] })
+  const port = Number(new URL(url).port)
+  for (const target of [...ways, '/plain/../app/admin', '/auth/session', '/auth/../app/admin']) {
+    await sendRaw(t, port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`).until(/\r\n\r\n/)
+  }
+  t.ok(upstream.requests.length > 0)
+  t.same(upstream.requests.filter(request => readCarelessly(request.url).startsWith('/app/admin')), [])
+})
+
+t.test('another case leads to a prefix of its own where the service is another', async t => {
+  const [all, admin] = [await startUpstream(t), await startUpstream(t)]
+  const { url } = await startGateway(t, { upstreams: [{ prefix: '/', target: all.url, access: 'public' }, { prefix: '/admin', target: admin.url, audience: 'admin' }] })
+
+  t.equal((await fetch(`${url}/Admin`)).status, 200)
+  t.equal((await fetch(`${url}/Administration`)).status, 200)
+  t.same(admin.requests, [])
+})

@@ -122,6 +122,8 @@ const malformed: Array<[what: string, bytes: string]> = [
   ['a NUL in the target', 'GET /pub/fi\0rst HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['a second target', 'GET /pub/first /pub/canary HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['no version', 'GET /pub/first\r\n\r\n'],
+  ['no version, and headers', 'GET /pub/first\r\nHost: a\r\n\r\n'],
+  ['no version, headers and a body', 'POST /pub/first\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde'],
   ['a version that does not exist', 'GET /pub/first HTTP/1.9\r\nHost: a\r\n\r\n'],
   ['HTTP/2 in the clear', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
   ['a version in small letters', 'GET /pub/first http/1.1\r\nHost: a\r\n\r\n'],

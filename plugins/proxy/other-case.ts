@@ -1,0 +1,19 @@
+import type { onRequestHookHandler } from 'fastify'
+import { PathRefusedError } from '../../lib/errors.ts'
+
+interface Place { prefix: string, target: string }
+
+/**
+ * To a service that ignores case `/app/ADMIN` is `/app/admin`, and what that prefix demands would be got around. So under a prefix
+ * whatever differs in case alone from a prefix inside it, of the same target, is refused. No hook where there is none inside.
+ */
+export function refuseOtherCase ({ prefix, target }: Place, all: readonly Place[]): onRequestHookHandler[] {
+  const outer = prefix === '/' ? '/' : `${prefix.toLowerCase()}/`
+  const inner = all.filter(other => other.target === target && other.prefix !== prefix).map(other => other.prefix.toLowerCase()).filter(other => other.startsWith(outer))
+  if (inner.length === 0) return []
+  return [(request, _reply, done) => {
+    const path = request.raw.url!.split('?')[0]!.toLowerCase()
+    if (inner.some(other => path === other || path.startsWith(`${other}/`))) done(new PathRefusedError())
+    else done()
+  }]
+}
