@@ -12,7 +12,19 @@ export function readCookie (header: string | undefined, name: string): string | 
   const start = at + name.length + 1
   if (findCookie(header, name, start) !== -1) throw new CookieDuplicateError()
   const end = header.indexOf(';', start)
-  return (end === -1 ? header.slice(start) : header.slice(start, end)).trim()
+  return trimmed(header, start, end === -1 ? header.length : end)
+}
+
+/** Without spaces and tabs alone, as around every pair: `trim()` takes more away, and one value would have many spellings. */
+function trimmed (header: string, start: number, end: number): string {
+  while (start < end && isBlank(header, start)) start++
+  while (end > start && isBlank(header, end - 1)) end--
+  return header.slice(start, end)
+}
+
+function isBlank (header: string, at: number): boolean {
+  const code = header.charCodeAt(at)
+  return code === 32 || code === 9
 }
 
 /** Where `name=` starts as a pair of its own at or after `from`; -1 if nowhere. */
@@ -25,6 +37,6 @@ function findCookie (header: string, name: string, from: number): number {
 
 function startsPair (header: string, at: number): boolean {
   let before = at - 1
-  while (before >= 0 && (header.charCodeAt(before) === 32 || header.charCodeAt(before) === 9)) before--
+  while (before >= 0 && isBlank(header, before)) before--
   return before < 0 || header.charCodeAt(before) === 59
 }
