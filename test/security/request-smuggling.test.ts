@@ -176,6 +176,20 @@ t.test('what follows a well-formed request is one request, and its body is none'
   }
 })
 
+// Node's parser keeps errors to itself from a request for another protocol until the head of the next one is there.
+t.test('what is malformed behind a request for another protocol is never a request, and waited for no longer than for a head', async t => {
+  const { port, upstream } = await start(t)
+
+  await Promise.all(malformed.map(async ([what, bytes]) => {
+    const client = sendRaw(t, port, 'GET /pub/first HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
+    await client.until(/HTTP\/1\.1 200 [^]*ok/)
+    client.socket.write(bytes + canary, 'latin1')
+
+    t.match(await client.ended, /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 4\d\d [^]*PTC_ERR_REQUEST_/, what)
+  }))
+  t.notMatch(JSON.stringify(upstream.requests), 'canary')
+})
+
 t.test('a service sees one length or chunks, whatever the client sent', async t => {
   const { port, upstream } = await start(t)
 
