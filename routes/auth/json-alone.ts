@@ -1,9 +1,13 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { RequestInvalidError } from '../../lib/errors.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { RequestInvalidError, RequestTimeoutError } from '../../lib/errors.ts'
 import { findFault } from '../../lib/json.ts'
+import { hasBody } from '../../plugins/server/body.ts'
 
 /** Far more than any body here needs: what costs time to parse is structure, and that is counted before it is parsed. */
 const limits = { levels: 8, structure: 4096 }
+
+/** From the head of a request to the end of its body. Uploads that are slow but steady are for upstreams. */
+const bodyWithinMs = 30_000
 
 const details = {
   repeated: 'body has a member twice',
@@ -11,8 +15,10 @@ const details = {
   large: 'body has too many parts'
 }
 
+type App = Pick<FastifyInstance, 'getDefaultJsonParser' | 'removeAllContentTypeParsers' | 'addContentTypeParser' | 'addHook'>
+
 /** Forms and plain texts are what other sites can send without asking. An empty body is none, whatever its type says. */
-export function acceptJsonAlone (app: Pick<FastifyInstance, 'getDefaultJsonParser' | 'removeAllContentTypeParsers' | 'addContentTypeParser'>): void {
+export function acceptJsonAlone (app: App, withinMs = bodyWithinMs): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request: FastifyRequest, body: string, done) => {
@@ -21,4 +27,18 @@ export function acceptJsonAlone (app: Pick<FastifyInstance, 'getDefaultJsonParse
     if (fault !== null) return done(Object.assign(new RequestInvalidError(), { detail: details[fault] }))
     return parse(request, body, done)
   })
+  app.addHook('preParsing', (request, reply, _payload, done) => {
+    if (hasBody(request.raw)) giveUpAfter(request, reply, withinMs)
+    done()
+  })
+}
+
+/** Whoever opens a request and does not end it would hold its connection for ever. */
+function giveUpAfter ({ raw }: FastifyRequest, reply: FastifyReply, withinMs: number): void {
+  const timer = setTimeout(() => {
+    // As its stream would tell whoever reads it.
+    if (!raw.complete && !reply.sent && raw.listenerCount('error') > 0) raw.emit('error', Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } }))
+  }, withinMs)
+  raw.once('end', () => { clearTimeout(timer) })
+  raw.once('close', () => { clearTimeout(timer) })
 }

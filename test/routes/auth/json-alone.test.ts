@@ -1,0 +1,85 @@
+import t, { type Test } from 'tap'
+import Fastify from 'fastify'
+import type { AddressInfo } from 'node:net'
+import errors from '../../../plugins/errors.ts'
+import { serverOptions } from '../../../plugins/server-options.ts'
+import { acceptJsonAlone } from '../../../routes/auth/json-alone.ts'
+import { sendRaw } from '../../helpers/proxy.ts'
+
+const withinMs = 100
+
+async function start (t: Test, bodyWithinMs = withinMs): Promise<{ port: number, bodies: unknown[], lines: string[] }> {
+  const bodies: unknown[] = []
+  const lines: string[] = []
+  const app = Fastify(serverOptions({ bodyBytes: 64 * 1_048_576, logger: { level: 'warn', stream: { write: line => { lines.push(line) } } } }))
+  await app.register(errors)
+  acceptJsonAlone(app, bodyWithinMs)
+  app.post('/', async ({ body }) => {
+    bodies.push(body)
+    return {}
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(async () => {
+    app.server.closeAllConnections()
+    await app.close()
+  })
+  return { port: (app.server.address() as AddressInfo).port, bodies, lines }
+}
+
+const head = (length: number, more = '') => `POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n${more}\r\n`
+
+t.test('a body that does not arrive is given up, and its connection with it', async t => {
+  const { port, bodies, lines } = await start(t)
+
+  for (const bytes of [head(9), `${head(9)}{"a"`, `${head(9, 'Expect: 100-continue\r\n')}{`, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"']) {
+    const answer = await sendRaw(t, port, bytes).ended
+    t.match(answer, /HTTP\/1\.1 408 [^]*PTC_ERR_REQUEST_TIMEOUT/, bytes)
+    t.match(answer, /^connection: close\r$/im)
+  }
+  t.same(bodies, [])
+  t.same(lines, [], 'and nothing goes wrong afterwards')
+})
+
+t.test('a body that trickles in is given up as well', async t => {
+  const { port } = await start(t)
+  const client = sendRaw(t, port, head(1000))
+  const trickle = setInterval(() => { client.socket.write(' ') }, withinMs / 10)
+  t.teardown(() => { clearInterval(trickle) })
+
+  t.match(await client.ended, /^HTTP\/1\.1 408 /)
+})
+
+t.test('a connection goes on after a body that arrived, and after a request without one', async t => {
+  const { port, bodies } = await start(t)
+  const client = sendRaw(t, port, `${head(7)}{"a":1}`)
+  await client.until(/\r\n\r\n\{\}$/)
+  client.socket.write(head(0))
+  await client.until(/\{\}[^]*\{\}$/)
+  // Longer than a body may take.
+  await new Promise(resolve => { setTimeout(resolve, withinMs * 2) })
+  client.socket.write(`${head(7, 'Connection: close\r\n')}{"a":2}`)
+
+  t.equal((await client.ended).split('HTTP/1.1 200 ').length, 4)
+  t.same(bodies, [{ a: 1 }, undefined, { a: 2 }])
+})
+
+t.test('structure that no body here needs is refused before it is parsed', async t => {
+  const { port } = await start(t, 60_000)
+  for (const [body, detail] of [
+    ['['.repeat(1_000_000), 'nested too deep'],
+    [`[${'[],'.repeat(300_000)}1]`, 'too many parts'],
+    [`{${Array.from({ length: 50_000 }, (_, index) => `"a${index}":1`).join()}}`, 'too many parts'],
+    ['{"a":1,"a":2}', 'a member twice'],
+    ['{"a":1', 'is not JSON']
+  ] as const) {
+    const answer = await sendRaw(t, port, `${head(body.length, 'Connection: close\r\n')}${body}`).ended
+    t.match(answer, new RegExp(`^HTTP/1\\.1 400 [^]*${detail}`))
+  }
+})
+
+t.test('a text as long as a body may be is read', async t => {
+  const { port, bodies } = await start(t, 60_000)
+  const body = `{"a":"${'x'.repeat(60_000_000)}"}`
+  t.match(await sendRaw(t, port, `${head(body.length, 'Connection: close\r\n')}${body}`).ended, /^HTTP\/1\.1 200 /)
+  t.equal((bodies[0] as { a: string }).a.length, 60_000_000)
+})
