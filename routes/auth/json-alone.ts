@@ -40,5 +40,6 @@ function giveUpAfter ({ raw }: FastifyRequest, reply: FastifyReply, withinMs: nu
     if (!raw.complete && !reply.sent && raw.listenerCount('error') > 0) raw.emit('error', Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } }))
   }, withinMs)
   raw.once('end', () => { clearTimeout(timer) })
-  raw.once('close', () => { clearTimeout(timer) })
+  // Of a request that was refused unread the end may never come.
+  reply.raw.once('close', () => { clearTimeout(timer) })
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import errors from '../../../plugins/errors.ts'
 import { serverOptions } from '../../../plugins/server-options.ts'
 import { acceptJsonAlone } from '../../../routes/auth/json-alone.ts'
-import { sendRaw } from '../../helpers/proxy.ts'
+import { eventually, sendRaw } from '../../helpers/proxy.ts'
 
 const withinMs = 100
 
@@ -61,6 +61,18 @@ t.test('a connection goes on after a body that arrived, and after a request with
 
   t.equal((await client.ended).split('HTTP/1.1 200 ').length, 4)
   t.same(bodies, [{ a: 1 }, undefined, { a: 2 }])
+})
+
+t.test('no timer is left behind of a body that is refused unread', async t => {
+  const { port } = await start(t, 60_000)
+  const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+  const before = timers()
+  const client = sendRaw(t, port, head(100_000_000))
+  await client.until(/^HTTP\/1\.1 413 /)
+  client.socket.destroy()
+  await client.ended
+
+  await eventually(() => timers() <= before)
 })
 
 t.test('structure that no body here needs is refused before it is parsed', async t => {
