@@ -121,7 +121,7 @@ export const configSchema = group({
   }, { description: 'Logging.', default: {} })),
   limits: Optional(group({
     headers: Optional(size({ description: 'Largest request head.', default: '16KiB', minimum: '1KiB', maximum: '256KiB' })),
-    body: Optional(size({ description: 'Largest body of the gateway\'s own endpoints; upstreams stream.', default: '1MiB', minimum: '1KiB', maximum: '64MiB' })),
+    body: Optional(size({ description: 'Largest body of the gateway\'s own endpoints, none of which takes more than 128 KiB; upstreams stream.', default: '1MiB', minimum: '1KiB', maximum: '64MiB' })),
     headersTimeout: Optional(duration({ description: 'How long a request head may take to arrive.', default: '10s', minimum: '100ms', maximum: '5m' })),
     keepAlive: Optional(duration({ description: 'How long an idle connection stays open.', default: '72s', minimum: '1s', maximum: '1h' }))
   }, { description: 'What a client may ask for.', default: {} })),

@@ -2,7 +2,7 @@ import fc, { type Arbitrary } from 'fast-check'
 import { bytesOf } from './wire.ts'
 
 /** Texts that parsers have stumbled over; no line breaks, which would end a header. */
-export const oddities = [
+const oddities = [
   '', ' ', '  ', '\t', '\0', '\x01', '\x0b', '\x0c', '\x7f', '\x80', '\xa0', '\xff', ';', ',', '"', "'", '=', '==', '.', '..', '...', ':', '%', '%00', '%2e', '%0d%0a', '%20', '+', '/', '\\', '_', '-', '~', '*', '?', '#', '&', '$Version=1',
   'null', 'undefined', '__proto__', '[]', '{}', bytesOf('é'), bytesOf('😀'), bytesOf('\ufeff'), bytesOf('\u2028'), bytesOf('Ａ'), bytesOf('\u202e'), '\xc0\xae', '\xed\xa0\x80'
 ] as const
@@ -41,7 +41,8 @@ export function long (max: number): Arbitrary<string> {
 }
 
 export function withoutLines (text: string): string {
-  return text.replace(/[\r\n]/g, '')
+  // Some capital letters are no single byte any more.
+  return Buffer.from(text, 'latin1').toString('latin1').replace(/[\r\n]/g, '')
 }
 
 function splice (text: string, at: number, count: number, insert: string): string {

@@ -29,7 +29,7 @@ function valuesOf ({ headers }: Sent, name: string): string[] {
 }
 
 /** The values of all cookies of exactly this name. */
-export function cookiesOf (sent: Sent, name: string): string[] {
+function cookiesOf (sent: Sent, name: string): string[] {
   return valuesOf(sent, 'cookie').flatMap(value => value.split(';')).map(trimmed).flatMap(pair => {
     return pair.startsWith(`${name}=`) ? [trimmed(pair.slice(name.length + 1))] : []
   })
@@ -85,7 +85,8 @@ function judgeProblem ({ method }: Sent, { status, headers, body }: Answer): str
 
 /** Where the gateway itself answers that all is well. */
 function mayBeFine (sent: Sent, { status, headers }: Answer, people: People): boolean {
-  const path = unescaped(sent.target.split('?')[0] ?? '')
+  // More than one space before the version is none of the path.
+  const path = unescaped(sent.target.split('?')[0] ?? '').replace(/ +$/, '')
   if (path === '/.well-known/jwks.json') return status === 200
   if (path === '/auth/session' || path === '/auth/sessions') return status === 200 && personOf(sent, people, 'origin') !== null
   // Also when nothing was presented; then it deletes cookies, and sets none.

@@ -104,7 +104,7 @@ export class Connection {
 }
 
 /** The first final answer in what came, and how much of it that is; null when it is not all there yet. */
-export function parseAnswer (received: string, isHead: boolean): { answer: Answer, length: number } | null {
+function parseAnswer (received: string, isHead: boolean): { answer: Answer, length: number } | null {
   const headEnd = received.indexOf('\r\n\r\n')
   if (headEnd === -1) return null
   const [statusLine = '', ...lines] = received.slice(0, headEnd).split('\r\n')
