@@ -1,7 +1,7 @@
 import fc, { type Arbitrary } from 'fast-check'
 import { password } from '../helpers/build-gateway.ts'
 import { createProbe, type Phase, type Probe } from './campaign.ts'
-import { long, mutation, oddity } from './mutations.ts'
+import { long, mutation, oddity, rarely } from './mutations.ts'
 import { audiences, type People } from './people.ts'
 import { bytesOf } from './wire.ts'
 
@@ -58,7 +58,7 @@ function maySignIn (body: string): boolean {
 function arbitrary (people: People): Arbitrary<Probe> {
   const endpoint = fc.constantFrom<Endpoint[]>('login', 'login', 'refresh', 'logout', 'step-up')
   const body = endpoint.chain(where => fc.tuple(fc.constant(where), fc.constantFrom(...models[where]), fc.oneof({ weight: 100, arbitrary: changed }, { weight: 1, arbitrary: huge })))
-  const good = fc.option(fc.constantFrom(...people.cookies), { freq: 3 })
+  const good = rarely(2, fc.constantFrom(...people.cookies))
   return fc.record({ body, type: types, good }).map(({ body: [where, model, change], type, good }): Probe => {
     const text = change(JSON.stringify(model))
     const isJson = /^application\/json *(;|$)/i.test(type ?? '')

@@ -1,6 +1,6 @@
 import fc, { type Arbitrary } from 'fast-check'
 import { createProbe, type Phase, type Probe } from './campaign.ts'
-import { long, mutation, oddity, withoutLines } from './mutations.ts'
+import { long, mutation, oddity, rarely, replacement, withoutLines } from './mutations.ts'
 import { hasRefreshToken, personOf } from './oracle.ts'
 import type { People } from './people.ts'
 
@@ -17,6 +17,7 @@ const wrapping: Arbitrary<Mutate> = fc.constantFrom<Mutate>(text => `"${text}"`,
 function pairOf (names: string[], value: Arbitrary<string>): Arbitrary<string> {
   const values = fc.oneof(
     { weight: 5, arbitrary: fc.tuple(value, mutation).map(([genuine, mutate]) => mutate(genuine)) },
+    { weight: 3, arbitrary: fc.tuple(value, replacement).map(([genuine, replace]) => replace(genuine)) },
     { weight: 2, arbitrary: fc.tuple(value, wrapping).map(([genuine, wrap]) => wrap(genuine)) },
     { weight: 1, arbitrary: fc.tuple(value, value).map(([a, b]) => a.slice(0, 22) + b.slice(22)) },
     { weight: 1, arbitrary: fc.tuple(value, fc.nat(90)).map(([a, length]) => a.slice(0, length)) },
@@ -29,7 +30,7 @@ function pairOf (names: string[], value: Arbitrary<string>): Arbitrary<string> {
 
 const crowd = fc.tuple(fc.oneof({ weight: 9, arbitrary: fc.nat(100) }, fc.nat(3000)), fc.constantFrom('a=b', 'x', '=', '', '__Host-portculli=a', 'portcullis')).map(([count, pair]) => Array(count).fill(pair).join('; '))
 
-const places: Array<readonly [method: string, target: string, body?: string]> = [['GET', '/orders/1'], ['POST', '/orders'], ['GET', '/named/1'], ['GET', '/pub/1'], ['GET', '/carried/1'], ['GET', '/auth/session'], ['GET', '/auth/sessions'], ['POST', '/auth/refresh'], ['POST', '/auth/logout'], ['POST', '/auth/logout', '{"scope":"all"}'], ['POST', '/auth/step-up', '{"password":"a wrong one"}']]
+const places: Array<readonly [method: string, target: string, body?: string]> = [['GET', '/orders/1'], ['POST', '/orders'], ['GET', '/named/1'], ['GET', '/pub/1'], ['GET', '/carried/1'], ['GET', '/auth/session'], ['GET', '/auth/sessions'], ['POST', '/auth/refresh'], ['POST', '/auth/refresh'], ['POST', '/auth/refresh'], ['POST', '/auth/logout'], ['POST', '/auth/logout', '{"scope":"all"}'], ['POST', '/auth/step-up', '{"password":"a wrong one"}']]
 
 const separator = fc.constantFrom('; ', '; ', '; ', ';', ';;', ' ; ', ',', '&', '\t;\t', '; \xa0')
 
@@ -37,9 +38,9 @@ function arbitrary (people: People): Arbitrary<Probe> {
   const session = pairOf(sessionNames, fc.constantFrom(...people.cookies.map(({ cookie }) => cookie)))
   const refresh = pairOf(refreshNames, fc.constantFrom(...people.tokens.map(({ refresh }) => refresh)))
   const pair = fc.oneof({ weight: 5, arbitrary: session }, { weight: 4, arbitrary: refresh }, { weight: 1, arbitrary: crowd }, oddity, fc.constantFrom('theme=dark', '_ga=GA1.1'))
-  const header = fc.tuple(fc.array(pair, { minLength: 1, maxLength: 4 }), separator).map(([pairs, between]) => withoutLines(pairs.join(between)))
+  const header = fc.tuple(fc.oneof(pair.map(one => [one]), fc.array(pair, { minLength: 1, maxLength: 4 })), separator).map(([pairs, between]) => withoutLines(pairs.join(between)))
   const headers = fc.oneof({ weight: 6, arbitrary: header.map(value => [value]) }, fc.array(header, { minLength: 2, maxLength: 3 }))
-  const bearer = fc.option(fc.constantFrom('Bearer a.b.c', `Bearer ${people.tokens[0]?.token}`), { freq: 8 })
+  const bearer = rarely(8, fc.constantFrom('Bearer a.b.c', `Bearer ${people.tokens[0]?.token}`))
   return fc.record({ headers, bearer, name: fc.constantFrom('Cookie', 'cookie', 'COOKIE'), place: fc.constantFrom(...places) }).map(({ headers, bearer, name, place: [method, target, body] }): Probe => {
     const sent: Probe = {
       method,

@@ -75,7 +75,7 @@ async function probe (input: Framed, { port, upstreams }: Target): Promise<Outco
   const status = statuses.length === 0 ? 'ended without an answer' : statuses.join(' ')
   const length = bodyLength(input)
   // Empty lines in front of a request are no part of it.
-  const isOwnRequest = length !== null && length <= body.length && /^[\r\n]*$/.test(body.slice(length)) && !first.startsWith('CONNECT') && !/ HTTP\/1\.0$/.test(first)
+  const isOwnRequest = length !== null && length <= body.length && /^[\r\n]*$/.test(body.slice(length)) && !first.startsWith('CONNECT') && (!first.endsWith(' HTTP/1.0') || lines.includes('Connection: keep-alive'))
   if (arrived.length > 0 && !isOwnRequest) return { status, violation: 'what stands behind it is taken for a request' }
   if (seen.some(({ upstream }) => upstream === 'orders')) return { status, violation: 'reaches orders without a credential' }
   if (seen.length > 1 || arrived.length > 1) return { status, violation: 'arrives more than once' }

@@ -16,9 +16,12 @@ type Edit = (text: string) => string
 const position = fc.nat(0xffff)
 const within = (text: string, at: number): number => text.length === 0 ? 0 : at % text.length
 
+/** Another character of the same alphabet somewhere: what still has the right form. */
+export const replacement: Arbitrary<Edit> = fc.tuple(position, fc.constantFrom(...alphabet)).map(([at, character]): Edit => text => splice(text, within(text, at), 1, character))
+
 const edit: Arbitrary<Edit> = fc.oneof(
   fc.tuple(position, fc.nat(7)).map(([at, bit]): Edit => text => splice(text, within(text, at), 1, flipped(text, within(text, at), bit))),
-  fc.tuple(position, fc.constantFrom(...alphabet)).map(([at, character]): Edit => text => splice(text, within(text, at), 1, character)),
+  replacement,
   fc.tuple(position, oddity).map(([at, odd]): Edit => text => splice(text, within(text, at), 0, odd)),
   fc.tuple(position, fc.integer({ min: 1, max: 8 })).map(([at, count]): Edit => text => splice(text, within(text, at), count, '')),
   position.map((at): Edit => text => text.slice(0, within(text, at))),
@@ -33,6 +36,11 @@ const edit: Arbitrary<Edit> = fc.oneof(
 
 /** One to three changes of a text, one character a byte. None of them breaks a line. */
 export const mutation: Arbitrary<Edit> = fc.array(edit, { minLength: 1, maxLength: 3 }).map(edits => text => withoutLines(edits.reduce((changed, change) => change(changed), text)))
+
+/** Nothing, but once in so many times. */
+export function rarely<Value> (often: number, arbitrary: Arbitrary<Value>): Arbitrary<Value | null> {
+  return fc.oneof({ weight: often - 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary })
+}
 
 /** Much of little: a text of up to so many characters. */
 export function long (max: number): Arbitrary<string> {

@@ -1,7 +1,7 @@
 import fc, { type Arbitrary } from 'fast-check'
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import { createProbe, type Phase, type Probe } from './campaign.ts'
-import { long, mutation, oddity, withoutLines } from './mutations.ts'
+import { long, mutation, oddity, rarely, withoutLines } from './mutations.ts'
 import { personOf } from './oracle.ts'
 import type { People } from './people.ts'
 
@@ -101,8 +101,10 @@ function arbitrary (people: People): Arbitrary<Probe> {
     { weight: 1, arbitrary: fc.tuple(token, long(65_536)).map(([genuine, more]) => genuine + more) },
     { weight: 1, arbitrary: fc.array(oddity, { maxLength: 6 }).map(odd => odd.join('')) }
   )
-  return fc.record({ scheme, text, place: fc.constantFrom(...places) }).map(({ scheme, text, place: [method, target] }): Probe => {
-    const sent: Probe = { method, target, headers: [['Authorization', withoutLines(scheme + text)]], body: null }
+  const second = rarely(12, fc.oneof(fc.constantFrom('Basic YTpi', 'Bearer a.b.c', ''), token.map(genuine => `Bearer ${genuine}`)))
+  return fc.record({ scheme, text, second, first: fc.boolean(), place: fc.constantFrom(...places) }).map(({ scheme, text, second, first, place: [method, target] }): Probe => {
+    const values = [withoutLines(scheme + text), ...second === null ? [] : [second]]
+    const sent: Probe = { method, target, headers: (first ? values : values.toReversed()).map(value => ['Authorization', value] as const), body: null }
     // A good one signs its owner out there: that is no mutation.
     return target === '/auth/logout' && personOf(sent, people, 'origin') !== null ? { ...sent, target: '/orders/1' } : sent
   })
