@@ -32,7 +32,8 @@ const framed = fc.record({ first, lines: fc.array(line, { minLength: 1, maxLengt
 
 /** Where the body ends in what comes behind the head, by the letter; null where the letter is broken. */
 function bodyLength ({ first, lines, lineEnd, body }: Framed): number | null {
-  const request = /^(?:\r\n)*[A-Z]+ [!-~]+ HTTP\/1\.([01])$/.exec(first)
+  // More than one space between its parts moves no end.
+  const request = /^(?:\r\n)*[A-Z]+ +[!-~]+ +HTTP\/1\.([01])$/.exec(first)
   if (request === null || lineEnd !== '\r\n' || !lines.every(line => /^[!#$%&'*+.^`|~\w-]+:[\t\x20-\x7e\x80-\xff]*$/.test(line))) return null
   const fields = lines.map(line => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).replace(/^[ \t]+|[ \t]+$/g, '')] as const)
   const valuesOf = (name: string): string[] => fields.filter(([given]) => given === name).map(([, value]) => value)
