@@ -15,6 +15,7 @@ const outOfStep = new WeakSet<Socket>()
 
 /** The path that is routed and forwarded: the canonical one, or one that the router refuses. Never throws: nothing above would catch it. */
 export function admit (request: IncomingMessage): string {
+  if (!isHttp1(request)) return refuse(request, invalid('the version of HTTP can only be 1.0 or 1.1', { connection: 'close' }))
   if (!hasPlainFraming(request)) return refuse(request, invalid('Transfer-Encoding can only be chunked, and only in HTTP/1.1', { connection: 'close' }))
   if (!hasOneHost(request)) return refuse(request, invalid('exactly one Host header is required'))
   return canonicalPath(request.url ?? '') ?? refuse(request, new PathRefusedError())
@@ -34,6 +35,12 @@ function refuse (request: IncomingMessage, error: Error): string {
 
 function invalid (detail: string, headers: Record<string, string> = {}): Error {
   return Object.assign(new RequestInvalidError(), { detail, headers })
+}
+
+/** Node's parser also lets HTTP/0.9 and HTTP/2.0 through, whose messages have other ends. */
+function isHttp1 (request: IncomingMessage): boolean {
+  if (request.httpVersionMajor !== 1) outOfStep.add(request.socket)
+  return request.httpVersionMajor === 1
 }
 
 /**

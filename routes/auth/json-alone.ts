@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RequestInvalidError, RequestTimeoutError } from '../../lib/errors.ts'
 import { findFault } from '../../lib/json.ts'
@@ -13,6 +14,7 @@ const bodyBytes = 131_072
 const bodyWithinMs = 30_000
 
 const details = {
+  octets: 'body is not UTF-8',
   repeated: 'body has a member twice',
   nested: 'body is nested too deep',
   large: 'body has too many parts'
@@ -25,16 +27,22 @@ export function acceptJsonAlone (app: App, withinMs = bodyWithinMs): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   const bodyLimit = Math.min(bodyBytes, app.initialConfig.bodyLimit ?? bodyBytes)
-  app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit }, (request: FastifyRequest, body: string, done) => {
-    if (body === '') return done(null, undefined)
-    const fault = findFault(body, limits)
-    if (fault !== null) return done(Object.assign(new RequestInvalidError(), { detail: details[fault] }))
-    return parse(request, body, done)
+  app.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit }, (request: FastifyRequest, body: Buffer, done) => {
+    if (body.length === 0) return done(null, undefined)
+    if (!isUtf8(body)) return done(invalid('octets'))
+    const text = body.toString()
+    const fault = findFault(text, limits)
+    if (fault !== null) return done(invalid(fault))
+    return parse(request, text, done)
   })
   app.addHook('preParsing', (request, reply, _payload, done) => {
     if (hasBody(request.raw)) giveUpAfter(request, reply, withinMs)
     done()
   })
+}
+
+function invalid (fault: keyof typeof details): Error {
+  return Object.assign(new RequestInvalidError(), { detail: details[fault] })
 }
 
 /** Whoever opens a request and does not end it would hold its connection for ever. */

@@ -124,6 +124,8 @@ const malformed: Array<[what: string, bytes: string]> = [
   ['no version', 'GET /pub/first\r\n\r\n'],
   ['a version that does not exist', 'GET /pub/first HTTP/1.9\r\nHost: a\r\n\r\n'],
   ['HTTP/2 in the clear', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ['a version of another protocol', 'POST /pub/first HTTP/2.0\r\nHost: a\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n'],
+  ['a version before the first', 'GET /pub/first HTTP/0.9\r\nHost: a\r\nConnection: keep-alive\r\n\r\n'],
   ['a version in small letters', 'GET /pub/first http/1.1\r\nHost: a\r\n\r\n'],
   ['a method in small letters', 'get /pub/first HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['a method that does not exist', 'ZEBRA /pub/first HTTP/1.1\r\nHost: a\r\n\r\n']

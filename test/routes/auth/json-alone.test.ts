@@ -89,6 +89,16 @@ t.test('structure that no body here needs is refused before it is parsed', async
   }
 })
 
+t.test('a body that is no UTF-8 is refused: each of its octets would be read as the same character', async t => {
+  const { port, bodies } = await start(t, 60_000)
+  for (const octets of ['\xff', '\xc0\xa2', '\xed\xa0\x80', '\xc3', '\xf8\x88\x80\x80\x80']) {
+    const body = `{"a":"${octets}"}`
+    t.match(await sendRaw(t, port, `${head(body.length, 'Connection: close\r\n')}${body}`).ended, /^HTTP\/1\.1 400 [^]*not UTF-8/)
+  }
+  t.match(await sendRaw(t, port, `${head(10, 'Connection: close\r\n')}{"a":"\xc3\xa9"}`).ended, /^HTTP\/1\.1 200 /)
+  t.same(bodies, [{ a: 'é' }])
+})
+
 t.test('what is longer than any body that could be taken is refused unread', async t => {
   const { port, bodies } = await start(t, 60_000)
   const longest = `{"a":"${'x'.repeat(131_072 - 8)}"}`
