@@ -58,14 +58,15 @@ async function runAndMeasure (phase: typeof phases[number], gateway: Gateway, ta
     ...options,
     async onProgress (done) {
       if (done < options.inputs * heap.length / looks) return
-      const measured = await gateway.ask<Measurement>('measure')
+      const measured = await gateway.ask<Measurement>('measure').catch(() => null)
+      if (measured === null) return
       delays.push(measured)
       heap.push(measured.heapBytes)
       progress(`${phase.name}: ${done} of ${options.inputs}`)
     }
   })
   const seconds = (performance.now() - startedAt) / 1000
-  const lost = await target.people.check()
+  const lost = await target.people.check().catch((error: Error) => `the gateway has ended, or does not answer: ${error.message}`)
   const worst = (name: keyof Measurement): number => Math.max(...delays.map(measured => measured[name]), 0)
   return { ...result, seconds, heap, lost, delay: { p99Ms: worst('p99Ms'), maxMs: worst('maxMs'), ownP99Ms: worst('ownP99Ms'), ownMaxMs: worst('ownMaxMs') } }
 }
@@ -133,7 +134,11 @@ async function main (): Promise<void> {
     const share = chosen.reduce((sum, phase) => sum + phase.share, 0)
     for (const phase of chosen) await runPhase(phase, target, { seed: seed + 500_000, inputs: 300 })
     const rows: Row[] = []
-    for (const phase of chosen) rows.push(await runAndMeasure(phase, gateway, target, { seed, inputs: Math.ceil(runs * phase.share / share) }))
+    for (const phase of chosen) {
+      rows.push(await runAndMeasure(phase, gateway, target, { seed, inputs: Math.ceil(runs * phase.share / share) }))
+      // Nothing more can be learnt of a gateway that is gone.
+      if (rows.at(-1)?.lost?.startsWith('the gateway') === true) break
+    }
     const failures = rows.flatMap(failuresOf)
     progress('')
     process.stdout.write(`${formatTable(rows)}\n\n${rows.reduce((sum, row) => sum + row.inputs, 0)} inputs, seed ${seed}\n${failures.map(failure => `\n${failure}\n`).join('')}`)
