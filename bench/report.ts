@@ -80,7 +80,7 @@ function percent (share: number): string {
   return `${Math.round(share * 100)} %`
 }
 
-function formatTable (head: string[], rows: string[][]): string {
+export function formatTable (head: string[], rows: string[][]): string {
   const widths = head.map((name, column) => Math.max(name.length, ...rows.map(row => row[column]!.length)))
   const line = (cells: string[]): string => `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`
   return [line(head), `| ${widths.map(width => '-'.repeat(width)).join(' | ')} |`, ...rows.map(line)].join('\n')

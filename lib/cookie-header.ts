@@ -12,17 +12,18 @@ export function readCookie (header: string | undefined, name: string): string | 
   const start = at + name.length + 1
   if (findCookie(header, name, start) !== -1) throw new CookieDuplicateError()
   const end = header.indexOf(';', start)
-  return trimBlanks(header, start, end === -1 ? header.length : end)
+  return trimmed(header, start, end === -1 ? header.length : end)
 }
 
-/** Blanks and tabs alone: trim() would take other bytes than a browser does for nothing, and the value would have two spellings. */
-function trimBlanks (header: string, start: number, end: number): string {
-  while (start < end && isBlank(header.charCodeAt(start))) start++
-  while (end > start && isBlank(header.charCodeAt(end - 1))) end--
+/** Without spaces and tabs alone, as around every pair: `trim()` takes more away, and one value would have many spellings. */
+function trimmed (header: string, start: number, end: number): string {
+  while (start < end && isBlank(header, start)) start++
+  while (end > start && isBlank(header, end - 1)) end--
   return header.slice(start, end)
 }
 
-function isBlank (code: number): boolean {
+function isBlank (header: string, at: number): boolean {
+  const code = header.charCodeAt(at)
   return code === 32 || code === 9
 }
 
@@ -36,6 +37,6 @@ function findCookie (header: string, name: string, from: number): number {
 
 function startsPair (header: string, at: number): boolean {
   let before = at - 1
-  while (before >= 0 && isBlank(header.charCodeAt(before))) before--
+  while (before >= 0 && isBlank(header, before)) before--
   return before < 0 || header.charCodeAt(before) === 59
 }

@@ -5,9 +5,16 @@
 
 // Nothing to decode and nothing to refuse: segments of plain characters, none of them `.` or `..`; a query without `#`.
 const ordinary = /^\/(?:(?!\.{1,2}(?:[/?]|$))[^\0-\x20%\\;#?/\x7f-\uffff]+(?:\/(?!\.{1,2}(?:[/?]|$))[^\0-\x20%\\;#?/\x7f-\uffff]+)*\/?)?(?:\?[^\0-\x20#\x7f\u0100-\uffff]*)?$/
-const escape = /%([0-9A-Fa-f]{2})?/g
+/** Longest path in which escapes are looked at: no service takes more, and each of them costs time. */
+const maxEscapedLength = 65_536
 const unreserved = /[A-Za-z0-9._~-]/
 const refusedCharacters = '/\\;\x7f'
+/** How each octet is spelt; undefined where it is refused. */
+const spellings = Array.from({ length: 256 }, (_, octet) => {
+  const character = String.fromCharCode(octet)
+  if (octet < 0x20 || refusedCharacters.includes(character)) return undefined
+  return unreserved.test(character) ? character : `%${octet.toString(16).toUpperCase().padStart(2, '0')}`
+})
 const doubleEncoded = /%25[0-9A-F]{2}/i
 
 /**
@@ -19,7 +26,7 @@ export function canonicalPath (target: string): string | null {
   const queryAt = target.indexOf('?')
   const path = queryAt === -1 ? target : target.slice(0, queryAt)
   // Without an escape there was nothing to decode: it has been refused already.
-  if (!path.includes('%')) return null
+  if (path.length > maxEscapedLength || !path.includes('%')) return null
   const decoded = decodeOnce(path)
   if (decoded === null || doubleEncoded.test(decoded) || !isUtf8(decoded)) return null
   // Escapes that stay count as ordinary characters now.
@@ -27,14 +34,25 @@ export function canonicalPath (target: string): string | null {
   return queryAt === -1 ? decoded : decoded + target.slice(queryAt)
 }
 
+/** Null when an octet may not stand in a path, escaped or not. One pass, which ends there. */
 function decodeOnce (path: string): string | null {
-  let refused = false
-  const decoded = path.replace(escape, (whole: string, hex: string | undefined) => {
-    const octet = hex === undefined ? '\0' : String.fromCharCode(parseInt(hex, 16))
-    if (octet < ' ' || refusedCharacters.includes(octet)) refused = true
-    return unreserved.test(octet) ? octet : whole.toUpperCase()
-  })
-  return refused ? null : decoded
+  let decoded = ''
+  let from = 0
+  for (let at = path.indexOf('%'); at !== -1; at = path.indexOf('%', from)) {
+    const octet = (hexDigit(path.charCodeAt(at + 1)) << 4) | hexDigit(path.charCodeAt(at + 2))
+    const spelling = spellings[octet]
+    if (spelling === undefined) return null
+    decoded += path.slice(from, at) + spelling
+    from = at + 3
+  }
+  return decoded + path.slice(from)
+}
+
+/** -1, which no octet comes of, for what is none. */
+function hexDigit (code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const lower = code | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
 }
 
 function isUtf8 (path: string): boolean {

@@ -1,4 +1,4 @@
-import { hasRepeatedMember, isNestedDeeper } from './json.ts'
+import { findFault } from './json.ts'
 
 /** Longest access token that is looked at, in characters. */
 export const maxTokenLength = 8192
@@ -40,9 +40,9 @@ function decodeObject (part: string): Record<string, unknown> | null {
 export function parseObject (bytes: Uint8Array, levels: number): Record<string, unknown> | null {
   try {
     const text = utf8.decode(bytes)
+    if (findFault(text, { levels }) !== null) return null
     const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
-    return hasRepeatedMember(text) || isNestedDeeper(text, levels) ? null : value as Record<string, unknown>
+    return typeof value !== 'object' || value === null || Array.isArray(value) ? null : value as Record<string, unknown>
   } catch {
     return null
   }

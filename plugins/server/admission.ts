@@ -15,7 +15,8 @@ const outOfStep = new WeakSet<Socket>()
 
 /** The path that is routed and forwarded: the canonical one, or one that the router refuses. Never throws: nothing above would catch it. */
 export function admit (request: IncomingMessage): string {
-  if (!hasPlainFraming(request)) return refuse(request, invalid('the request must be HTTP/1.0 or HTTP/1.1, and Transfer-Encoding can only be chunked, and only in HTTP/1.1', { connection: 'close' }))
+  if (!isHttp1(request)) return refuse(request, invalid('the version of HTTP can only be 1.0 or 1.1', { connection: 'close' }))
+  if (!hasPlainFraming(request)) return refuse(request, invalid('Transfer-Encoding can only be chunked, and only in HTTP/1.1', { connection: 'close' }))
   if (!hasOneHost(request)) return refuse(request, invalid('exactly one Host header is required'))
   return canonicalPath(request.url ?? '') ?? refuse(request, new PathRefusedError())
 }
@@ -36,6 +37,12 @@ function invalid (detail: string, headers: Record<string, string> = {}): Error {
   return Object.assign(new RequestInvalidError(), { detail, headers })
 }
 
+/** Node's parser also lets HTTP/0.9 and HTTP/2.0 through, whose messages have other ends. */
+function isHttp1 (request: IncomingMessage): boolean {
+  if (request.httpVersionMajor !== 1) outOfStep.add(request.socket)
+  return request.httpVersionMajor === 1
+}
+
 /**
  * RFC 9112, section 6.1: what follows a body whose end two parsers may see in two places is never taken for a request. Codings
  * other than chunked would also be taken off on the way without the upstream knowing that they had been on. To the parser a request
@@ -43,7 +50,7 @@ function invalid (detail: string, headers: Record<string, string> = {}): Error {
  */
 function hasPlainFraming (request: IncomingMessage): boolean {
   const coding = request.headers['transfer-encoding']
-  if (request.httpVersionMajor !== 1 || (coding !== undefined && (request.httpVersionMinor === 0 || coding.toLowerCase() !== 'chunked'))) outOfStep.add(request.socket)
+  if (coding !== undefined && (request.httpVersionMinor === 0 || coding.toLowerCase() !== 'chunked')) outOfStep.add(request.socket)
   return !outOfStep.has(request.socket)
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { post, setCookies, signIn, signInForTokens } from '../helpers/build-gateway.ts'
@@ -16,7 +17,7 @@ interface Setup { config: string, urls: [string, string], up: VerifyingUpstream 
 
 async function start (t: Test, store: object): Promise<Setup> {
   const up = await startVerifyingUpstream(t, 'up')
-  const { config } = await writeConfig(t, { store, secret: 'S'.repeat(43), keys: { publishAhead: '5s' }, upstreams: [{ prefix: '/up', target: up.url, audience: 'up' }] })
+  const { config } = await writeConfig(t, { store, secret: randomBytes(32).toString('base64url'), keys: { publishAhead: '5s' }, upstreams: [{ prefix: '/up', target: up.url, audience: 'up' }] })
   const gateways = await Promise.all([startPortcullis(t, config), startPortcullis(t, config)])
   const urls: Setup['urls'] = [gateways[0].url, gateways[1].url]
   await up.trust(urls)

@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { DCLinter } from 'dclint'
@@ -34,7 +35,7 @@ const lastStage = instructions.slice(instructions.findLastIndex(({ name }) => na
 const healthcheck = JSON.parse(/CMD (\[.*\])$/.exec(argumentsOf('HEALTHCHECK')[0] ?? '')?.[1] ?? '[]') as [string, ...string[]]
 
 /** What a shell's environment has when compose is started, and what the gateway then has. */
-const shell: Record<string, string> = { PORTCULLIS_SECRET: Buffer.alloc(32, 7).toString('base64url'), ADMIN_TOKEN: 'a-token-of-operators' }
+const shell: Record<string, string> = { PORTCULLIS_SECRET: randomBytes(32).toString('base64url'), ADMIN_TOKEN: 'a-token-of-operators' }
 const environment = Object.fromEntries(Object.entries(compose.services.gateway.environment).map(([name, value]) => [name, interpolate(value)]))
 
 /** `${NAME:?message}` and `${NAME:-default}`, as compose does. */
@@ -104,12 +105,16 @@ t.test('compose hands secrets through, keeps the admin port in and lets nobody b
 })
 
 t.test('portcullis check accepts the configurations that the container mounts', async t => {
+  // As the folder is when it is mounted: with users, and the volume where the embedded store is.
+  const mounted = t.testdir({ volume: {} })
+  await addUser(join(mounted, 'users.json'), 'ada', 'a long passphrase')
   for (const [name, store] of [['gateway.yaml', 'redis'], ['sqlite.yaml', 'sqlite']] as const) {
-    const { code, stdout, stderr } = await runMain(['check', '--config', join(folder, 'config', name)], { env: environment })
+    await writeFile(join(mounted, name), (await read(folder, join('config', name))).replace('/var/lib/portcullis', join(mounted, 'volume')))
+    const { code, stdout, stderr } = await runMain(['check', '--config', join(mounted, name)], { env: environment })
 
     t.same([code, stderr], [0, ''], name)
-    t.match(stdout, `store ${store}`)
-    t.match(stdout, 'admin on 127.0.0.1:9090')
+    t.match(stdout, new RegExp(`store +${store}`))
+    t.match(stdout, /admin +127\.0\.0\.1:9090/)
     t.match(stdout, '/orders → http://orders:3000')
   }
   const { shutdown } = await loadConfig(join(folder, 'config', 'gateway.yaml'), environment)

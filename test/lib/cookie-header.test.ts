@@ -23,6 +23,13 @@ t.test('the same cookie twice is refused, also with equal or empty values', asyn
   }
 })
 
+t.test('white space of other kinds is part of a value', async t => {
+  for (const odd of ['\xa0', '\x0b', '\f', '\ufeff', '\u2028']) {
+    t.equal(readCookie(`${name}=v${odd}; a=1`, name), `v${odd}`)
+    t.equal(readCookie(`${name}=${odd}v`, name), `${odd}v`)
+  }
+})
+
 /** RFC 6265, section 5.4 turned around, without any cleverness. */
 function readNaively (header: string, name: string): string | null | 'duplicate' {
   const values = header.split(';').flatMap(pair => {

@@ -65,6 +65,13 @@ t.test('a careless reader never finds another first segment than we do', async (
   }), { numRuns: 20_000 })
 })
 
+t.test('escapes are looked at in paths up to a length, plain characters in any', async t => {
+  t.equal(canonicalPath(`/${'%61'.repeat(21_845)}`), `/${'a'.repeat(21_845)}`)
+  t.equal(canonicalPath(`/${'%61'.repeat(21_846)}`), null)
+  t.equal(canonicalPath(`/%61?${'a'.repeat(100_000)}`), `/a?${'a'.repeat(100_000)}`)
+  t.equal(canonicalPath(`/${'a/'.repeat(100_000)}`), `/${'a/'.repeat(100_000)}`)
+})
+
 t.test('a long path is judged in linear time', async t => {
   const started = performance.now()
   for (const target of [`/${'a/'.repeat(8000)}%`, `/${'%61'.repeat(5000)}`, `/${'.'.repeat(16000)}/..`, `/${'a'.repeat(16000)}\\`, `/?${'a'.repeat(16000)}#`]) canonicalPath(target)

@@ -99,7 +99,7 @@ t.test('a service gets what the client sent, under the type that it sent it with
   const gateway = await startGateway(t, { upstreams: [{ prefix: '/up', target: up.url, audience: 'up' }] })
   const { cookie } = await signIn(gateway.url)
   for (const type of otherTypes) {
-    for (const body of [good, '{"__proto__":1}', '{"a":1,"a":2}', '{', '']) {
+    for (const body of ['{"username":"ada"}', '{"__proto__":1}', '{"a":1,"a":2}', '{', '']) {
       t.equal(await send(t, gateway, body, `Cookie: ${cookie}\r\nContent-Type: ${type}`, '/up'), 200, type)
       const { headers, body: received } = up.requests.pop()!
       t.equal(headers['content-type'], type.replace(/^[ \t]+|[ \t]+$/g, ''), type)

@@ -124,7 +124,7 @@ t.test('a file without one sound key starts nothing, and the error says why with
     'a shared secret': [[{ kty: 'oct', k: 'c2VjcmV0', kid: 'k1', alg: 'HS256' }], /has private members/],
     'two of one name': [[foreignKey('k1').jwk, foreignKey('k1').jwk], /different ones have the same kid/],
     'no keys': [[], /has no key that can be used/],
-    'keys that are no list': [{ k1: good.jwk }, /is no JWK set/]
+    'keys that are no list': [{ k1: good.jwk }, /holds no JWK set/]
   }
   for (const [what, [keys, why]] of Object.entries(files)) {
     const folder = t.testdir({ 'keys.json': JSON.stringify({ keys }) })

@@ -126,6 +126,8 @@ const malformed: Array<[what: string, bytes: string]> = [
   ['no version, headers and a body', 'POST /pub/first\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde'],
   ['a version that does not exist', 'GET /pub/first HTTP/1.9\r\nHost: a\r\n\r\n'],
   ['HTTP/2 in the clear', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+  ['a version of another protocol', 'POST /pub/first HTTP/2.0\r\nHost: a\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n'],
+  ['a version before the first', 'GET /pub/first HTTP/0.9\r\nHost: a\r\nConnection: keep-alive\r\n\r\n'],
   ['a version in small letters', 'GET /pub/first http/1.1\r\nHost: a\r\n\r\n'],
   ['a method in small letters', 'get /pub/first HTTP/1.1\r\nHost: a\r\n\r\n'],
   ['a method that does not exist', 'ZEBRA /pub/first HTTP/1.1\r\nHost: a\r\n\r\n']
@@ -176,6 +178,20 @@ t.test('what follows a well-formed request is one request, and its body is none'
     t.match(answer, /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 200 /, what)
     t.same(upstream.requests.splice(0).map(({ url }) => url).sort(), ['/pub/canary', '/pub/first'], what)
   }
+})
+
+// Node's parser keeps errors to itself from a request for another protocol until the head of the next one is there.
+t.test('what is malformed behind a request for another protocol is never a request, and waited for no longer than for a head', async t => {
+  const { port, upstream } = await start(t)
+
+  await Promise.all(malformed.map(async ([what, bytes]) => {
+    const client = sendRaw(t, port, 'GET /pub/first HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
+    await client.until(/HTTP\/1\.1 200 [^]*ok/)
+    client.socket.write(bytes + canary, 'latin1')
+
+    t.match(await client.ended, /^HTTP\/1\.1 200 [^]*HTTP\/1\.1 4\d\d [^]*PTC_ERR_REQUEST_/, what)
+  }))
+  t.notMatch(JSON.stringify(upstream.requests), 'canary')
 })
 
 t.test('a service sees one length or chunks, whatever the client sent', async t => {
