@@ -1,9 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../lib/errors.ts'
 import { publish } from '../../lib/events.ts'
 import { Replica } from '../../lib/replica.ts'
 import type { LogEntry, Store } from '../../stores/store.ts'
 
-const purgeEveryMs = 10_000
+/** Requests are answered between as many entries: a snapshot may be of millions. */
+const entriesAtOnce = 500
 
 /** Follows the store's revocation log into a replica, and knows how long ago it last heard from the store. */
 export class LogFollower {
@@ -15,7 +17,6 @@ export class LogFollower {
   #position = ''
   /** Start of the last pull that succeeded, on this process's monotonic clock. */
   #heardAtMs = -Infinity
-  #purgedAtMs = 0
   #pulling: Promise<void> | null = null
   #pullAgain = false
   #lost = false
@@ -79,7 +80,7 @@ export class LogFollower {
     try {
       const { position, entries, gap } = await this.#store.pull(this.#position)
       if (gap) return await this.#load()
-      for (const entry of entries) this.apply(entry)
+      await inSlices(entries, entry => this.apply(entry))
       this.#position = position
       this.#heard(startedAtMs)
     } catch {
@@ -92,7 +93,7 @@ export class LogFollower {
     const startedAtMs = performance.now()
     const { position, revocations } = await this.#store.snapshot()
     // Revocations that this process knows stay: the store may have lost them.
-    for (const revocation of revocations) this.replica.add(revocation)
+    await inSlices(revocations, revocation => this.replica.add(revocation))
     this.#position = position
     this.#tell('gap')
     this.#heard(startedAtMs)
@@ -100,10 +101,7 @@ export class LogFollower {
 
   #heard (atMs: number): void {
     this.#heardAtMs = atMs
-    if (atMs - this.#purgedAtMs > purgeEveryMs) {
-      this.#purgedAtMs = atMs
-      this.replica.purge(this.#store.nowMs())
-    }
+    this.replica.purge(this.#store.nowMs())
     if (this.#lost) publish({ event: 'store.recovered' }, this.#where)
     this.#lost = false
   }
@@ -115,5 +113,12 @@ export class LogFollower {
 
   #tell (entry: LogEntry | 'gap'): void {
     for (const listener of this.#listeners) listener(entry)
+  }
+}
+
+async function inSlices<Entry> (entries: readonly Entry[], act: (entry: Entry) => void): Promise<void> {
+  for (let from = 0; from < entries.length; from += entriesAtOnce) {
+    if (from > 0) await nextTurn()
+    for (const entry of entries.slice(from, from + entriesAtOnce)) act(entry)
   }
 }
