@@ -3,6 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { clockToleranceSeconds } from './claims.ts'
 import type { Identity } from './identity.ts'
 import type { VerificationAlgorithm } from './jws-verify.ts'
+import { freezeWithKeys } from './credential-keys.ts'
 
 /** How the tokens of an issuer are read. */
 export interface ForeignTokenRules {
@@ -82,7 +83,7 @@ function isOtherToken (claims: Record<string, unknown>): boolean {
 }
 
 function toIdentity (claims: Static<typeof ForeignClaims>, { name, issuer, scopes, maxTokenAgeSeconds, ownAudience }: ForeignTokenRules): Identity {
-  return Object.freeze({
+  return freezeWithKeys<Identity>({
     subject: `${name}|${claims.sub}`,
     sid: null,
     credential: 'token',

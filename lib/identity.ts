@@ -1,6 +1,7 @@
 import type { SessionRecord } from '../stores/store.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import { seconds } from './lifetime.ts'
+import { freezeWithKeys } from './credential-keys.ts'
 
 /** Who is behind a verified credential. One object for as long as the credential is the same: compare and cache by identity. */
 export interface Identity {
@@ -33,7 +34,7 @@ export interface Identity {
 }
 
 export function identityOfSession (record: SessionRecord): Identity {
-  return Object.freeze({
+  return freezeWithKeys<Identity>({
     subject: record.subject,
     sid: record.sid,
     credential: 'session',
@@ -51,7 +52,7 @@ export function identityOfSession (record: SessionRecord): Identity {
 }
 
 export function identityOfToken (claims: AccessTokenClaims): Identity {
-  return Object.freeze({
+  return freezeWithKeys<Identity>({
     subject: claims.sub,
     sid: claims.sid,
     credential: 'token',

@@ -1,25 +1,49 @@
 import type { CredentialClaims, Revocation } from '../stores/store.ts'
-import { subjectKeyOf, tokenKeyOf } from './revocation-key.ts'
+import { anyJtiKeyAt, credentialKeys, credentialKeysLength, jtiKeyAt, keyTextAt, sidKeyAt, subjectKeyAt, writeKeys, writeKeyText, writeSidKey, type CredentialKeys } from './credential-keys.ts'
+import { forever, keyWords, KeyTable } from './key-table.ts'
 
 type SubjectCut = Extract<Revocation, { kind: 'subject' }>
 
-/** The revocations in force, in this process's memory. It answers; keeping it current is its owner's task. */
+/** Claims, with their keys where they were kept (`freezeWithKeys`): without them a look-up hashes. */
+type Revocable = CredentialClaims & { readonly [credentialKeys]?: CredentialKeys }
+
+/** Of a cut, after its key and its end: the number in two words, whether a session is spared, and the key of that one. */
+const cutWords = 3 + keyWords
+const sparedAt = 3
+
+/**
+ * The revocations in force, in this process's memory. It answers; keeping it current is its owner's task. An entry lasts to the
+ * end of its last second, and is answered by until `purge` is told of a later time.
+ */
 export class Replica {
-  readonly #sids = new Map<string, number>()
-  readonly #jtis = new Map<string, number>()
-  readonly #subjects = new Map<string, SubjectCut>()
+  /** Each kind by itself: a look-up does not go through memory for a kind of which little is revoked. */
+  readonly #sids = new KeyTable()
+  readonly #jtis = new KeyTable()
+  readonly #cuts = new KeyTable({ payloadWords: cutWords, slots: 1024 })
+  readonly #key = new Int32Array(keyWords)
+  readonly #keysOfOthers: CredentialKeys = new Int32Array(credentialKeysLength)
   #belowEpoch = 0
   #allUntilMs = 0
 
+  /** In force; some that ended a short time ago may still count. */
   get size (): number {
-    return this.#sids.size + this.#jtis.size + this.#subjects.size
+    return this.#sids.size + this.#jtis.size + this.#cuts.size
+  }
+
+  get byteLength (): number {
+    return this.#sids.byteLength + this.#jtis.byteLength + this.#cuts.byteLength
   }
 
   add (revocation: Revocation): void {
+    const key = this.#key
     switch (revocation.kind) {
-      case 'sid': raise(this.#sids, revocation.sid, revocation.expiresAtMs); break
-      case 'jti': raise(this.#jtis, revocation.tokenKey, revocation.expiresAtMs); break
-      case 'subject': this.#addCut(revocation); break
+      case 'sid':
+        writeSidKey(revocation.sid, key, 0)
+        return this.#sids.raise(key, 0, endSeconds(revocation))
+      case 'jti':
+        writeKeyText(revocation.tokenKey, key, 0)
+        return this.#jtis.raise(key, 0, endSeconds(revocation))
+      case 'subject': return this.#addCut(revocation)
       case 'all':
         this.#belowEpoch = Math.max(this.#belowEpoch, revocation.belowEpoch)
         this.#allUntilMs = Math.max(this.#allUntilMs, revocation.expiresAtMs)
@@ -27,45 +51,37 @@ export class Replica {
   }
 
   /** A `jti` that was revoked without an issuer is revoked whoever issued it. */
-  isRevoked ({ issuer, jti, sid, subject, epoch }: CredentialClaims): boolean {
-    if (sid !== null && this.#sids.has(sid)) return true
-    if (jti !== null && this.#jtis.size > 0 && (this.#jtis.has(tokenKeyOf(issuer ?? '', jti)) || this.#jtis.has(tokenKeyOf('', jti)))) return true
-    if (epoch === null) return false
-    if (epoch < this.#belowEpoch) return true
-    const cut = subject === null ? undefined : this.#subjects.get(subjectKeyOf(subject))
-    return cut !== undefined && epoch < cut.belowEpoch && (sid === null || sid !== cut.exceptSid)
+  isRevoked (claims: Revocable): boolean {
+    const { jti, sid, subject, epoch } = claims
+    if (epoch !== null && epoch < this.#belowEpoch) return true
+    if (this.size === 0) return false
+    const keys = claims[credentialKeys] ?? this.#computeKeys(claims)
+    if (sid !== null && this.#sids.has(keys, sidKeyAt)) return true
+    if (jti !== null && (this.#jtis.has(keys, jtiKeyAt) || this.#jtis.has(keys, anyJtiKeyAt))) return true
+    return epoch !== null && subject !== null && this.#isCut(keys, sid !== null, epoch)
   }
 
-  /** What is known here and in force, and not among these. */
-  missing (revocations: readonly Revocation[], nowMs: number): Revocation[] {
-    const others = new Replica()
-    for (const revocation of revocations) others.add(revocation)
-    return this.#all().filter(revocation => revocation.expiresAtMs > nowMs && !others.#covers(revocation))
-  }
-
-  #all (): Revocation[] {
-    return [
-      ...Array.from(this.#sids, ([sid, expiresAtMs]) => ({ kind: 'sid' as const, sid, expiresAtMs })),
-      ...Array.from(this.#jtis, ([tokenKey, expiresAtMs]) => ({ kind: 'jti' as const, tokenKey, expiresAtMs })),
-      ...this.#subjects.values(),
-      ...this.#belowEpoch === 0 ? [] : [{ kind: 'all' as const, belowEpoch: this.#belowEpoch, expiresAtMs: this.#allUntilMs }]
-    ]
-  }
-
-  #covers (revocation: Revocation): boolean {
-    switch (revocation.kind) {
-      case 'sid': return this.#sids.has(revocation.sid)
-      case 'jti': return this.#jtis.has(revocation.tokenKey)
-      case 'subject': return (this.#subjects.get(revocation.subjectKey)?.belowEpoch ?? 0) >= revocation.belowEpoch
-      case 'all': return this.#belowEpoch >= revocation.belowEpoch
-    }
-  }
-
-  /** Forgets what no living credential can be concerned by any more. */
+  /** Forgets what no living credential can be concerned by any more. Never takes long; memory comes back over several calls. */
   purge (nowMs: number): void {
-    for (const [sid, expiresAtMs] of this.#sids) if (expiresAtMs <= nowMs) this.#sids.delete(sid)
-    for (const [jti, expiresAtMs] of this.#jtis) if (expiresAtMs <= nowMs) this.#jtis.delete(jti)
-    for (const [subject, { expiresAtMs }] of this.#subjects) if (expiresAtMs <= nowMs) this.#subjects.delete(subject)
+    const nowSeconds = Math.floor(nowMs / 1000)
+    for (const table of [this.#sids, this.#jtis, this.#cuts]) table.expire(nowSeconds)
+  }
+
+  /**
+   * What is known here and in force, and not in the other one: in parts that take less than a millisecond each. Until the last one
+   * `purge` must not be called.
+   */
+  * missingFrom (other: Replica): Generator<Revocation[]> {
+    for (const { cells, entries } of this.#sids.segments()) {
+      yield entries.filter(at => !other.#sids.has(cells, at)).map(at => ({ kind: 'sid', sid: keyTextAt(cells, at), expiresAtMs: this.#sids.endOf(cells, at) * 1000 }))
+    }
+    for (const { cells, entries } of this.#jtis.segments()) {
+      yield entries.filter(at => !other.#jtis.has(cells, at)).map(at => ({ kind: 'jti', tokenKey: keyTextAt(cells, at), expiresAtMs: this.#jtis.endOf(cells, at) * 1000 }))
+    }
+    for (const { cells, entries } of this.#cuts.segments()) {
+      yield entries.map(at => this.#cutAt(cells, at)).filter(cut => !other.#hasCut(cut))
+    }
+    if (this.#belowEpoch > other.#belowEpoch) yield [{ kind: 'all', belowEpoch: this.#belowEpoch, expiresAtMs: this.#allUntilMs }]
   }
 
   /**
@@ -73,11 +89,64 @@ export class Replica {
    * means that the store has lost the earlier one, so the later one is the truth.
    */
   #addCut (cut: SubjectCut): void {
-    const known = this.#subjects.get(cut.subjectKey)
-    if (known === undefined || known.belowEpoch <= cut.belowEpoch) this.#subjects.set(cut.subjectKey, cut)
+    if (this.#hasCut({ ...cut, belowEpoch: cut.belowEpoch + 1 })) return
+    const key = this.#key
+    writeKeyText(cut.subjectKey, key, 0)
+    const at = this.#cuts.put(key, 0, endSeconds(cut))
+    const { cells } = this.#cuts
+    cells[at] = Math.floor(cut.belowEpoch / 2 ** 32)
+    cells[at + 1] = cut.belowEpoch
+    cells[at + 2] = cut.exceptSid === null ? 0 : 1
+    if (cut.exceptSid === null) cells.fill(0, at + sparedAt, at + cutWords)
+    else writeSidKey(cut.exceptSid, cells, at + sparedAt)
+  }
+
+  /** Whether it or a later one is known. */
+  #hasCut ({ subjectKey, belowEpoch }: SubjectCut): boolean {
+    writeKeyText(subjectKey, this.#key, 0)
+    const found = this.#cuts.find(this.#key, 0)
+    return found >= 0 && epochAt(this.#cuts.cells, this.#cuts.payloadOf(found)) >= belowEpoch
+  }
+
+  #cutAt (cells: Int32Array, at: number): SubjectCut {
+    const payload = this.#cuts.payloadOf(at)
+    return {
+      kind: 'subject',
+      subjectKey: keyTextAt(cells, at),
+      belowEpoch: epochAt(cells, payload),
+      exceptSid: cells[payload + 2] === 0 ? null : keyTextAt(cells, payload + sparedAt),
+      expiresAtMs: this.#cuts.endOf(cells, at) * 1000
+    }
+  }
+
+  #isCut (keys: CredentialKeys, hasSid: boolean, epoch: number): boolean {
+    const found = this.#cuts.find(keys, subjectKeyAt)
+    if (found < 0) return false
+    const at = this.#cuts.payloadOf(found)
+    const { cells } = this.#cuts
+    if (epoch >= epochAt(cells, at)) return false
+    return !hasSid || cells[at + 2] === 0 || !isSame(cells, at + sparedAt, keys, sidKeyAt)
+  }
+
+  /** Only until the next look-up. */
+  #computeKeys ({ issuer, jti, sid, subject, epoch }: CredentialClaims): CredentialKeys {
+    const keys = this.#keysOfOthers
+    writeKeys({ issuer, jti: this.#jtis.size === 0 ? null : jti, sid, subject: this.#cuts.size === 0 ? null : subject, epoch }, keys)
+    return keys
   }
 }
 
-function raise (map: Map<string, number>, key: string, expiresAtMs: number): void {
-  map.set(key, Math.max(map.get(key) ?? 0, expiresAtMs))
+/** Of a cut, by its payload. */
+function epochAt (cells: Int32Array, at: number): number {
+  return cells[at]! * 2 ** 32 + (cells[at + 1]! >>> 0)
+}
+
+/** Never too early. */
+function endSeconds ({ expiresAtMs }: Revocation): number {
+  return Math.min(Math.ceil(expiresAtMs / 1000), forever)
+}
+
+function isSame (one: Int32Array, at: number, other: Int32Array, otherAt: number): boolean {
+  for (let word = 0; word < keyWords; word++) if (one[at + word] !== other[otherAt + word]) return false
+  return true
 }

@@ -63,19 +63,20 @@ function presentNewest (family: TokenFamily, nowMs: number, windows: RotationWin
 }
 
 function presentSuperseded (family: TokenFamily, generation: number, nowMs: number, windows: RotationWindows): Transition {
-  const repeated: Transition = { outcome: 'repeated', family: { ...family, holdUntilMs: nowMs + windows.overlapMs } }
+  // The answer may travel for the whole overlap, the last millisecond of it included; only then may it be superseded.
+  const repeated: Transition = { outcome: 'repeated', family: { ...family, holdUntilMs: nowMs + windows.overlapMs + 1 } }
   if (family.closed.some(([closed]) => closed === generation)) return repeated
   if (generation !== family.generation - 1 || family.received || windows.retryWindowMs === 0) return { outcome: 'reused', family: null }
   return elapsed(family.rotatedAtMs, nowMs) <= windows.retryWindowMs ? repeated : { outcome: 'expired', family: null }
 }
 
-/** Goes on from a generation that the store has forgotten; what the lost writes closed counts as closed now. */
+/** Goes on from a generation that the store has forgotten; what the lost writes closed counts as closed now. Room is left for the new one's own predecessor. */
 function recover (family: TokenFamily, generation: number, nowMs: number, windows: RotationWindows): TokenFamily {
   const known = prune(family, nowMs, windows).closed
   const closed: TokenFamily['closed'] = [...known]
   const first = family.received ? family.generation : family.generation - 1
   for (let lost = Math.max(first, 1); windows.overlapMs > 0 && lost < generation; lost++) closed.push([lost, nowMs])
-  return { generation: generation + 1, received: false, rotatedAtMs: nowMs, holdUntilMs: family.holdUntilMs, closed: closed.slice(-maxClosed) }
+  return { generation: generation + 1, received: false, rotatedAtMs: nowMs, holdUntilMs: family.holdUntilMs, closed: closed.slice(1 - maxClosed) }
 }
 
 function prune (family: TokenFamily, nowMs: number, { overlapMs }: RotationWindows): TokenFamily {

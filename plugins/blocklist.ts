@@ -76,7 +76,7 @@ export interface Blocklist {
   subscribe (listener: (entry: LogEntry | 'gap') => void): void
   /** A revocation that this process knows to be in the log. */
   note (entry: LogEntry): void
-  /** Number of revocations in force here. */
+  /** Number of revocations in force here; some that ended a short time ago may still count. */
   readonly size: number
   readonly stalenessMs: number
 }

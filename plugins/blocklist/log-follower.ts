@@ -1,10 +1,12 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../lib/errors.ts'
 import { publish } from '../../lib/events.ts'
 import { Replica } from '../../lib/replica.ts'
 import type { LogEntry, Revocation, Store } from '../../stores/store.ts'
 import { Reassertion } from './reassertion.ts'
 
-const purgeEveryMs = 10_000
+/** Requests are answered between as many entries: a snapshot may be of millions. */
+const entriesAtOnce = 500
 
 /** Follows the store's revocation log into a replica, and knows how long ago it last heard from the store. */
 export class LogFollower {
@@ -19,7 +21,6 @@ export class LogFollower {
   #position = ''
   /** Start of the last pull that succeeded, on this process's monotonic clock. */
   #heardAtMs = -Infinity
-  #purgedAtMs = 0
   #pulling: Promise<void> | null = null
   #pullAgain = false
   #lost = false
@@ -91,10 +92,10 @@ export class LogFollower {
     try {
       const { position, entries, gap } = await this.#store.pull(this.#position)
       if (gap) return await this.#load()
-      for (const entry of entries) {
+      await inSlices(entries, entry => {
         if (isRevocation(entry)) this.#unechoed.delete(nameOf(entry))
         this.#apply(entry)
-      }
+      })
       this.#position = position
       this.#heard(startedAtMs)
       this.#missEchoes(startedAtMs)
@@ -121,9 +122,9 @@ export class LogFollower {
   async #load (): Promise<void> {
     const startedAtMs = performance.now()
     const { position, revocations } = await this.#store.snapshot()
-    const lost = this.replica.missing(revocations, this.#store.nowMs())
+    const lost = this.#position === '' ? [] : await this.#missingFrom(revocations)
     // Revocations that this process knows stay: the store may have lost them.
-    for (const revocation of revocations) this.replica.add(revocation)
+    await inSlices(revocations, revocation => this.replica.add(revocation))
     this.#position = position
     this.#tell('gap')
     this.#heard(startedAtMs)
@@ -132,17 +133,25 @@ export class LogFollower {
 
   /** Those of these that the store does not know, or not any more. */
   async #lostBy (revocations: Revocation[]): Promise<Revocation[]> {
-    const known = new Replica()
-    for (const revocation of revocations) known.add(revocation)
-    return known.missing((await this.#store.snapshot()).revocations, this.#store.nowMs())
+    const missing = new Set((await this.#missingFrom((await this.#store.snapshot()).revocations)).map(nameOf))
+    return revocations.filter(revocation => missing.has(nameOf(revocation)))
+  }
+
+  /** What this process knows, and these are without. */
+  async #missingFrom (revocations: Revocation[]): Promise<Revocation[]> {
+    const others = new Replica()
+    await inSlices(revocations, revocation => others.add(revocation))
+    const missing: Revocation[] = []
+    for (const some of this.replica.missingFrom(others)) {
+      missing.push(...some)
+      await nextTurn()
+    }
+    return missing
   }
 
   #heard (atMs: number): void {
     this.#heardAtMs = atMs
-    if (atMs - this.#purgedAtMs > purgeEveryMs) {
-      this.#purgedAtMs = atMs
-      this.replica.purge(this.#store.nowMs())
-    }
+    this.replica.purge(this.#store.nowMs())
     if (this.#lost) publish({ event: 'store.recovered' }, this.#where)
     this.#lost = false
   }
@@ -168,5 +177,12 @@ function nameOf (revocation: Revocation): string {
     case 'jti': return `jti ${revocation.tokenKey}`
     case 'subject': return `subject ${revocation.subjectKey} ${revocation.belowEpoch}`
     case 'all': return `all ${revocation.belowEpoch}`
+  }
+}
+
+async function inSlices<Entry> (entries: readonly Entry[], act: (entry: Entry) => void): Promise<void> {
+  for (let from = 0; from < entries.length; from += entriesAtOnce) {
+    if (from > 0) await nextTurn()
+    for (const entry of entries.slice(from, from + entriesAtOnce)) act(entry)
   }
 }

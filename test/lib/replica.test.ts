@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { freezeWithKeys } from '../../lib/credential-keys.ts'
 import { Replica } from '../../lib/replica.ts'
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
 import type { CredentialClaims, Revocation } from '../../stores/store.ts'
@@ -91,6 +92,30 @@ t.test('an end of everything is never forgotten and never taken back', async t =
   t.notOk(replica.isRevoked({ ...nobody, subject: 'ada', epoch: 9 }))
 })
 
+t.test('epochs beyond 32 bits are compared whole', async t => {
+  const replica = new Replica()
+  const belowEpoch = 5 * 2 ** 32 + 0x80000001
+  replica.add({ kind: 'subject', subjectKey: subjectKeyOf('ada'), belowEpoch, exceptSid: null, expiresAtMs: later })
+
+  t.ok(replica.isRevoked({ ...nobody, subject: 'ada', epoch: belowEpoch - 1 }))
+  t.notOk(replica.isRevoked({ ...nobody, subject: 'ada', epoch: belowEpoch }))
+})
+
+t.test('a million revocations take at most 48 MB', async t => {
+  const replica = new Replica()
+  const bytes = Buffer.alloc(16)
+  let most = 0
+  for (let index = 0; index < 1_000_000; index++) {
+    bytes.writeUInt32BE(Math.imul(index, 0x9e3779b1) >>> 0, 0)
+    bytes.writeUInt32BE(index, 8)
+    replica.add({ kind: 'sid', sid: bytes.toString('base64url'), expiresAtMs: later })
+    most = Math.max(most, replica.byteLength)
+  }
+
+  t.equal(replica.size, 1_000_000)
+  t.ok(most <= 48e6, `${most} bytes at most`)
+})
+
 t.test('claims that name no key of ours are revoked by nothing', async t => {
   const replica = new Replica()
   for (const key of ['__proto__', 'constructor', 'toString', '']) {
@@ -155,6 +180,67 @@ t.test('whatever a store may say, in order or again, the replica answers as a li
   }), { numRuns: 2000 })
 })
 
+/** Revocations that end, a clock, and both kinds of credentials: those that carry their keys, and plain claims. */
+t.test('as time passes the replica answers as maps of what is in force do', async () => {
+  const text = fc.constantFrom('a', 'b', 'AAAAAAAAAAAAAAAAAAAAAA', 'AAAAAAAAAAAAAAAAAAAAAQ', 'BBBBBBBBBBBBBBBBBBBBBA')
+  const issuer = fc.constantFrom('', 'i', 'j')
+  const epoch = fc.integer({ min: 0, max: 5 })
+  const lastsSeconds = fc.integer({ min: 1, max: 40 })
+  const said = fc.oneof(
+    fc.record({ kind: fc.constant('sid' as const), sid: text, lastsSeconds }),
+    fc.record({ kind: fc.constant('jti' as const), tokenKey: fc.tuple(issuer, text).map(([by, jti]) => tokenKeyOf(by, jti)), lastsSeconds }),
+    fc.record({ kind: fc.constant('subject' as const), subjectKey: text.map(subjectKeyOf), belowEpoch: epoch, exceptSid: fc.option(text), lastsSeconds }),
+    fc.record({ kind: fc.constant('pass' as const), seconds: fc.nat(15) })
+  )
+  const claims = fc.record({ issuer: fc.option(issuer), jti: fc.option(text), sid: fc.option(text), subject: fc.option(text), epoch: fc.option(epoch) })
+  fc.assert(fc.property(fc.array(fc.oneof({ weight: 3, arbitrary: said }, claims), { maxLength: 80 }), steps => {
+    const replica = new Replica()
+    const model = new Maps()
+    let nowMs = 1_700_000_000_000
+    return steps.every(at => {
+      if (!('kind' in at)) return replica.isRevoked(at) === model.isRevoked(at) && replica.isRevoked(freezeWithKeys({ ...at })) === model.isRevoked(at)
+      if (at.kind === 'pass') {
+        nowMs += at.seconds * 1000
+        replica.purge(nowMs)
+        model.purge(nowMs)
+        return true
+      }
+      const { lastsSeconds, ...revocation } = at
+      replica.add({ ...revocation, expiresAtMs: nowMs + lastsSeconds * 1000 })
+      model.add({ ...revocation, expiresAtMs: nowMs + lastsSeconds * 1000 })
+      return true
+    })
+  }), { numRuns: 2000 })
+})
+
+/** What the replica means, in the plainest way. */
+class Maps {
+  readonly #ends = new Map<string, number>()
+  readonly #cuts = new Map<string, Extract<Revocation, { kind: 'subject' }>>()
+
+  add (revocation: Revocation): void {
+    if (revocation.kind === 'all') return
+    if (revocation.kind === 'subject') {
+      if (revocation.belowEpoch >= (this.#cuts.get(revocation.subjectKey)?.belowEpoch ?? 0)) this.#cuts.set(revocation.subjectKey, revocation)
+      return
+    }
+    const key = revocation.kind === 'sid' ? JSON.stringify(revocation.sid) : `token ${revocation.tokenKey}`
+    this.#ends.set(key, Math.max(this.#ends.get(key) ?? 0, revocation.expiresAtMs))
+  }
+
+  isRevoked ({ issuer, jti, sid, subject, epoch }: CredentialClaims): boolean {
+    if (sid !== null && this.#ends.has(JSON.stringify(sid))) return true
+    if (jti !== null && (this.#ends.has(`token ${tokenKeyOf(issuer ?? '', jti)}`) || this.#ends.has(`token ${tokenKeyOf('', jti)}`))) return true
+    const cut = subject === null ? undefined : this.#cuts.get(subjectKeyOf(subject))
+    return cut !== undefined && epoch !== null && epoch < cut.belowEpoch && (sid === null || sid !== cut.exceptSid)
+  }
+
+  purge (nowMs: number): void {
+    for (const [key, end] of this.#ends) if (end <= nowMs) this.#ends.delete(key)
+    for (const [subject, { expiresAtMs }] of this.#cuts) if (expiresAtMs <= nowMs) this.#cuts.delete(subject)
+  }
+}
+
 function isRevokedNaively (said: Revocation[], { issuer, jti, sid, subject, epoch }: CredentialClaims): boolean {
   return said.some(revocation => {
     if (revocation.kind === 'sid') return revocation.sid === sid
@@ -163,3 +249,28 @@ function isRevokedNaively (said: Revocation[], { issuer, jti, sid, subject, epoc
     return revocation.kind === 'all' || (subject !== null && revocation.subjectKey === subjectKeyOf(subject) && sid !== revocation.exceptSid)
   })
 }
+
+t.test('what one replica knows and another lacks is told, until the other has got it', async t => {
+  const expiresAtMs = 2_000_000_000_000
+  const both: Revocation[] = Array.from({ length: 3000 }, (_, number) => ({ kind: 'jti', tokenKey: tokenKeyOf('i', `both ${number}`), expiresAtMs }))
+  const lost: Revocation[] = [
+    ...Array.from({ length: 3000 }, (_, number): Revocation => ({ kind: 'jti', tokenKey: tokenKeyOf('i', `lost ${number}`), expiresAtMs })),
+    { kind: 'sid', sid: 'AAAAAAAAAAAAAAAAAAAAAQ', expiresAtMs },
+    { kind: 'subject', subjectKey: subjectKeyOf('ada'), belowEpoch: 2 ** 40 + 7, exceptSid: 'BBBBBBBBBBBBBBBBBBBBBA', expiresAtMs },
+    { kind: 'subject', subjectKey: subjectKeyOf('eve'), belowEpoch: 5, exceptSid: null, expiresAtMs },
+    { kind: 'all', belowEpoch: 9, expiresAtMs }
+  ]
+  const [knowing, other] = [new Replica(), new Replica()]
+  for (const revocation of [...both, ...lost]) knowing.add(revocation)
+  for (const revocation of both) other.add(revocation)
+  other.add({ kind: 'subject', subjectKey: subjectKeyOf('eve'), belowEpoch: 4, exceptSid: null, expiresAtMs })
+  const texts = (revocations: Revocation[]) => revocations.map(revocation => JSON.stringify(Object.entries(revocation).sort())).sort()
+
+  t.same(texts([...knowing.missingFrom(other)].flat()), texts(lost))
+  for (const revocation of lost) other.add(revocation)
+  t.same([...knowing.missingFrom(other)].flat(), [])
+  t.same([...new Replica().missingFrom(knowing)].flat(), [])
+
+  knowing.purge(expiresAtMs + 1)
+  t.same([...knowing.missingFrom(new Replica())].flat().map(({ kind }) => kind), ['all'])
+})

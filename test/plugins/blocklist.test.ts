@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import blocklist, { type BlocklistOptions, type RevokeRequest } from '../../plugins/blocklist.ts'
+import { LogFollower } from '../../plugins/blocklist/log-follower.ts'
 import storePlugin from '../../plugins/store.ts'
 import { createSid } from '../../lib/sid.ts'
 import type { LogEntry, OpenSession, Store } from '../../stores/store.ts'
@@ -232,6 +233,25 @@ t.test('a revocation that the store has lost stays in force while the process li
   await until(() => blocklist.isRevoked({ jti: 'l', iss: 'i' }))
 
   t.ok(blocklist.isRevoked({ jti: 'j', iss: 'i' }))
+})
+
+t.test('a snapshot of very many revocations is loaded in slices, between which others are served', async t => {
+  const { store } = await createStore(t)
+  const sids = Array.from({ length: 10_000 }, () => createSid('ada'))
+  const revocations = sids.map(sid => ({ kind: 'sid' as const, sid, expiresAtMs: Date.now() + 60_000 }))
+  const full = new Proxy(store, { get: (target, name: keyof Store) => name === 'snapshot' ? async () => ({ ...await store.snapshot(), revocations }) : Reflect.get(target, name) as unknown })
+  const follower = new LogFollower(full, 2000, {})
+  const sizes = new Set<number>()
+  const started = follower.start()
+  while (follower.replica.size < sids.length) {
+    await new Promise(setImmediate)
+    sizes.add(follower.replica.size)
+  }
+  await started
+  follower.stop()
+
+  t.ok(sizes.size > 5, `${sizes.size} sizes were seen on the way`)
+  t.ok(sids.every(sid => follower.replica.isRevoked({ issuer: null, jti: null, sid, subject: null, epoch: null })))
 })
 
 t.test('no entry ends before a token that it concerns', async t => {

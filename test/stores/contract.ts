@@ -414,7 +414,7 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
     advance(windows.retryWindowMs)
     const repeated = await store.rotate(record.sid, 1, rotating)
 
-    t.match(repeated, { outcome: 'repeated', record: { lastUsedAtMs: store.nowMs(), family: { generation: 2, received: false, holdUntilMs: store.nowMs() + windows.overlapMs } } })
+    t.match(repeated, { outcome: 'repeated', record: { lastUsedAtMs: store.nowMs(), family: { generation: 2, received: false, holdUntilMs: store.nowMs() + windows.overlapMs + 1 } } })
     t.strictSame(await store.read(record.sid), repeated.record)
   })
 
@@ -426,7 +426,7 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
 
     advance(windows.overlapMs)
     t.match(await store.rotate(record.sid, 1, rotating), { outcome: 'repeated', record: { family: { generation: 2 } } })
-    advance(windows.overlapMs - 1)
+    advance(windows.overlapMs)
     t.match(await store.rotate(record.sid, 2, rotating), { outcome: 'held', record: { lastUsedAtMs: store.nowMs(), family: { generation: 2, received: true } } })
     advance(1)
     t.match(await store.rotate(record.sid, 2, rotating), { outcome: 'rotated', record: { family: { generation: 3 } } })

@@ -6,23 +6,17 @@ import { createRedisStore } from '../../stores/redis.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { OpenSession, Store } from '../../stores/store.ts'
 import { connectRedis, freezeClock, startRedis } from '../helpers/redis-server.ts'
+import { search, type Scenario, type StoreStep } from '../lib/rotation-search.ts'
 
 /*
  * Random traces of one token family, replayed on the pure function and on every store: after each step the outcome and the
  * whole state must be equal. The clocks stand still but for the trace, so a trace also hits the very ends of the windows.
+ * The same for ways to states that the search of test/lib/rotation-search.ts has found, those with a thief and a long past among them.
  */
-
-interface Step {
-  /** Added to the clock before the step; clocks step back too. */
-  advanceMs: number
-  kind: 'rotate' | 'receive'
-  /** Of the generation presented, relative to the newest. */
-  distance: number
-}
 
 /** The windows change once in a trace, as by a new configuration. */
 interface Trace {
-  steps: Step[]
+  steps: StoreStep[]
   windows: [before: RotationWindows, after: RotationWindows]
   changeAt: number
 }
@@ -47,7 +41,7 @@ const windows: fc.Arbitrary<RotationWindows> = fc.record({
   overlapMs: fc.constantFrom(0, 1, 5, 1000, 10_000, 10_000, 10_000),
   retryWindowMs: fc.constantFrom(0, 1, 10, 2000, 1_800_000, 1_800_000, 1_800_000)
 })
-const step: fc.Arbitrary<Step> = fc.record({
+const step: fc.Arbitrary<StoreStep> = fc.record({
   advanceMs: fc.oneof(
     { weight: 60, arbitrary: fc.constantFrom(0, 1, 2, 5, 6, 10) },
     { weight: 30, arbitrary: fc.constantFrom(999, 1000, 1001, 2000, 2001, 10_000) },
@@ -69,6 +63,8 @@ const trace: fc.Arbitrary<Trace> = fc.record({
 
 const startMs = Date.now()
 let clockMs = startMs
+// Redis answers one step at a time, as fast as the machine lets it.
+t.setTimeout(120_000)
 
 async function redisStore (): Promise<Store> {
   const redis = connectRedis(t, await startRedis(t))
@@ -76,8 +72,8 @@ async function redisStore (): Promise<Store> {
   return createRedisStore({ redis, timeoutMs: 5000, clockOffsetMs: () => clockMs - startMs })
 }
 
-/** Replays the steps until the family ends. */
-async function replay (store: Store, { steps, windows, changeAt }: Trace): Promise<void> {
+/** Replays the steps until the family ends. Of the record nothing changes but the family and its last use. */
+async function replay (store: Store, { steps, windows, changeAt }: Trace, idleTimeoutMs: number): Promise<void> {
   const { record } = await store.open(session)
   let family = record.family as TokenFamily
   let lastUsedAtMs = record.lastUsedAtMs
@@ -114,15 +110,36 @@ const stores: Record<string, () => Promise<Store>> = {
   sqlite: () => createSqliteStore({ path: ':memory:', now: () => clockMs })
 }
 
+const searched: Scenario = { windows: { overlapMs: 2, retryWindowMs: 4 }, idleTimeout: 6, messages: 1, hasThief: true, stepsBack: 1, backlog: 2 }
+const searchedTraces = 200
+const found = search(searched)
+
 for (const [name, create] of Object.entries(stores)) {
-  t.test(`the ${name} store decides every trace of a family as the pure function does`, async t => {
+  t.test(`the ${name} store decides every trace of a family as the pure function does`, { timeout: 120_000 }, async t => {
     const store = await create()
     t.teardown(() => store.end())
     const property = fc.asyncProperty(trace, async trace => {
       clockMs = startMs
-      await replay(store, trace)
+      await replay(store, trace, idleTimeoutMs)
     })
 
     await t.resolves(fc.assert(property, { numRuns: 400 }))
   })
+}
+
+for (const [name, create] of Object.entries(stores)) {
+  t.test(`the ${name} store goes every way that the search has found to a state of a family`, { timeout: 120_000 }, async t => {
+    const store = await create()
+    t.teardown(() => store.end())
+
+    await t.resolves(replaySearched(store))
+  })
+}
+
+async function replaySearched (store: Store): Promise<void> {
+  for (let count = 1; count <= searchedTraces; count++) {
+    clockMs = startMs
+    const steps = found.traceTo(Math.floor(found.states * count / searchedTraces) - 1)
+    await replay(store, { steps, windows: [searched.windows, searched.windows], changeAt: 0 }, searched.idleTimeout)
+  }
 }

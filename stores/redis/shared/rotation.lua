@@ -69,7 +69,7 @@ local function presentSuperseded(family, generation, windows)
     if generation ~= family.generation - 1 or family.received or windows.retryWindowMs == 0 then return 'reused' end
     if elapsed(family.rotatedAtMs) > windows.retryWindowMs then return 'expired' end
   end
-  family.holdUntilMs = now + windows.overlapMs
+  family.holdUntilMs = now + windows.overlapMs + 1
   return 'repeated'
 end
 
@@ -80,7 +80,7 @@ local function recover(family, generation, windows)
   for lost = math.max(first, 1), generation - 1 do
     if windows.overlapMs > 0 then closed[#closed + 1] = { lost, now } end
   end
-  while #closed > maxClosed do table.remove(closed, 1) end
+  while #closed >= maxClosed do table.remove(closed, 1) end
   family.generation = generation + 1
   family.received = false
   family.rotatedAtMs = now
