@@ -48,7 +48,6 @@ t.test('however many ask, one key is read again once a pace', async t => {
   t.equal(await first, 1)
   t.same(new Set(await Promise.all(others)), new Set([2]))
   t.equal(started.length, 2)
-  t.ok((started[1]?.atMs ?? 0) - (started[0]?.atMs ?? 0) >= 29)
 })
 
 t.test('one key does not slow another down', async t => {
