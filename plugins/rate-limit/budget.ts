@@ -70,13 +70,14 @@ export class MemoryCounts implements Counts {
   }
 
   add (_request: FastifyRequest, key: string): { count: number, leftMs: number } {
-    const nowMs = this.#now()
+    // Whole milliseconds: of fractions a sum less one part is not always the other.
+    const nowMs = Math.floor(this.#now())
     const { count, endsAtMs } = this.#counter.add(key, nowMs)
     return { count, leftMs: endsAtMs - nowMs }
   }
 
   subtract (key: string): void {
-    this.#counter.subtract(key, this.#now())
+    this.#counter.subtract(key, Math.floor(this.#now()))
   }
 }
 

@@ -1,4 +1,5 @@
 import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify'
+import { randomBytes } from 'node:crypto'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Test } from 'tap'
@@ -19,8 +20,8 @@ import { createSqliteStore } from '../../stores/sqlite.ts'
 import { learnSecret, watch } from './secrets.ts'
 
 export const origin = 'https://app.example.com'
-export const secret = Buffer.alloc(32, 7).toString('base64url')
-export const otherSecret = Buffer.alloc(32, 8).toString('base64url')
+export const secret = randomBytes(32).toString('base64url')
+export const otherSecret = randomBytes(32).toString('base64url')
 
 for (const configured of [secret, otherSecret]) learnSecret('a configured secret', configured)
 

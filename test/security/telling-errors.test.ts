@@ -4,7 +4,7 @@ import * as errors from '../../lib/errors.ts'
 import { origin, password, signIn, signInForTokens, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { createOutage } from '../helpers/outage.ts'
 import { sendRaw } from '../helpers/proxy.ts'
-import { findClosedPort, startUpstream } from '../helpers/upstream.ts'
+import { findClosedPort, startUpstream, type Upstream } from '../helpers/upstream.ts'
 import { askRaw, readAnswer, valuesOf, type WireAnswer } from '../helpers/wire.ts'
 
 /*
@@ -47,7 +47,7 @@ interface Walk extends TestGateway {
   codes: Set<string>
 }
 
-async function startWalk (t: Test): Promise<Walk & { outage: ReturnType<typeof createOutage> }> {
+async function startWalk (t: Test): Promise<Walk & { outage: ReturnType<typeof createOutage>, open: Upstream }> {
   const outage = createOutage()
   const closed = await findClosedPort()
   const silent = await startUpstream(t, () => {})
@@ -76,6 +76,7 @@ async function startWalk (t: Test): Promise<Walk & { outage: ReturnType<typeof c
   return {
     ...gateway,
     outage,
+    open,
     port,
     codes,
     note,
@@ -88,7 +89,7 @@ async function startWalk (t: Test): Promise<Walk & { outage: ReturnType<typeof c
 }
 
 t.test('every error that there is, is the documented problem on the wire and tells nothing else', async t => {
-  const { url, port, advance, outage, provoke, note, codes } = await startWalk(t)
+  const { url, port, advance, outage, open, provoke, note, codes } = await startWalk(t)
   const { cookie } = await signIn(url)
   const tokens = await signInForTokens(url)
   const session = `Cookie: ${cookie}`
@@ -123,6 +124,8 @@ t.test('every error that there is, is the documented problem on the wire and tel
   await provoke('two lengths', 'POST /orders', ['Content-Length: 1', 'Content-Length: 2'])
   await provoke('dead service', `GET /dead/${marker}`, [session])
   await provoke('silent service', `GET /silent/${marker}`, [session])
+  t.equal((await askRaw(t, port, 'GET /orders', [session])).status, 200)
+  await provoke('a request that came back', 'GET /orders', [session, `CDN-Loop: ${marker}, ${String(open.requests.at(-1)?.headers['cdn-loop'])}`])
   await provoke('issuer away', 'GET /orders', [`Authorization: Bearer ${unsigned({ iss: 'https://idp.example.com', sub: marker })}.AAAA`])
   t.equal((await askRaw(t, port, 'GET /counted', [session])).status, 200)
   await provoke('counted', 'GET /counted', [session])
