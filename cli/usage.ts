@@ -66,7 +66,7 @@ Makes a revocation durable in the store; running gateways follow at once.
 
   --session SID   one session
   --subject S     every session and token of a subject until now
-  --jti J         one access token; --issuer I when it is another issuer's
+  --jti J         one access token; --issuer I when it is another issuer's, with the iss of its tokens
   --all           every session and token of everybody until now
 ${config}
 `
