@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { AdminConfig, Config } from './config/config.ts'
+import { issuersOf } from './config/issuers.ts'
 import { sweep } from './plugins/drain.ts'
 import errors, { createOwnHeadersHook } from './plugins/errors.ts'
 import { healthRoutes } from './plugins/health.ts'
@@ -21,8 +22,8 @@ const closingMs = 1000
  * A server of its own for operators, on its own address: health, metrics, administration. It listens as soon as the gateway is
  * ready and is closed once the gateway has drained, so that readiness can be asked all the while.
  */
-export async function addAdmin (gateway: FastifyInstance, { host, port, token }: AdminConfig, limits: Config['limits']): Promise<void> {
-  const admin = Fastify({ ...serverOptions(limits), loggerInstance: gateway.log })
+export async function addAdmin (gateway: FastifyInstance, { host, port, token }: AdminConfig, config: Config): Promise<void> {
+  const admin = Fastify({ ...serverOptions(config.limits), loggerInstance: gateway.log })
   admin.decorate('portcullis', gateway.portcullis)
   admin.addHook('onSend', createOwnHeadersHook(undefined))
   admin.addHook('onSend', async (_request, reply) => { if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store') })
@@ -30,7 +31,7 @@ export async function addAdmin (gateway: FastifyInstance, { host, port, token }:
   await admin.register(errors)
   await admin.register(healthRoutes)
   await admin.register(metricsRoutes)
-  await admin.register(adminRoutes, { prefix: '/admin', token })
+  await admin.register(adminRoutes, { prefix: '/admin', token, issuers: issuersOf(config) })
 
   addPart(gateway, 'admin', admin)
   // The last to be registered is the first to be closed, and the gateway's own server comes before all of them.

@@ -64,7 +64,7 @@ export async function composeGateway (config: Config, { store, isWorker = false,
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
     await addOwnRoutes(app, config, isWorker)
     for (const upstream of config.upstreams) await addUpstream(app, upstream, config)
-    if (config.admin !== null && !isWorker) await addAdmin(app, config.admin, config.limits)
+    if (config.admin !== null && !isWorker) await addAdmin(app, config.admin, config)
     await app.ready()
     return app
   } catch (error) {

@@ -30,7 +30,7 @@ export async function composeOperators (config: Config, workers: WorkersView): P
     addPart(app, 'health', { isReady: () => app.portcullis.blocklist.isFresh() && workers.isReady(), leave: () => {} })
     addPart(app, 'metrics', { contentType: Registry.PROMETHEUS_CONTENT_TYPE, registry: new Registry(), text: async () => await workers.metrics() })
     watchUsers(app, await openIdentity(app, config))
-    if (config.admin !== null) await addAdmin(app, config.admin, config.limits)
+    if (config.admin !== null) await addAdmin(app, config.admin, config)
     await app.ready()
     return app
   } catch (error) {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { findPackageJSON } from 'node:module'
+import { StoreUnavailableError } from '../lib/errors.ts'
 import { nearest } from '../lib/nearest.ts'
 import { parseArguments, UsageError, type Arguments } from './arguments.ts'
 import { checkCommand } from './check.ts'
@@ -50,8 +51,14 @@ export async function main (argv: string[], edge: Edge): Promise<number> {
     assertTaken(name, command, args)
     return await command.run(args, edge)
   } catch (error) {
-    return write(edge.stderr, `${(error as Error).message}\n`, error instanceof UsageError ? 2 : 1)
+    return write(edge.stderr, `${sayError(error as Error)}\n`, error instanceof UsageError ? 2 : 1)
   }
+}
+
+/** Clients hear of an outage alone; whoever runs a command also hears which setting it is about. */
+function sayError (error: Error): string {
+  const { cause, message } = error
+  return error instanceof StoreUnavailableError && cause instanceof Error && cause.message.startsWith('store.') ? cause.message : message
 }
 
 function commandNamed (name: string): Command {

@@ -1,5 +1,6 @@
 import { isSid } from '../lib/sid.ts'
 import type { Config } from '../config/config.ts'
+import { issuersOf } from '../config/issuers.ts'
 import { retention } from '../config/retention.ts'
 import type { Store } from '../stores/store.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
@@ -39,6 +40,9 @@ async function revokeSubject (store: Store, config: Config, subject: string): Pr
 }
 
 async function revokeToken (store: Store, config: Config, { jti, issuer }: { jti: string, issuer: string }): Promise<string> {
+  const issuers = issuersOf(config)
+  // Under another name it would be revoked for nobody.
+  if (!issuers.includes(issuer)) throw new UsageError(`--issuer: must be the iss of the token, ${issuers.join(' or ')}`)
   await store.revokeToken({ issuer, jti, expiresAtMs: store.nowMs() + retention(config).tokenMs })
   return `revoked token ${jti} of ${issuer}`
 }

@@ -38,12 +38,13 @@ ${config}
   users: `usage: portcullis users add NAME --file FILE [--subject S] [--scopes "a b"]
        portcullis users remove NAME --file FILE
 
-Adds a user, gives an existing one a new password, or removes one. The password is read from standard input and stored as a hash.
+Adds a user, gives an existing one a new password, or removes one. The password is asked for, or read from standard input where
+that is no terminal, and stored as a hash.
 A running gateway takes the change over, and signs out everywhere who is gone, has a new password or loses a scope.
 
   --file FILE     the users file, made by add if it is absent
   --subject S     what services know the user by; by default the name, or what it was
-  --scopes "a b"  what the user may do; by default nothing, or what it was
+  --scopes "a b"  what the user may do, separated by spaces; by default nothing, or what it was
 `,
   keys: `usage: portcullis keys list --config FILE
        portcullis keys rotate --config FILE
@@ -66,7 +67,7 @@ Makes a revocation durable in the store; running gateways follow at once.
 
   --session SID   one session
   --subject S     every session and token of a subject until now
-  --jti J         one access token; --issuer I when it is another issuer's
+  --jti J         one access token; --issuer I when it is another issuer's, with the iss of its tokens
   --all           every session and token of everybody until now
 ${config}
 `

@@ -1,10 +1,13 @@
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { addUser, removeUser } from '../identity/edit-users.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
 import type { Edge } from './main.ts'
 
 /** Changes a users file; a running gateway takes the change over. */
-export async function usersCommand (args: Arguments, { stdin, stdout }: Edge): Promise<number> {
+export async function usersCommand (args: Arguments, { stdin, stdout, stderr }: Edge): Promise<number> {
   const [action, name, ...more] = args.positionals
   if (more.length > 0 || name === undefined || (action !== 'add' && action !== 'remove')) throw new UsageError('usage: portcullis users add|remove NAME --file FILE')
   const file = required(args, 'file')
@@ -14,9 +17,25 @@ export async function usersCommand (args: Arguments, { stdin, stdout }: Edge): P
     return 0
   }
   const { subject, scopes } = args.values
-  const password = (await text(stdin)).replace(/\r?\n$/, '')
+  // A comma may be part of a scope (RFC 6749), but whoever writes one means two.
+  if (scopes?.includes(',') === true) throw new UsageError('--scopes: are separated by spaces, not by commas; write --scopes "a b"')
+  const password = isTerminal(stdin) ? await ask(stdin, stderr) : (await text(stdin)).replace(/\r?\n$/, '')
   if (password === '') throw new UsageError('give the password on standard input')
   const outcome = await addUser(file, name, password, { ...subject === undefined ? {} : { subject }, ...scopes === undefined ? {} : { scopes: scopes.split(' ').filter(scope => scope !== '') } })
   stdout.write(`${outcome} ${name}\n`)
   return 0
+}
+
+function isTerminal (stdin: NodeJS.ReadableStream): boolean {
+  return (stdin as { isTTY?: boolean }).isTTY === true
+}
+
+/** Nothing of what is typed is shown. Ctrl-C and Ctrl-D are no password. */
+async function ask (stdin: NodeJS.ReadableStream, stderr: NodeJS.WritableStream): Promise<string> {
+  stderr.write('password: ')
+  const lines = createInterface({ input: stdin, output: new Writable({ write: (_chunk, _encoding, done) => { done() } }), terminal: true })
+  const [password = ''] = await Promise.race([once(lines, 'line'), once(lines, 'close')]) as string[]
+  lines.close()
+  stderr.write('\n')
+  return password
 }

@@ -27,7 +27,7 @@ async function readText (file: string): Promise<string> {
     const text = await readFile(file, 'utf8')
     return text.replace(/^\uFEFF/, '')
   } catch (cause) {
-    throw new ConfigInvalidError(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}); check --config`, { cause })
+    throw new ConfigInvalidError(`${resolve(file)}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}); give --config the path of the file`, { cause })
   }
 }
 

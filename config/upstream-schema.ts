@@ -11,7 +11,7 @@ export const upstream = group({
   rewritePrefix: Optional(text(check.checkPath, { description: 'What it sees in place of the prefix. By default the prefix.', expects: 'a path' })),
   audience: Optional(text(check.checkAudience, { description: 'The aud of tokens that are for it. Required unless access is public.', expects: 'a name', example: 'orders' })),
   access: Optional(choice(['any', 'session', 'token', 'public'], { description: 'any: session cookie or access token; public: nothing is needed.', default: 'any' })),
-  scopes: Optional(list(text(check.checkScope, { description: 'Scope.', expects: 'a scope' }), { description: 'Scopes that a credential must carry, all of them.', default: [], uniqueItems: true })),
+  scopes: Optional(list(text(check.checkScope, { description: 'Scope.', expects: 'a scope' }), { description: 'Scopes that a credential must carry, all of them, for every method.', default: [], uniqueItems: true })),
   stepUp: Optional(group({
     maxAge: duration({ description: 'How long ago the subject may last have authenticated.', minimum: '1s', maximum: '365d', example: '5m' }),
     methods: Optional(list(text(check.checkMethod, { description: 'Method.', expects: 'an HTTP method in capitals' }), { description: 'Methods that demand it; GET includes HEAD. By default every method.', minItems: 1, uniqueItems: true }))

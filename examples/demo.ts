@@ -1,8 +1,7 @@
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildGateway } from '../gateway.ts'
-import { addUser } from '../identity/edit-users.ts'
 import { startUpstream } from './upstream.ts'
 
 /*
@@ -10,12 +9,11 @@ import { startUpstream } from './upstream.ts'
  * `npm start`, or `npm start -- --port 9000`.
  */
 const port = portOf(process.argv.slice(2))
-const directory = '.demo'
+// One for each port: a second demo leaves the first alone.
+const directory = resolve('.demo', String(port))
 const user = { username: 'demo', password: 'open-the-gate' }
 
 await mkdir(directory, { recursive: true, mode: 0o700 })
-await rm(join(directory, 'users.json'), { force: true })
-await addUser(join(directory, 'users.json'), user.username, user.password, { scopes: ['orders:read', 'orders:write'] })
 
 const orders = await startUpstream('orders')
 const billing = await startUpstream('billing')
@@ -25,7 +23,7 @@ const gateway = await buildGateway({
   origin,
   listen: { host: 'localhost', port },
   store: { type: 'sqlite', path: './portcullis.db' },
-  identity: { type: 'users', file: './users.json' },
+  identity: async ({ username, password }) => username === user.username && password === user.password ? { subject: user.username, scopes: ['orders:read', 'orders:write'] } : null,
   log: { level: 'warn' },
   upstreams: [
     { prefix: '/orders', target: orders.url, audience: 'orders', scopes: ['orders:read'] },
@@ -40,7 +38,7 @@ try {
   process.exit(1)
 }
 
-const jar = join(directory, 'cookies.txt')
+const jar = `'${join(directory, 'cookies.txt')}'`
 process.stdout.write(`
 portcullis listening on ${origin}
 

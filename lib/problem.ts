@@ -1,8 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import { challengeFor } from './challenge.ts'
 import {
-  BodyTooLargeError, HeadersTooLargeError, InternalError, MediaTypeUnsupportedError, MethodNotAllowedError, NotFoundError,
-  PathRefusedError, RateLimitedError, RequestInvalidError, RequestTimeoutError
+  BodyTooLargeError, CredentialsMissingError, HeadersTooLargeError, InternalError, MediaTypeUnsupportedError, MethodNotAllowedError, NotFoundError,
+  PathRefusedError, RateLimitedError, RequestInvalidError, RequestTimeoutError,
+  TokenInvalidError
 } from './errors.ts'
 
 /** What a client reads of an error (RFC 9457). `type` is `urn:portcullis:error:` and the code in lower case with dashes. */
@@ -41,7 +42,14 @@ const byStatus: Record<number, OwnError> = {
 const byFastifyCode: Record<string, OwnError> = {
   FST_ERR_BAD_URL: PathRefusedError,
   FST_ERR_MAX_PARAM_LENGTH: NotFoundError,
-  FST_ERR_HANDLER_TIMEOUT: RequestTimeoutError
+  FST_ERR_HANDLER_TIMEOUT: RequestTimeoutError,
+  // An application's own @fastify/jwt, as README has it.
+  FST_JWT_NO_AUTHORIZATION_IN_HEADER: CredentialsMissingError,
+  FST_JWT_NO_AUTHORIZATION_IN_COOKIE: CredentialsMissingError,
+  FST_JWT_AUTHORIZATION_TOKEN_EXPIRED: TokenInvalidError,
+  FST_JWT_AUTHORIZATION_TOKEN_UNTRUSTED: TokenInvalidError,
+  FST_JWT_AUTHORIZATION_TOKEN_INVALID: TokenInvalidError,
+  FAST_JWT_MISSING_SIGNATURE: TokenInvalidError
 }
 
 const details: Record<string, string> = {

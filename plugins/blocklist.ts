@@ -16,13 +16,18 @@ declare module './portcullis.ts' {
   }
 }
 
-/** Claims as JWT libraries give them. `iss` counts for `jti` only; `sid`, `sub` and `epoch` are those of tokens issued here. */
+/**
+ * Claims as JWT libraries give them. `iss` counts for `jti` only; `sid`, `sub` and `epoch` are those of tokens issued here. A cut of
+ * a subject, or of everybody, reaches what has no `epoch` by its `iat`, which is whole seconds: what is issued later in that very
+ * second is cut off too.
+ */
 export interface RevocableClaims {
   iss?: unknown
   jti?: unknown
   sid?: unknown
   sub?: unknown
   epoch?: unknown
+  iat?: unknown
 }
 
 export type RevokeRequest =
@@ -228,8 +233,12 @@ function kindOf (request: RevokeRequest): 'sid' | 'jti' | 'subject' | 'all' {
   return 'subject' in request ? 'subject' : 'all'
 }
 
-function credentialOf ({ iss, jti, sid, sub, epoch }: RevocableClaims): CredentialClaims {
-  return { issuer: textOf(iss), jti: textOf(jti), sid: textOf(sid), subject: textOf(sub), epoch: typeof epoch === 'number' ? epoch : null }
+function credentialOf ({ iss, jti, sid, sub, epoch, iat }: RevocableClaims): CredentialClaims {
+  return { issuer: textOf(iss), jti: textOf(jti), sid: textOf(sid), subject: textOf(sub), epoch: numberOf(epoch) ?? numberOf(iat) }
+}
+
+function numberOf (value: unknown): number | null {
+  return typeof value === 'number' ? value : null
 }
 
 function textOf (value: unknown): string | null {

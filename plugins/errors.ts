@@ -35,6 +35,7 @@ export function createOwnHeadersHook (origin: string | undefined): onSendHookHan
 export function sendProblem (error: unknown, request: FastifyRequest, reply: FastifyReply, security: Readonly<Record<string, string>>): void {
   const { status, body, headers } = toProblem(error)
   log(error, status, request)
+  if (status === 401 || status === 403) logRefusal(error, request)
   for (const name of ['content-encoding', 'etag', 'last-modified']) reply.removeHeader(name)
   // While we are failing nobody is signed in or out, so no client may lose or get a cookie.
   if (status >= 500) reply.removeHeader('set-cookie')
@@ -42,6 +43,13 @@ export function sendProblem (error: unknown, request: FastifyRequest, reply: Fas
   // So that whoever asks about an error can name it, and the log has it.
   reply.header('x-request-id', request.id)
   void reply.code(status).headers(security).headers(headers).send(JSON.stringify(body))
+}
+
+/** Which check failed is in the cause of our own errors, a constant text. At level debug: anybody may send bad credentials, as many as they like. */
+function logRefusal (error: unknown, request: FastifyRequest): void {
+  if (!(error instanceof Error) || !(error.cause instanceof Error)) return
+  const { code } = error as { code?: unknown }
+  if (typeof code === 'string' && code.startsWith('PTC_ERR_')) request.log.debug({ code, reason: error.cause.message }, 'refused')
 }
 
 function log (error: unknown, status: number, request: FastifyRequest): void {

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readBearer } from '../lib/bearer.ts'
 import { isForeign } from '../lib/csrf.ts'
-import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
+import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
 import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/route-schema.ts'
@@ -13,6 +13,8 @@ import { acceptJsonAlone } from './auth/json-alone.ts'
 export interface AdminRoutesOptions {
   /** What `Authorization: Bearer` has to carry; at least 16 characters. */
   token: string
+  /** The `iss` of all tokens that are accepted: another one is refused, and not revoked in vain. By default any may be named. */
+  issuers?: readonly string[]
 }
 
 const leastLength = 16
@@ -21,7 +23,7 @@ const Name = Type.String({ minLength: 1, maxLength: 1024 })
 const Revocation = Type.Union([
   Type.Object({ sid: Type.String({ pattern: sidPattern }) }, { additionalProperties: false }),
   Type.Object({ subject: Name }, { additionalProperties: false }),
-  Type.Object({ jti: Name, issuer: Type.Optional(Name) }, { additionalProperties: false })
+  Type.Object({ jti: Name, issuer: Type.Optional(Type.String({ ...Name, description: 'The iss of the token.' })) }, { additionalProperties: false })
 ], { errorMessage: 'must be { sid }, { subject } or { jti, issuer? }' })
 
 const tags = ['Administration']
@@ -41,7 +43,7 @@ const revocationsSchema = {
 }
 
 /** What operators may do to anyone's sessions. Register with a prefix, `/admin`, on a listener that only they reach. */
-export default async function adminRoutes (fastify: FastifyInstance, { token }: AdminRoutesOptions): Promise<void> {
+export default async function adminRoutes (fastify: FastifyInstance, { token, issuers }: AdminRoutesOptions): Promise<void> {
   if (typeof token !== 'string' || token.length < leastLength) throw new ConfigInvalidError(`adminRoutes: token must have at least ${leastLength} characters`)
   const { portcullis } = fastify
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
@@ -58,6 +60,7 @@ export default async function adminRoutes (fastify: FastifyInstance, { token }: 
   })
 
   app.post('/revocations', { schema: revocationsSchema }, async ({ body, ip }, reply) => {
+    if ('jti' in body && body.issuer !== undefined && issuers?.includes(body.issuer) === false) throw unknownIssuer(issuers)
     await portcullis.blocklist.revoke(body, { ip })
     return await reply.code(202).send()
   })
@@ -68,6 +71,10 @@ function refuseOtherSites (request: FastifyRequest, where: object): void {
   if (!isForeign(request.headers, '')) return
   publish({ event: 'csrf.refused', ip: request.ip, outcome: 'admin' }, where)
   throw new CsrfRefusedError()
+}
+
+function unknownIssuer (issuers: readonly string[]): Error {
+  return Object.assign(new RequestInvalidError(), { detail: `body.issuer must be the iss of the token: ${issuers.join(' or ')}` })
 }
 
 /** By digests, so that not even the length of the token can be timed. */

@@ -1,8 +1,10 @@
 import Fastify from 'fastify'
 import { readFile } from 'node:fs/promises'
+import { compileFunction } from 'node:vm'
 import t from 'tap'
 import * as exported from '../index.ts'
 import { Demanded } from '../plugins/authenticate.ts'
+import { startUpstream } from './helpers/upstream.ts'
 
 const text = await readFile(new URL('../docs/composing.md', import.meta.url), 'utf8')
 
@@ -42,6 +44,32 @@ t.test('the options of authenticate are those of the table, with their defaults'
   const actual = Object.entries(Demanded.properties).map(([name, schema]) => [name, schema.default === undefined ? '' : typeof schema.default === 'string' ? schema.default : JSON.stringify(schema.default)])
 
   t.same(documented, actual)
+})
+
+t.test('a service by itself stands behind its demand as the page says', async t => {
+  const [, snippet = ''] = /^```js\n([^]*?)^```$/m.exec(text) ?? []
+  const upstream = await startUpstream(t)
+  const origin = 'http://localhost:3000'
+  const app = Fastify(exported.serverOptions({ origin }))
+  t.teardown(() => app.close())
+  await app.register(exported.errors)
+  await app.register(exported.store, { path: ':memory:' })
+  await app.register(exported.blocklist)
+  await app.register(exported.cookies, { origin })
+  await app.register(exported.keys, { secret: Buffer.alloc(32, 1).toString('base64url') })
+  await app.register(exported.accessToken, { issuer: origin })
+  await app.register(exported.session)
+  await app.register(exported.authenticate, { origin })
+  await app.register(exported.mint)
+  app.post('/in', async (_request, reply) => await reply.openSession({ subject: 'ada', audiences: ['wiki'] }))
+  const names = { app, origin, proxy: exported.proxy, createIdentityHeaders: exported.createIdentityHeaders }
+  await compileFunction(`return (async () => { ${snippet.replace('http://127.0.0.1:3001', upstream.url)} })()`, Object.keys(names))(...Object.values(names))
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+
+  t.equal((await fetch(`${url}/wiki/Home`)).status, 401)
+  const [cookie = ''] = (await fetch(`${url}/in`, { method: 'POST' })).headers.getSetCookie()
+  t.equal((await fetch(`${url}/wiki/Home`, { headers: { cookie: cookie.split(';')[0]! } })).status, 200)
+  t.match(upstream.requests, [{ url: '/wiki/Home', headers: { authorization: /^Bearer / } }])
 })
 
 t.test('the challenge of the page is the one that is sent', async t => {

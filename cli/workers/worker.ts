@@ -12,7 +12,7 @@ import { isEndMessage, reportEveryMs, type WorkerMessage } from './messages.ts'
 /** One of several processes that serve: until the primary, or a signal, tells it to end. */
 export async function runWorker (config: Config, { signals }: Edge): Promise<number> {
   const told = Promise.race([whenTold(signals), whenPrimarySays()])
-  const gateway = await composeGateway(config, { isWorker: true })
+  const gateway = await compose(config)
   const broken = whenBroken(gateway, signals)
   try {
     if (config.admin !== null) shareMetrics(gateway.portcullis.metrics.registry)
@@ -22,6 +22,16 @@ export async function runWorker (config: Config, { signals }: Edge): Promise<num
   } finally {
     await gateway.close()
     cluster.worker?.disconnect()
+  }
+}
+
+/** As long as the primary can be heard this process lives on, so one that cannot start has to hang up. */
+async function compose (config: Config): Promise<FastifyInstance> {
+  try {
+    return await composeGateway(config, { isWorker: true })
+  } catch (error) {
+    cluster.worker?.disconnect()
+    throw error
   }
 }
 

@@ -34,7 +34,7 @@ export class ForeignTokens {
     const issuer = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
     if (issuer === undefined) throw refused('of no known issuer')
     const kid = kidOfForeign(parts.header, issuer)
-    if (kid === false) throw refused('not a header of this issuer\'s access tokens')
+    if (kid === false) throw refused('typ, alg, kid or another parameter of its header is not that of this issuer\'s access tokens')
     const key = issuer.keys.current()?.find(kid) ?? null
     return key === null ? this.#verifyLater(token, parts, { issuer, kid }) : this.#verifyWith(key, token, parts, issuer)
   }
@@ -52,7 +52,7 @@ export class ForeignTokens {
     if (header['alg'] !== key.algorithm) throw refused('not the algorithm of its key')
     if (!hasGoodSignature(key, signingInput, signature)) throw refused('wrong signature')
     const identity = identityOfForeign(claims, issuer, Date.now() / 1000)
-    if (identity === null) throw refused('wrong claims')
+    if (identity === null) throw refused('a claim is missing, malformed, in the future, or that of another kind of token')
     this.#verified.set(token, { identity, key, keys: issuer.keys })
     return identity
   }

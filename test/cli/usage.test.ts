@@ -60,5 +60,5 @@ t.test('the process ends with the exit code of the command', async t => {
   const [help, unknown, refused] = await Promise.all([['--help'], ['zebra'], ['check', '--config', 'missing.yaml']].map(async args => await runPortcullis(t, args)))
   t.match(help, { code: 0, stdout: /^portcullis: /, stderr: '' })
   t.match(unknown, { code: 2, stdout: '', stderr: /^[^\n]+zebra[^\n]+\n$/ })
-  t.match(refused, { code: 1, stdout: '', stderr: /^missing\.yaml: [^\n]+\n$/ })
+  t.match(refused, { code: 1, stdout: '', stderr: /^\/\S+\/missing\.yaml: [^\n]+\n$/ })
 })

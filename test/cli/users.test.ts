@@ -1,6 +1,9 @@
+import { EventEmitter, once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import t from 'tap'
+import { main } from '../../cli/main.ts'
 import { password, post, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import { editUsers, runMain, runPortcullis, startPortcullis, untilTrue, writeConfig } from '../helpers/portcullis.ts'
 
@@ -20,6 +23,27 @@ t.test('add takes the password from standard input and stores a hash, for nobody
   t.notMatch(text, /zebra/)
   t.match(await readUsers(file), [{ username: 'zoe', subject: 'zoe', password: /^\$(scrypt|argon2id)\$/, scopes: ['a', 'b'] }])
   t.equal((await stat(file)).mode & 0o777, 0o600)
+})
+
+t.test('at a terminal the password is asked for and not shown', async t => {
+  const file = join(t.testdir({}), 'users.json')
+  for (const [typed, code] of [['zebra crossing\r', 0], ['\u0003', 2], ['\u0004', 2]] as const) {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true })
+    const printed = new PassThrough()
+    const added = main(['users', 'add', 'zoe', '--file', file], { env: {}, stdin, stdout: printed, stderr: printed, signals: new EventEmitter() })
+    t.equal(String(await once(printed, 'data')), 'password: ')
+    stdin.write(typed)
+
+    t.equal(await added, code, JSON.stringify(typed))
+    t.notMatch(String(printed.read()), 'zebra')
+  }
+  t.match(await readUsers(file), [{ username: 'zoe', password: /^\$scrypt\$/ }])
+})
+
+t.test('scopes with commas are refused, because they would be one scope that nobody demands', async t => {
+  const file = join(t.testdir({}), 'users.json')
+
+  t.same(await runMain(['users', 'add', 'zoe', '--file', file, '--scopes', 'a,b'], { stdin: 'zebra crossing' }), { code: 2, stdout: '', stderr: '--scopes: are separated by spaces, not by commas; write --scopes "a b"\n' })
 })
 
 t.test('add changes the password of a user who is there, and keeps subject and scopes', async t => {

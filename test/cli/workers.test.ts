@@ -96,6 +96,15 @@ t.test('what is wrong with the configuration is said once', async t => {
   t.match(stderr, /^listen: 127\.0\.0\.1:\d+ cannot be listened on \(EADDRINUSE\); choose another port, or end what uses it\n$/)
 })
 
+t.test('workers that cannot reach the store end, and the setting is named once', async t => {
+  const { config } = await writeConfig(t, { store: { type: 'redis', url: 'redis://127.0.0.1:1' }, secret: randomBytes(32).toString('base64url') })
+
+  const { code, stderr } = await runPortcullis(t, ['start', '--config', config, '--workers', '2'])
+
+  t.equal(code, 1)
+  t.match(stderr, /^store\.url: Redis cannot be reached; [^\n]+\n$/)
+})
+
 t.test('a store in memory is refused for more than one worker', async t => {
   const { config } = await writeConfig(t, { store: { type: 'sqlite', path: ':memory:' } })
 

@@ -71,7 +71,7 @@ for (const [reason, name, text, line] of broken) {
 }
 
 t.test('a file that is not there is named', async t => {
-  await t.rejects(readInput('/nowhere/portcullis.yaml'), { message: '/nowhere/portcullis.yaml: cannot be read (ENOENT); check --config' })
+  await t.rejects(readInput('/nowhere/portcullis.yaml'), { message: '/nowhere/portcullis.yaml: cannot be read (ENOENT); give --config the path of the file' })
 })
 
 t.test('an empty file is no configuration', async t => {

@@ -54,6 +54,22 @@ t.test('an unexpected error is a constant answer and one whole line in the log',
   t.notMatch(lines[0], /secret/)
 })
 
+t.test('why a credential was refused is in the log at level debug, and never in the answer', async t => {
+  const lines: string[] = []
+  const app = await build(t, app => {
+    app.log.level = 'debug'
+    app.get('/', { logLevel: 'debug' }, async () => { throw new TokenInvalidError({ cause: new Error('of no known issuer') }) })
+  }, lines)
+
+  const response = await app.inject({ url: '/', headers: { authorization: 'Bearer secret' } })
+
+  t.equal(response.statusCode, 401)
+  t.notMatch(response.body, /issuer/)
+  t.equal(lines.length, 1)
+  t.match(JSON.parse(lines[0]!), { level: 20, reqId: String, code: 'PTC_ERR_TOKEN_INVALID', reason: 'of no known issuer', msg: 'refused' })
+  t.notMatch(lines[0], /secret/)
+})
+
 t.test('every hook position fails alike, and only that request', async t => {
   for (const hook of ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization'] as const) {
     const app = await build(t, app => {

@@ -1,10 +1,12 @@
 import Fastify from 'fastify'
+import { join } from 'node:path'
 import t from 'tap'
 import type { AdminRoutesOptions } from '../../routes/admin.ts'
 import adminRoutes from '../../routes/admin.ts'
 import { adminToken, asAdmin, startAdministered } from '../helpers/admin.ts'
 import { buildApp, createStore, openSession, recordEvents } from '../helpers/build-app.ts'
-import { post, signIn, signInForTokens } from '../helpers/build-gateway.ts'
+import { origin, post, signIn, signInForTokens } from '../helpers/build-gateway.ts'
+import { foreignKey } from '../helpers/foreign-issuer.ts'
 import { createOutage } from '../helpers/outage.ts'
 import { assertProblem } from '../helpers/problem.ts'
 
@@ -72,7 +74,7 @@ t.test('a revocation is accepted when it is durable, and holds at once', async t
   t.equal((await post(`${admin}/admin/revocations`, { jti }, asAdmin)).status, 202)
   t.equal(await statusOf({ authorization: `Bearer ${byToken.token}` }), 401)
   t.equal(await statusOf({ authorization: `Bearer ${other.token}` }), 200)
-  t.equal((await post(`${admin}/admin/revocations`, { jti: 'j', issuer: 'https://idp.example.com' }, asAdmin)).status, 202)
+  t.equal((await post(`${admin}/admin/revocations`, { jti: 'j', issuer: origin }, asAdmin)).status, 202)
 
   t.equal((await post(`${admin}/admin/revocations`, { subject: 'ada' }, asAdmin)).status, 202)
   t.equal(await statusOf({ authorization: `Bearer ${other.token}` }), 401)
@@ -124,6 +126,16 @@ t.test('without the store nothing is said to be revoked', async t => {
 
   await assertProblem(t, await post(`${admin}/admin/revocations`, { subject: 'ada' }, asAdmin), 503, 'PTC_ERR_STORE_UNAVAILABLE')
   await assertProblem(t, await fetch(`${admin}/admin/sessions?subject=ada`, { headers: asAdmin }), 503, 'PTC_ERR_STORE_UNAVAILABLE')
+})
+
+t.test('the token of an issuer that is not known is not revoked in vain', async t => {
+  const idp = 'https://idp.example.com'
+  const folder = t.testdir({ 'jwks.json': JSON.stringify({ keys: [foreignKey('k1').jwk] }) })
+  const { admin } = await startAdministered(t, { issuers: [{ name: 'idp', issuer: idp, jwks: join(folder, 'jwks.json'), algorithms: ['ES256'] }] })
+
+  t.equal((await post(`${admin}/admin/revocations`, { jti: 'j', issuer: idp }, asAdmin)).status, 202)
+  const refused = await assertProblem(t, await post(`${admin}/admin/revocations`, { jti: 'j', issuer: 'idp' }, asAdmin), 400, 'PTC_ERR_REQUEST_INVALID')
+  t.match(refused, `body.issuer must be the iss of the token: ${origin} or ${idp}`)
 })
 
 t.test('an application registers the routes where it likes', async t => {
