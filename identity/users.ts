@@ -8,7 +8,7 @@ export interface UsersOptions {
   file: string
   /** Hears why a changed file was not taken over; the users stay as they were. */
   onError?: (error: unknown) => void
-  /** How often the file is looked at. Milliseconds; 500 by default. */
+  /** How often the file is looked at while it is watched. Milliseconds; 500 by default. */
   pollMs?: number
 }
 
@@ -23,22 +23,29 @@ export async function createUsers ({ file, onError = () => {}, pollMs = 500 }: U
   let version = await versionOf(file)
   let users = await readUsers(file)
   let decoy = makeDecoy(users)
-  let lookedAt = performance.now()
   let reading: Promise<void> | null = null
 
   return { verify, watch }
 
   async function verify ({ username, password }: Credentials): Promise<Principal | null> {
-    if (listeners.size === 0 && performance.now() - lookedAt >= pollMs) await refresh()
+    await refreshUnlessWatched()
     const isTooLong = Buffer.byteLength(password) > maxPasswordBytes
     const attempt = isTooLong ? password.slice(0, maxPasswordBytes) : password
     return await limit(async () => {
       // Read only now: the wait may have been long, and the password another one since.
       const user = users.get(username.normalize('NFC'))
       const isRight = await verifyPassword(attempt, user?.password ?? decoy)
-      const isCurrent = user !== undefined && users.get(user.username)?.password === user.password
-      return isRight && isCurrent && !isTooLong ? { subject: user.subject, scopes: [...user.scopes] } : null
+      // And again after it: whoever was signed out meanwhile must not come in by what was true before.
+      await refreshUnlessWatched()
+      const current = users.get(username.normalize('NFC'))
+      const isCurrent = current !== undefined && current.password === user?.password
+      return isRight && isCurrent && !isTooLong ? { subject: current.subject, scopes: [...current.scopes] } : null
     })
+  }
+
+  /** Another process may be watching, and have signed out already whom an older file would let in: so it is looked at each time. */
+  async function refreshUnlessWatched (): Promise<void> {
+    if (listeners.size === 0) await refresh()
   }
 
   function watch (onGone: (subject: string) => void): () => void {
@@ -57,7 +64,6 @@ export async function createUsers ({ file, onError = () => {}, pollMs = 500 }: U
   }
 
   async function takeOver (): Promise<void> {
-    lookedAt = performance.now()
     const current = await versionOf(file)
     if (current === version) return
     version = current

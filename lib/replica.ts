@@ -61,6 +61,23 @@ export class Replica {
     return epoch !== null && subject !== null && this.#isCut(keys, sid !== null, epoch)
   }
 
+  /** Whether it is known already, for a `jti` for as long: how long the end of a session is known, nothing changes. */
+  has (revocation: Revocation): boolean {
+    const key = this.#key
+    switch (revocation.kind) {
+      case 'sid':
+        writeSidKey(revocation.sid, key, 0)
+        return this.#sids.has(key, 0)
+      case 'jti': {
+        writeKeyText(revocation.tokenKey, key, 0)
+        const found = this.#jtis.find(key, 0)
+        return found >= 0 && this.#jtis.endOf(this.#jtis.cells, found) >= endSeconds(revocation)
+      }
+      case 'subject': return this.#hasCut(revocation)
+      case 'all': return this.#belowEpoch >= revocation.belowEpoch
+    }
+  }
+
   /** Forgets what no living credential can be concerned by any more. Never takes long; memory comes back over several calls. */
   purge (nowMs: number): void {
     const nowSeconds = Math.floor(nowMs / 1000)

@@ -34,12 +34,16 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
   app.post('/login', { schema: loginSchema }, async (request, reply) => {
     const { username, password, mode = 'session', audience } = request.body
     const granted = grantedAudiences(audience, origin, audiences)
-    const subject = await limitSignIn(reply, username, portcullis, async () => await identity.verify({ username, password }))
+    let before: string[] = []
+    const subject = await limitSignIn(reply, username, portcullis, async () => {
+      // Not after the password: whoever is signed out between that and the new session would be signed in again by it.
+      before = await presentedSids(request, portcullis)
+      return await identity.verify({ username, password })
+    })
     if (subject === null) {
       publish({ event: 'login.refused', ip: request.ip }, portcullis)
       throw new LoginRefusedError()
     }
-    const before = await presentedSids(request, portcullis)
     const answer = mode === 'session'
       ? await reply.openSession({ ...subject, username, audiences: granted.includes(origin) ? granted : [...granted, origin] })
       : await reply.openFamily({ ...subject, username, audiences: granted })

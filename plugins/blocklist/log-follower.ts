@@ -62,9 +62,12 @@ export class LogFollower {
     this.#listeners.push(listener)
   }
 
-  /** What this process has made true itself: it counts here at once, and has to come back through the log. */
+  /**
+   * What this process has made true itself: it counts here at once, and has to come back through the log. What ended before is not
+   * logged again: to wait for it would be to take it for lost, and whoever signs out again and again would have it said as often.
+   */
   note (entry: LogEntry): void {
-    if (isRevocation(entry)) this.#unechoed.set(nameOf(entry), { revocation: entry, notedAtMs: performance.now() })
+    if (isRevocation(entry) && !this.replica.has(entry)) this.#unechoed.set(nameOf(entry), { revocation: entry, notedAtMs: performance.now() })
     this.#apply(entry)
   }
 
@@ -131,16 +134,17 @@ export class LogFollower {
     if (lost.length > 0) void this.#reassertion.add(lost)
   }
 
-  /** Those of these that the store does not know, or not any more. */
+  /** Those of these that the store does not know, or not any more. Apart from the replica, which is purged meanwhile. */
   async #lostBy (revocations: Revocation[]): Promise<Revocation[]> {
-    const missing = new Set((await this.#missingFrom((await this.#store.snapshot()).revocations)).map(nameOf))
-    return revocations.filter(revocation => missing.has(nameOf(revocation)))
+    const known = await replicaOf((await this.#store.snapshot()).revocations)
+    const lost: Revocation[] = []
+    await inSlices(revocations, revocation => { if (!known.has(revocation)) lost.push(revocation) })
+    return lost
   }
 
-  /** What this process knows, and these are without. */
+  /** What this process knows, and these are without. Only while nothing is pulled, because that purges the replica. */
   async #missingFrom (revocations: Revocation[]): Promise<Revocation[]> {
-    const others = new Replica()
-    await inSlices(revocations, revocation => others.add(revocation))
+    const others = await replicaOf(revocations)
     const missing: Revocation[] = []
     for (const some of this.replica.missingFrom(others)) {
       missing.push(...some)
@@ -178,6 +182,12 @@ function nameOf (revocation: Revocation): string {
     case 'subject': return `subject ${revocation.subjectKey} ${revocation.belowEpoch}`
     case 'all': return `all ${revocation.belowEpoch}`
   }
+}
+
+async function replicaOf (revocations: Revocation[]): Promise<Replica> {
+  const replica = new Replica()
+  await inSlices(revocations, revocation => replica.add(revocation))
+  return replica
 }
 
 async function inSlices<Entry> (entries: readonly Entry[], act: (entry: Entry) => void): Promise<void> {

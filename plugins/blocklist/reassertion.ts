@@ -26,7 +26,8 @@ export class Reassertion {
 
   /** Resolves when all that was ever given is in the store, or when the end has come. */
   async add (lost: readonly Revocation[]): Promise<void> {
-    if (lost.length > 0) this.#waiting.push(...lost)
+    // Never as the arguments of a call: there may be millions.
+    this.#waiting = this.#waiting.concat(lost)
     this.#running ??= this.#run().finally(() => { this.#running = null })
     await this.#running
   }
@@ -42,7 +43,8 @@ export class Reassertion {
       const rest = await this.#say(lost)
       if (rest.length === 0) continue
       await wait(pauseMs, undefined, { signal: this.#ending.signal, ref: false }).catch(() => {})
-      this.#waiting.unshift(...await this.#stillLost(rest).catch(() => rest))
+      const still = await this.#stillLost(rest).catch(() => rest)
+      this.#waiting = still.concat(this.#waiting)
     }
   }
 

@@ -29,6 +29,8 @@ export interface TestGateway {
 export interface StartOptions {
   /** What the gateway is given in place of the store itself. */
   wrapStore?: (store: Store) => Store
+  /** One of several processes, whose primary would be elsewhere. */
+  isWorker?: boolean
 }
 
 /**
@@ -36,7 +38,7 @@ export interface StartOptions {
  * the subject is the user name, the scopes are orders:read and orders:write. Ends with the test; then its log, metrics, events and what it
  * forwarded are searched for every secret (secrets.ts).
  */
-export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {}, { wrapStore = store => store }: StartOptions = {}): Promise<TestGateway> {
+export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {}, { wrapStore = store => store, isWorker = false }: StartOptions = {}): Promise<TestGateway> {
   let offsetMs = 0
   const store = await createSqliteStore({ path: ':memory:', now: () => Date.now() + offsetMs })
   const [orders, billing] = [await startUpstream(t), await startUpstream(t)]
@@ -55,7 +57,7 @@ export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {
   } satisfies ConfigInput, { directory: '.', env: {} })
   learnConfigured(config)
   const watched = watch(t)
-  const app = await composeGateway(config, { store: wrapStore(store), logTo: watched.log })
+  const app = await composeGateway(config, { store: wrapStore(store), isWorker, logTo: watched.log })
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => {
     const metrics = app.hasPlugin('portcullis-metrics') ? await app.portcullis.metrics.text() : ''

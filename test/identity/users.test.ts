@@ -140,3 +140,35 @@ t.test('a password that was replaced while its check waited is wrong', async t =
   await writeFile(file, JSON.stringify({ users: [] }))
   t.equal(await answer, null)
 })
+
+t.test('a password that was replaced while its check waited is wrong, though another process watches the file', async t => {
+  const file = makeFile(t, [{ ...ada, password: await hashPassword('correct horse') }])
+  const identity = await createUsers({ file })
+
+  const answer = identity.verify({ username: 'ada', password: 'correct horse' })
+  await writeFile(file, JSON.stringify({ users: [] }))
+  t.equal(await answer, null)
+})
+
+t.test('a changed file counts for the very next sign-in, though another process watches it', async t => {
+  const file = makeFile(t, [ada])
+  const identity = await createUsers({ file })
+  t.not(await identity.verify({ username: 'ada', password: 'correct horse' }), null)
+
+  await writeFile(file, JSON.stringify({ users: [{ ...ada, password: other }] }))
+
+  t.equal(await identity.verify({ username: 'ada', password: 'correct horse' }), null)
+})
+
+t.test('scopes that were taken away while a password was checked are not given', async t => {
+  const slow = { ...ada, password: await hashPassword('correct horse') }
+  const file = makeFile(t, [slow])
+  const identity = await createUsers({ file, pollMs: 1 })
+  const gone: string[] = []
+  t.teardown(identity.watch!(subject => gone.push(subject)))
+
+  const answer = identity.verify({ username: 'ada', password: 'correct horse' })
+  await writeFile(file, JSON.stringify({ users: [{ ...slow, scopes: [] }] }))
+  t.strictSame(await answer, { subject: 'u-1', scopes: [] })
+  t.strictSame(gone, ['u-1'])
+})

@@ -274,3 +274,25 @@ t.test('what one replica knows and another lacks is told, until the other has go
   knowing.purge(expiresAtMs + 1)
   t.same([...knowing.missingFrom(new Replica())].flat().map(({ kind }) => kind), ['all'])
 })
+
+t.test('what says nothing new is told from what does', t => {
+  const expiresAtMs = 2_000_000_000_000
+  const replica = new Replica()
+  const sid: Revocation = { kind: 'sid', sid: 'AAAAAAAAAAAAAAAAAAAAAQ', expiresAtMs }
+  const jti: Revocation = { kind: 'jti', tokenKey: tokenKeyOf('i', 'j'), expiresAtMs }
+  const cut: Revocation = { kind: 'subject', subjectKey: subjectKeyOf('ada'), belowEpoch: 5, exceptSid: null, expiresAtMs }
+  const all: Revocation = { kind: 'all', belowEpoch: 9, expiresAtMs }
+  const news: Revocation[] = [{ ...sid, sid: 'AAAAAAAAAAAAAAAAAAAAAg' }, { ...jti, expiresAtMs: expiresAtMs + 1 }, { ...jti, tokenKey: tokenKeyOf('i', 'k') }, { ...cut, belowEpoch: 6 }, { ...cut, subjectKey: subjectKeyOf('eve') }, { ...all, belowEpoch: 10 }]
+
+  for (const revocation of [sid, jti, cut, all]) {
+    t.notOk(replica.has(revocation), revocation.kind)
+    replica.add(revocation)
+    t.ok(replica.has(revocation), revocation.kind)
+  }
+  for (const revocation of [{ ...jti, expiresAtMs: expiresAtMs - 5000 }, { ...cut, belowEpoch: 4 }, { ...all, belowEpoch: 8 }]) t.ok(replica.has(revocation), JSON.stringify(revocation))
+  for (const revocation of news) t.notOk(replica.has(revocation), JSON.stringify(revocation))
+
+  replica.purge(expiresAtMs)
+  for (const revocation of [sid, jti, cut]) t.notOk(replica.has(revocation), 'over')
+  t.end()
+})

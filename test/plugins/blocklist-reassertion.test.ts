@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
 import blocklist from '../../plugins/blocklist.ts'
+import { Reassertion } from '../../plugins/blocklist/reassertion.ts'
 import storePlugin from '../../plugins/store.ts'
 import { createRedisStore } from '../../stores/redis.ts'
-import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
+import type { OpenSession, Revocation, RotateOptions, Store } from '../../stores/store.ts'
 import { createServer, until } from '../helpers/build-app.ts'
 import { connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
 
@@ -123,4 +124,54 @@ t.test('nothing is said again while nothing is lost', async t => {
   await until(async () => !(await store.pull((await store.snapshot()).position)).gap)
 
   t.ok(said <= 2, 'but for an entry that came back before its answer')
+})
+
+t.test('ending what has ended already is no sign of a loss, however often it is done', async t => {
+  const server = await startRedis(t)
+  const store = await createStore(t, server)
+  let said = 0
+  const counting = new Proxy(store, { get: (target, name: keyof Store) => name === 'reassert' ? async () => { said++; return 'asserted' } : Reflect.get(target, name) as unknown })
+  const [here, there] = [await build(t, counting), await build(t, await createStore(t, server))]
+  const { record } = await store.open(tokens)
+  await here.revoke({ sid: record.sid })
+  await until(() => there.size === 1)
+  said = 0
+
+  for (let round = 0; round < 20; round++) {
+    await here.revoke({ sid: record.sid })
+    // Something else goes through the log, so that what was noted before would have been in it.
+    const { record: { sid } } = await store.open({ ...tokens, subject: `s${round}` })
+    await here.revoke({ sid })
+    await until(() => there.size === round + 2)
+  }
+
+  t.equal(said, 0)
+})
+
+t.test('as many revocations as there are can be lost at once, and all of them are said again', async t => {
+  const expiresAtMs = Date.now() + 600_000
+  // More than fit into the arguments of one call.
+  const lost = Array.from({ length: 150_000 }, (_, number): Revocation => ({ kind: 'sid', sid: String(number), expiresAtMs }))
+  const said = new Set<Revocation>()
+  let isBusy = true
+  const reassertion = new Reassertion({
+    async reassert (revocations) {
+      if (isBusy) return 'busy'
+      for (const revocation of revocations) said.add(revocation)
+      return 'asserted'
+    }
+  }, async rest => {
+    isBusy = false
+    return rest
+  })
+  // The pause keeps no process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => {
+    clearInterval(alive)
+    reassertion.stop()
+  })
+
+  await reassertion.add(lost)
+
+  t.equal(said.size, lost.length)
 })
