@@ -61,11 +61,11 @@ function parseOptions (argv: string[], benches: Record<string, Bench>): Options 
   if (unknown !== undefined) throw new RangeError(`there is no bench ${unknown}; there are ${Object.keys(benches).join(', ')}`)
   if (values.arms !== undefined && positionals.length !== 1) throw new RangeError('--arms: name the one bench whose arms they are')
   if (values.quick && (values.rounds ?? values.seconds) !== undefined) throw new RangeError('--quick has its own rounds and seconds')
+  const { rounds = '7', seconds = '3' } = values
   return {
     names: positionals.length === 0 ? Object.keys(benches) : positionals,
     isQuick: values.quick,
-    rounds: values.quick ? 1 : numberOf(values.rounds ?? '7', 'rounds', 5, 50),
-    seconds: values.quick ? 1 : numberOf(values.seconds ?? '3', 'seconds', 1, 30),
+    ...values.quick ? { rounds: 1, seconds: 1 } : { rounds: numberOf(rounds, 'rounds', 5, 50), seconds: numberOf(seconds, 'seconds', 1, 30) },
     arms: values.arms?.split(',') ?? null,
     profiles: values['cpu-prof'] ?? null,
     isPageOnly: values.page
