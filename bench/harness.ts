@@ -35,7 +35,7 @@ export interface BenchContext {
   /** `processes/<name>.ts`, on the CPU of what is measured or on that of all the rest. */
   start<Ready>(name: string, options?: { args?: unknown, place?: Place }): Promise<Child<Ready>>
   /** Any other program that is to end with the bench. */
-  run (command: string[], place: Place, options?: { stdout?: boolean }): ChildProcess
+  run (command: string[], place: Place, options?: { stdout?: boolean, env?: Record<string, string> }): ChildProcess
   /** Before what was started earlier ends. */
   atEnd (end: () => unknown): void
 }
@@ -133,10 +133,10 @@ export async function withContext<Result> ({ profiles, ...options }: ContextOpti
         ends.push(async () => { await child.end() })
         return child
       },
-      run (command, place, { stdout = false } = {}) {
+      run (command, place, { stdout = false, env = {} } = {}) {
         const cpu = cpuOf(place)
         const [file = '', ...rest] = cpu === null ? command : ['taskset', '-c', String(cpu), ...command]
-        const child = spawn(file, rest, { stdio: ['ignore', stdout ? 'pipe' : 'ignore', 'inherit'] })
+        const child = spawn(file, rest, { stdio: ['ignore', stdout ? 'pipe' : 'ignore', 'inherit'], env: { ...process.env, ...env } })
         programs.push(child)
         ends.push(async () => { await endProgram(child) })
         return child

@@ -133,6 +133,8 @@ async function probe (name: string, { ready: { url } }: Gateway, token: string):
 async function measureSignOuts ({ client, revoker, warmToken }: Pair, signedIn: SignedIn[], isLoaded: boolean, context: BenchContext): Promise<Sample> {
   const stopped = new AbortController()
   const load = isLoaded ? keepUp(client, perSecond(context), stopped.signal) : Promise.resolve()
+  // Awaited below; until then nobody listens.
+  load.catch(() => {})
   const seen: Seen[] = []
   const requestMs: number[] = []
   try {

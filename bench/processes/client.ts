@@ -13,7 +13,7 @@ export interface Requests {
   method: 'GET' | 'POST'
   path: string
   headers: Record<string, string>
-  /** One for each client, each asking one question at a time. */
+  /** In turn. Where the cookie rotates, each asks one question at a time. */
   clients: Array<{ cookie?: string, authorization?: string }>
   /** Every answer sets the cookie that the client's next request carries; one that does not is a failure. */
   isRotating: boolean
@@ -38,7 +38,7 @@ interface Client { headers: Record<string, string> }
 
 let requests: Omit<Requests, 'clients'>
 let pool: Pool
-/** Those that wait for no answer, the one that has waited the longest first. */
+/** Those whose turn is yet to come. */
 let idle: Client[] = []
 let taken = 0
 
@@ -52,6 +52,7 @@ function prepare ({ clients, ...asked }: Requests): void {
 function takeIdle (): Client {
   const client = idle[taken++]
   if (client === undefined) throw new Error('every client waits for an answer: this rate needs more of them')
+  if (!requests.isRotating) idle.push(client)
   if (taken === 1000) {
     idle.splice(0, taken)
     taken = 0
@@ -85,13 +86,17 @@ class Exchange implements Dispatcher.DispatchHandler {
   onResponseData (): void {}
 
   onResponseEnd (): void {
-    idle.push(this.#client)
+    this.#settle()
     this.#run.answered(this.#dueMs, this.#failure)
   }
 
   onResponseError (_controller: Dispatcher.DispatchController, error: Error): void {
-    idle.push(this.#client)
+    this.#settle()
     this.#run.answered(this.#dueMs, error.message)
+  }
+
+  #settle (): void {
+    if (requests.isRotating) idle.push(this.#client)
   }
 }
 
