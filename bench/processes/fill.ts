@@ -11,12 +11,12 @@ const { store } = await openStore(args.store.type === 'redis' ? { type: 'redis',
 const batch = 20_000
 const minute = 60_000
 
-/** Ended sessions, in force for 15 to 30 minutes from now. Resolves to some of their names. */
+/** Ended sessions, in force for longer than any run takes. Resolves to some of their names. */
 async function fill ({ count }: { count: number }): Promise<string[]> {
   const some: string[] = []
   for (let made = 0; made < count; made += batch) {
     const nowMs = store.nowMs()
-    const revocations: Revocation[] = Array.from({ length: Math.min(batch, count - made) }, (_, index) => ({ kind: 'sid', sid: createSid(), expiresAtMs: nowMs + 15 * minute + (made + index) % (15 * minute) }))
+    const revocations: Revocation[] = Array.from({ length: Math.min(batch, count - made) }, (_, index) => ({ kind: 'sid', sid: createSid(), expiresAtMs: nowMs + 30 * minute + (made + index) % (15 * minute) }))
     if (await store.reassert(revocations, { owner: 'bench' }) !== 'asserted') throw new Error('somebody else re-asserts')
     const [first] = revocations
     if (first?.kind === 'sid') some.push(first.sid)
@@ -43,7 +43,6 @@ async function stream ({ perSecond, seconds }: { perSecond: number, seconds: num
   return { ended: total, slowestMs }
 }
 
-/** In the first shard, as any sid is on one server. */
 function createSid (): string {
   return randomBytes(16).toString('base64url')
 }
