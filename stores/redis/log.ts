@@ -56,8 +56,7 @@ async function snapshotShard ({ redis, timeoutMs, scripts }: LogOptions, shard: 
     if (members.length < 2 * count) return { position: String(position), revocations }
     // Many may end in the same millisecond: a page that does not pass it is followed by a longer one.
     count = last === from ? count * 2 : revocationsPerPage
-    seen = last === from ? seen : new Set()
-    for (const text of ofLast) seen.add(text)
+    seen = new Set(ofLast)
     from = last
   }
 }
