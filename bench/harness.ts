@@ -1,12 +1,52 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cpus, release, totalmem, type as systemName } from 'node:os'
-import { readFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
+import { mkdtemp, rm, statfs } from 'node:fs/promises'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Findings } from './report.ts'
+
+export { describeMachine } from './machine.ts'
+
+/** What every `bench/*.ts` that answers a question exports as `bench`; the runner finds it by that. */
+export interface Bench {
+  /** One line, and the first line of the file. */
+  question: string
+  /** `node` options that the runner's own process needs, such as --expose-gc. */
+  nodeArgs?: string[]
+  measure (context: BenchContext): Promise<Findings>
+}
+
+/** What a run was asked for, and what it may use; all that it starts ends with it. */
+export interface BenchContext {
+  /** A smoke run: everything once and short. Its figures say nothing. */
+  readonly isQuick: boolean
+  /** At least five, except in a smoke run. */
+  readonly rounds: number
+  /** Length of one measurement. */
+  readonly seconds: number
+  /** Only these arms; null: all. */
+  readonly arms: readonly string[] | null
+  /** Empty, on a disk where the machine has one, and gone afterwards. */
+  readonly directory: string
+  /** Progress, on the terminal. */
+  say (line: string): void
+  /** `processes/<name>.ts`, on the CPU of what is measured or on that of all the rest. */
+  start<Ready>(name: string, options?: { args?: unknown, place?: Place }): Promise<Child<Ready>>
+  /** Any other program that is to end with the bench. */
+  run (command: string[], place: Place, options?: { stdout?: boolean, env?: Record<string, string> }): ChildProcess
+  /** Before what was started earlier ends. */
+  atEnd (end: () => unknown): void
+}
+
+/** `measured`: a CPU of its own. `rest`: the CPU of load, upstreams and servers. `anywhere`: wherever the system likes. */
+export type Place = 'measured' | 'rest' | 'anywhere'
 
 /** A process of its own for one part of a bench, so that its CPU time is its own. */
 export interface Child<Ready> {
   ready: Ready
+  pid: number
   ask<Answer> (name: string, question?: unknown): Promise<Answer>
   /** By its pid; at once when it does not end by itself. */
   end (): Promise<void>
@@ -41,6 +81,7 @@ export async function startChild<Ready> (name: string, args: string[], options: 
 
   return {
     ready: await answerTo(0) as Ready,
+    pid: child.pid ?? 0,
     async ask<Answer> (question: string, value: unknown = null) {
       const id = ++asked
       child.send({ id, name: question, question: value })
@@ -63,6 +104,67 @@ export function placement (): { measured: number, rest: number } | null {
   return { measured: 0, rest: 1 }
 }
 
+export function sayPlacement (): string {
+  return placement() === null ? 'Nothing is pinned to a CPU.' : 'What is measured is pinned to one CPU; load, upstream and Redis to another.'
+}
+
+export type ContextOptions = Pick<BenchContext, 'isQuick' | 'rounds' | 'seconds' | 'arms' | 'say'> & { profiles: string | null }
+
+/** Runs a bench with a context of its own, and ends what it started, the last one first. */
+export async function withContext<Result> ({ profiles, ...options }: ContextOptions, measure: (context: BenchContext) => Promise<Result>): Promise<Result> {
+  const ends: Array<() => Promise<unknown>> = []
+  const cpuOf = (place: Place): number | null => place === 'anywhere' ? null : placement()?.[place] ?? null
+  const directory = await makeDirectory()
+  ends.push(async () => { await rm(directory, { recursive: true, force: true }) })
+  const programs: ChildProcess[] = []
+  // An interrupt ends this process at once; the children that it talks to end with their channel.
+  const onExit = (): void => {
+    for (const program of programs) program.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
+  process.once('exit', onExit)
+  try {
+    return await measure({
+      ...options,
+      directory,
+      async start<Ready> (name: string, { args = {}, place = 'rest' }: { args?: unknown, place?: Place } = {}) {
+        const nodeArgs = profiles === null || place !== 'measured' ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}-${ends.length}.cpuprofile`]
+        const child = await startChild<Ready>(name, [JSON.stringify(args)], { cpu: cpuOf(place), nodeArgs })
+        ends.push(async () => { await child.end() })
+        return child
+      },
+      run (command, place, { stdout = false, env = {} } = {}) {
+        const cpu = cpuOf(place)
+        const [file = '', ...rest] = cpu === null ? command : ['taskset', '-c', String(cpu), ...command]
+        const child = spawn(file, rest, { stdio: ['ignore', stdout ? 'pipe' : 'ignore', 'inherit'], env: { ...process.env, ...env } })
+        programs.push(child)
+        ends.push(async () => { await endProgram(child) })
+        return child
+      },
+      atEnd (end) { ends.push(async () => { await end() }) }
+    })
+  } finally {
+    for (const end of ends.toReversed()) await end()
+    process.off('exit', onExit)
+  }
+}
+
+/** What is durable is to reach a disk: where /tmp is memory, the directory of the benches has to do. */
+async function makeDirectory (): Promise<string> {
+  const tmpfs = 0x01021994
+  const isMemory = (await statfs(tmpdir())).type === tmpfs
+  return await mkdtemp(isMemory ? fileURLToPath(new URL('.run-', import.meta.url)) : join(tmpdir(), 'portcullis-bench-'))
+}
+
+async function endProgram (child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const cutting = setTimeout(() => child.kill('SIGKILL'), endWithinMs)
+  await ended
+  clearTimeout(cutting)
+}
+
 /** Of several rounds: the middle one, and the least and greatest. */
 export interface Spread { median: number, least: number, greatest: number }
 
@@ -78,18 +180,19 @@ export function interleave (names: readonly string[], rounds: number): string[][
   return Array.from({ length: rounds }, (_, round) => round % 2 === 0 ? [...names] : names.toReversed())
 }
 
-/** What figures depend on besides the code. */
-export function describeMachine (packages: readonly string[]): Record<string, string> {
-  const versions = packages.map(name => {
-    const { version } = JSON.parse(readFileSync(new URL(`../node_modules/${name}/package.json`, import.meta.url), 'utf8')) as { version: string }
-    return `${name} ${version}`
-  })
-  return {
-    date: new Date().toISOString().slice(0, 10),
-    cpu: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}`,
-    memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
-    system: `${systemName()} ${release()}`,
-    node: `${process.version}, V8 ${process.versions.v8}, OpenSSL ${process.versions.openssl}`,
-    packages: versions.join(', ')
+/** Rounds of all arms, interleaved; resolves to what each arm was measured at. */
+export async function measureRounds<Sample> (names: readonly string[], { rounds, say }: Pick<BenchContext, 'rounds' | 'say'>, measure: (name: string, round: number) => Promise<Sample>, sayOf: (sample: Sample) => string): Promise<Record<string, Sample[]>> {
+  const samples: Record<string, Sample[]> = Object.fromEntries(names.map(name => [name, []]))
+  for (const [round, order] of interleave(names, rounds).entries()) {
+    for (const name of order) samples[name]!.push(await measure(name, round))
+    say(`round ${round + 1} of ${rounds}: ${names.map(name => `${name} ${sayOf(samples[name]!.at(-1)!)}`).join(', ')}`)
   }
+  return samples
+}
+
+/** The arms that were asked for. Throws RangeError for one that there is not. */
+export function chosenArms (all: readonly string[], arms: readonly string[] | null): string[] {
+  const unknown = arms?.find(name => !all.includes(name))
+  if (unknown !== undefined) throw new RangeError(`--arms: there is no ${unknown}; there are ${all.join(', ')}`)
+  return all.filter(name => arms?.includes(name) ?? true)
 }

@@ -1,83 +1,180 @@
 import { spreadOf, type Spread } from './harness.ts'
 
-/** One arm in one round. */
-export interface Sample {
-  requestsPerSecond: number
-  /** CPU time of the process that is measured, for each request. */
-  cpuUs: number
-  p50Ms: number
-  p99Ms: number
-  /** Shares of one CPU: of the process that is measured, the load generator, the upstream. */
-  serverShare: number
-  loadShare: number
-  upstreamShare: number
+export interface Column {
+  head: string
+  digits: number
+  /** What else than the process itself may have set; void when the load generator did. CPU time never is. */
+  isThroughput?: boolean
 }
 
-export interface Report {
+/** Shares of one CPU: of the process that is measured, the load generator, and what shares the generator's CPU (upstream, Redis). */
+export interface Shares { process: number, load: number, beside: number }
+
+/** One arm in one round. */
+export interface Sample {
+  figures: Record<string, number>
+  shares?: Shares
+}
+
+export interface Arm {
+  what: string
+  rounds: Sample[]
+  /** What a process that is not busy waits for by its nature, such as the disk; absent: to be idle makes the run void. */
+  waitsFor?: string
+  /** Why its throughput and latency say nothing, as the bench itself has found. */
+  isVoidBecause?: string
+}
+
+export interface Table {
+  title: string
+  columns: Record<string, Column>
+  arms: Record<string, Arm>
+  /** `a/b` of one column, round by round. */
+  ratios?: { column: string, of: Record<string, number[]> }
+  notes?: string[]
+}
+
+export interface Goal {
+  what: string
+  unit: string
+  digits: number
+  least?: number
+  most?: number
+  /** The median; null: it was not measured, or the run was void. */
+  value: number | null
+}
+
+/** What a bench has found out. */
+export interface Findings {
+  /** Sentences: what was measured, and how. */
+  conditions: string
+  tables: Table[]
+  goals: Goal[]
+  /** What could not be measured here, and why. */
+  notRun: string[]
+}
+
+/** The same with what it depends on, as it is written down. */
+export interface Result extends Findings {
   question: string
   command: string
   machine: Record<string, string>
-  conditions: string
-  arms: Record<string, { what: string, rounds: Sample[] }>
-  /** `a/b`: CPU time for each request, round by round. */
-  ratios: Record<string, number[]>
 }
 
-type Figure = 'requestsPerSecond' | 'cpuUs' | 'p50Ms' | 'p99Ms'
-
+/** From this share of its CPU on, the load generator may be what is measured. */
+const generatorLimit = 0.9
 /** From this share of its CPU on, a process is as fast as it can be. */
 const saturated = 0.85
+/** All that runs on the second CPU, when it is full. */
+const sharedLimit = 0.95
 
-export function formatReport (report: Report): string {
-  const rows = Object.entries(report.arms).map(([name, { what, rounds }]) => {
-    const figure = (key: Figure, digits: number): string => formatSpread(spreadOf(rounds.map(round => round[key])), digits)
-    return [name, figure('requestsPerSecond', 0), figure('cpuUs', 1), figure('p50Ms', 2), figure('p99Ms', 2), what]
-  })
-  const ratios = Object.entries(report.ratios).map(([name, values]) => [name, formatSpread(spreadOf(values), 3)])
-  return [
-    'Medians of the rounds, and the least and greatest.\n',
-    formatTable(['arm', 'requests/s', 'CPU µs/request', 'p50 ms', 'p99 ms', 'what'], rows),
-    '',
-    ...ratios.length === 0 ? [] : [formatTable(['CPU per request', 'ratio'], ratios)],
-    ...bottlenecks(report).map(line => `\n${line}`),
-    ''
-  ].join('\n')
+/** Why throughput and latency of an arm say nothing about it; null when they do. */
+export function voidReason ({ rounds, waitsFor, isVoidBecause }: Arm): string | null {
+  if (isVoidBecause !== undefined) return isVoidBecause
+  const shares = medianShares(rounds)
+  if (shares === null) return null
+  if (shares.load >= generatorLimit) return 'the load generator was the bottleneck'
+  if (shares.process >= saturated) return null
+  if (shares.load + shares.beside >= sharedLimit) return 'the load generator and what shares its CPU were the bottleneck'
+  return waitsFor === undefined ? 'the process was idle at times: something else was using the machine' : null
 }
 
-/** The page that the run writes; nobody edits it. */
-export function formatPage (report: Report): string {
+function medianShares (rounds: Sample[]): Shares | null {
+  const shares = rounds.flatMap(({ shares }) => shares ?? [])
+  if (shares.length === 0) return null
+  const median = (key: keyof Shares): number => spreadOf(shares.map(share => share[key])).median
+  return { process: median('process'), load: median('load'), beside: median('beside') }
+}
+
+/** The median of a column, or null when it is void or was not measured. */
+export function figureOf (table: Table, arm: string, column: string): number | null {
+  const measured = table.arms[arm]
+  if (measured === undefined || (table.columns[column]?.isThroughput === true && voidReason(measured) !== null)) return null
+  return spreadOf(measured.rounds.map(({ figures }) => figures[column]!)).median
+}
+
+/** `a/b` of one column for each pair, within each round, so that a drift of the machine cancels out. */
+export function ratiosOf (samples: Record<string, Sample[]>, column: string, pairs: ReadonlyArray<readonly [string, string]>): { column: string, of: Record<string, number[]> } {
+  const compared = pairs.filter(([over, under]) => over in samples && under in samples)
+  const ratio = (over: string, under: string): number[] => samples[over]!.map(({ figures }, round) => figures[column]! / samples[under]![round]!.figures[column]!)
+  return { column, of: Object.fromEntries(compared.map(([over, under]) => [`${over}/${under}`, ratio(over, under)])) }
+}
+
+export function formatFindings ({ tables, goals, notRun }: Findings): string {
+  return [
+    ...tables.map(formatArms),
+    ...goals.length === 0 ? [] : [formatGoals(goals)],
+    ...notRun.length === 0 ? [] : [`Not run:\n\n${notRun.map(line => `- ${line}`).join('\n')}`]
+  ].join('\n\n')
+}
+
+function formatArms ({ title, columns, arms, ratios, notes = [] }: Table): string {
+  const hasShares = Object.values(arms).some(({ rounds }) => medianShares(rounds) !== null)
+  const rows = Object.entries(arms).map(([name, arm]) => [
+    name,
+    ...Object.entries(columns).map(([key, column]) => formatCell(arm, key, column)),
+    ...hasShares ? [formatShares(medianShares(arm.rounds))] : [],
+    arm.what
+  ])
+  const head = ['arm', ...Object.values(columns).map(({ head }) => head), ...hasShares ? ['CPU %: process, load, beside'] : [], 'what']
+  const compared = Object.entries(ratios?.of ?? {}).map(([name, values]) => [name, formatSpread(spreadOf(values), 3)])
+  const reasons = Map.groupBy(Object.entries(arms).filter(([, arm]) => voidReason(arm) !== null), ([, arm]) => voidReason(arm))
+  return [
+    `**${title}**`,
+    formatTable(head, rows),
+    ...compared.length === 0 ? [] : [formatTable([columns[ratios!.column]!.head, 'ratio'], compared)],
+    ...[...notes, ...Array.from(reasons, ([reason, voided]) => `Void, ${voided.map(([name]) => name).join(', ')}: ${reason}. CPU time is good all the same.`)].map(line => `- ${line}`)
+  ].join('\n\n').replaceAll(/^(- .*)\n\n(?=- )/gm, '$1\n')
+}
+
+function formatCell (arm: Arm, key: string, { digits, isThroughput }: Column): string {
+  if (isThroughput === true && voidReason(arm) !== null) return 'void'
+  const values = arm.rounds.flatMap(({ figures }) => figures[key] ?? [])
+  return values.length === 0 ? '–' : formatSpread(spreadOf(values), digits)
+}
+
+function formatGoals (goals: Goal[]): string {
+  return formatTable(['goal', 'wanted', 'measured', ''], goals.map(({ what, unit, digits, least, most, value }) => [
+    what,
+    `${least === undefined ? `≤ ${most}` : `≥ ${least}`} ${unit}`,
+    value === null ? 'void' : `${value.toFixed(digits)} ${unit}`,
+    value === null ? '' : isMet({ least, most, value }) ? 'met' : 'missed'
+  ]))
+}
+
+function isMet ({ least = -Infinity, most = Infinity, value }: { least: number | undefined, most: number | undefined, value: number }): boolean {
+  return value >= least && value <= most
+}
+
+/** The page of all results; nobody edits it. `results`: null for what was not run. */
+export function formatPage (results: Record<string, { question: string, result: Result | null }>): string {
   return `# Measured results
 
-Written by \`${report.command}\`; do not edit.
-
-${report.question}
-
-${formatReport(report)}
-${report.conditions}
-
-${Object.entries(report.machine).map(([name, value]) => `- ${name}: ${value}`).join('\n')}
+Written by \`npm run bench\` from \`results/\`; do not edit. Figures are the medians of the rounds, with the least and the greatest. *Void*
+stands where something else than what is measured set the pace.
 
 Not comparable with figures of other machines, other load generators or other headers. The ratios are what to compare.
+
+${formatTable(['bench', 'question', 'measured'], Object.entries(results).map(([name, { question, result }]) => [`[${name}](#${name})`, question, result?.machine['date'] ?? 'not run']))}
+
+${Object.entries(results).map(([name, { question, result }]) => formatSection(name, question, result)).join('\n\n')}
 `
 }
 
-/** Where an arm was not held up by what it measures: its requests/s and its latencies say little then, its CPU time is still good. */
-function bottlenecks ({ arms }: Report): string[] {
-  return Object.entries(arms).flatMap(([name, { rounds }]) => {
-    const share = (key: 'serverShare' | 'loadShare' | 'upstreamShare'): number => spreadOf(rounds.map(round => round[key])).median
-    const [server, load, upstream] = [share('serverShare'), share('loadShare'), share('upstreamShare')]
-    if (server >= saturated && load < saturated) return []
-    const culprit = load >= saturated ? 'the load generator was the bottleneck' : load + upstream >= saturated ? 'the load generator and the upstream, on one CPU, were the bottleneck' : 'something else was using the machine'
-    return [`${name}: ${culprit} (shares of one CPU: process ${percent(server)}, load generator ${percent(load)}, upstream ${percent(upstream)}); its requests/s and latencies are not the gateway's limit.`]
-  })
+function formatSection (name: string, question: string, result: Result | null): string {
+  const intro = `## ${name}\n\n${question}`
+  if (result === null) return `${intro}\n\nNot run yet: \`npm run bench -- ${name}\`.`
+  const machine = Object.entries(result.machine).map(([key, value]) => `- ${key}: ${value}`).join('\n')
+  return `${intro}\n\n\`${result.command}\`\n\n${formatFindings(result)}\n\n${result.conditions}\n\n${machine}`
 }
 
 function formatSpread ({ median, least, greatest }: Spread, digits: number): string {
+  if (least === greatest) return median.toFixed(digits)
   return `${median.toFixed(digits)} (${least.toFixed(digits)}–${greatest.toFixed(digits)})`
 }
 
-function percent (share: number): string {
-  return `${Math.round(share * 100)} %`
+function formatShares (shares: Shares | null): string {
+  return shares === null ? '–' : [shares.process, shares.load, shares.beside].map(share => Math.round(share * 100)).join(', ')
 }
 
 export function formatTable (head: string[], rows: string[][]): string {

@@ -1,16 +1,15 @@
-import jwt from '@fastify/jwt'
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { randomBytes } from 'node:crypto'
 import { RecencyCache } from '../lib/cache.ts'
-import { accessTokenClaimsOf, areAccessTokenClaims, type AccessTokenClaims } from '../lib/claims.ts'
+import { accessTokenClaimsOf, areAccessTokenClaims } from '../lib/claims.ts'
 import { ConfigInvalidError, TokenInvalidError } from '../lib/errors.ts'
 import { identityOfToken, type Identity } from '../lib/identity.ts'
 import { hasGoodSignature } from '../lib/jws-verify.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { parseToken, type TokenParts } from '../lib/token-format.ts'
 import type { SessionRecord } from '../stores/store.ts'
+import { TokenSigner } from './access-token/signer.ts'
 import type { Keys } from './keys.ts'
 import { addPart } from './portcullis.ts'
 
@@ -66,50 +65,32 @@ export default fp<AccessTokenOptions>(async function accessTokenPlugin (fastify,
   const { issuer, ttl, cacheSize } = checkOptions('portcullis-access-token', Options, options)
   const ttlMs = durationMs(ttl)
   if (ttlMs < 60_000 || ttlMs > 900_000) throw new ConfigInvalidError('portcullis-access-token: ttl must be from 1m to 15m')
-  const sign = await createSigner(fastify)
-  addPart(fastify, 'accessToken', new AccessTokens(fastify.portcullis.keys, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, sign }))
-}, { name: 'portcullis-access-token', fastify: '5.x', dependencies: ['portcullis-keys'] })
-
-type Sign = (claims: AccessTokenClaims) => string
-
-/** In a scope of its own, so that the application's own @fastify/jwt finds the names free. */
-async function createSigner (fastify: FastifyInstance): Promise<Sign> {
   const { keys } = fastify.portcullis
-  let scoped: FastifyInstance = fastify
-  await fastify.register(async function accessTokenSigner (scope) {
-    const { privatePem, publicKey, algorithm } = keys.current()
-    const secret = { private: privatePem, public: publicKey.export({ type: 'spki', format: 'pem' }) as string }
-    await scope.register(jwt, { namespace: 'portcullis', secret, sign: { algorithm } })
-    scoped = scope
-  })
-  return claims => {
-    const { privatePem, algorithm, kid } = keys.current()
-    const { portcullis } = scoped.jwt as unknown as Record<'portcullis', typeof scoped.jwt>
-    return portcullis.sign(claims, { key: privatePem, algorithm, kid, header: { alg: algorithm, typ: 'at+jwt' } })
-  }
-}
+  const signer = await TokenSigner.create(keys, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
+  addPart(fastify, 'accessToken', new AccessTokens(keys, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, signer }))
+}, { name: 'portcullis-access-token', fastify: '5.x', dependencies: ['portcullis-keys'] })
 
 class AccessTokens implements AccessToken {
   readonly #keys: Keys
   readonly issuer: string
   readonly ttlSeconds: number
   checked = 0
-  readonly #sign: Sign
+  readonly #signer: TokenSigner
   readonly #verified: RecencyCache<Identity>
   #foreign: ForeignVerifier | null = null
 
-  constructor (keys: Keys, options: { issuer: string, ttlSeconds: number, cacheSize: number, sign: Sign }) {
+  constructor (keys: Keys, options: { issuer: string, ttlSeconds: number, cacheSize: number, signer: TokenSigner }) {
     this.#keys = keys
     this.issuer = options.issuer
     this.ttlSeconds = options.ttlSeconds
-    this.#sign = options.sign
+    this.#signer = options.signer
     this.#verified = new RecencyCache(options.cacheSize)
     keys.onChange(() => this.#verified.clear())
   }
 
   issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
     const jti = randomBytes(16).toString('base64url')
-    return this.#sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
+    return this.#signer.sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
   }
 
   verify (token: string): Identity | Promise<Identity> {

@@ -23,7 +23,7 @@ export interface ServerOptions {
   headersTimeoutMs?: number
   /** How long an idle connection is kept. Default 72000. */
   keepAliveMs?: number
-  /** What `delay` and `timeout` of portcullis-drain are together: closing may take this long, and 10 s more. Default 10000. */
+  /** What `delay` and `timeout` of portcullis-drain are together: closing may take this long, and two minutes more. Default 10000. */
   drainMs?: number
   /** Log one line for each request, at level info. Default false. */
   accessLog?: boolean
@@ -31,6 +31,9 @@ export interface ServerOptions {
   tls?: { cert: string | Buffer, key: string | Buffer }
   logger?: FastifyServerOptions['logger']
 }
+
+/** A start that loads ten millions of revocations, on a machine that is busy besides, takes a minute; what gives up then never starts. */
+const longestLoadMs = 120_000
 
 const requestIdPattern = /^[\w.:=+/-]{1,128}$/
 
@@ -42,7 +45,7 @@ export function serverOptions (options: ServerOptions = {}): FastifyServerOption
     bodyLimit: bodyBytes,
     keepAliveTimeout: keepAliveMs,
     // It limits closing too: after it Fastify gives up, in the middle of what drain waits for.
-    pluginTimeout: 10_000 + drainMs,
+    pluginTimeout: longestLoadMs + drainMs,
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 256 },
     requestIdHeader: false,
     genReqId: createRequestId(trustProxy),

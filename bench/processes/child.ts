@@ -3,13 +3,18 @@ export type Answers = Record<string, (question: never) => unknown>
 
 export interface CpuTime { cpuUs: number, atUs: number }
 
+/** What the parent has said on the command line. */
+export function argsOfParent<Args> (): Args {
+  return JSON.parse(process.argv[2] ?? '{}') as Args
+}
+
 /** Tells the parent that this process is ready, answers its questions one by one, and ends with it. */
 export function serveParent (ready: object, answers: Answers, end: () => Promise<void> = async () => {}): void {
   process.on('message', (message: { id: number, name: string, question: never }) => {
     const { id, name, question } = message
     Promise.resolve(question).then(answers[name]).then(
       answer => process.send?.({ id, answer }),
-      (error: Error) => process.send?.({ id, error: error.message })
+      (error: Error) => process.send?.({ id, error: error.stack ?? error.message })
     )
   })
   process.once('disconnect', () => {

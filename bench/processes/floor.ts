@@ -1,10 +1,10 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Pool, type Dispatcher } from 'undici'
-import { cpuTime, serveParent } from './child.ts'
+import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
 /** The least that a proxy can do in Node: `node:http` and undici's `dispatch`. No framework, no header policy, no errors. */
-const pool = new Pool(process.argv[2]!)
+const pool = new Pool(argsOfParent<{ upstream: string }>().upstream)
 
 class Hop implements Dispatcher.DispatchHandler {
   readonly #response: ServerResponse

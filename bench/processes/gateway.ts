@@ -1,44 +1,99 @@
-import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { AddressInfo } from 'node:net'
 import { buildGateway } from '../../gateway.ts'
-import { cpuTime, serveParent } from './child.ts'
+import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
-/** The real gateway with everything that it has, on an SQLite file, in front of one upstream that is reached in three ways. */
-const [upstream = '', directory = '', users = '500'] = process.argv.slice(2)
+export interface GatewayArgs {
+  store: { type: 'sqlite', path: string } | { type: 'redis', url: string }
+  /** Shared by the gateways of one Redis; beside its file the embedded store has its own. */
+  secret?: string
+  upstream: string
+}
 
+export interface SignIns { first: number, count: number, mode: 'session' | 'tokens' }
+
+export interface SignedIn {
+  sid: string
+  /** Name and value: the session cookie, or the refresh token's. */
+  cookie: string
+  /** Empty in session mode. */
+  token: string
+}
+
+export interface LoopDelay { p50Ms: number, p99Ms: number, maxMs: number }
+
+const { store, secret, upstream } = argsOfParent<GatewayArgs>()
+
+/** The real gateway with everything that it has, in front of one upstream that is reached in several ways. */
 const app = await buildGateway({
   origin: 'https://app.example.com',
   listen: { host: '127.0.0.1', port: 0 },
-  store: { type: 'sqlite', path: join(directory, 'bench.db') },
+  admin: { host: '127.0.0.1', port: 0, token: 'a-token-of-the-bench' },
+  // A machine that stands still shows in the latencies, in place of ending the run.
+  store: { ...store, timeout: '5s' },
+  ...secret === undefined ? {} : { secret },
   accessToken: { ttl: '15m' },
-  identity: async ({ username }: { username: string }) => ({ subject: username, scopes: ['orders:read', 'orders:write'] }),
+  identity: async ({ username, password }: { username: string, password: string }) => password === 'right' ? { subject: username, scopes: ['orders:read', 'orders:write'] } : null,
   log: { level: 'error' },
-  rateLimit: { signIn: { max: 1_000_000 } },
+  rateLimit: { signIn: { max: 1_000_000 }, refresh: { max: 1_000_000 } },
   upstreams: [
     { prefix: '/orders', target: upstream, audience: 'orders', scopes: ['orders:read'] },
+    { prefix: '/strict', target: upstream, audience: 'orders', scopes: ['orders:read'], revocation: { consistency: 'strict' } },
     { prefix: '/public', target: upstream, access: 'public' },
     { prefix: '/carried', target: upstream, access: 'public', authorization: 'keep', forward: 'none' }
   ]
 })
-
-/** Signed in as browsers and apps are: through the gateway's own endpoint. */
-async function signIn (username: string, mode: 'session' | 'tokens'): Promise<string> {
-  const response = await app.inject({ method: 'POST', url: '/auth/login', payload: { username, password: 'any', mode } })
-  if (response.statusCode !== 200) throw new Error(`sign-in answered ${response.statusCode}: ${response.body}`)
-  if (mode === 'tokens') return response.json<{ access_token: string }>().access_token
-  return response.cookies.find(({ name }) => name === '__Host-portcullis')!.value
-}
-
-const names = Array.from({ length: Number(users) }, (_, index) => `user-${index}`)
-const tokens: string[] = []
-const cookies: string[] = []
-for (const name of names) {
-  tokens.push(await signIn(name, 'tokens'))
-  cookies.push(await signIn(name, 'session'))
-}
-
 await app.listen({ host: '127.0.0.1', port: 0 })
-serveParent({ url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`, tokens, cookies }, { cpu: cpuTime }, async () => {
+
+const signInsAtOnce = 64
+
+/** As browsers and apps do: through the gateway's own endpoint. */
+async function signIn ({ first, count, mode }: SignIns): Promise<SignedIn[]> {
+  const signedIn: SignedIn[] = []
+  for (let from = 0; from < count; from += signInsAtOnce) {
+    const batch = Array.from({ length: Math.min(signInsAtOnce, count - from) }, (_, index) => `user-${first + from + index}`)
+    signedIn.push(...await Promise.all(batch.map(username => signInOne(username, mode))))
+  }
+  return signedIn
+}
+
+async function signInOne (username: string, mode: SignIns['mode']): Promise<SignedIn> {
+  const response = await app.inject({ method: 'POST', url: '/auth/login', payload: { username, password: 'right', mode } })
+  if (response.statusCode !== 200) throw new Error(`sign-in answered ${response.statusCode}: ${response.body}`)
+  const { session, access_token: token = '' } = response.json<{ session: { sid: string }, access_token?: string }>()
+  const [{ name, value } = { name: '', value: '' }] = response.cookies
+  return { sid: session.sid, cookie: `${name}=${value}`, token }
+}
+
+let delays: ReturnType<typeof monitorEventLoopDelay> | null = null
+const delayResolutionMs = 1
+
+/** Measures the event loop from now on. */
+function watchDelay (): void {
+  delays?.disable()
+  delays = monitorEventLoopDelay({ resolution: delayResolutionMs })
+  delays.enable()
+}
+
+/** What came on top of the timer's own interval. */
+function readDelay (): LoopDelay {
+  const above = (nanoseconds = 0): number => Math.max(0, nanoseconds / 1e6 - delayResolutionMs)
+  return { p50Ms: above(delays?.percentile(50)), p99Ms: above(delays?.percentile(99)), maxMs: above(delays?.max) }
+}
+
+const { blocklist, health } = app.portcullis
+
+serveParent({ url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }, {
+  cpu: cpuTime,
+  signIn,
+  watchDelay,
+  readDelay,
+  isReady: () => health.isReady(),
+  revocations: () => blocklist.size,
+  isRevoked: (sid: string) => blocklist.isRevoked({ sid }),
+  revoke: async (sid: string) => { await blocklist.revoke({ sid }) },
+  rss: () => process.memoryUsage.rss()
+}, async () => {
   app.server.closeAllConnections()
   await app.close()
 })

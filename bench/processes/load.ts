@@ -9,13 +9,15 @@ export interface Load {
   connections: number
   seconds: number
   /** What every answer must be. */
-  body: string
+  status: number
+  /** Null: any. */
+  body: string | null
 }
 
 export interface LoadResult {
   requests: number
   seconds: number
-  /** Answers other than 200 with the right body, and requests without an answer. */
+  /** Other answers than those expected, and requests without an answer. */
   failures: number
   p50Ms: number
   p99Ms: number
@@ -24,17 +26,18 @@ export interface LoadResult {
 }
 
 /** One request at a time on each connection, the next as soon as the answer is there. */
-async function run ({ url, path, clients, connections, seconds, body }: Load): Promise<LoadResult> {
+async function run ({ url, path, clients, connections, seconds, status, body }: Load): Promise<LoadResult> {
   const latencies: number[] = []
   const before = cpuTime()
   let connection = 0
-  const { requests, duration, non2xx, errors, mismatches } = await new Promise<autocannon.Result>((resolve, reject) => {
+  let others = 0
+  const { requests, duration, errors, mismatches } = await new Promise<autocannon.Result>((resolve, reject) => {
     const running = autocannon({
       url,
       connections,
       duration: seconds,
       sampleInt: 100,
-      expectBody: body,
+      ...body === null ? {} : { expectBody: body },
       setupClient (client) {
         const own = clients.filter((_, index) => index % connections === connection % clients.length)
         connection++
@@ -44,11 +47,14 @@ async function run ({ url, path, clients, connections, seconds, body }: Load): P
       if (error === null) resolve(result)
       else reject(error)
     })
-    running.on('response', (_client, _status, _bytes, latencyMs) => { latencies.push(latencyMs) })
+    running.on('response', (_client, answered, _bytes, latencyMs) => {
+      if (answered !== status) others++
+      latencies.push(latencyMs)
+    })
   })
   latencies.sort((a, b) => a - b)
   const percentile = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? 0
-  return { requests: requests.total, seconds: duration, failures: non2xx + errors + mismatches, p50Ms: percentile(0.5), p99Ms: percentile(0.99), cpuUs: cpuTime().cpuUs - before.cpuUs }
+  return { requests: requests.total, seconds: duration, failures: others + errors + mismatches, p50Ms: percentile(0.5), p99Ms: percentile(0.99), cpuUs: cpuTime().cpuUs - before.cpuUs }
 }
 
 serveParent({}, { run })

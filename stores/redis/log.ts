@@ -40,18 +40,25 @@ export function createLog (options: LogOptions): Log {
  */
 async function snapshotShard ({ redis, timeoutMs, scripts }: LogOptions, shard: Shard): Promise<Snapshot> {
   const [position, nowMs] = await scripts.run('snapshot', shard)
-  const found = new Map<string, number>()
+  const revocations: Revocation[] = []
+  // Of the score that the next page begins with: they come again with it.
+  let seen = new Set<string>()
   let count = revocationsPerPage
   for (let from = '+inf'; ;) {
     const members = await within(redis.zrange(shard.revocations, from, `(${String(nowMs)}`, 'BYSCORE', 'REV', 'LIMIT', 0, count, 'WITHSCORES'), timeoutMs)
-    const before = found.size
-    for (let i = 0; i < members.length; i += 2) found.set(members[i] as string, Number(members[i + 1]))
-    if (members.length < 2 * count) break
-    // Many may end in the same millisecond.
-    count = found.size === before ? count * 2 : revocationsPerPage
-    from = members.at(-1) as string
+    const last = members.at(-1) ?? from
+    const ofLast: string[] = []
+    for (let i = 0; i < members.length; i += 2) {
+      const [text, score] = [members[i] as string, members[i + 1] as string]
+      if (score === last) ofLast.push(text)
+      if (score !== from || !seen.has(text)) revocations.push(decodeEntry(text, Number(score)) as Revocation)
+    }
+    if (members.length < 2 * count) return { position: String(position), revocations }
+    // Many may end in the same millisecond: a page that does not pass it is followed by a longer one.
+    count = last === from ? count * 2 : revocationsPerPage
+    seen = new Set(ofLast)
+    from = last
   }
-  return { position: String(position), revocations: Array.from(found, ([text, expiresAtMs]) => decodeEntry(text, expiresAtMs) as Revocation) }
 }
 
 async function pullShard (scripts: Scripts, shard: Shard, position: string): Promise<Pull> {

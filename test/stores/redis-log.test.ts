@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
+import { createSid } from '../../lib/sid.ts'
 import { createRedisStore } from '../../stores/redis.ts'
-import type { Store } from '../../stores/store.ts'
+import type { Revocation, Store } from '../../stores/store.ts'
 import { connectRedis, startRedis } from '../helpers/redis-server.ts'
 
 const server = await startRedis(t)
@@ -85,6 +86,19 @@ t.test('everything comes back from a log and an index of many pages, once', asyn
   t.equal(new Set(pull.entries.map(entry => 'tokenKey' in entry && entry.tokenKey)).size, 2500)
   t.equal(new Set(revocations.map(revocation => 'tokenKey' in revocation && revocation.tokenKey)).size, 2500)
   t.equal(revocations.length, 2500)
+})
+
+t.test('a snapshot of many pages has everything once, however many end in the same millisecond', async t => {
+  const nowMs = store.nowMs()
+  const ends = [...Array.from({ length: 7000 }, (_, index) => 90_000 + index), ...Array.from({ length: 12_000 }, () => 60_000), ...Array.from({ length: 6000 }, (_, index) => 50_000 + Math.floor(index / 3))]
+  const revoked = ends.map((end, index): Revocation => ({ kind: 'sid', sid: createSid(`user-${index}`), expiresAtMs: nowMs + end }))
+  await store.reassert(revoked, { owner: 'test' })
+
+  const { revocations } = await store.snapshot()
+
+  t.equal(revocations.length, revoked.length)
+  const known = new Set(revocations.map(one => JSON.stringify(one)))
+  t.equal(revoked.filter(one => !known.has(JSON.stringify(one))).length, 0)
 })
 
 t.test('the index forgets what is over as new revocations come', async t => {

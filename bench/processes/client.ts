@@ -1,0 +1,186 @@
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import { setTimeout as wait } from 'node:timers/promises'
+import { Pool, type Dispatcher } from 'undici'
+import { cpuTime, serveParent } from './child.ts'
+
+/*
+ * A load generator for what autocannon cannot do: requests of which each needs what the answer before has set (refresh tokens), and
+ * requests at a fixed rate, whatever the answers take (an open loop).
+ */
+
+export interface Requests {
+  url: string
+  method: 'GET' | 'POST'
+  path: string
+  headers: Record<string, string>
+  /** In turn. Where the cookie rotates, each asks one question at a time. */
+  clients: Array<{ cookie?: string, authorization?: string }>
+  /** Every answer sets the cookie that the client's next request carries; one that does not is a failure. */
+  isRotating: boolean
+  connections: number
+}
+
+export interface Answered {
+  requests: number
+  seconds: number
+  /** Answers other than 200, answers without the cookie that they had to set, and requests without an answer: what, and how often. */
+  failures: Record<string, number>
+  p50Ms: number
+  p99Ms: number
+  p999Ms: number
+  maxMs: number
+  cpuUs: number
+  /** How late the 99th percentile of requests was made; counted as latency. 0 in a closed loop. */
+  lateP99Ms: number
+}
+
+interface Client { headers: Record<string, string> }
+
+let requests: Omit<Requests, 'clients'>
+let pool: Pool
+/** Those whose turn is yet to come. */
+let idle: Client[] = []
+let taken = 0
+
+function prepare ({ clients, ...asked }: Requests): void {
+  requests = asked
+  pool = new Pool(asked.url, { connections: asked.connections, pipelining: 1 })
+  idle = clients.map(own => ({ headers: { ...asked.headers, ...own } }))
+}
+
+/** `shift` of a long array moves all of it each time. */
+function takeIdle (): Client {
+  const client = idle[taken++]
+  if (client === undefined) throw new Error('every client waits for an answer: this rate needs more of them')
+  if (!requests.isRotating) idle.push(client)
+  if (taken === 1000) {
+    idle.splice(0, taken)
+    taken = 0
+  }
+  return client
+}
+
+/** One request, from when it was due: what it had to wait for counts. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #client: Client
+  readonly #dueMs: number
+  readonly #run: Run
+  #failure: string | null = null
+
+  constructor (client: Client, dueMs: number, run: Run) {
+    this.#client = client
+    this.#dueMs = dueMs
+    this.#run = run
+  }
+
+  onRequestStart (): void {}
+
+  onResponseStart (_controller: Dispatcher.DispatchController, status: number, { 'set-cookie': set }: Record<string, string | string[] | undefined>): void {
+    if (status !== 200) this.#failure = `status ${status}`
+    if (!requests.isRotating || status !== 200) return
+    const [cookie] = [set ?? []].flat()
+    if (cookie === undefined) this.#failure = 'no cookie'
+    else this.#client.headers['cookie'] = cookie.slice(0, cookie.indexOf(';'))
+  }
+
+  onResponseData (): void {}
+
+  onResponseEnd (): void {
+    this.#settle()
+    this.#run.answered(this.#dueMs, this.#failure)
+  }
+
+  onResponseError (_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#settle()
+    this.#run.answered(this.#dueMs, error.message)
+  }
+
+  #settle (): void {
+    if (requests.isRotating) idle.push(this.#client)
+  }
+}
+
+/** What is under way, and what came back. */
+class Run {
+  readonly #latencies: RecordableHistogram = createHistogram()
+  readonly #late: RecordableHistogram = createHistogram()
+  readonly #onAnswer: (run: Run) => void
+  readonly #startedAt = cpuTime()
+  #requests = 0
+  readonly #failures: Record<string, number> = {}
+  #underWay = 0
+  #done: () => void = () => {}
+
+  constructor (onAnswer: (run: Run) => void = () => {}) {
+    this.#onAnswer = onAnswer
+  }
+
+  ask (dueMs: number): void {
+    const client = takeIdle()
+    this.#underWay++
+    this.#late.record(microseconds(performance.now() - dueMs))
+    pool.dispatch({ method: requests.method, path: requests.path, headers: client.headers, body: null }, new Exchange(client, dueMs, this))
+  }
+
+  answered (dueMs: number, failure: string | null): void {
+    this.#requests++
+    this.#underWay--
+    if (failure !== null) this.#failures[failure] = (this.#failures[failure] ?? 0) + 1
+    this.#latencies.record(microseconds(performance.now() - dueMs))
+    this.#onAnswer(this)
+    if (this.#underWay === 0) this.#done()
+  }
+
+  /** When nothing is under way any more. */
+  async end (isPaced: boolean): Promise<Answered> {
+    await new Promise<void>(resolve => {
+      this.#done = resolve
+      if (this.#underWay === 0) resolve()
+    })
+    const { cpuUs, atUs } = cpuTime()
+    const ms = (percentile: number): number => this.#latencies.percentile(percentile) / 1000
+    return {
+      requests: this.#requests,
+      seconds: (atUs - this.#startedAt.atUs) / 1e6,
+      failures: this.#failures,
+      p50Ms: ms(50),
+      p99Ms: ms(99),
+      p999Ms: ms(99.9),
+      maxMs: this.#latencies.max / 1000,
+      cpuUs: cpuUs - this.#startedAt.cpuUs,
+      lateP99Ms: isPaced ? this.#late.percentile(99) / 1000 : 0
+    }
+  }
+}
+
+function microseconds (ms: number): number {
+  return Math.max(1, Math.round(ms * 1000))
+}
+
+/** A closed loop: on each connection the next request as soon as the answer is there. */
+async function closed ({ seconds }: { seconds: number }): Promise<Answered> {
+  const endMs = performance.now() + seconds * 1000
+  const run = new Run(run => {
+    const nowMs = performance.now()
+    if (nowMs < endMs) run.ask(nowMs)
+  })
+  for (let connection = 0; connection < requests.connections; connection++) run.ask(performance.now())
+  return await run.end(false)
+}
+
+/**
+ * An open loop: requests are due at equal distances, whatever the answers take, and their latency counts from then on. So a server that
+ * stands still for a second is charged with all the requests of that second, as users would charge it.
+ */
+async function paced ({ rate, seconds }: { rate: number, seconds: number }): Promise<Answered> {
+  const run = new Run()
+  const startMs = performance.now()
+  const total = Math.round(rate * seconds)
+  for (let made = 0; made < total;) {
+    for (const nowMs = performance.now(); made < total && startMs + made * 1000 / rate <= nowMs; made++) run.ask(startMs + made * 1000 / rate)
+    await wait(1)
+  }
+  return await run.end(true)
+}
+
+serveParent({}, { prepare, closed, paced })

@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+import { openStore } from '../../stores/open.ts'
+import type { Revocation } from '../../stores/store.ts'
+import { argsOfParent, cpuTime, serveParent } from './child.ts'
+
+/** Writes revocations into a store, past all gateways: as a gateway that has heard of them re-asserts them, and one by one as they come. */
+const args = argsOfParent<{ store: { type: 'sqlite', path: string } | { type: 'redis', url: string } }>()
+const { store } = await openStore(args.store.type === 'redis' ? { type: 'redis', target: args.store.url, timeoutMs: 60_000 } : { ...args.store, timeoutMs: 60_000 })
+
+const batch = 20_000
+const minute = 60_000
+
+/** Ended sessions, in force for longer than any run takes. Resolves to some of their names. */
+async function fill ({ count }: { count: number }): Promise<string[]> {
+  const some: string[] = []
+  for (let made = 0; made < count; made += batch) {
+    const nowMs = store.nowMs()
+    const revocations: Revocation[] = Array.from({ length: Math.min(batch, count - made) }, (_, index) => ({ kind: 'sid', sid: createSid(), expiresAtMs: nowMs + 30 * minute + (made + index) % (15 * minute) }))
+    if (await store.reassert(revocations, { owner: 'bench' }) !== 'asserted') throw new Error('somebody else re-asserts')
+    const [first] = revocations
+    if (first?.kind === 'sid') some.push(first.sid)
+  }
+  return some
+}
+
+/** Ends so many sessions a second, whatever that takes. Resolves to how many were ended, and how long the slowest took. */
+async function stream ({ perSecond, seconds }: { perSecond: number, seconds: number }): Promise<{ ended: number, slowestMs: number }> {
+  const startMs = performance.now()
+  const total = perSecond * seconds
+  const ending: Array<Promise<void>> = []
+  let slowestMs = 0
+  async function endOne (): Promise<void> {
+    const startedMs = performance.now()
+    await store.close(createSid(), { maxTokenAgeMs: 15 * minute })
+    slowestMs = Math.max(slowestMs, performance.now() - startedMs)
+  }
+  while (ending.length < total) {
+    for (const nowMs = performance.now(); ending.length < total && startMs + ending.length * 1000 / perSecond <= nowMs;) ending.push(endOne())
+    await wait(1)
+  }
+  await Promise.all(ending)
+  return { ended: total, slowestMs }
+}
+
+function createSid (): string {
+  return randomBytes(16).toString('base64url')
+}
+
+serveParent({}, { cpu: cpuTime, fill, stream }, async () => { await store.end() })

@@ -1,0 +1,143 @@
+// Runs benches by name, one after the other, and writes down what they find.
+
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { describeMachine, withContext, type Bench } from './harness.ts'
+import { formatFindings, formatPage, type Result } from './report.ts'
+
+const here = new URL('./', import.meta.url)
+const results = new URL('results/', here)
+
+const usage = `npm run bench [-- NAME… [options]]
+
+Runs the benches named, all of them without a name. Results go to bench/results/ and from there into bench/README.md.
+
+  --quick         a smoke run: everything once and short; nothing is written into the results
+  --rounds N      rounds of all arms, 5 to 50 (default 7)
+  --seconds S     length of one measurement, 1 to 30 (default 3)
+  --arms A,B      only these arms of the bench that is named; not written into the results
+  --cpu-prof DIR  CPU profiles of what is measured; not written into the results
+  --page          run nothing, write bench/README.md anew
+  --help          this text
+`
+
+interface Options {
+  names: string[]
+  isQuick: boolean
+  rounds: number
+  seconds: number
+  arms: string[] | null
+  profiles: string | null
+  isPageOnly: boolean
+}
+
+/** Every `bench/*.ts` that exports a bench. What does not is not loaded: it may be a program of its own. */
+async function findBenches (): Promise<Record<string, Bench>> {
+  const benches: Record<string, Bench> = {}
+  for (const file of (await readdir(here)).filter(name => name.endsWith('.ts')).toSorted()) {
+    if (!/^export const bench\b/m.test(await readFile(new URL(file, here), 'utf8'))) continue
+    const { bench } = await import(new URL(file, here).href) as { bench: Bench }
+    benches[file.slice(0, -3)] = bench
+  }
+  return benches
+}
+
+function parseOptions (argv: string[], benches: Record<string, Bench>): Options | null {
+  const { values, positionals } = parseArgs({
+    args: argv,
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      arms: { type: 'string' },
+      'cpu-prof': { type: 'string' },
+      page: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false }
+    }
+  })
+  if (values.help) return null
+  const unknown = positionals.find(name => !Object.hasOwn(benches, name))
+  if (unknown !== undefined) throw new RangeError(`there is no bench ${unknown}; there are ${Object.keys(benches).join(', ')}`)
+  if (values.arms !== undefined && positionals.length !== 1) throw new RangeError('--arms: name the one bench whose arms they are')
+  if (values.quick && (values.rounds ?? values.seconds) !== undefined) throw new RangeError('--quick has its own rounds and seconds')
+  const { rounds = '7', seconds = '3' } = values
+  return {
+    names: positionals.length === 0 ? Object.keys(benches) : positionals,
+    isQuick: values.quick,
+    ...values.quick ? { rounds: 1, seconds: 1 } : { rounds: numberOf(rounds, 'rounds', 5, 50), seconds: numberOf(seconds, 'seconds', 1, 30) },
+    arms: values.arms?.split(',') ?? null,
+    profiles: values['cpu-prof'] ?? null,
+    isPageOnly: values.page
+  }
+}
+
+function numberOf (text: string, name: string, least: number, most: number): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < least || value > most) throw new RangeError(`--${name}: must be a whole number from ${least} to ${most}`)
+  return value
+}
+
+async function runBench (name: string, bench: Bench, { isQuick, rounds, seconds, arms, profiles }: Options): Promise<void> {
+  const say = (line: string): void => { process.stderr.write(`${name}: ${line}\n`) }
+  process.stderr.write(`\n${name}: ${bench.question}\n`)
+  const findings = await withContext({ isQuick, rounds, seconds, arms, profiles, say }, context => bench.measure(context))
+  process.stdout.write(`\n${bench.question}\n\n${formatFindings(findings)}\n\n${findings.conditions}\n`)
+  if (isQuick || arms !== null || profiles !== null) return say('nothing is written into the results: this was no run of the whole')
+  const command = `npm run bench -- ${name} --rounds ${rounds} --seconds ${seconds}`
+  const result: Result = { question: bench.question, command, machine: describeMachine(['fastify', '@fastify/jwt', 'undici', 'ioredis', 'autocannon']), ...findings }
+  await mkdir(results, { recursive: true })
+  await writeFile(new URL(`${name}.json`, results), `${JSON.stringify(result, shorten, 1)}\n`)
+}
+
+/** Six digits say more than any of these figures is good for. */
+function shorten (_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(6)) : value
+}
+
+async function writePage (benches: Record<string, Bench>): Promise<void> {
+  const sections = await Promise.all(Object.entries(benches).map(async ([name, { question }]) => [name, { question, result: await readResult(name) }] as const))
+  await writeFile(new URL('README.md', here), formatPage(Object.fromEntries(sections)))
+}
+
+async function readResult (name: string): Promise<Result | null> {
+  try {
+    return JSON.parse(await readFile(new URL(`${name}.json`, results), 'utf8')) as Result
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+/** One bench that fails keeps no other from being run. */
+async function main (argv: string[]): Promise<number> {
+  const benches = await findBenches()
+  const options = parseOptions(argv, benches)
+  if (options === null) {
+    const width = Math.max(...Object.keys(benches).map(name => name.length))
+    process.stdout.write(`${usage}\n${Object.entries(benches).map(([name, { question }]) => `  ${name.padEnd(width)}  ${question}\n`).join('')}`)
+    return 0
+  }
+  let exitCode = 0
+  for (const name of options.isPageOnly ? [] : options.names) {
+    try {
+      await runBench(name, benches[name]!, options)
+    } catch (error) {
+      process.stderr.write(`${name}: ${error instanceof RangeError ? error.message : (error as Error).stack}\n`)
+      exitCode = 1
+    }
+  }
+  if (!options.isQuick) await writePage(benches)
+  return exitCode
+}
+
+// What was started ends with its channel, or with this process; without this an interrupt would skip that.
+process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`)
+  process.exitCode = 2
+}
