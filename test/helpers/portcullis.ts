@@ -57,7 +57,7 @@ export interface GatewayProcess {
   output: { stdout: string, stderr: string }
   /** Sends a signal; resolves when the process has ended. */
   end (signal?: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<Outcome>
-  signal (signal: 'SIGTERM' | 'SIGINT'): void
+  signal (signal: 'SIGTERM' | 'SIGINT' | 'SIGSTOP' | 'SIGCONT'): void
   ended: Promise<Outcome>
 }
 
@@ -96,11 +96,11 @@ async function writeUsers (file: string, usernames: string[]): Promise<void> {
 export interface ConfigFolder { folder: string, config: string, users: string }
 
 /** A folder with a configuration on a free port and a users file; `more` goes into the configuration. */
-export async function writeConfig (t: Test, more: object = {}): Promise<ConfigFolder> {
+export async function writeConfig (t: Test, more: object = {}, usernames: string[] = ['ada', 'bob']): Promise<ConfigFolder> {
   const folder = t.testdir({})
   const config = join(folder, 'portcullis.json')
   const users = join(folder, 'users.json')
-  await writeUsers(users, ['ada', 'bob'])
+  await writeUsers(users, usernames)
   await writeFile(config, JSON.stringify({
     origin: 'https://app.example.com',
     listen: { host: '127.0.0.1', port: 0 },
