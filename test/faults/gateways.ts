@@ -1,10 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { claimsOf } from '../helpers/credentials.ts'
 import { startPortcullis, writeConfig, type GatewayProcess } from '../helpers/portcullis.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 import { usernames } from './load.ts'
 
-export const secret = 'S'.repeat(43)
+export const secret = randomBytes(32).toString('base64url')
 
 export interface Echo {
   url: string

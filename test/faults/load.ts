@@ -67,7 +67,8 @@ export class HonestClient {
   #pending: 'refresh' | 'sign-out' | null = null
   #refreshedAtMs = performance.now()
   #nonces = 0
-  #ended: Credential[] = []
+  /** Of the sign-outs that were acknowledged, the last ones. */
+  ended: Credential[] = []
 
   constructor (name: string, mode: 'session' | 'tokens', options: LoadOptions) {
     this.name = name
@@ -96,7 +97,7 @@ export class HonestClient {
       const outcomes = [await this.#request(this.#credential, gateway), ...this.mode === 'tokens' ? [await this.#refresh(this.#credential, gateway)] : []]
       if (outcomes.some(outcome => outcome !== 'ok')) problems.push(`${this.name} (${this.#credential?.sid}) is signed in, and is answered ${outcomes.join(' and ')} by ${gateway}`)
       if (this.#credential === null) return problems
-      for (const ended of this.#ended) problems.push(...await this.#sweepEnded(ended, gateway))
+      for (const ended of this.ended) problems.push(...await this.#sweepEnded(ended, gateway))
     }
     return problems
   }
@@ -129,7 +130,7 @@ export class HonestClient {
     const { outcome } = await this.#options.history.record({ client: this.name, kind: 'sign-out', sid: credential.sid, gateway }, async () => {
       return { status: (await this.#post(gateway, '/auth/logout', undefined, credential.cookie)).status }
     })
-    if (outcome === 'ok') this.#ended = [...this.#ended.slice(-4), credential]
+    if (outcome === 'ok') this.ended = [...this.ended.slice(-4), credential]
     if (outcome !== 'unknown') this.#forget()
     return outcome
   }
