@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
 import { claimsOf } from '../helpers/credentials.ts'
-import { startPortcullis, writeConfig, type GatewayProcess } from '../helpers/portcullis.ts'
+import { startPortcullis, writeConfig, writeUsers, type GatewayProcess } from '../helpers/portcullis.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 import { usernames } from './load.ts'
 
@@ -38,7 +38,7 @@ export interface Fleet {
 /** Gateway processes from one configuration, with one echoing upstream at /up and a user for each client of a load. */
 export async function startFleet (t: Test, store: object, { count = 2, clients = 8, more = {} }: { count?: number, clients?: number, more?: object } = {}): Promise<Fleet> {
   const echo = await startEcho(t)
-  const { config } = await writeConfig(t, {
+  const { config, users } = await writeConfig(t, {
     store,
     secret,
     log: { level: 'info' },
@@ -46,7 +46,8 @@ export async function startFleet (t: Test, store: object, { count = 2, clients =
     session: { maxPerSubject: 1000 },
     upstreams: [{ prefix: '/up', target: echo.url, audience: 'up' }],
     ...more
-  }, usernames(clients))
+  })
+  await writeUsers(users, usernames(clients))
   const processes: GatewayProcess[] = []
   const fleet: Fleet = {
     processes,

@@ -88,7 +88,7 @@ export async function startPortcullis (t: Test, config: string, { args = [], ...
 const cost = { ln: 10, r: 8, p: 1 }
 
 /** A users file in which everybody has the password `password`, and every scope that the tests ask for. */
-async function writeUsers (file: string, usernames: string[]): Promise<void> {
+export async function writeUsers (file: string, usernames: string[]): Promise<void> {
   const users = await Promise.all(usernames.map(async username => ({ username, subject: username, password: await hashPassword(password, cost), scopes: ['orders:read'] })))
   await writeFile(file, JSON.stringify({ users }))
 }
@@ -96,11 +96,11 @@ async function writeUsers (file: string, usernames: string[]): Promise<void> {
 export interface ConfigFolder { folder: string, config: string, users: string }
 
 /** A folder with a configuration on a free port and a users file; `more` goes into the configuration. */
-export async function writeConfig (t: Test, more: object = {}, usernames: string[] = ['ada', 'bob']): Promise<ConfigFolder> {
+export async function writeConfig (t: Test, more: object = {}): Promise<ConfigFolder> {
   const folder = t.testdir({})
   const config = join(folder, 'portcullis.json')
   const users = join(folder, 'users.json')
-  await writeUsers(users, usernames)
+  await writeUsers(users, ['ada', 'bob'])
   await writeFile(config, JSON.stringify({
     origin: 'https://app.example.com',
     listen: { host: '127.0.0.1', port: 0 },
