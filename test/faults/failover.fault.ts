@@ -26,7 +26,7 @@ async function failOver (t: Test, silentMs: number, args: string[] = []): Promis
   await until(async () => /state=online/.test(String(await primary.command('INFO', 'replication'))))
   const fleet = await startFleet(t, { type: 'redis', sentinels: sentinels.target.sentinels, name: sentinels.target.name, timeout: '1s' }, { clients: 16 })
   const history = new History()
-  const load = startLoad({ history, gateways: fleet.urls, clients: 16, pauseMs: 50, refreshEveryMs: silentMs })
+  const load = startLoad({ history, gateways: fleet.urls, clients: 16, pauseMs: 50, refreshEveryMs: silentMs / 2 })
   await sleep(2000)
 
   link.inject({ silent: true })

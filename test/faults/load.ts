@@ -130,7 +130,7 @@ export class HonestClient {
     const { outcome } = await this.#options.history.record({ client: this.name, kind: 'sign-out', sid: credential.sid, gateway }, async () => {
       return { status: (await this.#post(gateway, '/auth/logout', undefined, credential.cookie)).status }
     })
-    if (outcome === 'ok') this.ended = [...this.ended.slice(-4), credential]
+    if (outcome === 'ok') this.ended = [...this.ended.slice(-19), credential]
     if (outcome !== 'unknown') this.#forget()
     return outcome
   }
