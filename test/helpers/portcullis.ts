@@ -57,7 +57,7 @@ export interface GatewayProcess {
   output: { stdout: string, stderr: string }
   /** Sends a signal; resolves when the process has ended. */
   end (signal?: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<Outcome>
-  signal (signal: 'SIGTERM' | 'SIGINT' | 'SIGSTOP' | 'SIGCONT'): void
+  signal (signal: 'SIGTERM' | 'SIGINT' | 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void
   ended: Promise<Outcome>
 }
 
