@@ -34,12 +34,13 @@ t.test('memory does not grow with the number of tokens, subjects, sessions and f
       const token = accessToken.issue(sessionRecord({ sid, subject }), { audience: ['orders'], generation: 1 })
       const identity = await accessToken.verify(token)
       if (identity.subject !== subject || blocklist.knowsAsRevoked(identity)) throw new Error('not verified')
+      if (count % 5 > 0) continue
       refreshToken.noteReceived(identity)
       await Promise.resolve(session.resolve(formatSessionCookie(sid, createCookieSecret().secret), true)).catch(() => {})
       // A forgery with a good form.
       try { await accessToken.verify(`${token.slice(0, -8)}AAAAAAAA`) } catch {}
       // Over as soon as it is noted: what lives on is what is in force, and that is another bound.
-      if (count % 10 === 0) await blocklist.revoke({ jti: String(decode(token).claims['jti']), expiresAt: Math.floor(Date.now() / 1000) - 60 })
+      await blocklist.revoke({ jti: String(decode(token).claims['jti']), expiresAt: Math.floor(Date.now() / 1000) - 60 })
     }
     heap.push(heapMiB())
   }
