@@ -72,6 +72,6 @@ export function auditOf ({ output }: GatewayProcess): AuditLine[] {
 }
 
 /** What a gateway has written down. */
-export function linesOf (stdout: string): Array<Record<string, unknown>> {
+function linesOf (stdout: string): Array<Record<string, unknown>> {
   return stdout.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Record<string, unknown>)
 }
