@@ -9,7 +9,8 @@ export class Touches {
   readonly #store: Store
   readonly #idleTimeoutMs: number
   readonly #timer: NodeJS.Timeout
-  #usedAtMs = new Map<string, number>()
+  /** Of a session, oldest first: the first use and the last one, and between them what leads from one to the other. */
+  #noted = new Map<string, number[]>()
   #flushed: Promise<void> = Promise.resolve()
 
   constructor (store: Store, idleTimeoutMs: number, everyMs: number) {
@@ -19,10 +20,12 @@ export class Touches {
   }
 
   note (sid: string, usedAtMs: number): void {
-    this.#usedAtMs.set(sid, usedAtMs)
+    const uses = this.#noted.get(sid)
+    if (uses === undefined) this.#noted.set(sid, [usedAtMs])
+    else this.#add(uses, usedAtMs)
   }
 
-  /** Writes what is noted, and waits for what is being written. What cannot be written is kept for the next time, unless a newer use has come. */
+  /** Writes what is noted, and waits for what is being written. What cannot be written is kept for the next time. */
   async flush (): Promise<void> {
     this.#flushed = this.#flushed.then(() => this.#flushNoted())
     await this.#flushed
@@ -34,8 +37,8 @@ export class Touches {
   }
 
   async #flushNoted (): Promise<void> {
-    const noted = [...this.#usedAtMs]
-    this.#usedAtMs = new Map()
+    const noted = [...this.#noted].flatMap(([sid, uses]) => uses.map((usedAtMs): [string, number] => [sid, usedAtMs]))
+    this.#noted = new Map()
     for (let at = 0; at < noted.length; at += slice) {
       if (at > 0) await nextTurn()
       await this.#write(noted.slice(at, at + slice))
@@ -47,7 +50,26 @@ export class Touches {
     try {
       await this.#store.touch(batch.map(([sid, usedAtMs]) => ({ sid, agoMs: Math.max(0, nowMs - usedAtMs) })), { idleTimeoutMs: this.#idleTimeoutMs })
     } catch {
-      for (const [sid, usedAtMs] of batch) if (!this.#usedAtMs.has(sid)) this.#usedAtMs.set(sid, usedAtMs)
+      for (const [sid, uses] of Map.groupBy(batch, ([sid]) => sid)) this.#keep(sid, uses.map(([, usedAtMs]) => usedAtMs))
     }
+  }
+
+  /** Uses that are older than those noted since. */
+  #keep (sid: string, uses: number[]): void {
+    const newer = this.#noted.get(sid) ?? []
+    this.#noted.set(sid, uses)
+    for (const usedAtMs of newer) this.#add(uses, usedAtMs)
+  }
+
+  /**
+   * The last use alone would look like that of a session which was idle before it, if none could be written for that long. A use is
+   * left out when those beside it are less than the idle timeout apart, so two in that time are kept at most.
+   */
+  #add (uses: number[], usedAtMs: number): void {
+    const last = uses.at(-1) ?? -Infinity
+    if (usedAtMs <= last) return
+    const beforeLast = uses.at(-2) ?? -Infinity
+    if (usedAtMs - beforeLast < this.#idleTimeoutMs) uses[uses.length - 1] = usedAtMs
+    else uses.push(usedAtMs)
   }
 }

@@ -6,7 +6,7 @@ local session, subject, token, tokenOfAnyone = KEYS[4], KEYS[5], KEYS[6], KEYS[7
 local sid, epoch, hasSession, hasToken = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
 if hasSession == '1' then
-  local known = redis.call('HMGET', session, 'expiresAtMs', 'epoch')
+  local known = readFields(session, 'expiresAtMs', 'epoch')
   if not isLive(known[1], known[2]) then return { now, 0 } end
 end
 if epoch ~= '' then

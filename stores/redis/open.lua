@@ -9,7 +9,7 @@ local expiresAtMs = now + absoluteTimeoutMs
 
 local others = {}
 for _, other in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-  local known = redis.call('HMGET', prefix .. 'session:' .. other, 'expiresAtMs', 'epoch')
+  local known = readFields(prefix .. 'session:' .. other, 'expiresAtMs', 'epoch')
   if isLive(known[1], known[2]) then others[#others + 1] = other else redis.call('ZREM', index, other) end
 end
 

@@ -23,40 +23,64 @@ export function encodeSession (session: OpenSession): string[] {
   return Object.entries(fields).flat()
 }
 
-/** A record from the fields of its hash; a field that comes twice has its last value. Null from no fields. */
+/**
+ * A record from the fields of its hash; a field that comes twice has its last value. Null from no fields, and from what cannot be
+ * read: a damaged record is no session.
+ */
 export function decodeRecord (reply: Reply | undefined): SessionRecord | null {
   if (!Array.isArray(reply)) return null
   const fields = new Map<string, string>()
   for (let i = 0; i < reply.length; i += 2) fields.set(String(reply[i]), String(reply[i + 1]))
+  try {
+    return decodeFields(fields)
+  } catch {
+    return null
+  }
+}
+
+function decodeFields (fields: Map<string, string>): SessionRecord {
   const text = (name: string): string => fields.get(name) ?? ''
-  const list = (name: string): string[] => JSON.parse(text(name)) as string[]
+  const number = (name: string): number => numberOf(text(name))
   return {
     sid: text('sid'),
     subject: text('subject'),
     username: text('username'),
     mode: text('mode') as SessionMode,
-    epoch: Number(text('epoch')),
+    epoch: number('epoch'),
     secretHash: fields.get('secretHash') ?? null,
-    createdAtMs: Number(text('createdAtMs')),
-    authTimeMs: Number(text('authTimeMs')),
-    lastUsedAtMs: Number(text('lastUsedAtMs')),
-    expiresAtMs: Number(text('expiresAtMs')),
+    createdAtMs: number('createdAtMs'),
+    authTimeMs: number('authTimeMs'),
+    lastUsedAtMs: number('lastUsedAtMs'),
+    expiresAtMs: number('expiresAtMs'),
     acr: text('acr'),
-    amr: list('amr'),
-    scopes: list('scopes'),
-    audiences: list('audiences'),
+    amr: listOf(text('amr')),
+    scopes: listOf(text('scopes')),
+    audiences: listOf(text('audiences')),
     client: { userAgent: text('userAgent'), ip: text('ip') },
     family: fields.has('generation') ? decodeFamily(text) : null
   }
 }
 
+/** What is no number would be neither idle nor over, whatever the time. */
+function numberOf (text: string): number {
+  const number = Number(text)
+  if (text === '' || !Number.isFinite(number)) throw new TypeError('not a number')
+  return number
+}
+
+function listOf (text: string): string[] {
+  const list: unknown = JSON.parse(text)
+  if (!Array.isArray(list)) throw new TypeError('not a list')
+  return list as string[]
+}
+
 function decodeFamily (text: (name: string) => string): TokenFamily {
   const closed = text('closed') === '' ? [] : text('closed').split(',')
   return {
-    generation: Number(text('generation')),
+    generation: numberOf(text('generation')),
     received: text('received') === '1',
-    rotatedAtMs: Number(text('rotatedAtMs')),
-    holdUntilMs: Number(text('holdUntilMs')),
+    rotatedAtMs: numberOf(text('rotatedAtMs')),
+    holdUntilMs: numberOf(text('holdUntilMs')),
     closed: closed.map(entry => entry.split(':').map(Number) as [number, number])
   }
 }

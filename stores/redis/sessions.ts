@@ -40,7 +40,8 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
     async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, fresh }) {
       const authenticated = fresh === undefined ? [] : [fresh.acr, JSON.stringify(fresh.amr)]
       const [outcome, fields] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, ...authenticated])
-      return { outcome, record: decodeRecord(fields) } as Rotation
+      const record = decodeRecord(fields)
+      return (record === null ? { outcome: 'unknown', record } : { outcome, record }) as Rotation
     },
 
     async noteReceived (sid, generation, { overlapMs, retryWindowMs }) {
@@ -60,7 +61,7 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
     async list (subject) {
       const shard = keys.ofSubject(subject)
       const [records] = await run('list', shard, [indexName(shard, subjectKeyOf(subject))])
-      return (records as string[][]).map(fields => decodeRecord(fields) as SessionRecord)
+      return (records as string[][]).map(decodeRecord).filter(record => record !== null)
     }
   }
 }

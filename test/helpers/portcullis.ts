@@ -70,7 +70,7 @@ export interface GatewayProcess {
   output: { stdout: string, stderr: string }
   /** Sends a signal; resolves when the process has ended. */
   end (signal?: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<Outcome>
-  signal (signal: 'SIGTERM' | 'SIGINT'): void
+  signal (signal: 'SIGTERM' | 'SIGINT' | 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void
   ended: Promise<Outcome>
 }
 
@@ -101,7 +101,7 @@ export async function startPortcullis (t: Test, config: string, { args = [], ...
 const cost = { ln: 10, r: 8, p: 1 }
 
 /** A users file in which everybody has the password `password`, and every scope that the tests ask for. */
-async function writeUsers (file: string, usernames: string[]): Promise<void> {
+export async function writeUsers (file: string, usernames: string[]): Promise<void> {
   const users = await Promise.all(usernames.map(async username => ({ username, subject: username, password: await hashPassword(password, cost), scopes: ['orders:read'] })))
   await writeFile(file, JSON.stringify({ users }), { mode: 0o600 })
 }

@@ -330,6 +330,48 @@ t.test('an outage signs nobody out: idleness is judged by the uses that were see
   t.equal((await get(app, '/me', cookie)).statusCode, 401)
 })
 
+t.test('whoever used a session all through a long outage is signed in everywhere after it', async t => {
+  const { store, advance } = await createStore(t)
+  const faulty = createFaultyStore(store)
+  const app = await build(t, faulty.store, { idleTimeout: '30m' })
+  const other = await build(t, store, { idleTimeout: '30m' })
+  const { cookie, sid } = await openSession(app)
+  await get(app, '/me', cookie)
+
+  faulty.fail()
+  for (let i = 0; i < 9; i++) {
+    advance(20 * minute)
+    t.equal((await get(app, '/me', cookie)).statusCode, 200)
+    // In between what is noted cannot be written.
+    if (i % 2 === 0) await app.portcullis.session.read(sid).catch(() => {})
+  }
+  faulty.recover()
+
+  t.match(await app.portcullis.session.list('ada'), [{ sid }])
+  t.equal((await get(other, '/me', cookie)).statusCode, 200)
+})
+
+t.test('what is noted of a session that is used all the time is little', async t => {
+  const { store, advance } = await createStore(t)
+  const written: number[] = []
+  const counting: Store = {
+    ...store,
+    async touch (uses, options) {
+      written.push(uses.length)
+      await store.touch(uses, options)
+    }
+  }
+  const app = await build(t, counting, { idleTimeout: '30m' })
+  const { cookie, sid } = await openSession(app)
+  for (let i = 0; i < 100; i++) {
+    advance(2 * minute)
+    await get(app, '/me', cookie)
+  }
+
+  t.match(await app.portcullis.session.read(sid), { sid })
+  t.ok(written[0]! <= 15, 'two in an idle timeout at most')
+})
+
 t.test('at the limit the oldest session of the subject is closed, and refused at once', async t => {
   const { store, advance } = await createStore(t)
   const app = await build(t, store, { maxPerSubject: 2 })

@@ -4,11 +4,21 @@ local floor = number(redis.call('HGET', KEYS[1], 'floor'))
 
 -- Past its end or below the floor of revoke-all a record is absent; a subject's cut removes the records it ends at once.
 local function isLive(expiresAtMs, epoch)
-  return expiresAtMs and now < tonumber(expiresAtMs) and number(epoch) >= floor
+  local untilMs, since = tonumber(expiresAtMs), tonumber(epoch)
+  return untilMs and since and now < untilMs and since >= floor
+end
+
+-- What is no hash of ours under our name is no record: it must not keep its owner from signing in or out.
+local function ofRecord(reply)
+  return reply.err and {} or reply
+end
+
+local function readFields(key, ...)
+  return ofRecord(redis.pcall('HMGET', key, ...))
 end
 
 local function readRecord(key)
-  local fields = redis.call('HGETALL', key)
+  local fields = ofRecord(redis.pcall('HGETALL', key))
   local record = {}
   for i = 1, #fields, 2 do record[fields[i]] = fields[i + 1] end
   if not isLive(record.expiresAtMs, record.epoch) then return nil, false end
