@@ -60,3 +60,19 @@ t.test('what another session did is no excuse and no reproach', async t => {
 t.test('a sign-out that the store may have lost proves nothing', async t => {
   t.same(checkHistory([...good, operation({ calledAtMs: 21, returnedAtMs: 22 })], { mayBeLost: new Set(['s']) }), [])
 })
+
+t.test('a session that the store may have lost may be refused', async t => {
+  const refused = operation({ outcome: 'refused', status: 401, calledAtMs: 2, returnedAtMs: 3 })
+
+  t.same(checkHistory([...good, refused], { mayBeForgotten: new Set(['s']) }), [])
+})
+
+t.test('another gateway may take a while to hear of an end, the one that acknowledged it may not, and a refresh asks the store', async t => {
+  const ended = good.map(operation => ({ ...operation, gateway: 'one' }))
+  const late = (change: Partial<Operation>) => checkHistory([...ended, operation({ calledAtMs: 29, returnedAtMs: 30, ...change })], { stalenessMs: 10 })
+
+  t.same(late({ gateway: 'other' }), [])
+  t.match(late({ gateway: 'other', calledAtMs: 31, returnedAtMs: 32 }), [/succeeded 11 ms after/])
+  t.match(late({ gateway: 'one' }), [/succeeded 9 ms after/])
+  t.match(late({ gateway: 'other', kind: 'refresh', token: { presented: '9', received: '10' } }), [/refresh .* succeeded 9 ms after/])
+})

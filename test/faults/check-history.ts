@@ -3,18 +3,22 @@ import type { Operation } from './history.ts'
 export interface CheckOptions {
   /** Revocations that were acknowledged while the store could lose writes (an asynchronous failover): their sids. */
   mayBeLost?: ReadonlySet<string>
+  /** Sessions that were opened while the store could lose writes, or before it lost all: their sids. */
+  mayBeForgotten?: ReadonlySet<string>
+  /** How long another gateway than the one that acknowledged an end may go on serving requests: `maxStaleness`. Default 0. */
+  stalenessMs?: number
   /** Statuses that are neither success nor refusal nor "come again". Default: none is allowed. */
   allowedStatuses?: readonly number[]
 }
 
 /** What of a history contradicts the promises, one line each; none when all of them were kept. */
-export function checkHistory (operations: readonly Operation[], { mayBeLost = new Set(), allowedStatuses = [] }: CheckOptions = {}): string[] {
+export function checkHistory (operations: readonly Operation[], { mayBeLost = new Set(), mayBeForgotten = new Set(), stalenessMs = 0, allowedStatuses = [] }: CheckOptions = {}): string[] {
   const bySession = Map.groupBy(operations, ({ sid }) => sid)
   return [
     ...operations.flatMap(operation => checkAnswer(operation, allowedStatuses)),
     ...[...bySession].flatMap(([sid, ofSession]) => [
-      ...checkEnd(ofSession, mayBeLost.has(sid)),
-      ...checkHonesty(ofSession),
+      ...mayBeLost.has(sid) ? [] : checkEnd(ofSession, stalenessMs),
+      ...mayBeForgotten.has(sid) ? [] : checkHonesty(ofSession),
       ...checkFamily(ofSession)
     ])
   ]
@@ -29,13 +33,19 @@ function checkAnswer (operation: Operation, allowedStatuses: readonly number[]):
   return problems
 }
 
-/** An acknowledged sign-out is a sign-out: nothing that begins after it succeeds. */
-function checkEnd (operations: readonly Operation[], mayBeLost: boolean): string[] {
-  if (mayBeLost) return []
-  const endedAtMs = Math.min(...operations.filter(({ kind, outcome }) => kind === 'sign-out' && outcome === 'ok').map(({ returnedAtMs }) => returnedAtMs))
+/** An acknowledged sign-out is a sign-out: nothing that begins after it succeeds; at other gateways, once they have to have heard. */
+function checkEnd (operations: readonly Operation[], stalenessMs: number): string[] {
+  const ends = operations.filter(({ kind, outcome }) => kind === 'sign-out' && outcome === 'ok').sort((a, b) => a.returnedAtMs - b.returnedAtMs)
+  const [end] = ends
+  if (end === undefined) return []
   return operations
-    .filter(({ kind, outcome, calledAtMs }) => (kind === 'request' || kind === 'refresh') && outcome === 'ok' && calledAtMs > endedAtMs)
-    .map(operation => `${say(operation)} succeeded ${Math.ceil(operation.calledAtMs - endedAtMs)} ms after its session had been ended`)
+    .filter(({ kind, outcome, gateway, calledAtMs }) => {
+      if ((kind !== 'request' && kind !== 'refresh') || outcome !== 'ok') return false
+      // A refresh always asks the store.
+      const mayBeStale = kind === 'request' && gateway !== undefined && !ends.some(other => other.gateway === gateway && other.returnedAtMs < calledAtMs)
+      return calledAtMs > end.returnedAtMs + (mayBeStale ? stalenessMs : 0)
+    })
+    .map(operation => `${say(operation)} succeeded ${Math.ceil(operation.calledAtMs - end.returnedAtMs)} ms after its session had been ended`)
 }
 
 /** Nobody is sent away before a sign-out was asked for: unknown is not "no". */

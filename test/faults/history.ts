@@ -16,6 +16,8 @@ export interface Operation {
   kind: 'sign-in' | 'sign-out' | 'request' | 'refresh'
   /** The session that it is about. */
   sid: string
+  /** Which gateway was asked. */
+  gateway?: string
   /** On one monotonic clock for all. */
   calledAtMs: number
   returnedAtMs: number
