@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { setTimeout as wait } from 'node:timers/promises'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { Connections } from './server/connections.ts'
 
 export interface DrainOptions {
   /** How long to serve on, not ready any more, before new connections are refused. Default 0s. */
@@ -18,17 +19,20 @@ const Options = Type.Object({
 
 const sweepEveryMs = 50
 
-/** Ends a server without losing requests: not ready, then no new connections, then whoever is left after the timeout is cut. */
+/**
+ * Ends a server without losing requests: not ready, then no new connections, then connections without a request are closed, and
+ * whoever is left after the timeout is cut.
+ */
 export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
   const { delay, timeout } = checkOptions('portcullis-drain', Options, options)
+  const connections = new Connections(fastify.server)
   fastify.addHook('preClose', async () => {
     fastify.portcullis.health.leave()
-    await wait(durationMs(delay))
-    sweep(fastify, durationMs(timeout))
+    await connections.part(wait(durationMs(delay)), durationMs(timeout))
   })
 }, { name: 'portcullis-drain', fastify: '5.x', dependencies: ['portcullis-health'] })
 
-/** A connection that becomes idle while the server closes would keep it open until its keep-alive time is over. For `preClose`. */
+/** The same for a server that only operators reach, and that is closed once nobody should ask it any more. For `preClose`. */
 export function sweep ({ server }: FastifyInstance, timeoutMs: number): void {
   const sweeping = setInterval(() => server.closeIdleConnections(), sweepEveryMs)
   const cutting = setTimeout(() => server.closeAllConnections(), timeoutMs)

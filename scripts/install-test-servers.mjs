@@ -1,9 +1,15 @@
 import { spawnSync } from 'node:child_process'
 
 // Real servers that the tests start on ports of their own. Plain JavaScript: this runs before anything can be relied on.
-const servers = [{ command: 'redis-server', package: 'redis-server', service: 'redis-server' }]
+// Those of the long suites are named as arguments.
+const servers = [
+  { command: 'redis-server', version: '--version', package: 'redis-server', service: 'redis-server', isAlways: true },
+  { command: 'haproxy', version: '-v', package: 'haproxy', service: 'haproxy', isAlways: false }
+]
 
-const missing = servers.filter(server => !succeeds(server.command, ['--version']))
+const named = process.argv.slice(2)
+const wanted = servers.filter(server => server.isAlways || named.includes(server.command))
+const missing = wanted.filter(server => !succeeds(server.command, [server.version]))
 if (missing.length > 0) install(missing)
 
 function install (missing) {

@@ -2,6 +2,7 @@ import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import { once } from 'node:events'
 import { connect, type AddressInfo, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import drain, { type DrainOptions } from '../../plugins/drain.ts'
 import blocklist from '../../plugins/blocklist.ts'
@@ -9,11 +10,12 @@ import health, { healthRoutes } from '../../plugins/health.ts'
 import { serverOptions } from '../../plugins/server-options.ts'
 import storePlugin from '../../plugins/store.ts'
 import { createServer, createStore, until } from '../helpers/build-app.ts'
+import { makeCertificate, type Certificate } from '../helpers/certificate.ts'
 
 /** A server on which `/slow` waits until the test lets it go. */
-async function start (t: Test, options: DrainOptions = {}) {
+async function start (t: Test, options: DrainOptions = {}, tls?: Certificate) {
   const { store } = await createStore(t)
-  const app = Fastify(serverOptions({ keepAliveMs: 60_000 }))
+  const app = Fastify(serverOptions({ keepAliveMs: 60_000, ...tls === undefined ? {} : { tls } }))
   t.teardown(() => app.close())
   await app.register(storePlugin, { type: 'custom', store })
   await app.register(blocklist)
@@ -32,14 +34,14 @@ async function start (t: Test, options: DrainOptions = {}) {
 }
 
 /** A keep-alive connection that has sent one request. */
-async function open (t: Test, port: number, path: string): Promise<{ socket: Socket, received: () => string, ended: Promise<unknown> }> {
+async function open (t: Test, port: number, path: string, tls?: Certificate): Promise<{ socket: Socket, received: () => string, ended: Promise<unknown> }> {
   let received = ''
-  const socket = connect(port, '127.0.0.1')
+  const socket = tls === undefined ? connect(port, '127.0.0.1') : connectTls({ port, host: '127.0.0.1', ca: tls.cert })
   t.teardown(() => { socket.destroy() })
   socket.on('data', chunk => { received += String(chunk) })
   socket.on('error', () => {})
   const ended = once(socket, 'close')
-  await once(socket, 'connect')
+  await once(socket, tls === undefined ? 'connect' : 'secureConnect')
   ask(socket, path)
   return { socket, received: () => received, ended }
 }
@@ -88,6 +90,61 @@ t.test('idle keep-alive connections do not hold the end back', async t => {
 
   t.ok(performance.now() - startedAtMs < 5000)
   t.match(busy.received(), /done$/)
+})
+
+for (const [name, tls] of [['', undefined], [' with TLS', makeCertificate()]] as const) {
+  t.test(`a request that comes on a kept connection${name} while the server ends is answered, and the client told to let go`, async t => {
+    const { app, port } = await start(t, {}, tls)
+    const client = await open(t, port, '/', tls)
+    await until(() => client.received().endsWith('ok'))
+    t.match(client.received(), /connection: keep-alive/i)
+
+    const closed = app.close()
+    await until(() => !app.server.listening)
+    ask(client.socket, '/')
+    await Promise.all([closed, client.ended])
+
+    t.match(client.received(), /keep-alive[\s\S]*200 OK[\s\S]*connection: close[\s\S]*ok$/i)
+  })
+
+  t.test(`a connection${name} that has answered for longer than others may be silent is not cut, and then let go in turn`, async t => {
+    const { app, port, waiting } = await start(t, {}, tls)
+    const idle = await open(t, port, '/', tls)
+    await until(() => idle.received().endsWith('ok'))
+    const client = await open(t, port, '/slow', tls)
+    await until(() => waiting.length === 1)
+
+    const closed = app.close()
+    // Cut, because it has been silent for too long.
+    await idle.ended
+    waiting[0]?.()
+    await Promise.all([closed, client.ended])
+
+    t.match(client.received(), /connection: close[\s\S]*done$/i)
+  })
+}
+
+t.test('what was connected before the server ends, and not yet seen by it, is answered', async t => {
+  const { app, port } = await start(t)
+  const sockets = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'))
+  const answers = sockets.map(async socket => {
+    ask(socket, '/')
+    return (await socket.toArray()).join('')
+  })
+  const closed = app.close()
+
+  for (const answer of await Promise.all(answers)) t.match(answer, /^HTTP\/1\.1 200 OK/)
+  await closed
+})
+
+t.test('a TLS handshake that does not end is cut after the timeout', async t => {
+  const { app, port } = await start(t, { timeout: '200ms' }, makeCertificate())
+  const silent = connect(port, '127.0.0.1')
+  t.teardown(() => { silent.destroy() })
+  const ended = once(silent, 'close')
+  await once(silent, 'connect')
+
+  await Promise.all([app.close(), ended])
 })
 
 t.test('whoever is left after the timeout is cut', async t => {
