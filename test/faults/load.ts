@@ -94,7 +94,8 @@ export class HonestClient {
       else await this.#refresh(this.#credential)
     }
     for (const gateway of this.#options.gateways()) {
-      const outcomes = [await this.#request(this.#credential, gateway), ...this.mode === 'tokens' ? [await this.#refresh(this.#credential, gateway)] : []]
+      const credential = this.#credential
+      const outcomes = [await settled(async () => await this.#request(credential, gateway)), ...this.mode === 'tokens' ? [await settled(async () => await this.#refresh(credential, gateway))] : []]
       if (outcomes.some(outcome => outcome !== 'ok')) problems.push(`${this.name} (${this.#credential?.sid}) is signed in, and is answered ${outcomes.join(' and ')} by ${gateway}`)
       if (this.#credential === null) return problems
       for (const ended of this.ended) problems.push(...await this.#sweepEnded(ended, gateway))
@@ -103,8 +104,11 @@ export class HonestClient {
   }
 
   async #sweepEnded (ended: Credential, gateway: string): Promise<string[]> {
-    const operations = [await this.#recordRequest(ended, gateway), ...this.mode === 'tokens' ? [await this.#recordRefresh(ended, gateway)] : []]
-    return operations.filter(({ outcome }) => outcome !== 'refused').map(({ kind, outcome }) => `${this.name} (${ended.sid}) has signed out, and its ${kind} is ${outcome} at ${gateway}`)
+    const outcomes = {
+      request: await settled(async () => (await this.#recordRequest(ended, gateway)).outcome),
+      ...this.mode === 'tokens' ? { refresh: await settled(async () => (await this.#recordRefresh(ended, gateway)).outcome) } : {}
+    }
+    return Object.entries(outcomes).filter(([, outcome]) => outcome !== 'refused').map(([kind, outcome]) => `${this.name} (${ended.sid}) has signed out, and its ${kind} is ${outcome} at ${gateway}`)
   }
 
   #isTimeToRefresh (): boolean {
@@ -199,6 +203,15 @@ export class HonestClient {
     const name = this.mode === 'session' ? sessionName : refreshName
     const line = response.headers.getSetCookie().find(line => line.startsWith(`${name}=`))
     return line === undefined ? null : line.split(';')[0]!
+  }
+}
+
+/** The gateway may need a moment after the fault; but not for ever. */
+async function settled (act: () => Promise<Outcome>): Promise<Outcome> {
+  for (let attempt = 0; ; attempt++) {
+    const outcome = await act()
+    if (outcome !== 'unknown' || attempt === 200) return outcome
+    await sleep(50)
   }
 }
 
