@@ -1,11 +1,19 @@
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
+
+/** As some proxies say whom they forward for: each connection would be a client of its own. */
+const withPort = /^(?:(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]*)\](?::\d+)?)$/
 
 /**
  * What a client's address counts as: IPv4 as it is, also when it is written as IPv6; of IPv6 the /64, which one subscriber has
- * whole. As `normalizeIP` of @fastify/rate-limit says, in a quarter of its time (5 µs against 20 µs for IPv6).
+ * whole; without a port. As `normalizeIP` of @fastify/rate-limit says, in a quarter of its time (5 µs against 20 µs for IPv6).
  */
 export function countedAddress (address: string): string {
-  if (!isIPv6(address)) return address
+  if (isIPv4(address)) return address
+  if (!isIPv6(address)) {
+    const [, v4, v6] = withPort.exec(address) ?? []
+    const plain = v4 ?? v6 ?? ''
+    return isIP(plain) === 0 ? address : countedAddress(plain)
+  }
   const [text = ''] = address.toLowerCase().split('%')
   const dotted = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(text)
   if (dotted !== null) return dotted[1]!

@@ -177,7 +177,8 @@ export interface Store {
    * Raises the subject's epoch, above the clock's seconds at least, so that it passes the foreign tokens of until now; removes all
    * of the subject's records except `exceptSid` and logs the cut for `keepForMs`.
    * `exceptSid` counts only while it has a record, of this subject, so nobody who was cut off before comes back.
-   * The excepted session keeps its epoch. Resolves to the revocation as logged.
+   * The excepted session keeps its epoch. Resolves to the revocation as logged: the last one, where that has ended all that this one
+   * would, so that nobody fills the log by cutting on and on.
    */
   revokeSubject (subject: string, options: { exceptSid: string | null, keepForMs: number }): Promise<Extract<Revocation, { kind: 'subject' }>>
 

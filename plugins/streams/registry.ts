@@ -57,10 +57,11 @@ export class StreamRegistry {
   keep (stream: Stream): void {
     this.#young.delete(stream)
     const { identity } = stream
-    this.#open.set(stream, identity?.credential === 'session' ? (identity.expiresAt + 1) * 1000 : Infinity)
+    // A token of ours says when it ends itself, not when its session does; another issuer's stands for no session.
+    const isItsOwnEnd = identity !== null && (identity.credential === 'session' || identity.sid === null)
+    this.#open.set(stream, isItsOwnEnd ? (identity.expiresAt + 1) * 1000 : Infinity)
     if (identity !== null && this.#source.isRevoked(identity)) stream.end('revoked')
     else if (this.#isDraining) stream.end('draining')
-    // A token says when it ends itself, not when its session does.
     else if (identity?.credential === 'token') void this.read([stream])
   }
 

@@ -45,6 +45,9 @@ function createRevokeSubject (db: DatabaseSync, log: Log) {
     ON CONFLICT (subject_key) DO UPDATE SET epoch = max(epoch + 1, excluded.epoch), except_sid = excluded.except_sid,
       purge_at_ms = max(purge_at_ms, excluded.purge_at_ms)
     RETURNING epoch AS belowEpoch`)
+  const lastCut = db.prepare(`
+    SELECT epoch AS belowEpoch, except_sid AS exceptSid FROM subjects, state
+    WHERE subject_key = :subjectKey AND epoch >= max(floor_epoch + 1, :seconds) AND (except_sid IS NULL OR except_sid IS :exceptSid)`)
   const removeOthers = db.prepare('DELETE FROM sessions WHERE subject_key = :subjectKey AND sid IS NOT :exceptSid')
 
   return (nowMs: number, subject: string, options: { exceptSid: string | null, keepForMs: number }): SubjectCut => {
@@ -55,8 +58,12 @@ function createRevokeSubject (db: DatabaseSync, log: Log) {
     const expiresAtMs = instant(nowMs + options.keepForMs)
     const purgeAtMs = Math.max(expiresAtMs, excepted?.expiresAtMs ?? 0) + logKeptMs
 
-    const belowEpoch = Number(raiseEpoch.get({ subjectKey, exceptSid, purgeAtMs, seconds: secondsAfter(nowMs) })?.['belowEpoch'])
-    removeOthers.run({ subjectKey, exceptSid })
+    const seconds = secondsAfter(nowMs)
+    const isAnyEnded = removeOthers.run({ subjectKey, exceptSid }).changes > 0
+    // A cut that would end nothing more than the last one did is none: or epochs would run ahead of the clock, and the log would fill.
+    const last = isAnyEnded ? undefined : lastCut.get({ subjectKey, seconds, exceptSid })
+    if (last !== undefined) return { kind: 'subject', subjectKey, expiresAtMs, ...last as { belowEpoch: number, exceptSid: string | null } }
+    const belowEpoch = Number(raiseEpoch.get({ subjectKey, exceptSid, purgeAtMs, seconds })?.['belowEpoch'])
     const cut: SubjectCut = { kind: 'subject', subjectKey, belowEpoch, exceptSid, expiresAtMs }
     log.append(nowMs, cut)
     return cut

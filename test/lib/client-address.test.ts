@@ -19,6 +19,13 @@ t.test('the addresses of one IPv6 /64 count as one, those of its neighbour as an
   t.equal(countedAddress('::1'), '0:0:0:0::/64')
 })
 
+t.test('an address that a proxy names with its port counts as the address', async t => {
+  for (const [spelling, address] of [['192.0.2.7:4711', '192.0.2.7'], ['192.0.2.7:1', '192.0.2.7'], ['[2001:db8:1:2::1]:4711', '2001:db8:1:2::/64'], ['[2001:db8:1:2::9]', '2001:db8:1:2::/64'], ['[::ffff:192.0.2.7]:80', '192.0.2.7']] as const) {
+    t.equal(countedAddress(spelling), address, spelling)
+  }
+  for (const spelling of ['192.0.2.7:', '192.0.2.7:x', 'host:80', '[]:80', '[x]:80']) t.equal(countedAddress(spelling), spelling)
+})
+
 t.test('what is no address counts as itself', async t => {
   t.equal(countedAddress('unknown'), 'unknown')
 })

@@ -3,6 +3,7 @@ import { get, type IncomingMessage, type ServerResponse } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
+import { identityOfForeign } from '../../lib/foreign-token.ts'
 import proxy from '../../plugins/proxy.ts'
 import { serverOptions } from '../../plugins/server-options.ts'
 import { StreamRegistry, type Stream } from '../../plugins/streams/registry.ts'
@@ -240,6 +241,25 @@ t.test('after a gap in the log the session of every open stream is read again', 
 
   t.equal((await closed).code, 1008)
   t.equal(await ask(keeping, 'still here'), 'still here')
+})
+
+t.test('a stream of another issuer\'s token ends with the token, also while the store cannot be asked', async t => {
+  let nowMs = 1_000_000
+  const registry = new StreamRegistry({ nowMs: () => nowMs, isRevoked: () => false, readEnd: async () => { throw new Error('the store is away') } })
+  t.teardown(() => { registry.stop() })
+  const ends: string[] = []
+  const identity = identityOfForeign({ iss: 'i', sub: 'eve', aud: 'orders', exp: 1060, iat: 1000, jti: 'j' }, { name: 'idp', issuer: 'i', algorithms: ['ES256'], scopes: [], maxTokenAgeSeconds: 3600, typ: 'any', ownAudience: 'o' }, 1000)
+  const stream: Stream = { identity, startedAtMs: 0, end (reason) { ends.push(reason) } }
+  registry.add(stream)
+  registry.keep(stream)
+  await registry.read()
+
+  nowMs = 1_059_000
+  registry.sweep()
+  t.same(ends, [])
+  nowMs = 1_061_001
+  registry.sweep()
+  t.same(ends, ['revoked'])
 })
 
 t.test('a thousand revocations in a row are looked for in few turns', async t => {

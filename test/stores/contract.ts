@@ -943,6 +943,28 @@ async function subjectCuts (t: Test, create: CreateStore): Promise<void> {
     t.equal(await store.isGood(claimsOf(record)), false)
   })
 
+  t.test('a cut that would end nothing more than the last one is no new one', async t => {
+    const { store, advance } = await create(t)
+    const kept = await open(store)
+    await open(store)
+    const cut = await store.revokeSubject('alice', { exceptSid: kept.sid, keepForMs })
+    const position = await head(store)
+
+    for (let count = 0; count < 5; count++) t.strictSame(await store.revokeSubject('alice', { exceptSid: kept.sid, keepForMs }), cut)
+    t.strictSame(await entriesAfter(store, position), [])
+
+    const all = await store.revokeSubject('alice', { exceptSid: null, keepForMs })
+    t.ok(all.belowEpoch > cut.belowEpoch, 'the one that was spared is ended')
+    t.equal(await store.isGood(claimsOf(kept)), false)
+    const later = await open(store)
+    t.strictSame(await store.revokeSubject('alice', { exceptSid: later.sid, keepForMs }), all, 'nobody else has begun since')
+    t.equal(await store.isGood(claimsOf(later)), true)
+    await open(store)
+    t.match(await store.revokeSubject('alice', { exceptSid: later.sid, keepForMs }), { belowEpoch: all.belowEpoch + 1, exceptSid: later.sid })
+    advance(10_000)
+    t.match(await store.revokeSubject('alice', { exceptSid: later.sid, keepForMs }), { belowEpoch: Math.floor(store.nowMs() / 1000) + 1 }, 'foreign tokens may have been issued since')
+  })
+
   t.test('a cut of a subject, or of everybody, ends what was issued until its second, and nothing after it', async t => {
     const { store, advance } = await create(t)
     const nowSeconds = () => Math.floor(store.nowMs() / 1000)
