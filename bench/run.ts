@@ -1,6 +1,9 @@
 // Runs benches by name, one after the other, and writes down what they find.
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { describeMachine, withContext, type Bench } from './harness.ts'
 import { formatFindings, formatPage, type Result } from './report.ts'
@@ -19,7 +22,15 @@ Runs the benches named, all of them without a name. Results go to bench/results/
   --cpu-prof DIR  CPU profiles of what is measured; not written into the results
   --page          run nothing, write bench/README.md anew
   --help          this text
+
+Those marked * are programs of their own, and print what they find: node bench/NAME.ts --help. Name them to run them.
 `
+
+/** Their arguments for a smoke run. */
+const programs: Record<string, string[]> = {
+  hostile: ['--rounds', '5', '--requests', '20'],
+  replica: ['--rounds', '5', '--most', '1000000']
+}
 
 interface Options {
   names: string[]
@@ -57,8 +68,9 @@ function parseOptions (argv: string[], benches: Record<string, Bench>): Options 
     }
   })
   if (values.help) return null
-  const unknown = positionals.find(name => !Object.hasOwn(benches, name))
-  if (unknown !== undefined) throw new RangeError(`there is no bench ${unknown}; there are ${Object.keys(benches).join(', ')}`)
+  const known = [...Object.keys(benches), ...Object.keys(programs)]
+  const unknown = positionals.find(name => !known.includes(name))
+  if (unknown !== undefined) throw new RangeError(`there is no bench ${unknown}; there are ${known.join(', ')}`)
   if (values.arms !== undefined && positionals.length !== 1) throw new RangeError('--arms: name the one bench whose arms they are')
   if (values.quick && (values.rounds ?? values.seconds) !== undefined) throw new RangeError('--quick has its own rounds and seconds')
   const { rounds = '7', seconds = '3' } = values
@@ -90,6 +102,18 @@ async function runBench (name: string, bench: Bench, { isQuick, rounds, seconds,
   await writeFile(new URL(`${name}.json`, results), `${JSON.stringify(result, shorten, 1)}\n`)
 }
 
+async function runProgram (name: string, { isQuick }: Options): Promise<void> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL(`${name}.ts`, here)), ...isQuick ? programs[name] ?? [] : []], { stdio: 'inherit' })
+  const [code] = await once(child, 'exit') as [number | null]
+  if (code !== 0) throw new RangeError(`it ended with ${code ?? 'a signal'}`)
+}
+
+/** The first line of its file. */
+async function questionOf (name: string): Promise<string> {
+  const [line = ''] = (await readFile(new URL(`${name}.ts`, here), 'utf8')).split('\n')
+  return line.replace(/^\/\/ /, '')
+}
+
 /** Six digits say more than any of these figures is good for. */
 function shorten (_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(6)) : value
@@ -114,14 +138,15 @@ async function main (argv: string[]): Promise<number> {
   const benches = await findBenches()
   const options = parseOptions(argv, benches)
   if (options === null) {
-    const width = Math.max(...Object.keys(benches).map(name => name.length))
-    process.stdout.write(`${usage}\n${Object.entries(benches).map(([name, { question }]) => `  ${name.padEnd(width)}  ${question}\n`).join('')}`)
+    const questions = [...Object.entries(benches).map(([name, { question }]) => [name, question]), ...await Promise.all(Object.keys(programs).map(async name => [`${name}*`, await questionOf(name)]))]
+    process.stdout.write(`${usage}\n${questions.map(([name = '', question]) => `  ${name.padEnd(12)}  ${question}\n`).join('')}`)
     return 0
   }
   let exitCode = 0
   for (const name of options.isPageOnly ? [] : options.names) {
     try {
-      await runBench(name, benches[name]!, options)
+      const bench = benches[name]
+      await (bench === undefined ? runProgram(name, options) : runBench(name, bench, options))
     } catch (error) {
       process.stderr.write(`${name}: ${error instanceof RangeError ? error.message : (error as Error).stack}\n`)
       exitCode = 1
