@@ -15,18 +15,22 @@ export interface SignOutOptions {
 /** Ends what the scope says, durably, before anything is answered; then takes the cookies away. */
 export async function signOut (request: FastifyRequest, reply: FastifyReply, options: SignOutOptions): Promise<void> {
   const { scope, portcullis } = options
-  if (scope === 'this') await endSessions(await ownSids(request, options), portcullis, request.ip)
-  else await endOfSubject(request, options)
+  await (scope === 'this' ? endPresented(request, options) : endOfSubject(request, options))
   if (scope === 'others') return
   clearCookies(reply, portcullis, ['session', 'refresh'], { onlyPresent: false })
   void reply.header('clear-site-data', '"cache", "storage"')
+}
+
+async function endPresented (request: FastifyRequest, options: SignOutOptions): Promise<void> {
+  await endSessions(await ownSids(request, options), options.portcullis, request.ip)
+  // Afterwards: a cookie that somebody planted must not keep what can be judged from ending.
+  assertKnownKey(request, options.portcullis)
 }
 
 /** Everything that the request is entitled to end, dead or alive. */
 async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOutOptions): Promise<string[]> {
   const bearer = readBearer(request.raw)
   if (bearer !== null && portcullis.cookies.read(request, 'session') !== null) throw new CredentialsAmbiguousError()
-  assertKnownKey(request, portcullis)
   const sids = await presentedSids(request, portcullis)
   if (bearer === null) return sids
   const identity = await portcullis.accessToken.verifyExpired(bearer)

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import t from 'tap'
 import { password, post, setCookies, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
@@ -43,6 +44,21 @@ t.test('the same cookie twice is refused, in either order, in one header or two'
   }
   t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: victim.cookie } })).status, 200)
   t.equal((await post(`${url}/auth/refresh`, undefined, { cookie: tokens[0]!.cookie })).status, 200)
+})
+
+t.test('a planted refresh cookie does not keep the credentials beside it from being ended', async t => {
+  const { url } = await startGateway(t)
+  const planted = `${refreshName}=${randomBytes(56).toString('base64url')}`
+  const { cookie } = await signIn(url, 'victim')
+  const tokens = await signInForTokens(url, 'victim')
+
+  for (const headers of [{ cookie: `${planted}; ${cookie}` }, { cookie: planted, authorization: `Bearer ${tokens.token}` }]) {
+    await assertProblem(t, await post(`${url}/auth/logout`, undefined, headers), 503, 'PTC_ERR_STORE_UNAVAILABLE', 'the planted one may be good elsewhere')
+  }
+
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie } })).status, 401)
+  t.equal((await fetch(`${url}/orders`, { headers: { authorization: `Bearer ${tokens.token}` } })).status, 401)
+  t.equal((await post(`${url}/auth/refresh`, undefined, { cookie: tokens.cookie })).status, 401)
 })
 
 t.test('only the exact name is the cookie', async t => {
