@@ -14,8 +14,14 @@ export function within<T> (promise: Promise<T>, ms: number): Promise<T> {
   })
 }
 
+export interface Guard {
+  breaker: Breaker
+  /** The call was not answered in time, or could not be made. */
+  onSilence: () => void
+}
+
 /** The same for a call that is made only if the breaker lets it. */
-export async function guarded<T> (breaker: Breaker, call: () => Promise<T>, ms: number): Promise<T> {
+export async function guarded<T> ({ breaker, onSilence }: Guard, call: () => Promise<T>, ms: number): Promise<T> {
   breaker.begin()
   try {
     const value = await within(call(), ms)
@@ -23,9 +29,10 @@ export async function guarded<T> (breaker: Breaker, call: () => Promise<T>, ms: 
     return value
   } catch (error) {
     const { name } = (error as { cause: Error }).cause
-    if (name === 'DeadlineError') breaker.expired()
-    else if (name === 'ReplyError') breaker.answered()
+    if (name === 'ReplyError') breaker.answered()
+    else if (name === 'DeadlineError') breaker.expired()
     else breaker.failed()
+    if (name !== 'ReplyError') onSilence()
     throw error
   }
 }

@@ -31,8 +31,6 @@ export function redisOptions (target: RedisTarget): RedisClientOptions {
     maxLoadingRetryTime: 1000,
     connectTimeout: 2000,
     keepAlive: 10_000,
-    // Below the connection everything may be gone without a packet that says so: silence to a question ends the socket.
-    socketTimeout: 2000,
     disconnectTimeout: 500,
     retryStrategy,
     // A demoted primary refuses every script: look for the new one; true reconnects and never sends again.

@@ -4,6 +4,7 @@ import { Breaker } from '../breaker.ts'
 import type { RedisClient } from './client.ts'
 import { guarded, unavailable } from './deadline.ts'
 import type { Shard } from './keys.ts'
+import { createSilenceCheck } from './silence.ts'
 
 export type Reply = string | number | null | Reply[]
 
@@ -32,7 +33,7 @@ export async function loadScripts ({ redis, timeoutMs, clockOffsetMs }: ScriptsO
     redis.defineCommand(command, { lua })
     commands.set(name, (redis as unknown as Record<string, Command>)[command]?.bind(redis) as Command)
   }
-  const breaker = new Breaker()
+  const guard = { breaker: new Breaker(), onSilence: createSilenceCheck(redis) }
   let sinceMs = 0
   let ended = false
   return {
@@ -45,7 +46,7 @@ export async function loadScripts ({ redis, timeoutMs, clockOffsetMs }: ScriptsO
       const offset = Math.round(clockOffsetMs())
       const all = [shard.state, shard.log, shard.revocations, ...keys]
       // Random: the second part of an id of the log, so that two histories with the same numbers differ.
-      const [now, ...reply] = await guarded(breaker, () => command(all.length, ...all, offset, randomInt(2 ** 32), shard.prefix, ...args), timeoutMs)
+      const [now, ...reply] = await guarded(guard, () => command(all.length, ...all, offset, randomInt(2 ** 32), shard.prefix, ...args), timeoutMs)
       sinceMs = Number(now) - offset - performance.now()
       return reply
     }

@@ -14,7 +14,7 @@ t.test('when Redis vanishes without a word the first request is already told so,
   const { proxy, gateway: { app, url }, echo } = await startFaultyRedis(t, { timeout: '300ms' })
   const events = recordEvents(t)
   const [session, tokens, other] = [await signIn(url), await signInForTokens(url), await signIn(url)]
-  const connections = proxy.connections
+  const { connections, accepted } = proxy
 
   proxy.inject({ silent: true })
   const first = await Promise.all([
@@ -31,6 +31,12 @@ t.test('when Redis vanishes without a word the first request is already told so,
     await assertProblem(t, await fetch(`${url}/up`, { headers: bearer(tokens.token) }), 503, 'PTC_ERR_STORE_UNAVAILABLE')
     await assertProblem(t, await post(`${url}/auth/refresh`, undefined, { cookie: tokens.cookie }), 503, 'PTC_ERR_STORE_UNAVAILABLE')
   }
+  // The silent connection has been replaced, by one that is silent from the beginning.
+  await until(async () => {
+    await assertProblem(t, await post(`${url}/auth/refresh`, undefined, { cookie: tokens.cookie }), 503, 'PTC_ERR_STORE_UNAVAILABLE')
+    return proxy.accepted > accepted
+  })
+  await assertProblem(t, await post(`${url}/auth/refresh`, undefined, { cookie: tokens.cookie }), 503, 'PTC_ERR_STORE_UNAVAILABLE')
   t.ok(proxy.connections <= 3 * connections, 'attempts to connect do not pile up')
 
   const clearedAtMs = performance.now()

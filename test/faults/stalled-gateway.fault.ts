@@ -20,7 +20,7 @@ t.test('a gateway that stood still takes it neither for an outage nor for idlene
     await sleep(500)
     const stalled = fleet.processes[round % 2]!
     stalled.signal('SIGSTOP')
-    await sleep(2000)
+    await sleep(2500)
     stalled.signal('SIGCONT')
   }
   await sleep(500)

@@ -103,6 +103,21 @@ t.test('a connection that has gone silent is replaced', async t => {
   t.strictSame(await store.read(record.sid), record)
 })
 
+t.test('a process that stood still while it waited for an answer gets it, and keeps its connection', async t => {
+  const server = await startRedis(t)
+  const store = await createStore(t, server)
+  const { record } = await store.open(tokens)
+  const admin = await connectRedisReady(t, server)
+  const before = await admin.info('stats')
+
+  const answer = store.read(record.sid)
+  for (const startedMs = performance.now(); performance.now() - startedMs < 2500;) continue
+
+  t.strictSame(await answer, record)
+  const accepted = (info: string) => /total_connections_received:(\d+)/.exec(info)?.[1]
+  t.equal(accepted(await admin.info('stats')), accepted(before))
+})
+
 t.test('a server that has forgotten the scripts is given them again', async t => {
   const server = await startRedis(t)
   const store = await createStore(t, server)
