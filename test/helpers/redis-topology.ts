@@ -13,7 +13,7 @@ import { createRedisClient, type RedisClient, type RedisTarget } from '../../sto
 const run = promisify(execFile)
 
 /** How long the servers take to call one of them dead. */
-export const nodeTimeoutMs = 1000
+const nodeTimeoutMs = 1000
 
 export interface RedisNode {
   port: number
