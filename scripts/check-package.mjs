@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -58,6 +59,7 @@ try {
   await step('tsc with every declaration checked', () => run('node_modules/.bin/tsc', []))
   await step('the compiled application runs on the embedded store', () => expect(run('node', ['app.js']), '{"one":true,"two":false,"keys":1}\n200\n'))
   await writeFile(join(consumer, 'gateway.yaml'), config)
+  await step('npx portcullis users add', () => run('npx', ['--no-install', 'portcullis', 'users', 'add', 'ada', '--file', 'users.json'], consumer, `${randomUUID()}\n`))
   await step('npx portcullis check', () => expectLine(run('npx', ['--no-install', 'portcullis', 'check', '--config', 'gateway.yaml']), '/orders → http://127.0.0.1:3001'))
   await step('publint', () => run('publint', ['run', tarball, '--strict'], project))
   await step('attw', () => run('attw', [tarball, '--profile', 'esm-only'], project))
@@ -77,8 +79,8 @@ async function step (name, work) {
   }
 }
 
-function run (command, args, cwd = consumer) {
-  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+function run (command, args, cwd = consumer, input = '') {
+  return execFileSync(command, args, { cwd, input, encoding: 'utf8', stdio: 'pipe' })
 }
 
 async function luaOf (root) {

@@ -54,10 +54,13 @@ export async function openApiDocument (): Promise<OpenApiDocument> {
 
 /** The paths of a gateway's listeners, the public one first. Only Fastify itself knows when a listener is made, before it has routes. */
 async function describeListeners (): Promise<JsonObject[]> {
-  const listeners: FastifyInstance[] = []
+  const started: FastifyInstance[] = []
+  // The signer of access tokens has a server too, which answers nobody.
+  const withRoutes = new Set<FastifyInstance>()
   const onListener = (message: unknown): void => {
     const { fastify } = message as { fastify: FastifyInstance }
-    listeners.push(fastify)
+    started.push(fastify)
+    fastify.addHook('onRoute', () => { withRoutes.add(fastify) })
     void fastify.register(swagger, { openapi: { openapi: '3.1.0', components: { securitySchemes: {} } }, hideUntagged: true })
   }
   subscribe('fastify.initialization', onListener)
@@ -69,7 +72,7 @@ async function describeListeners (): Promise<JsonObject[]> {
       admin: { host: '127.0.0.1', port: 0, token: 'described-not-used' },
       log: { level: 'silent' }
     })
-    const paths = listeners.map(listener => listener.swagger().paths as JsonObject)
+    const paths = started.filter(server => withRoutes.has(server)).map(listener => listener.swagger().paths as JsonObject)
     await gateway.close()
     return paths
   } finally {

@@ -46,10 +46,10 @@ t.test('every operation has a name of its own, a summary, a tag, its parameters 
 })
 
 t.test('every endpoint of both listeners is described, and nothing else', async t => {
-  const listeners: string[][] = []
+  const servers: string[][] = []
   const onListener = (message: unknown): void => {
     const routes: string[] = []
-    listeners.push(routes)
+    servers.push(routes)
     const { fastify } = message as { fastify: FastifyInstance }
     fastify.addHook('onRoute', route => { routes.push(...endpointsOf(route)) })
   }
@@ -58,6 +58,7 @@ t.test('every endpoint of both listeners is described, and nothing else', async 
   unsubscribe('fastify.initialization', onListener)
 
   const described = (isAdmin: boolean) => operations.filter(({ path }) => (document.paths[path]!.servers !== undefined) === isAdmin).map(({ name }) => name).sort()
+  const listeners = servers.filter(routes => routes.length > 0)
   t.equal(listeners.length, 2)
   t.same(described(false), listeners[0]?.sort())
   t.same(described(true), listeners[1]?.sort())
