@@ -12,6 +12,8 @@ import { redisOptions, type RedisClient } from '../../stores/redis.ts'
 export interface RedisServer {
   url: string
   port: number
+  /** Null while it is not running. */
+  readonly pid: number | null
   /** Kills the server; nothing was saved. */
   stop (): Promise<void>
   /** Starts it again, on the same port and empty. */
@@ -22,7 +24,7 @@ export interface RedisServer {
 }
 
 /** A real Redis server on a free loopback port, for one test; it keeps nothing on disk. */
-export async function startRedis (t: Test, args: string[] = []): Promise<RedisServer> {
+export async function startRedis (t: Pick<Test, 'teardown'>, args: string[] = []): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-redis-'))
   const port = await freePort()
   let server: ChildProcess | null = null
@@ -49,10 +51,11 @@ export async function startRedis (t: Test, args: string[] = []): Promise<RedisSe
     await rm(folder, { recursive: true, force: true })
   })
   await start()
-  return { url: `redis://127.0.0.1:${port}`, port, stop, start, pause: () => server?.kill('SIGSTOP'), resume: () => server?.kill('SIGCONT') }
+  return { url: `redis://127.0.0.1:${port}`, port, get pid () { return server?.pid ?? null }, stop, start, pause: () => server?.kill('SIGSTOP'), resume: () => server?.kill('SIGCONT') }
 }
 
-async function freePort (): Promise<number> {
+/** A loopback port that nobody listens on. */
+export async function freePort (): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
