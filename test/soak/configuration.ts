@@ -40,7 +40,7 @@ export async function writeConfiguration (endings: Endings, { usernames, store, 
     refreshToken: { retryWindow: '10m' },
     // Sign-ins whose answers were lost leave sessions behind.
     session: { idleTimeout: '10m', absoluteTimeout: '30m', maxPerSubject: 1000 },
-    shutdown: { delay: '1s', timeout: '8s' },
+    shutdown: { delay: '2s', timeout: '8s' },
     upstreams: [
       { prefix: '/up', target: upstream, audience: 'up' },
       { prefix: '/live', target: upstream, audience: 'live', websocket: true }

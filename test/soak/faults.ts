@@ -43,7 +43,7 @@ function ofGateways (fleet: Fleet): FaultKinds {
       async inject () {
         const old = fleet.at(1)
         await fleet.start(1)
-        await fleet.drain(old)
+        await fleet.replace(old)
       }
     },
     'gateway stopped': {

@@ -6,6 +6,8 @@ import { Vitals, type Summary } from './vitals.ts'
 
 const names = ['A', 'B'] as const
 const readyWithinMs = 60_000
+/** Well within `shutdown.delay`. */
+const noticedAfterMs = 500
 
 /** Of honest clients, and of a store that loses nothing that it has acknowledged, none of these is ever said. */
 const falseAlarms = ['refresh.reused', 'refresh.recovered']
@@ -25,6 +27,8 @@ export class Fleet {
   readonly #judge: Judge
   readonly #vitals = new Set<Vitals>()
   readonly #running: Array<Gateway | null> = [null, null]
+  /** Told to end, and nobody has noticed yet. */
+  #leaving: Gateway | null = null
 
   constructor (options: Pick<GatewayOptions, 'config' | 'endings'>, storeUrls: [string, string], judge: Judge) {
     this.#options = { ...options, onAudit: event => { this.#hear(event) }, onComplaint: line => { this.#note(line) } }
@@ -34,7 +38,7 @@ export class Fleet {
 
   /** Those that a load balancer would send somebody to. */
   get serving (): Gateway[] {
-    return this.#running.filter(gateway => gateway !== null)
+    return [...this.#running, this.#leaving].filter(gateway => gateway !== null)
   }
 
   at (place: 0 | 1): Gateway {
@@ -62,8 +66,8 @@ export class Fleet {
 
   /** Whoever has ended and was not meant to is a violation. */
   look (): void {
-    for (const gateway of this.serving) {
-      if (!gateway.isRunning) this.#judge.report(`gateway ${gateway.name} (pid ${gateway.pid}) ended by itself: ${gateway.complaints.slice(-3).join('; ')}`)
+    for (const gateway of this.#running) {
+      if (gateway?.isRunning === false) this.#judge.report(`gateway ${gateway.name} (pid ${gateway.pid}) ended by itself: ${gateway.complaints.slice(-3).join('; ')}`)
     }
   }
 
@@ -81,6 +85,15 @@ export class Fleet {
   /** Of those that are running, in the order in which they were started. */
   get summaries (): Summary[] {
     return Array.from(this.#vitals, vitals => vitals.summary())
+  }
+
+  /** Ends one in whose place there is another, as a load balancer lives through it: it goes on sending clients there until it looks again. */
+  async replace (old: Gateway): Promise<void> {
+    this.#leaving = old
+    const noticing = setTimeout(() => { this.#leaving = null }, noticedAfterMs)
+    await this.drain(old)
+    clearTimeout(noticing)
+    this.#leaving = null
   }
 
   /** All that are left, as they should. */

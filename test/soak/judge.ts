@@ -2,11 +2,11 @@ import { checkHistory } from '../faults/check-history.ts'
 import type { Operation } from '../faults/history.ts'
 
 /** `maxStaleness` of the gateways: for so long another gateway may not have heard of an end. */
-export const stalenessMs = 2000
+const stalenessMs = 2000
 
 /** A session's operations are looked at when they are so many, or when nothing more has come for so long. */
 const window = 400
-const idleMs = 120_000
+const idleMs = 90_000
 /** Refreshes that are kept beyond a look: a fork shows in two of them. */
 const keptRefreshes = 50
 const keptViolations = 100

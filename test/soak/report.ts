@@ -9,7 +9,9 @@ import type { Summary } from './vitals.ts'
 export interface Result {
   seed: string
   store: string
+  /** How long the load was to last, and did. */
   seconds: number
+  lastedSeconds: number
   operations: Record<string, Record<Column, number>>
   streamsClosedAfterEnd: number
   faults: Record<string, number>
@@ -22,13 +24,14 @@ export interface Result {
   violated: number
 }
 
-export interface Run { settings: Settings, seconds: number, tally: Tally, judge: Judge, nemesis: Nemesis, fleet: Fleet, watch: StreamWatch, summaries: Summary[] }
+export interface Run { settings: Settings, lastedSeconds: number, tally: Tally, judge: Judge, nemesis: Nemesis, fleet: Fleet, watch: StreamWatch, summaries: Summary[] }
 
-export function resultOf ({ settings: { seed, store }, seconds, tally, judge, nemesis, fleet, watch, summaries }: Run): Result {
+export function resultOf ({ settings: { seed, store, seconds }, lastedSeconds, tally, judge, nemesis, fleet, watch, summaries }: Run): Result {
   return {
     seed,
     store,
-    seconds: Math.round(seconds),
+    seconds,
+    lastedSeconds: Math.round(lastedSeconds),
     operations: Object.fromEntries(tally.rows),
     streamsClosedAfterEnd: watch.closed,
     faults: nemesis.counts,
@@ -43,9 +46,9 @@ export function resultOf ({ settings: { seed, store }, seconds, tally, judge, ne
 }
 
 export function tell (result: Result): string {
-  const { seed, store, seconds, operations, faults, lastFaults, auditEvents, complaints, processes, harness, violations, violated, streamsClosedAfterEnd } = result
+  const { seed, store, seconds, lastedSeconds, operations, faults, lastFaults, auditEvents, complaints, processes, harness, violations, violated, streamsClosedAfterEnd } = result
   const sections = [
-    `${store}, ${seconds} s, seed ${seed}`,
+    `${store}, ${lastedSeconds} s, seed ${seed}`,
     table(['operation', 'ok', 'refused', 'come again', 'no answer', 'other'], Object.entries(operations).map(([what, row]) => [what, row.ok, row.refused, row['come again'], row['no answer'], row.other])),
     `streams closed by a gateway after the end of their session: ${streamsClosedAfterEnd}`,
     table(['fault', 'times'], Object.entries(faults)),

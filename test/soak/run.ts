@@ -84,18 +84,18 @@ async function soak (settings: Settings, endings: Endings, over: AbortController
 
   const startedAtMs = performance.now()
   const timer = setTimeout(() => { over.abort() }, settings.seconds * 1000)
-  const run: Omit<Run, 'seconds' | 'summaries'> = { settings, tally, judge, nemesis, fleet, watch }
+  const run: Omit<Run, 'lastedSeconds' | 'summaries'> = { settings, tally, judge, nemesis, fleet, watch }
   const looking = startLooking(run, clients, startedAtMs)
   try {
     await Promise.all([nemesis.run(over.signal, startedAtMs), ...clients.map(async client => { await work(client, random.fork(`${client.name}'s pauses`), over.signal) })])
-    const seconds = (performance.now() - startedAtMs) / 1000
+    const lastedSeconds = (performance.now() - startedAtMs) / 1000
     await settle(clients, run)
     if (echo.unidentified > 0) judge.report(`${echo.unidentified} requests reached the service without an identity`)
     const { summaries } = fleet
     for (const { name, pid, fds } of summaries) if (fds.end > fds.start + spareFds) judge.report(`gateway ${name} (pid ${pid}) has ${fds.end} open files, and had ${fds.start}`)
     await looking.stop()
     await fleet.end()
-    return resultOf({ ...run, seconds, summaries })
+    return resultOf({ ...run, lastedSeconds, summaries })
   } finally {
     clearTimeout(timer)
     over.abort()
@@ -122,7 +122,7 @@ async function settle (clients: Client[], { fleet, judge, watch }: Pick<Run, 'fl
   await fleet.sample()
 }
 
-function startLooking (run: Omit<Run, 'seconds' | 'summaries'>, clients: Client[], startedAtMs: number): { stop: () => Promise<void> } {
+function startLooking (run: Omit<Run, 'lastedSeconds' | 'summaries'>, clients: Client[], startedAtMs: number): { stop: () => Promise<void> } {
   const { fleet, judge, watch } = run
   let sampling: Promise<void> = Promise.resolve()
   const timers = [
@@ -142,7 +142,7 @@ function startLooking (run: Omit<Run, 'seconds' | 'summaries'>, clients: Client[
   }
 }
 
-function progress ({ tally, judge, nemesis, fleet }: Omit<Run, 'seconds' | 'summaries'>, clients: Client[], startedAtMs: number): string {
+function progress ({ tally, judge, nemesis, fleet }: Omit<Run, 'lastedSeconds' | 'summaries'>, clients: Client[], startedAtMs: number): string {
   const faults = Object.values(nemesis.counts).reduce((sum, count) => sum + count, 0)
   const streams = clients.reduce((sum, { openStreams }) => sum + openStreams, 0)
   return [
@@ -151,7 +151,11 @@ function progress ({ tally, judge, nemesis, fleet }: Omit<Run, 'seconds' | 'summ
     `${clients.filter(({ isSignedIn }) => isSignedIn).length} signed in, ${streams} streams, ${judge.sessions} sessions in judgement`,
     `${faults} faults, ${nemesis.quietSinceMs === Infinity ? 'one now' : `last ${nemesis.last.at(-1)?.kind ?? 'none'}`}`,
     fleet.summaries.map(({ name, rssMb }) => `${name} ${rssMb} MB`).join(' '),
-    `harness ${Math.round(process.memoryUsage.rss() / 2 ** 20)} MB`,
+    `harness ${megabytes(process.memoryUsage().heapUsed)} MB of ${megabytes(process.memoryUsage.rss())}`,
     `${judge.violated} violations`
   ].join('; ')
+}
+
+function megabytes (bytes: number): number {
+  return Math.round(bytes / 2 ** 20)
 }

@@ -5,8 +5,11 @@ import { bearerProtocol } from '../../lib/websocket.ts'
 import { firstLine, open, type ToAsk } from './ask.ts'
 import type { World } from './world.ts'
 
-/** After an acknowledged end, and without a fault for as long, whatever belonged to the session has to be closed. */
-const closedWithinMs = 8000
+/**
+ * After an acknowledged end, and without a fault for as long, whatever belonged to the session has to be closed: what a gateway has
+ * to have heard within 2 s, and as much again to find the store after a fault, and a little. Most pauses between faults are longer.
+ */
+const closedWithinMs = 5000
 /** Nothing can be said of one that faults have followed for so long. */
 const giveUpMs = 120_000
 
