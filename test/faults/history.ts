@@ -42,7 +42,7 @@ export class History {
   }
 }
 
-function outcomeOf (status: number | null): Outcome {
+export function outcomeOf (status: number | null): Outcome {
   if (status !== null && status >= 200 && status < 300) return 'ok'
   return status === 401 || status === 403 ? 'refused' : 'unknown'
 }

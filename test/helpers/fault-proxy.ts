@@ -34,7 +34,7 @@ export interface FaultProxy {
 interface Pair { client: Socket, server: Socket }
 
 /** A TCP proxy on loopback between a client and a server, that can be told to misbehave. Ends with the test. */
-export async function startFaultProxy (t: Test, targetPort: number): Promise<FaultProxy> {
+export async function startFaultProxy (t: Pick<Test, 'teardown'>, targetPort: number): Promise<FaultProxy> {
   const pairs = new Set<Pair>()
   let fault: Fault = {}
   let dropAfter = Infinity

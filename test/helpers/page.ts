@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
+import { findClosedPort } from './upstream.ts'
 
 const project = join(import.meta.dirname, '..', '..')
 
@@ -31,13 +31,8 @@ export function stepsOf (page: string): Step[] {
 
 /** The page with every port in it replaced by a free one. */
 export async function withFreePorts (page: string, ports: readonly number[]): Promise<string> {
-  const servers = await Promise.all(ports.map(async () => {
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    return server
-  }))
-  const free = new Map(servers.map((server, index) => [String(ports[index]), String((server.address() as AddressInfo).port)]))
-  await Promise.all(servers.map(async server => { await once(server.close(), 'close') }))
+  const free = new Map<string, string>()
+  for (const port of ports) free.set(String(port), String(await findClosedPort()))
   return page.replace(new RegExp(`\\b(?:${ports.join('|')})\\b`, 'g'), port => free.get(port)!)
 }
 

@@ -1,17 +1,20 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, connect, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { redisOptions, type RedisClient } from '../../stores/redis.ts'
+import { findClosedPort } from './upstream.ts'
 
 export interface RedisServer {
   url: string
   port: number
+  /** Null while it is not running. */
+  readonly pid: number | null
   /** Kills the server; nothing was saved. */
   stop (): Promise<void>
   /** Starts it again, on the same port and empty. */
@@ -22,9 +25,9 @@ export interface RedisServer {
 }
 
 /** A real Redis server on a free loopback port, for one test; it keeps nothing on disk. */
-export async function startRedis (t: Test, args: string[] = []): Promise<RedisServer> {
+export async function startRedis (t: Pick<Test, 'teardown'>, args: string[] = []): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-redis-'))
-  const port = await freePort()
+  const port = await findClosedPort()
   let server: ChildProcess | null = null
   async function stop (): Promise<void> {
     const ended = server
@@ -49,18 +52,10 @@ export async function startRedis (t: Test, args: string[] = []): Promise<RedisSe
     await rm(folder, { recursive: true, force: true })
   })
   await start()
-  return { url: `redis://127.0.0.1:${port}`, port, stop, start, pause: () => server?.kill('SIGSTOP'), resume: () => server?.kill('SIGCONT') }
+  return { url: `redis://127.0.0.1:${port}`, port, get pid () { return server?.pid ?? null }, stop, start, pause: () => server?.kill('SIGSTOP'), resume: () => server?.kill('SIGCONT') }
 }
 
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
+/** A loopback port that nobody listens on. */
 async function accepts (port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   try {

@@ -1,19 +1,18 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
-import { createServer, type AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import { adminToken } from './admin.ts'
 import { startPortcullis, writeConfig, type ConfigFolder, type GatewayProcess } from './portcullis.ts'
-import { startUpstream } from './upstream.ts'
+import { findClosedPort, startUpstream } from './upstream.ts'
 
 export interface WorkersGateway extends GatewayProcess, ConfigFolder { admin: string, workers (): Promise<number[]> }
 
 /** A gateway of several processes with a listener for operators, an upstream at /up, and one line in its log for each request. */
 export async function startWorkers (t: Test, count: number, more: object = {}): Promise<WorkersGateway> {
   const up = await startUpstream(t)
-  const port = await freePort()
+  const port = await findClosedPort()
   const folder = await writeConfig(t, {
     admin: { host: '127.0.0.1', port, token: adminToken },
     log: { level: 'info', access: true },
@@ -22,15 +21,6 @@ export async function startWorkers (t: Test, count: number, more: object = {}): 
   })
   const gateway = await startPortcullis(t, folder.config, { args: ['--workers', String(count)] })
   return { ...gateway, ...folder, admin: `http://127.0.0.1:${port}`, workers: async () => await childrenOf(gateway.pid) }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function childrenOf (pid: number): Promise<number[]> {
