@@ -1,4 +1,5 @@
 import type { Agent } from 'node:http'
+import { setTimeout as wait } from 'node:timers/promises'
 import { password } from './configuration.ts'
 import { ask, createAgent, firstLine, open, type Answer } from './ask.ts'
 import type { Gateway } from './gateways.ts'
@@ -18,6 +19,7 @@ const marginMs = 10_000
 /** For so long after the end of a session its credentials are tried again. */
 const triedForMs = 30_000
 const maxStreams = 3
+const wellWithinMs = 5000
 
 const sessionName = '__Host-portcullis'
 const refreshName = '__Secure-portcullis-refresh'
@@ -68,10 +70,19 @@ export class Client {
       await this.#do(this.#choose(), this.#random.pick(this.#world.gateways()))
     }
     for (const gateway of this.#world.gateways()) {
-      const status = await this.#request('request', gateway, this.#credential)
+      const status = await this.#requestOnceWell(gateway, this.#credential)
       if (status !== 200) this.#world.judge.report(`${this.name} is signed in and is answered ${status} by ${gateway.name} when all is well`)
       for (const ended of this.#ended.splice(0)) await this.#tryEnded(gateway, ended)
       if (this.#credential === null) return
+    }
+  }
+
+  /** After a fault a gateway may take a moment to find its store again. */
+  async #requestOnceWell (gateway: Gateway, credential: Credential): Promise<number | null> {
+    for (;;) {
+      const status = await this.#request('request', gateway, credential)
+      if (status !== 503 || performance.now() - this.#world.quietSinceMs() > wellWithinMs) return status
+      await wait(50)
     }
   }
 
