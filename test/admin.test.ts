@@ -8,7 +8,8 @@ import { until } from './helpers/build-app.ts'
 import { startGateway } from './helpers/build-gateway.ts'
 import { createOutage } from './helpers/outage.ts'
 import { startPortcullis, runPortcullis, writeConfig } from './helpers/portcullis.ts'
-import { findClosedPort, startUpstream } from './helpers/upstream.ts'
+import { findClosedPort } from './helpers/closed-port.ts'
+import { startUpstream } from './helpers/upstream.ts'
 
 t.test('health and metrics need no token, and nobody keeps them', async t => {
   const { admin } = await startAdministered(t)

@@ -4,7 +4,8 @@ import t from 'tap'
 import { asAdmin, adminToken } from './helpers/admin.ts'
 import { password, post, setCookies, signIn, signInForTokens } from './helpers/build-gateway.ts'
 import { startPortcullis, writeConfig } from './helpers/portcullis.ts'
-import { findClosedPort, startUpstream } from './helpers/upstream.ts'
+import { findClosedPort } from './helpers/closed-port.ts'
+import { startUpstream } from './helpers/upstream.ts'
 
 const refreshCookie = (response: Response) => `__Secure-portcullis-refresh=${setCookies(response)['__Secure-portcullis-refresh'] ?? ''}`
 

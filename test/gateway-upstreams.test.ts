@@ -5,7 +5,8 @@ import { origin, post, signIn, signInForTokens, startGateway, type TestGateway }
 import { claimsOf, partsOf } from './helpers/credentials.ts'
 import { createOutage } from './helpers/outage.ts'
 import { assertProblem } from './helpers/problem.ts'
-import { findClosedPort, startUpstream, type RecordedRequest, type Upstream } from './helpers/upstream.ts'
+import { findClosedPort } from './helpers/closed-port.ts'
+import { startUpstream, type RecordedRequest, type Upstream } from './helpers/upstream.ts'
 
 type UpstreamInput = NonNullable<ConfigInput['upstreams']>[number]
 

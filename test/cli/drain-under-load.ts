@@ -5,7 +5,8 @@ import { signIn } from '../helpers/build-gateway.ts'
 import { startPortcullis, untilTrue, writeConfig, type GatewayProcess } from '../helpers/portcullis.ts'
 import { closeOf, openSocket, startSocketUpstream } from '../helpers/sockets.ts'
 import { SteadyLoad, echo } from '../helpers/steady-load.ts'
-import { findClosedPort, startUpstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
 /*
  * Gateways are replaced, one after another, while clients go on asking. A request that reached one is answered by it: a client that was

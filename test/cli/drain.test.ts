@@ -4,7 +4,8 @@ import { adminToken } from '../helpers/admin.ts'
 import { password, post } from '../helpers/build-gateway.ts'
 import { startPortcullis, untilTrue, writeConfig } from '../helpers/portcullis.ts'
 import { sendRaw } from '../helpers/proxy.ts'
-import { findClosedPort, startUpstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
 t.test('a draining gateway finishes what is in flight, takes nothing new, and ends with 0', async t => {
   const waiting: ServerResponse[] = []

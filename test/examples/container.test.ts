@@ -15,7 +15,7 @@ import { startAdministered } from '../helpers/admin.ts'
 import { post } from '../helpers/build-gateway.ts'
 import { runMain } from '../helpers/portcullis.ts'
 import { startRedis } from '../helpers/redis-server.ts'
-import { findClosedPort } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const folder = join(root, 'examples', 'container')

@@ -5,7 +5,8 @@ import { signIn } from '../helpers/build-gateway.ts'
 import { startHaproxy } from '../helpers/haproxy.ts'
 import { startPortcullis, untilTrue, writeConfig, type GatewayProcess } from '../helpers/portcullis.ts'
 import { SteadyLoad, echo } from '../helpers/steady-load.ts'
-import { findClosedPort, startUpstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
 /*
  * Two gateways behind a real load balancer are replaced in turn, as docs/operating.md says, under a steady load of GETs and POSTs that

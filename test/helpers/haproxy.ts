@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { findClosedPort } from './upstream.ts'
+import { findClosedPort } from './closed-port.ts'
 
 export interface BalancedServer { port: number, adminPort: number }
 

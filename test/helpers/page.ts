@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
-import { findClosedPort } from './upstream.ts'
+import { findClosedPort } from './closed-port.ts'
 
 const project = join(import.meta.dirname, '..', '..')
 

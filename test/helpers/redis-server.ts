@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { redisOptions, type RedisClient } from '../../stores/redis.ts'
-import { findClosedPort } from './upstream.ts'
+import { findClosedPort } from './closed-port.ts'
 
 export interface RedisServer {
   url: string

@@ -1,5 +1,3 @@
-import { randomInt } from 'node:crypto'
-import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { createServer as createSocketServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { Test } from 'tap'
@@ -46,18 +44,6 @@ export async function startRawUpstream (t: Test, onData: (socket: Socket, sent: 
   })
   const port = await listen(t, server, () => { for (const socket of sockets) socket.destroy() })
   return { url: `http://127.0.0.1:${port}`, connections, ended: () => ended }
-}
-
-/** A loopback port that nobody listens on. Below those that the kernel hands out, so that no other test is given it meanwhile. */
-export async function findClosedPort (): Promise<number> {
-  const server = createSocketServer()
-  const port = randomInt(10_000, 32_768)
-  server.listen(port, '127.0.0.1')
-  const isFree = await once(server, 'listening').then(() => true, () => false)
-  if (!isFree) return await findClosedPort()
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function record (request: IncomingMessage): RecordedRequest {

@@ -5,7 +5,8 @@ import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 import { adminToken } from './admin.ts'
 import { startPortcullis, writeConfig, type ConfigFolder, type GatewayProcess } from './portcullis.ts'
-import { findClosedPort, startUpstream } from './upstream.ts'
+import { findClosedPort } from './closed-port.ts'
+import { startUpstream } from './upstream.ts'
 
 export interface WorkersGateway extends GatewayProcess, ConfigFolder { admin: string, workers (): Promise<number[]> }
 

@@ -6,7 +6,8 @@ import { asAdmin, adminToken, scrape, startAdministered, type Scraped } from '..
 import { buildApp, createServer, createStore, openFamily, openSession, until } from '../helpers/build-app.ts'
 import { password, post, setCookies, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import { createOutage } from '../helpers/outage.ts'
-import { findClosedPort, startUpstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
 const verified = (metrics: Scraped, credential: string, outcome: string, cache: string) => metrics.value(`portcullis_verifications_total{credential="${credential}",outcome="${outcome}",cache="${cache}"}`)
 const refreshed = (metrics: Scraped, outcome: string) => metrics.value(`portcullis_refresh_total{outcome="${outcome}"}`)

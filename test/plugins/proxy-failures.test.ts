@@ -3,7 +3,8 @@ import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
 import { linger } from '../../plugins/server/linger.ts'
 import { eventually, sendRaw, startProxy } from '../helpers/proxy.ts'
-import { findClosedPort, startRawUpstream, startUpstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startRawUpstream, startUpstream } from '../helpers/upstream.ts'
 
 const get = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 

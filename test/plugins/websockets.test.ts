@@ -6,7 +6,8 @@ import { origin, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import { claimsOf } from '../helpers/credentials.ts'
 import { eventually } from '../helpers/proxy.ts'
 import { ask, closeOf, connectTo, messageOf, openSocket, refusalOf, startSocketGateway, startSocketUpstream } from '../helpers/sockets.ts'
-import { findClosedPort, startRawUpstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startRawUpstream } from '../helpers/upstream.ts'
 
 t.test('text and binary messages go both ways as they are', async t => {
   const upstream = await startSocketUpstream(t)

@@ -7,7 +7,7 @@ import { foreignClaims, foreignKey, signForeign } from '../helpers/foreign-issue
 import { AnswerChecker, resolveAnswers } from '../helpers/openapi.ts'
 import { createOutage } from '../helpers/outage.ts'
 import { send, type ToSend } from '../helpers/send.ts'
-import { findClosedPort } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
 
 /*
  * Every answer that docs/openapi.json promises is asked for, over HTTP, and compared with what it says: status, code, media type,

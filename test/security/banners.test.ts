@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { asAdmin, startAdministered } from '../helpers/admin.ts'
 import { password, signIn } from '../helpers/build-gateway.ts'
 import { sendRaw } from '../helpers/proxy.ts'
-import { findClosedPort, startUpstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
 /*
  * The attack: to read off an answer which software, which version and which files are behind it, and then to look up what is known

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { password, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import { startPortcullis, writeConfig } from '../helpers/portcullis.ts'
-import { findClosedPort, startUpstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
 /*
  * An address is copied into chats, kept in histories, sent on as Referer and written into the logs of everything on the way. A gateway

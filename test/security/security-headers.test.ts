@@ -4,7 +4,8 @@ import { startAdministered } from '../helpers/admin.ts'
 import { password, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import { createOutage } from '../helpers/outage.ts'
 import { sendRaw } from '../helpers/proxy.ts'
-import { findClosedPort, startUpstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
 /*
  * Whatever answer has no security headers is the one that an attacker looks for: an error page that can be framed or sniffed as a

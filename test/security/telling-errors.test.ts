@@ -4,7 +4,8 @@ import * as errors from '../../lib/errors.ts'
 import { origin, password, signIn, signInForTokens, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { createOutage } from '../helpers/outage.ts'
 import { sendRaw } from '../helpers/proxy.ts'
-import { findClosedPort, startUpstream, type Upstream } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
+import { startUpstream, type Upstream } from '../helpers/upstream.ts'
 import { askRaw, readAnswer, valuesOf, type WireAnswer } from '../helpers/wire.ts'
 
 /*

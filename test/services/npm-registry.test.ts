@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { signIn } from '../helpers/build-gateway.ts'
 import { createNpmClient, startNpmRegistry, type NpmClient, type NpmRegistry } from '../helpers/npm-registry.ts'
 import { startPortcullis, writeConfig } from '../helpers/portcullis.ts'
-import { findClosedPort } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
 
 /*
  * A registry of npm packages has accounts and tokens of its own. Behind the gateway its clients go on as before: their

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { join } from 'node:path'
-import { findClosedPort } from '../helpers/upstream.ts'
+import { findClosedPort } from '../helpers/closed-port.ts'
 import type { Endings } from './endings.ts'
 
 const cli = join(import.meta.dirname, '..', '..', 'cli.ts')

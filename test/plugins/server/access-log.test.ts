@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { eventually, sendRaw, startProxy, type Gateway } from '../../helpers/proxy.ts'
-import { findClosedPort, startUpstream } from '../../helpers/upstream.ts'
+import { findClosedPort } from '../../helpers/closed-port.ts'
+import { startUpstream } from '../../helpers/upstream.ts'
 
 interface Line { level: number, msg: string, method: string, path: string, status: number, complete: boolean, ip: string, durationMs: number, reqId: string }
 
