@@ -1,5 +1,5 @@
 import fc, { type Arbitrary } from 'fast-check'
-import { password } from '../helpers/build-gateway.ts'
+import { password } from '../helpers/sign-in.ts'
 import { createProbe, type Phase, type Probe } from './campaign.ts'
 import { long, mutation, oddity, rarely } from './mutations.ts'
 import { audiences, type People } from './people.ts'

@@ -1,5 +1,5 @@
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
-import { generousLimits, password, post, setCookies } from '../helpers/build-gateway.ts'
+import { generousLimits, password, post } from '../helpers/sign-in.ts'
 
 export const audiences = ['orders', 'named', 'pub']
 
@@ -81,7 +81,7 @@ export class People {
       const body = await refreshed.json() as { access_token?: string, session?: Person }
       if (body.access_token === undefined || body.session?.sid !== sid || body.session.subject !== subject) return `a refresh token of ${subject} is answered ${refreshed.status}`
       // Not sent where it was on hold.
-      person.refresh = setCookies(refreshed)['__Secure-portcullis-refresh'] ?? refresh
+      person.refresh = cookieOf(refreshed, '__Secure-portcullis-refresh') ?? refresh
     }
     return null
   }
@@ -90,11 +90,16 @@ export class People {
 async function withCookie (url: string, username: string): Promise<WithCookie> {
   const answer = await post(`${url}/auth/login`, { username, password })
   const { session } = await answer.json() as { session: Person }
-  return { subject: username, sid: session.sid, cookie: setCookies(answer)['__Host-portcullis'] ?? '' }
+  return { subject: username, sid: session.sid, cookie: cookieOf(answer, '__Host-portcullis') ?? '' }
 }
 
 async function withTokens (url: string, username: string, audience: string[]): Promise<WithTokens> {
   const answer = await post(`${url}/auth/login`, { username, password, mode: 'tokens', audience })
   const { session, access_token: token } = await answer.json() as { session: Person, access_token: string }
-  return { subject: username, sid: session.sid, token, audience, refresh: setCookies(answer)['__Secure-portcullis-refresh'] ?? '' }
+  return { subject: username, sid: session.sid, token, audience, refresh: cookieOf(answer, '__Secure-portcullis-refresh') ?? '' }
+}
+
+function cookieOf (response: Response, name: string): string | undefined {
+  const pairs = response.headers.getSetCookie().map(line => line.slice(0, line.indexOf(';')))
+  return pairs.find(pair => pair.startsWith(`${name}=`))?.slice(name.length + 1)
 }

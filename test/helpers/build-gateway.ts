@@ -7,13 +7,12 @@ import { composeGateway } from '../../gateway.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { learnConfigured, learnCookie, learnToken, watch } from './secrets.ts'
+import { generousLimits, password, post } from './sign-in.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
 
-export const origin = 'https://app.example.com'
-export const password = 'correct horse'
+export { generousLimits, password, post }
 
-/** For tests of something else: everybody signs in from one address, many times. */
-export const generousLimits = { signIn: { max: 1_000_000 }, refresh: { max: 1_000_000 } }
+export const origin = 'https://app.example.com'
 
 export interface TestGateway {
   app: FastifyInstance
@@ -77,11 +76,6 @@ export function setCookies (response: Response): Record<string, string> {
     learnCookie(pair)
     return [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]
   }))
-}
-
-/** POST with a JSON body, or none. */
-export async function post (url: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
-  return await fetch(url, { method: 'POST', headers: { ...body === undefined ? {} : { 'content-type': 'application/json' }, ...headers }, ...body === undefined ? {} : { body: JSON.stringify(body) } })
 }
 
 /** Signs in with a session cookie; resolves to the Cookie header to send. */
