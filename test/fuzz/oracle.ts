@@ -85,8 +85,8 @@ function judgeProblem ({ method }: Sent, { status, headers, body }: Answer): str
 
 /** Where the gateway itself answers that all is well. */
 function mayBeFine (sent: Sent, { status, headers }: Answer, people: People): boolean {
-  // More than one space before the version is none of the path.
-  const path = unescaped(sent.target.split('?')[0] ?? '').replace(/ +$/, '')
+  // More than one space before or behind it is none of the path, to the one parser that decides and forwards.
+  const path = unescaped(sent.target.split('?')[0] ?? '').replace(/^ +| +$/g, '')
   if (path === '/.well-known/jwks.json') return status === 200
   if (path === '/auth/session' || path === '/auth/sessions') return status === 200 && personOf(sent, people, 'origin') !== null
   // Also when nothing was presented; then it deletes cookies, and sets none.
