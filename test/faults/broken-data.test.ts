@@ -1,11 +1,10 @@
-import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import t from 'tap'
 import { bearer } from '../helpers/bearer.ts'
 import { until } from '../helpers/build-app.ts'
 import { post, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import { refresh } from '../helpers/refresh.ts'
-import { connectRedis } from '../helpers/redis-server.ts'
+import { connectAdmin } from '../helpers/redis-server.ts'
 import { startFaultyRedis } from './redis-gateways.ts'
 
 /*
@@ -32,8 +31,7 @@ const damages: Record<string, Damage> = {
 
 t.test('a record that was damaged is refused or unavailable for its owner, and nobody else notices', async t => {
   const { redis, gateway: { url }, healthy, urls } = await startFaultyRedis(t, { timeout: '5s' })
-  const admin = connectRedis(t, redis)
-  await once(admin, 'ready')
+  const admin = await connectAdmin(t, redis)
   const good = { session: await signIn(url, 'bob'), tokens: await signInForTokens(url, 'bob') }
   await admin.set('portcullis', 'not ours')
   await admin.set('portcullis:{0}:session:', 'not ours')
@@ -75,8 +73,7 @@ t.test('a record that was damaged is refused or unavailable for its owner, and n
 for (const key of ['state', 'log', 'revocations', 'beat']) {
   t.test(`while ${key} is not what it should be nobody is served by mistake, and when it is away everybody is again`, async t => {
     const { redis, gateway: { app, url } } = await startFaultyRedis(t, { timeout: '5s' })
-    const admin = connectRedis(t, redis)
-    await once(admin, 'ready')
+    const admin = await connectAdmin(t, redis)
     const [session, tokens, ended] = [await signIn(url), await signInForTokens(url), await signInForTokens(url)]
     await post(`${url}/auth/logout`, undefined, { cookie: ended.cookie })
 

@@ -1,7 +1,6 @@
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { connectRedis } from '../helpers/redis-server.ts'
+import { connectAdmin } from '../helpers/redis-server.ts'
 import { checkHistory } from './check-history.ts'
 import { History } from './history.ts'
 import { startLoad } from './load.ts'
@@ -14,8 +13,7 @@ import { startFaultyRedis } from './redis-gateways.ts'
 
 t.test('while Redis forgets its scripts again and again no client notices', async t => {
   const { redis, urls, echo } = await startFaultyRedis(t)
-  const admin = connectRedis(t, redis)
-  await once(admin, 'ready')
+  const admin = await connectAdmin(t, redis)
   const history = new History()
   const load = startLoad({ history, gateways: urls, refreshEveryMs: 50 })
 

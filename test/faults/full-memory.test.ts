@@ -1,11 +1,10 @@
-import { once } from 'node:events'
 import t from 'tap'
 import { bearer } from '../helpers/bearer.ts'
 import { until } from '../helpers/build-app.ts'
 import { password, post, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
 import { refresh } from '../helpers/refresh.ts'
-import { connectRedis } from '../helpers/redis-server.ts'
+import { connectAdmin } from '../helpers/redis-server.ts'
 import { startFaultyRedis } from './redis-gateways.ts'
 
 /*
@@ -15,8 +14,7 @@ import { startFaultyRedis } from './redis-gateways.ts'
 
 t.test('when the memory of Redis is full everybody who is in is served and can leave, nobody new comes, and nothing is forgotten', async t => {
   const { redis, gateway, healthy, urls } = await startFaultyRedis(t)
-  const admin = connectRedis(t, redis)
-  await once(admin, 'ready')
+  const admin = await connectAdmin(t, redis)
   const { url } = gateway
   const [session, tokens, leaving, leavingTokens, gone] = [await signIn(url), await signInForTokens(url), await signIn(url), await signInForTokens(url), await signInForTokens(url)]
   await post(`${url}/auth/logout`, undefined, { cookie: gone.cookie })

@@ -1,9 +1,8 @@
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { bearer } from '../helpers/bearer.ts'
 import { signInForTokens } from '../helpers/build-gateway.ts'
-import { connectRedis } from '../helpers/redis-server.ts'
+import { connectAdmin } from '../helpers/redis-server.ts'
 import { startFaultyRedis } from './redis-gateways.ts'
 
 /*
@@ -13,8 +12,7 @@ import { startFaultyRedis } from './redis-gateways.ts'
 
 t.test('a Redis that begins to evict is noticed within half a minute, and trusted again when it has stopped', async t => {
   const { redis, gateway: { app, url } } = await startFaultyRedis(t)
-  const admin = connectRedis(t, redis)
-  await once(admin, 'ready')
+  const admin = await connectAdmin(t, redis)
   const { token } = await signInForTokens(url)
   const within = async (seconds: number, isReady: boolean): Promise<boolean> => {
     for (let waited = 0; waited < 4 * seconds && app.portcullis.health.isReady() !== isReady; waited++) await sleep(250)

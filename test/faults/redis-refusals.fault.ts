@@ -10,7 +10,7 @@ import { recordEvents, until } from '../helpers/build-app.ts'
 import { password, post, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
 import { refresh } from '../helpers/refresh.ts'
-import { connectRedis } from '../helpers/redis-server.ts'
+import { connectAdmin } from '../helpers/redis-server.ts'
 import { checkHistory } from './check-history.ts'
 import { History } from './history.ts'
 import { startLoad } from './load.ts'
@@ -78,8 +78,7 @@ const refusals: Record<string, Refusal> = {
 for (const [what, refusal] of Object.entries(refusals)) {
   t.test(`while ${what} it is 503, said once, and over by itself`, async t => {
     const parts = await startFaultyRedis(t, { timeout: '300ms', args: ['--enable-protected-configs', 'yes'] })
-    const admin = connectRedis(t, parts.redis)
-    await once(admin, 'ready')
+    const admin = await connectAdmin(t, parts.redis)
     const { gateway: { app, url } } = parts
     const events = recordEvents(t)
     const [session, tokens, ended] = [await signIn(url), await signInForTokens(url), await signIn(url)]
@@ -116,8 +115,7 @@ t.test('while the data set is being read after a restart it is 503, and then eve
   const parts = await startFaultyRedis(t, { timeout: '300ms', args: ['--appendonly', 'yes', '--appendfsync', 'always', '--key-load-delay', '5000', '--loading-process-events-interval-bytes', '1024'] })
   const { gateway: { url }, redis } = parts
   const people = await Promise.all(Array.from({ length: 50 }, async (_, index) => await signInForTokens(url, `user-${index}`)))
-  const admin = connectRedis(t, redis)
-  await once(admin, 'ready')
+  const admin = await connectAdmin(t, redis)
   await admin.bgrewriteaof()
   await until(async () => /aof_rewrite_in_progress:0/.test(await admin.info('persistence')) && /aof_rewrites:1/.test(await admin.info('persistence')))
 

@@ -55,7 +55,6 @@ export async function startRedis (t: Pick<Test, 'teardown'>, args: string[] = []
   return { url: `redis://127.0.0.1:${port}`, port, get pid () { return server?.pid ?? null }, stop, start, pause: () => server?.kill('SIGSTOP'), resume: () => server?.kill('SIGCONT') }
 }
 
-/** A loopback port that nobody listens on. */
 async function accepts (port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   try {
@@ -68,7 +67,14 @@ async function accepts (port: number): Promise<boolean> {
   }
 }
 
-/** A client for one test, made as the gateway makes it. */
+/** A client of the test's own, which takes commands at once. */
+export async function connectAdmin (t: Test, server: { url: string }): Promise<Redis> {
+  const redis = connectRedis(t, server)
+  if (redis.status !== 'ready') await once(redis, 'ready')
+  return redis
+}
+
+/** A client for a store, made as the gateway makes it. It refuses commands until it is ready. */
 export function connectRedis (t: Test, { url }: { url: string }): Redis {
   const redis = new Redis(redisOptions(url))
   redis.on('error', () => {})

@@ -68,7 +68,12 @@ const learnFromAnswer: onSendHookHandler = (request, reply, payload, done) => {
 /** A request as a service received it. The body may still be coming. */
 export interface Received { method?: string | undefined, url?: string | undefined, rawHeaders: string[], body?: string }
 
-const received: Array<{ port: number, request: Received }> = []
+let received: Array<{ port: number, request: Received }> = []
+
+/** For servers that stand for services, once they listen: a port is given out again, and what another was sent there is not theirs. */
+export function forgetReceived (port: number): void {
+  received = received.filter(one => one.port !== port)
+}
 
 /** For servers that stand for services. A signed token that nobody has seen before can only have been minted for this one. */
 export function rememberReceived (port: number | undefined, request: Received): void {

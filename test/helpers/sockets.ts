@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { WebSocket, WebSocketServer, type ClientOptions } from 'ws'
 import type { ConfigInput } from '../../config/schema.ts'
 import { startGateway, type TestGateway } from './build-gateway.ts'
-import { rememberReceived } from './secrets.ts'
+import { forgetReceived, rememberReceived } from './secrets.ts'
 
 export interface SocketUpstream {
   url: string
@@ -33,7 +33,9 @@ export async function startSocketUpstream (t: Test, { onSocket = echo, onRequest
     http.close(resolve)
     http.closeAllConnections()
   }))
-  return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`, requests, sockets }
+  const { port } = http.address() as AddressInfo
+  forgetReceived(port)
+  return { url: `http://127.0.0.1:${port}`, requests, sockets }
 }
 
 function echo (socket: WebSocket): void {

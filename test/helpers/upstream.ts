@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { createServer as createSocketServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { Test } from 'tap'
-import { rememberReceived } from './secrets.ts'
+import { forgetReceived, rememberReceived } from './secrets.ts'
 
 /** What an upstream was sent. The body is there once it has ended. */
 export interface RecordedRequest {
@@ -63,5 +63,7 @@ async function listen (t: Test, server: Server, endConnections: () => void): Pro
     server.close(resolve)
     endConnections()
   }))
-  return (server.address() as AddressInfo).port
+  const { port } = server.address() as AddressInfo
+  forgetReceived(port)
+  return port
 }

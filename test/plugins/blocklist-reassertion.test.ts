@@ -5,7 +5,7 @@ import storePlugin from '../../plugins/store.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, Revocation, RotateOptions, Store } from '../../stores/store.ts'
 import { createServer, until } from '../helpers/build-app.ts'
-import { connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
+import { connectAdmin, connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
 
 /*
  * An acknowledged sign-out is a sign-out while any gateway process lives, whatever the store forgets: a replica that was promoted
@@ -31,8 +31,7 @@ async function build (t: Test, store: Store) {
 
 /** Everything that the server has, put back as it was. */
 async function remember (t: Test, server: RedisServer): Promise<() => Promise<void>> {
-  const admin = connectRedis(t, server)
-  await until(() => admin.status === 'ready')
+  const admin = await connectAdmin(t, server)
   const keys = await admin.keys('*')
   const dumps = await Promise.all(keys.map(async key => ({ key, dump: await admin.dumpBuffer(key), ttl: await admin.pexpiretime(key) })))
   return async () => {
@@ -102,8 +101,7 @@ t.test('a store that has lost everything is told every revocation that is in for
   for (let number = 0; number < 1200; number++) here.note({ kind: 'jti', tokenKey: Buffer.from(String(number).padStart(16)).toString('base64url'), expiresAtMs: store.nowMs() + 600_000 })
   await until(async () => (await store.snapshot()).revocations.length === 1201)
 
-  const admin = connectRedis(t, server)
-  await until(() => admin.status === 'ready')
+  const admin = await connectAdmin(t, server)
   await admin.flushall()
 
   await until(async () => (await store.snapshot()).revocations.length === 1201)

@@ -8,7 +8,7 @@ import storePlugin from '../../plugins/store.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { Store } from '../../stores/store.ts'
 import { createFaultyStore, createServer, createStore, otherSecret, secret, until } from '../helpers/build-app.ts'
-import { connectRedis, startRedis } from '../helpers/redis-server.ts'
+import { connectAdmin, connectRedis, startRedis } from '../helpers/redis-server.ts'
 
 async function build (t: Test, store: Store, options: Partial<KeysOptions> = {}) {
   const app = createServer(t)
@@ -199,8 +199,7 @@ t.test('keys that the store has lost are written again, and one that was revoked
   await here.revoke(before.kid)
   const [{ kid = '' } = {}] = here.jwks().keys
 
-  const admin = connectRedis(t, server)
-  await until(() => admin.status === 'ready')
+  const admin = await connectAdmin(t, server)
   await admin.flushall()
   await until(async () => {
     await here.reload()

@@ -6,7 +6,7 @@ import { recordEvents } from '../helpers/build-app.ts'
 import { origin, password, post, setCookies, signInForTokens } from '../helpers/build-gateway.ts'
 import { untilTrue } from '../helpers/portcullis.ts'
 import { assertProblem } from '../helpers/problem.ts'
-import { connectRedis, startRedis } from '../helpers/redis-server.ts'
+import { connectAdmin, startRedis } from '../helpers/redis-server.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
 const timeoutMs = 300
@@ -97,7 +97,7 @@ t.test('gateways on one Redis share the requests of a subject and the refreshes 
 t.test('the counters have names of their own, end with their window and name nobody who signs in', async t => {
   const server = await startRedis(t)
   const { urls: [url = ''] } = await startGateways(t, server, 1)
-  const redis = connectRedis(t, server)
+  const redis = await connectAdmin(t, server)
   await guess(url, 'ada', '2001:db8:1:2::7')
 
   const names = (await redis.keys('*rate*')).sort()

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { StoreUnavailableError } from '../../lib/errors.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
-import { connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
+import { connectAdmin, connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
 
 const timeoutMs = 300
 const rotating: RotateOptions = { overlapMs: 10_000, retryWindowMs: 1_800_000, idleTimeoutMs: 1_800_000, maxTokenAgeMs: 900_000 }
@@ -107,7 +107,7 @@ t.test('a process that stood still while it waited for an answer gets it, and ke
   const server = await startRedis(t)
   const store = await createStore(t, server)
   const { record } = await store.open(tokens)
-  const admin = await connectRedisReady(t, server)
+  const admin = await connectAdmin(t, server)
   const before = await admin.info('stats')
 
   const answer = store.read(record.sid)
@@ -124,7 +124,7 @@ t.test('a server that has forgotten the scripts is given them again', async t =>
   const { record } = await store.open(tokens)
 
   for (let generation = 1; generation < 4; generation++) {
-    await connectRedisReady(t, server).then(admin => admin.script('FLUSH'))
+    await connectAdmin(t, server).then(admin => admin.script('FLUSH'))
     t.equal((await store.rotate(record.sid, generation, rotating)).outcome, 'rotated')
   }
 })
@@ -135,7 +135,7 @@ t.test('a rotation whose reply is lost is not sent again, and the client’s ret
   const store = await createStore(t, proxy)
   const { record } = await store.open(tokens)
   await store.rotate(record.sid, 1, rotating)
-  const admin = await connectRedisReady(t, server)
+  const admin = await connectAdmin(t, server)
   const before = await scriptCalls(admin)
 
   proxy.cutAtNextReply()
@@ -153,7 +153,7 @@ t.test('when memory has run out sessions are still ended and tokens revoked, and
   const store = await createStore(t, server)
   const { record } = await store.open(tokens)
   const other = await store.open({ ...tokens, subject: 'bob' })
-  const admin = await connectRedisReady(t, server)
+  const admin = await connectAdmin(t, server)
   await admin.config('SET', 'maxmemory', '1')
   await t.rejects(admin.set('key', 'value'), /OOM/)
   const { position } = await store.snapshot()
@@ -174,7 +174,7 @@ t.test('a demoted primary answers nothing, and is the truth again when promoted'
   const store = await createStore(t, server)
   const { record } = await store.open(tokens)
   const { position } = await store.snapshot()
-  const admin = await connectRedisReady(t, server)
+  const admin = await connectAdmin(t, server)
 
   await admin.replicaof('127.0.0.1', 1)
   await assertUnavailable(t, () => store.pull(position))
@@ -190,7 +190,7 @@ t.test('an evicting policy that is set while the gateway runs is noticed', async
   const server = await startRedis(t)
   const store = await createStore(t, server)
   const { position } = await store.snapshot()
-  const admin = await connectRedisReady(t, server)
+  const admin = await connectAdmin(t, server)
   await admin.config('SET', 'maxmemory-policy', 'allkeys-lru')
 
   const { now } = performance
@@ -219,12 +219,6 @@ t.test('a listener hears of growth after the server has been away', async t => {
 
   await t.resolves(heard)
 })
-
-async function connectRedisReady (t: Test, server: RedisServer): Promise<ReturnType<typeof connectRedis>> {
-  const redis = connectRedis(t, server)
-  await once(redis, 'ready')
-  return redis
-}
 
 async function scriptCalls (admin: ReturnType<typeof connectRedis>): Promise<number> {
   const stats = await admin.info('commandstats')

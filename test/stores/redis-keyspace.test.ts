@@ -3,7 +3,7 @@ import t from 'tap'
 import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
-import { connectRedis, startRedis } from '../helpers/redis-server.ts'
+import { connectAdmin, connectRedis, startRedis } from '../helpers/redis-server.ts'
 
 const session: OpenSession = {
   subject: 'alice',
@@ -53,7 +53,7 @@ const command = fc.record({
 
 t.test('whatever is done, every key lies in its shard’s slot, and all but the shard’s own end by themselves', async t => {
   const server = await startRedis(t)
-  const admin = connectRedis(t, server)
+  const admin = await connectAdmin(t, server)
   const store = await createRedisStore({ redis: connectRedis(t, server), timeoutMs: 5000 })
   t.teardown(() => store.end())
   const workload = fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 60 }), async commands => {
@@ -75,7 +75,7 @@ t.test('whatever is done, every key lies in its shard’s slot, and all but the 
 
 t.test('a subject’s epoch outlives every session and cut that depends on it', async t => {
   const server = await startRedis(t)
-  const admin = connectRedis(t, server)
+  const admin = await connectAdmin(t, server)
   const store = await createRedisStore({ redis: connectRedis(t, server), timeoutMs: 5000 })
   t.teardown(() => store.end())
 

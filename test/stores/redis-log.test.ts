@@ -1,12 +1,11 @@
-import { once } from 'node:events'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createSid } from '../../lib/sid.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { Revocation, Store } from '../../stores/store.ts'
-import { connectRedis, startRedis } from '../helpers/redis-server.ts'
+import { connectAdmin, connectRedis, startRedis } from '../helpers/redis-server.ts'
 
 const server = await startRedis(t)
-const admin = connectRedis(t, server)
+const admin = await connectAdmin(t, server)
 const store: Store = await createRedisStore({ redis: connectRedis(t, server), timeoutMs: 5000 })
 t.teardown(() => store.end())
 t.beforeEach(() => admin.flushall())
@@ -136,12 +135,6 @@ t.test('of many who say revocations again one is at it, and when it has died ano
   t.equal(await store.reassert(lost, { owner: 'two' }), 'busy')
   t.equal(await store.reassert(lost, { owner: 'one' }), 'asserted')
 
-  await redisReady(t).then(async redis => await redis.del('portcullis:{0}:lease'))
+  await connectAdmin(t, server).then(async redis => await redis.del('portcullis:{0}:lease'))
   t.equal(await store.reassert(lost, { owner: 'two' }), 'asserted')
 })
-
-async function redisReady (t: Test): Promise<ReturnType<typeof connectRedis>> {
-  const redis = connectRedis(t, server)
-  if (redis.status !== 'ready') await once(redis, 'ready')
-  return redis
-}
