@@ -181,7 +181,7 @@ function cpuMs (): number {
 async function measureLoad (): Promise<void> {
   const revocations = Array.from({ length: million }, (_, index) => revocation(index))
   const store = { snapshot: async () => ({ position: '', revocations }), nowMs: () => nowMs, onGrowth: () => () => {} } as unknown as Store
-  const follower = new LogFollower(store, 2000, {})
+  const follower = new LogFollower(store, { maxStalenessMs: 2000, longestMs: 86_400_000 }, {})
   const turns = new Longest()
   let isLoaded = false
   function turn (): void {

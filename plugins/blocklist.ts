@@ -110,19 +110,22 @@ export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, opt
   const checked = checkOptions('portcullis-blocklist', Options, options)
   const maxStalenessMs = durationMs(checked.maxStaleness)
   if (maxStalenessMs < 100 || maxStalenessMs > 60_000) throw new ConfigInvalidError('portcullis-blocklist: maxStaleness must be from 100ms to 60s')
-  const follower = new LogFollower(fastify.portcullis.store, maxStalenessMs, fastify.portcullis)
+  const maxForeignTokenAgeMs = durationMs(checked.maxForeignTokenAge ?? checked.maxTokenAge) + toleranceMs
+  // Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may.
+  const keepCutsForMs = Math.max(durationMs(checked.absoluteTimeout) + toleranceMs, maxForeignTokenAgeMs)
+  const follower = new LogFollower(fastify.portcullis.store, { maxStalenessMs, longestMs: keepCutsForMs }, fastify.portcullis)
   await follower.start()
   fastify.addHook('onClose', () => follower.stop())
   addPart(fastify, 'blocklist', new ReplicatedBlocklist(fastify.portcullis, follower, {
     maxTokenAgeMs: durationMs(checked.maxTokenAge) + toleranceMs,
-    maxForeignTokenAgeMs: durationMs(checked.maxForeignTokenAge ?? checked.maxTokenAge) + toleranceMs,
-    absoluteTimeoutMs: durationMs(checked.absoluteTimeout),
+    maxForeignTokenAgeMs,
+    keepCutsForMs,
     maxStalenessMs,
     staleForMs: durationMs(checked.staleFor)
   }))
 }, { name: 'portcullis-blocklist', fastify: '5.x', dependencies: ['portcullis-store'] })
 
-interface Limits { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, absoluteTimeoutMs: number, maxStalenessMs: number, staleForMs: number }
+interface Limits { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, keepCutsForMs: number, maxStalenessMs: number, staleForMs: number }
 
 class ReplicatedBlocklist implements Blocklist {
   readonly maxTokenAgeMs: number
@@ -184,8 +187,8 @@ class ReplicatedBlocklist implements Blocklist {
     let subject = 'subject' in request ? request.subject : undefined
     if ('sid' in request) subject = (await this.close(request.sid))?.subject
     else if ('jti' in request) await this.#revokeToken(request)
-    else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#keepCutsForMs }))
-    else this.note(await this.#store.revokeAll({ keepForMs: this.#keepCutsForMs }))
+    else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#limits.keepCutsForMs }))
+    else this.note(await this.#store.revokeAll({ keepForMs: this.#limits.keepCutsForMs }))
     publish({
       event: 'revocation.added',
       outcome: kindOf(request),
@@ -207,11 +210,6 @@ class ReplicatedBlocklist implements Blocklist {
 
   note (entry: LogEntry): void {
     this.#follower.note(entry)
-  }
-
-  /** Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may. */
-  get #keepCutsForMs (): number {
-    return Math.max(this.#limits.absoluteTimeoutMs + toleranceMs, this.maxForeignTokenAgeMs)
   }
 
   async #revokeToken ({ jti, issuer = '', expiresAt }: { jti: string, issuer?: string, expiresAt?: number }): Promise<void> {

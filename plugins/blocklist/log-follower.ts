@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../lib/errors.ts'
 import { publish } from '../../lib/events.ts'
 import { Replica } from '../../lib/replica.ts'
+import { SteadyClock } from '../../lib/steady-clock.ts'
 import type { LogEntry, Revocation, Store } from '../../stores/store.ts'
 import { Reassertion } from './reassertion.ts'
 
@@ -16,6 +17,8 @@ export class LogFollower {
   readonly #unechoed = new Map<string, { revocation: Revocation, notedAtMs: number }>()
   readonly #store: Store
   readonly #maxStalenessMs: number
+  /** The store's time, for what it knows: a step ahead of its clock must not end a revocation while tokens that it ends are good. */
+  readonly #clock: SteadyClock
   readonly #where: object
   readonly #listeners: Array<(entry: LogEntry | 'gap') => void> = []
   #position = ''
@@ -28,10 +31,11 @@ export class LogFollower {
   #timer: NodeJS.Timeout | null = null
   #unsubscribe: () => void = () => {}
 
-  /** `where`: whose events they are when the store goes away and comes back. */
-  constructor (store: Store, maxStalenessMs: number, where: object) {
+  /** `longestMs`: how long a revocation may last. `where`: whose events they are when the store goes away and comes back. */
+  constructor (store: Store, { maxStalenessMs, longestMs }: { maxStalenessMs: number, longestMs: number }, where: object) {
     this.#store = store
     this.#maxStalenessMs = maxStalenessMs
+    this.#clock = new SteadyClock(longestMs)
     this.#where = where
     this.#reassertion = new Reassertion(store, async revocations => await this.#lostBy(revocations))
   }
@@ -155,7 +159,7 @@ export class LogFollower {
 
   #heard (atMs: number): void {
     this.#heardAtMs = atMs
-    this.replica.purge(this.#store.nowMs())
+    this.replica.purge(this.#clock.read(this.#store.nowMs(), performance.now()))
     if (this.#lost) publish({ event: 'store.recovered' }, this.#where)
     this.#lost = false
   }

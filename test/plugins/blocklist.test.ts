@@ -260,7 +260,7 @@ t.test('a snapshot of very many revocations is loaded in slices, between which o
   const sids = Array.from({ length: 10_000 }, () => createSid('ada'))
   const revocations = sids.map(sid => ({ kind: 'sid' as const, sid, expiresAtMs: Date.now() + 60_000 }))
   const full = new Proxy(store, { get: (target, name: keyof Store) => name === 'snapshot' ? async () => ({ ...await store.snapshot(), revocations }) : Reflect.get(target, name) as unknown })
-  const follower = new LogFollower(full, 2000, {})
+  const follower = new LogFollower(full, { maxStalenessMs: 2000, longestMs: 86_400_000 }, {})
   const sizes = new Set<number>()
   const started = follower.start()
   while (follower.replica.size < sids.length) {
