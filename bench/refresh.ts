@@ -186,7 +186,7 @@ function goals (name: string, pace: number, most: Table, steady: Table): Goal[] 
   return [
     { what: `refreshes/s of one process, ${name}`, unit: '/s', digits: 0, least: wantedPerSecond, value: figureOf(most, name, 'perSecond') },
     { what: `p99 at ${pace}/s, ${name}`, unit: 'ms', digits: 2, most: 10, value: figureOf(steady, name, 'p99Ms') },
-    ...name === 'redis' ? [{ what: 'scripts at Redis for each refresh', unit: '', digits: 2, most: 1, value: figureOf(most, name, 'roundTrips') }] : []
+    ...name === 'redis' ? [{ what: 'scripts at Redis for each refresh, with the pulls of the revocation log', unit: '', digits: 2, most: 1.01, value: figureOf(most, name, 'roundTrips') }] : []
   ]
 }
 

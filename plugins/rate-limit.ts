@@ -28,8 +28,12 @@ export interface RateLimit {
    * is used up `verify` is not called. `account`: the user name, or the subject where that is known.
    */
   attempt: <Result>(request: FastifyRequest, account: string, verify: () => Promise<Result | null>) => Promise<Result | null>
-  /** Counts a refresh by its session; without one, because the token is forged, by the client's address. */
-  refresh: (reply: FastifyReply, sid: string | null) => Promise<void>
+  /**
+   * One refresh. A token with a session is counted by it, and by the store, in one operation with the rotation: `rotate` is given the
+   * budget for that (`reply.rotateFamily({ budget })`). What has no session is counted by `sid`, or by the client's address where
+   * the token is forged (null).
+   */
+  refresh: <Result>(reply: FastifyReply, sid: string | null, rotate: (budget: Budget) => Promise<Result>) => Promise<Result>
   /** The hook that does as `authenticate` does, and counts by subject, or by address where there is none. */
   guard: (name: string, size: BudgetSize, authenticate: onRequestHookHandler) => onRequestHookHandler
   /** A budget of the application's own. */
@@ -66,6 +70,9 @@ const Options = Type.Object({
   now: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number())))
 }, { additionalProperties: false })
 
+/** Of a refresh that the store has not counted, though it may have been asked. */
+const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
+
 /**
  * Named budgets of requests: shared by every process where the store is Redis, each process's own otherwise. What cannot be
  * counted is refused.
@@ -91,10 +98,21 @@ export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, opt
       await signIns.spend(reply, addressKey(reply.request))
       return await attempt(signIns, reply.request, username, verify)
     },
-    refresh: async (reply, sid) => await refreshes.spend(reply, sid === null ? addressKey(reply.request) : `sid ${sid}`),
+    refresh: async (reply, sid, rotate) => await countRefresh(refreshes, reply, sid, rotate),
     guard: (name, size, authenticate) => guardAccess(createBudget(name, size), authenticate)
   })
 }, { name: 'portcullis-rate-limit', fastify: '5.x', dependencies: ['portcullis-store'] })
+
+/** What no store has counted, because there was no session to count it by, is counted here, once it is known. */
+async function countRefresh<Result> (budget: Budget, reply: FastifyReply, sid: string | null, rotate: (budget: Budget) => Promise<Result>): Promise<Result> {
+  if (sid === null) await budget.spend(reply, addressKey(reply.request))
+  try {
+    return await rotate(budget)
+  } catch (error) {
+    if (sid !== null && refusals.includes((error as { code?: string }).code ?? '')) await budget.spend(reply, `sid ${sid}`)
+    throw error
+  }
+}
 
 /**
  * Counted before the password is looked at, so that many attempts at once are no more than the budget; given back unless it was

@@ -54,8 +54,8 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
 
   app.post('/refresh', { schema: refreshSchema }, async (request, reply) => {
     const audience = request.body?.audience
-    await limitRefresh(reply, portcullis)
-    return await reply.rotateFamily(audience === undefined ? {} : { audience: grantedAudiences(audience, origin, audiences) })
+    const narrowed = audience === undefined ? {} : { audience: grantedAudiences(audience, origin, audiences) }
+    return await limitRefresh(reply, portcullis, async budget => await reply.rotateFamily({ ...narrowed, ...budget === undefined ? {} : { budget } }))
   })
 
   app.post('/step-up', { schema: stepUpSchema }, async (request, reply) => await stepUp(request, reply, { password: request.body.password, identity, origin, portcullis }))

@@ -1,3 +1,4 @@
+import type { Counted, RefreshLimit } from '../lib/refresh-count.ts'
 import type { FamilyOutcome, RotationWindows, TokenFamily } from '../lib/rotation.ts'
 
 /*
@@ -68,14 +69,19 @@ export interface RotateOptions extends RotationWindows {
   maxTokenAgeMs: number
   /** The subject has just authenticated again: where the outcome keeps the session, `authTimeMs` becomes now, acr and amr as given. */
   fresh?: { acr: string, amr: string[] }
+  /** What this session may have; counted in the same operation. Absent: this one is not counted. */
+  limit?: RefreshLimit
 }
 
+/** `counted`: null where nothing was, for want of a limit or of a session that goes on. */
 export type Rotation =
   /** The record after the operation: `record.family.generation` is the one to hand out (`held`: the one the client has). */
-  | { outcome: Exclude<FamilyOutcome, 'expired' | 'reused'>, record: SessionRecord }
+  | { outcome: Exclude<FamilyOutcome, 'expired' | 'reused'>, record: SessionRecord, counted: Counted | null }
   /** The record as it was. `reused` and a retry that came too late have removed it; idleness has not. */
-  | { outcome: 'expired' | 'reused', record: SessionRecord }
-  | { outcome: 'unknown', record: null }
+  | { outcome: 'expired' | 'reused', record: SessionRecord, counted: null }
+  /** Over the limit: nothing was judged and nothing has changed but the count. */
+  | { outcome: 'limited', record: SessionRecord, counted: Counted }
+  | { outcome: 'unknown', record: null, counted: null }
 
 /** A statement "no longer good". In force until `expiresAtMs`. Tokens and subjects are known by their keys (lib/revocation-key.ts). */
 export type Revocation =
@@ -145,7 +151,7 @@ export interface Store {
   /**
    * Decides what the presentation of `generation` means (lib/rotation.ts) and does it. A record in session mode is `unknown`.
    * `rotated`, `held`, `repeated` and `recovered` count as use. `reused` removes the record and logs its `sid` as revoked;
-   * `expired` through a late retry does the same, through idleness changes nothing.
+   * `expired` through a late retry does the same, through idleness changes nothing. `limited` comes before all of these but idleness.
    */
   rotate (sid: string, generation: number, options: RotateOptions): Promise<Rotation>
 

@@ -23,20 +23,20 @@ export interface Counts {
 
 /** A named number of requests that one key may make in a window. */
 export class Budget {
-  readonly #limits: BudgetLimits
+  readonly limits: BudgetLimits
   readonly #counts: Counts
   readonly #where: object
 
   /** `where`: `app.portcullis` of the server whose requests are counted. */
   constructor (limits: BudgetLimits, counts: Counts, where: object) {
-    this.#limits = limits
+    this.limits = limits
     this.#counts = counts
     this.#where = where
   }
 
   /** Counts one. Throws, or rejects with, RateLimitedError when the budget is used up. A promise only with Redis. */
   take (request: FastifyRequest, key: string): Standing | Promise<Standing> {
-    const counted = this.#counts.add(request, key, this.#limits)
+    const counted = this.#counts.add(request, key, this.limits)
     return counted instanceof Promise ? counted.then(known => this.#judge(request, known)) : this.#judge(request, counted)
   }
 
@@ -45,16 +45,21 @@ export class Budget {
     void reply.headers(rateLimitHeaders(await this.take(reply.request, key)))
   }
 
+  /** The same of what the store has counted. Throws RateLimitedError when the budget is used up. */
+  tell (reply: FastifyReply, counted: Pick<Standing, 'count' | 'leftMs'>): void {
+    void reply.headers(rateLimitHeaders(this.#judge(reply.request, counted)))
+  }
+
   /** What was counted turned out not to count. */
   giveBack (key: string): void {
-    this.#counts.subtract(key, this.#limits)
+    this.#counts.subtract(key, this.limits)
   }
 
   #judge (request: FastifyRequest, { count, leftMs }: Pick<Standing, 'count' | 'leftMs'>): Standing {
-    const standing = { ...this.#limits, count, leftMs }
-    if (count <= this.#limits.max) return standing
+    const standing = { ...this.limits, count, leftMs }
+    if (count <= this.limits.max) return standing
     // Once in a window, however many follow.
-    if (count === this.#limits.max + 1) publish({ event: 'rate.limited', ip: request.ip, outcome: this.#limits.name }, this.#where)
+    if (count === this.limits.max + 1) publish({ event: 'rate.limited', ip: request.ip, outcome: this.limits.name }, this.#where)
     throw Object.assign(new RateLimitedError(), { headers: { 'retry-after': secondsLeft(leftMs), ...rateLimitHeaders(standing) } })
   }
 }

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { randomInt } from 'node:crypto'
-import { AudienceUnknownError, RefreshRefusedError, StoreUnavailableError } from '../../lib/errors.ts'
+import { AudienceUnknownError, RateLimitedError, RefreshRefusedError, StoreUnavailableError } from '../../lib/errors.ts'
 import { publish, type SecurityEvent } from '../../lib/events.ts'
 import { createExpiryReport, type ReportExpiry } from '../../lib/expiries.ts'
 import { isIdle, viewSession, type SessionView } from '../../lib/lifetime.ts'
@@ -10,6 +10,7 @@ import type { DerivedSecret } from '../../lib/secrets.ts'
 import { describeSignIn, type SignIn } from '../../lib/sign-in.ts'
 import type { Rotation, SessionRecord } from '../../stores/store.ts'
 import type { Portcullis } from '../portcullis.ts'
+import type { Budget } from '../rate-limit.ts'
 import type { RefreshToken, RefreshTokenOptions } from '../refresh-token.ts'
 
 /** RFC 6749, successful response, without the refresh token: that one travels in its cookie alone. */
@@ -28,6 +29,8 @@ export interface RotateRequest {
   audience?: string[] | null
   /** The subject has just authenticated again, this strongly and by this. */
   fresh?: { acr: string, amr: string[] }
+  /** Of the session; counted with the rotation. Rejects with RateLimitedError when it is used up. */
+  budget?: Budget
 }
 
 interface Settings {
@@ -85,13 +88,11 @@ export class RefreshTokens implements RefreshToken {
     return response
   }
 
-  async rotate (reply: FastifyReply, { audience = null, fresh }: RotateRequest): Promise<TokenResponse> {
+  async rotate (reply: FastifyReply, { audience = null, ...request }: RotateRequest): Promise<TokenResponse> {
     if (audience?.length === 0) throw new AudienceUnknownError()
     const { sid, generation } = this.#accept(this.#parts.cookies.read(reply.request, 'refresh'), reply)
     if (audience !== null) await this.#assertAudience(sid, audience)
-    const { store, blocklist } = this.#parts
-    const { windows, idleTimeoutMs } = this.#settings
-    const rotation = await store.rotate(sid, generation, { ...windows, idleTimeoutMs, maxTokenAgeMs: blocklist.maxTokenAgeMs, ...fresh === undefined ? {} : { fresh } })
+    const rotation = await this.#rotateInStore(reply, sid, generation, request)
     this.#report(rotation, reply, sid)
     switch (rotation.outcome) {
       case 'rotated':
@@ -107,6 +108,22 @@ export class RefreshTokens implements RefreshToken {
       case 'reused':
       case 'unknown': throw new RefreshRefusedError({ cause: new Error(rotation.outcome) })
     }
+  }
+
+  /** Rejects when the session's budget is used up: then nothing was rotated. */
+  async #rotateInStore (reply: FastifyReply, sid: string, generation: number, { fresh, budget }: RotateRequest): Promise<Exclude<Rotation, { outcome: 'limited' }>> {
+    const { store, blocklist } = this.#parts
+    const { windows, idleTimeoutMs } = this.#settings
+    const rotation = await store.rotate(sid, generation, {
+      ...windows,
+      idleTimeoutMs,
+      maxTokenAgeMs: blocklist.maxTokenAgeMs,
+      ...fresh === undefined ? {} : { fresh },
+      ...budget === undefined ? {} : { limit: budget.limits }
+    })
+    if (rotation.counted !== null) budget?.tell(reply, rotation.counted)
+    if (rotation.outcome === 'limited') throw new RateLimitedError()
+    return rotation
   }
 
   /** What can be refused without asking the store is. */
@@ -132,7 +149,7 @@ export class RefreshTokens implements RefreshToken {
     if (!audience.every(name => record.audiences.includes(name))) throw new AudienceUnknownError()
   }
 
-  #report ({ outcome, record }: Rotation, reply: FastifyReply, sid: string): void {
+  #report ({ outcome, record }: Exclude<Rotation, { outcome: 'limited' }>, reply: FastifyReply, sid: string): void {
     const event = outcome === 'expired' || outcome === 'unknown' ? 'refresh.refused' : `refresh.${outcome}` as const
     this.#publish({ event, sid, outcome, ...record === null ? {} : { subject: record.subject } }, reply)
     if (outcome === 'reused') this.#noteEnded(sid)

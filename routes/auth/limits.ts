@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Portcullis } from '../../plugins/portcullis.ts'
+import type { Budget } from '../../plugins/rate-limit.ts'
 
 /** An application may go without the plugin, and limit sign-ins in its own way. */
 type Parts = Omit<Portcullis, 'rateLimit'> & Partial<Pick<Portcullis, 'rateLimit'>>
@@ -18,10 +19,10 @@ export async function limitStepUp<Result> (request: FastifyRequest, username: st
  * Honest clients are counted by session, because many may share one address. What is no token of ours has no session: it is
  * counted by address, so guessing ends without touching anybody's. To present nothing is no guess.
  */
-export async function limitRefresh (reply: FastifyReply, { rateLimit, cookies, refreshToken }: Parts): Promise<void> {
+export async function limitRefresh<Result> (reply: FastifyReply, { rateLimit, cookies, refreshToken }: Parts, rotate: (budget?: Budget) => Promise<Result>): Promise<Result> {
   const cookie = cookies.read(reply.request, 'refresh')
-  if (rateLimit === undefined || cookie === null) return
+  if (rateLimit === undefined || cookie === null) return await rotate()
   const parsed = refreshToken.parse(cookie)
-  if (parsed.result === 'unknown-key') return
-  await rateLimit.refresh(reply, parsed.result === 'genuine' ? parsed.sid : null)
+  if (parsed.result === 'unknown-key') return await rotate()
+  return await rateLimit.refresh(reply, parsed.result === 'genuine' ? parsed.sid : null, rotate)
 }

@@ -3,13 +3,24 @@
 -- include record
 -- include log
 -- include rotation
+-- include refresh-count
 local session, sid, generation = KEYS[4], ARGV[4], tonumber(ARGV[5])
 local windows = { overlapMs = tonumber(ARGV[6]), retryWindowMs = tonumber(ARGV[7]) }
 local idleTimeoutMs, maxTokenAgeMs = tonumber(ARGV[8]), tonumber(ARGV[9])
+local max, windowMs = tonumber(ARGV[10]), tonumber(ARGV[11])
 
 local record, fields = readRecord(session)
 if not record or not record.generation then return { now, 'unknown', false } end
 if elapsed(tonumber(record.lastUsedAtMs)) >= idleTimeoutMs then return { now, 'expired', fields } end
+
+local count, untilMs
+if max > 0 then
+  count, untilMs = countRefresh(record, max, windowMs)
+  if count > max then
+    redis.call('HSET', session, 'refreshes', int(count), 'refreshesUntilMs', int(untilMs))
+    return { now, 'limited', fields, int(count), int(untilMs - now) }
+  end
+end
 
 local family = decodeFamily(record)
 local outcome = rotate(family, generation, windows)
@@ -22,9 +33,12 @@ end
 local changes = encodeFamily(family)
 changes[#changes + 1] = 'lastUsedAtMs'
 changes[#changes + 1] = int(math.max(now, tonumber(record.lastUsedAtMs)))
-if ARGV[10] then
-  for _, change in ipairs({ 'authTimeMs', int(now), 'acr', ARGV[10], 'amr', ARGV[11] }) do changes[#changes + 1] = change end
+if ARGV[12] then
+  for _, change in ipairs({ 'authTimeMs', int(now), 'acr', ARGV[12], 'amr', ARGV[13] }) do changes[#changes + 1] = change end
+end
+if count then
+  for _, change in ipairs({ 'refreshes', int(count), 'refreshesUntilMs', int(untilMs) }) do changes[#changes + 1] = change end
 end
 redis.call('HSET', session, unpack(changes))
 for _, change in ipairs(changes) do fields[#fields + 1] = change end
-return { now, outcome, fields }
+return { now, outcome, fields, count and int(count), count and int(untilMs - now) }

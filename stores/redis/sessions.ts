@@ -37,11 +37,12 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
       }
     },
 
-    async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, fresh }) {
+    async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, fresh, limit = { max: 0, windowMs: 0 } }) {
       const authenticated = fresh === undefined ? [] : [fresh.acr, JSON.stringify(fresh.amr)]
-      const [outcome, fields] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, ...authenticated])
+      const [outcome, fields, count, leftMs] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, limit.max, limit.windowMs, ...authenticated])
       const record = decodeRecord(fields)
-      return (record === null ? { outcome: 'unknown', record } : { outcome, record }) as Rotation
+      const counted = typeof count === 'string' ? { count: Number(count), leftMs: Number(leftMs) } : null
+      return (record === null ? { outcome: 'unknown', record, counted: null } : { outcome, record, counted }) as Rotation
     },
 
     async noteReceived (sid, generation, { overlapMs, retryWindowMs }) {

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
 export const applicationId = 0x50544353
-export const schemaVersion = 2
+export const schemaVersion = 3
 
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
@@ -41,7 +41,9 @@ const schema = `
     received INTEGER,
     rotated_at_ms INTEGER,
     hold_until_ms INTEGER,
-    closed TEXT
+    closed TEXT,
+    refreshes INTEGER NOT NULL DEFAULT 0,
+    refreshes_until_ms INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   CREATE INDEX sessions_by_subject ON sessions (subject_key, created_at_ms, sid);
   CREATE INDEX sessions_by_expiry ON sessions (expires_at_ms);

@@ -121,6 +121,25 @@ t.test('forged refresh tokens and guesses at step-up are counted wherever in a n
   t.same(tally(guesses), { 401: 5, 429: 5 }, 'by the account, in both modes together')
 })
 
+t.test('a token of a session that goes on, or has ended, or is asked too much of, is good for one budget of refreshes', async t => {
+  const { url, app, store } = await startBehindProxy(t)
+  const refreshes = async (cookie: string, body?: object): Promise<number[]> => {
+    const statuses: number[] = []
+    for (let index = 0; index < 8; index++) statuses.push((await post(`${url}/auth/refresh`, body, { cookie, 'x-forwarded-for': `192.0.2.${index}` })).status)
+    return statuses
+  }
+  const { cookie: going } = await signInForTokens(url)
+  t.same(tally(await refreshes(going)), { 200: 3, 429: 5 })
+
+  const { cookie: ended } = await signInForTokens(url)
+  const { sid } = (await store.list('ada'))[0]!
+  await app.portcullis.blocklist.revoke({ sid })
+  t.same(tally(await refreshes(ended)), { 401: 3, 429: 5 })
+
+  const narrow = await post(`${url}/auth/login`, { username: 'ada', password, mode: 'tokens', audience: ['orders'] }, { 'x-forwarded-for': '198.51.100.9' })
+  t.same(tally(await refreshes(narrow.headers.getSetCookie()[0]!.split(';')[0]!, { audience: ['billing'] })), { 400: 3, 429: 5 })
+})
+
 t.test('no spelling of a path, a name or a body is a budget of its own', async t => {
   const up = await startUpstream(t)
   const { url } = await startBehindProxy(t, { upstreams: [{ prefix: '/orders', target: up.url, audience: 'orders', rateLimit: { max: 5, window: '1h' } }] })

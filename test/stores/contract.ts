@@ -2,7 +2,9 @@ import type { Test } from 'tap'
 import { maxClosed, openFamily, receive, rotate, type TokenFamily } from '../../lib/rotation.ts'
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
 import { isSid } from '../../lib/sid.ts'
-import type { CredentialClaims, LogEntry, OpenSession, Revocation, RotateOptions, SessionRecord, Store } from '../../stores/store.ts'
+import { absoluteTimeoutMs, closing, idleTimeoutMs, maxTokenAgeMs, minute, open, rotating, session, tokens, unknownSid, windows, type CreateStore } from './contract-fixtures.ts'
+import { countedRefreshes } from './counted-refreshes.ts'
+import type { CredentialClaims, LogEntry, Revocation, SessionRecord, Store } from '../../stores/store.ts'
 
 /*
  * What every implementation of stores/store.ts must do, sentence by sentence.
@@ -10,48 +12,7 @@ import type { CredentialClaims, LogEntry, OpenSession, Revocation, RotateOptions
  * as another process would have. Whoever creates a store ends it in the test's teardown.
  */
 
-export interface StoreFixture {
-  store: Store
-  advance: (ms: number) => void
-  second: () => Promise<Store>
-}
-
-export type CreateStore = (t: Test) => Promise<StoreFixture>
-
-const minute = 60_000
-const absoluteTimeoutMs = 1440 * minute
-const idleTimeoutMs = 30 * minute
-const maxTokenAgeMs = 15 * minute
 const keepForMs = absoluteTimeoutMs
-const windows = { overlapMs: 10_000, retryWindowMs: 20 * minute }
-const rotating: RotateOptions = { ...windows, idleTimeoutMs, maxTokenAgeMs }
-const closing = { maxTokenAgeMs }
-const unknownSid = 'AAAAAAAAAAAAAAAAAAAAAA'
-
-function session (overrides: Partial<OpenSession> = {}): OpenSession {
-  return {
-    subject: 'alice',
-    username: 'al ice',
-    mode: 'session',
-    secretHash: 'n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg',
-    acr: 'urn:acr:password',
-    amr: ['pwd'],
-    scopes: ['orders:read'],
-    audiences: ['orders'],
-    client: { userAgent: 'Mozilla/5.0', ip: '192.0.2.1' },
-    absoluteTimeoutMs,
-    maxPerSubject: 100,
-    maxTokenAgeMs,
-    ...overrides
-  }
-}
-
-const tokens: Partial<OpenSession> = { mode: 'tokens', secretHash: null }
-
-async function open (store: Store, overrides: Partial<OpenSession> = {}): Promise<SessionRecord> {
-  const { record } = await store.open(session(overrides))
-  return record
-}
 
 function claims (overrides: Partial<CredentialClaims> = {}): CredentialClaims {
   return { issuer: null, jti: null, sid: null, subject: null, epoch: null, ...overrides }
@@ -103,6 +64,7 @@ export function storeContract (t: Test, name: string, create: CreateStore, { sha
   t.test(`${name}: the end of a record's life`, t => expiry(t, create))
   t.test(`${name}: use`, t => use(t, create))
   t.test(`${name}: rotation`, t => rotation(t, create))
+  t.test(`${name}: refreshes that are counted`, t => countedRefreshes(t, create))
   t.test(`${name}: rotation that ends a session`, t => endingRotation(t, create))
   t.test(`${name}: receipt`, t => receipt(t, create))
   t.test(`${name}: renewal`, t => renewal(t, create))
@@ -125,7 +87,7 @@ async function sessions (t: Test, create: CreateStore): Promise<void> {
 
     t.equal(await store.read(unknownSid), null)
     t.equal(await store.renew(unknownSid, { secretHash: 'x', acr: 'a', amr: [] }), null)
-    t.strictSame(await store.rotate(unknownSid, 1, rotating), { outcome: 'unknown', record: null })
+    t.strictSame(await store.rotate(unknownSid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
     t.equal(await store.touch([{ sid: unknownSid, agoMs: 0 }], { idleTimeoutMs }), undefined)
     t.equal(await store.noteReceived(unknownSid, 1, windows), undefined)
     t.strictSame(await store.list('alice'), [])
@@ -265,7 +227,7 @@ async function expiry (t: Test, create: CreateStore): Promise<void> {
     t.strictSame(await store.list('alice'), [])
     t.equal(await store.isGood(claimsOf(record)), false)
     t.equal(await store.renew(record.sid, { secretHash: 'x', acr: 'a', amr: [] }), null)
-    t.strictSame(await store.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null })
+    t.strictSame(await store.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
     await store.touch([{ sid: record.sid, agoMs: 0 }, { sid: record.sid, agoMs: 500 }], { idleTimeoutMs })
     await store.noteReceived(family.sid, 1, windows)
     t.equal(await store.read(record.sid), null)
@@ -400,7 +362,8 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
     const nowMs = record.createdAtMs + 5000
     t.strictSame(rotated, {
       outcome: 'rotated',
-      record: { ...record, lastUsedAtMs: nowMs, family: { generation: 2, received: false, rotatedAtMs: nowMs, holdUntilMs: 0, closed: [] } }
+      record: { ...record, lastUsedAtMs: nowMs, family: { generation: 2, received: false, rotatedAtMs: nowMs, holdUntilMs: 0, closed: [] } },
+      counted: null
     })
     t.strictSame(await (await second()).read(record.sid), rotated.record)
     t.strictSame(await entriesAfter(store, position), [])
@@ -446,7 +409,7 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
     const { store } = await create(t)
     const record = await open(store)
 
-    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'unknown', record: null })
+    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
     await store.noteReceived(record.sid, 1, windows)
     t.strictSame(await store.read(record.sid), record)
   })
@@ -528,7 +491,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
     const position = await head(store)
 
     advance(idleTimeoutMs)
-    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record })
+    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record, counted: null })
 
     t.strictSame(await store.read(record.sid), record)
     t.strictSame(await entriesAfter(store, position), [])
@@ -563,7 +526,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
       const before = await store.read(record.sid)
       const position = await head(store)
 
-      t.strictSame(await store.rotate(record.sid, generation, rotating), { outcome: 'reused', record: before })
+      t.strictSame(await store.rotate(record.sid, generation, rotating), { outcome: 'reused', record: before, counted: null })
 
       const revocation: Revocation = { kind: 'sid', sid: record.sid, expiresAtMs: store.nowMs() + maxTokenAgeMs }
       t.equal(await other.read(record.sid), null)
@@ -571,7 +534,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
       t.equal(await other.isGood(claimsOf(record)), false)
       t.strictSame(await entriesAfter(other, position), [revocation])
       t.strictSame((await other.snapshot()).revocations, [revocation])
-      t.strictSame(await other.rotate(record.sid, 3, rotating), { outcome: 'unknown', record: null })
+      t.strictSame(await other.rotate(record.sid, 3, rotating), { outcome: 'unknown', record: null, counted: null })
     })
   }
 
@@ -583,7 +546,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
 
     advance(windows.retryWindowMs + 1)
 
-    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record: before })
+    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record: before, counted: null })
     t.equal(await store.read(record.sid), null)
     t.strictSame(await entriesAfter(store, position), [{ kind: 'sid', sid: record.sid, expiresAtMs: store.nowMs() + maxTokenAgeMs }])
   })
@@ -721,7 +684,7 @@ async function closingSessions (t: Test, create: CreateStore): Promise<void> {
     for (const late of [store, other]) {
       await late.touch([{ sid: record.sid, agoMs: 0 }, { sid: family.sid, agoMs: 50 }], { idleTimeoutMs })
       await late.noteReceived(family.sid, 1, windows)
-      t.strictSame(await late.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null })
+      t.strictSame(await late.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
       t.equal(await late.renew(record.sid, { secretHash: 'x', acr: 'a', amr: [] }), null)
       t.equal(await late.read(record.sid), null)
       t.equal(await late.read(family.sid), null)
@@ -846,7 +809,7 @@ async function subjectCuts (t: Test, create: CreateStore): Promise<void> {
     await other.touch([{ sid: record.sid, agoMs: 0 }, { sid: family.sid, agoMs: 50 }], { idleTimeoutMs })
     await other.noteReceived(family.sid, 1, windows)
 
-    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null })
+    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
     t.equal(await other.renew(record.sid, { secretHash: 'x', acr: 'a', amr: [] }), null)
     t.equal(await other.close(record.sid, closing), null)
     t.equal(await store.read(record.sid), null)
@@ -1051,7 +1014,7 @@ async function cutOfEverybody (t: Test, create: CreateStore): Promise<void> {
       await other.touch([{ sid: record.sid, agoMs: 0 }], { idleTimeoutMs })
       await other.noteReceived(record.sid, 1, windows)
     }
-    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null })
+    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
     t.equal(await other.close(family.sid, closing), null)
     t.match((await entriesAfter(other, position)).findLast(({ kind }) => kind === 'all'), cut)
     t.ok((await other.snapshot()).revocations.some(one => one.kind === 'all' && one.belowEpoch === cut.belowEpoch))

@@ -92,14 +92,14 @@ async function replay (store: Store, { steps, windows, changeAt }: Trace, idleTi
     const before = { ...record, lastUsedAtMs, family }
     const rotation = await store.rotate(record.sid, generation, { ...w, idleTimeoutMs, maxTokenAgeMs: session.maxTokenAgeMs })
     if (expected.family === null) {
-      assert.deepEqual(rotation, { outcome: expected.outcome, record: before })
+      assert.deepEqual(rotation, { outcome: expected.outcome, record: before, counted: null })
       assert.deepEqual(await store.read(record.sid), isIdle ? before : null)
       return
     }
     family = expected.family
     lastUsedAtMs = Math.max(lastUsedAtMs, clockMs)
     const after = { ...record, lastUsedAtMs, family }
-    assert.deepEqual(rotation, { outcome: expected.outcome, record: after })
+    assert.deepEqual(rotation, { outcome: expected.outcome, record: after, counted: null })
     assert.deepEqual(await store.read(record.sid), after)
   }
   await store.close(record.sid, { maxTokenAgeMs: 1 })
