@@ -3,6 +3,7 @@ import { duplicateForBlocking, type RedisClient } from './client.ts'
 import { retryStrategy } from './options.ts'
 
 const blockMs = 5000
+const entriesAtOnce = 100
 
 type StreamReply = Awaited<ReturnType<RedisClient['xread']>>
 
@@ -47,19 +48,30 @@ function watch (redis: RedisClient, stream: string, notify: () => void): () => v
   }
 }
 
+/**
+ * Tells once of all that came at once. The tail itself is read at the start and after a silence: a log that was lost and begins again
+ * would never pass the old one.
+ */
 async function follow (connection: RedisClient, stream: string, notify: () => void, stopped: AbortSignal): Promise<void> {
-  let known: string | null = null
+  let told: string | null = null
   for (let failures = 0; !stopped.aborted;) {
     try {
-      // The tail is read anew each time: a log that was lost and begins again would never pass the old position.
-      const tail = (await connection.xrevrange(stream, '+', '-', 'COUNT', 1))[0]?.[0] ?? '0-0'
-      if (tail !== known) notify()
-      const grown: StreamReply = await connection.xread('COUNT', 1, 'BLOCK', blockMs, 'STREAMS', stream, tail)
-      known = grown?.[0]?.[1][0]?.[0] ?? tail
-      if (known !== tail) notify()
+      let tail = (await connection.xrevrange(stream, '+', '-', 'COUNT', 1))[0]?.[0] ?? '0-0'
+      if (tail !== told) notify()
+      for (let grown = await readAfter(connection, stream, tail); grown !== null; grown = await readAfter(connection, stream, tail)) {
+        tail = grown
+        notify()
+      }
+      told = tail
       failures = 0
     } catch {
       await sleep(retryStrategy(++failures), undefined, { signal: stopped }).catch(() => {})
     }
   }
+}
+
+/** The last entry that there is after `tail`; waits for one. Null when none came. */
+async function readAfter (connection: RedisClient, stream: string, tail: string): Promise<string | null> {
+  const grown: StreamReply = await connection.xread('COUNT', entriesAtOnce, 'BLOCK', blockMs, 'STREAMS', stream, tail)
+  return grown?.[0]?.[1].at(-1)?.[0] ?? null
 }
