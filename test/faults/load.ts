@@ -5,6 +5,9 @@ import type { History, Operation, Outcome } from './history.ts'
 
 export const sessionName = '__Host-portcullis'
 
+/** `revocation.maxStaleness`, by default: until then a gateway may let through what another one has ended. */
+const heardWithinMs = 2000
+
 export interface LoadOptions {
   history: History
   /** Addresses of gateways, read anew for each operation: gateways come and go. */
@@ -23,7 +26,8 @@ export interface Load {
   stop (): Promise<void>
   /**
    * Once the fault is over: everybody who is signed in is so at every gateway, everybody whose end was acknowledged is out at every
-   * gateway. All of it goes into the history too. Resolves to what does not hold, a line each.
+   * gateway, once each has had the time that it may take to hear of it. All of it goes into the history too. Resolves to what does not
+   * hold, a line each.
    */
   sweep (): Promise<string[]>
 }
@@ -51,7 +55,10 @@ export function startLoad (options: LoadOptions): Load {
       over.abort()
       await running
     },
-    sweep: async () => (await Promise.all(clients.map(async client => await client.sweep()))).flat()
+    async sweep () {
+      await sleep(heardWithinMs)
+      return (await Promise.all(clients.map(async client => await client.sweep()))).flat()
+    }
   }
 }
 
