@@ -3,6 +3,7 @@ import { bearer } from '../helpers/bearer.ts'
 import { until } from '../helpers/build-app.ts'
 import { post, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import type { OpenSession } from '../../stores/store.ts'
+import { session as sessionOf, tokens } from '../stores/contract-fixtures.ts'
 import { startFaultyRedis } from './redis-gateways.ts'
 
 /*
@@ -10,20 +11,7 @@ import { startFaultyRedis } from './redis-gateways.ts'
  * sessions of somebody else holds up everybody.
  */
 
-const session = (subject: string): OpenSession => ({
-  subject,
-  username: subject,
-  mode: 'tokens',
-  secretHash: null,
-  acr: '1',
-  amr: ['pwd'],
-  scopes: [],
-  audiences: ['up'],
-  client: { userAgent: 'one of many', ip: '192.0.2.1' },
-  absoluteTimeoutMs: 3_600_000,
-  maxPerSubject: 20,
-  maxTokenAgeMs: 900_000
-})
+const session = (subject: string): OpenSession => sessionOf({ ...tokens, subject, audiences: ['up'], maxPerSubject: 20 })
 
 t.test('five thousand sign-ins of one subject leave as many sessions as one may have, and all of them end with one word', async t => {
   const { gateway: { app, url }, healthy, urls } = await startFaultyRedis(t, { more: { session: { maxPerSubject: 20 } } })

@@ -10,6 +10,8 @@ import type { Test } from 'tap'
 import { redisOptions, type RedisClient } from '../../stores/redis.ts'
 import { findClosedPort } from './closed-port.ts'
 
+export const redisMissing = 'These tests need a real Redis server: install redis-server (Debian: apt-get install redis-server)'
+
 export interface RedisServer {
   url: string
   port: number
@@ -42,7 +44,7 @@ export async function startRedis (t: Pick<Test, 'teardown'>, args: string[] = []
       server = null
     })
     while (!await accepts(port)) {
-      if (server === null) throw new Error('These tests need a real Redis server: install redis-server (Debian: apt-get install redis-server)')
+      if (server === null) throw new Error(redisMissing)
       if (server.exitCode !== null) throw new Error(`redis-server ended with code ${server.exitCode}`)
       await sleep(10)
     }
@@ -55,7 +57,7 @@ export async function startRedis (t: Pick<Test, 'teardown'>, args: string[] = []
   return { url: `redis://127.0.0.1:${port}`, port, get pid () { return server?.pid ?? null }, stop, start, pause: () => server?.kill('SIGSTOP'), resume: () => server?.kill('SIGCONT') }
 }
 
-async function accepts (port: number): Promise<boolean> {
+export async function accepts (port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   try {
     await once(socket, 'connect')

@@ -1,7 +1,7 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { createRedisClient, type RedisClient, type RedisTarget } from '../../stores/redis.ts'
+import { accepts, redisMissing } from './redis-server.ts'
 
 const run = promisify(execFile)
 
@@ -143,7 +144,9 @@ async function startNode (t: Test, program: string, args: string[], port: number
     child.kill('SIGKILL')
     await exited
   })
-  await until(async () => await accepts(port, child))
+  const hasEnded = (): boolean => child.exitCode !== null || child.pid === undefined
+  await until(async () => hasEnded() || await accepts(port))
+  if (hasEnded()) throw new Error(redisMissing)
   const client = new Redis({ host: '127.0.0.1', port, lazyConnect: true, maxRetriesPerRequest: 1, enableReadyCheck: false, commandTimeout: 5000 })
   client.on('error', () => {})
   t.teardown(() => { client.disconnect() })
@@ -193,19 +196,6 @@ async function isFree (port: number): Promise<boolean> {
     return false
   } finally {
     server.close()
-  }
-}
-
-async function accepts (port: number, child: ChildProcess): Promise<boolean> {
-  if (child.exitCode !== null || child.pid === undefined) throw new Error('These tests need a real Redis server: install redis-server (Debian: apt-get install redis-server)')
-  const socket = connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
   }
 }
 

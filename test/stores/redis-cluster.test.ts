@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
 import { createRedisStore } from '../../stores/redis.ts'
-import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
+import type { OpenSession, Store } from '../../stores/store.ts'
 import { freezeClock } from '../helpers/redis-server.ts'
 import { connectTo, startCluster, until } from '../helpers/redis-topology.ts'
+import { rotating, session, tokens } from './contract-fixtures.ts'
 import { storeContract } from './contract.ts'
 
 /*
@@ -13,23 +14,8 @@ import { storeContract } from './contract.ts'
 const cluster = await startCluster(t)
 let fixtures = 0
 
-const rotating: RotateOptions = { overlapMs: 10_000, retryWindowMs: 1_800_000, idleTimeoutMs: 1_800_000, maxTokenAgeMs: 900_000 }
-
 function signIn (subject: string): OpenSession {
-  return {
-    subject,
-    username: subject,
-    mode: 'tokens',
-    secretHash: null,
-    acr: '1',
-    amr: ['pwd'],
-    scopes: [],
-    audiences: ['orders'],
-    client: { userAgent: '', ip: '192.0.2.1' },
-    absoluteTimeoutMs: 3_600_000,
-    maxPerSubject: 10,
-    maxTokenAgeMs: 900_000
-  }
+  return session({ ...tokens, subject })
 }
 
 async function createStore (t: Test, prefix: string): Promise<Store> {

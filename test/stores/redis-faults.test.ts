@@ -4,25 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { StoreUnavailableError } from '../../lib/errors.ts'
 import { createRedisStore } from '../../stores/redis.ts'
-import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
+import type { Store } from '../../stores/store.ts'
 import { connectAdmin, connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
+import { rotating, session, tokens as tokensMode } from './contract-fixtures.ts'
 
 const timeoutMs = 300
-const rotating: RotateOptions = { overlapMs: 10_000, retryWindowMs: 1_800_000, idleTimeoutMs: 1_800_000, maxTokenAgeMs: 900_000 }
-const tokens: OpenSession = {
-  subject: 'alice',
-  username: 'al ice',
-  mode: 'tokens',
-  secretHash: null,
-  acr: 'urn:acr:password',
-  amr: ['pwd'],
-  scopes: [],
-  audiences: ['orders'],
-  client: { userAgent: '', ip: '192.0.2.1' },
-  absoluteTimeoutMs: 3_600_000,
-  maxPerSubject: 10,
-  maxTokenAgeMs: 900_000
-}
+const tokens = session(tokensMode)
 
 async function createStore (t: Test, server: { url: string }): Promise<Store> {
   const store = await createRedisStore({ redis: connectRedis(t, server), timeoutMs })

@@ -1,27 +1,14 @@
 import t, { type Test } from 'tap'
 import { createRedisStore } from '../../stores/redis.ts'
-import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
+import type { Store } from '../../stores/store.ts'
 import { connectTo, startSentinels, until, type RedisSentinels } from '../helpers/redis-topology.ts'
+import { rotating, session, tokens as tokensMode } from './contract-fixtures.ts'
 
 /*
  * The primary is whom the sentinels name, at every moment: the store finds the next one by itself, and never believes an old one.
  */
 
-const rotating: RotateOptions = { overlapMs: 10_000, retryWindowMs: 1_800_000, idleTimeoutMs: 1_800_000, maxTokenAgeMs: 900_000 }
-const tokens: OpenSession = {
-  subject: 'alice',
-  username: 'alice',
-  mode: 'tokens',
-  secretHash: null,
-  acr: '1',
-  amr: ['pwd'],
-  scopes: [],
-  audiences: ['orders'],
-  client: { userAgent: '', ip: '192.0.2.1' },
-  absoluteTimeoutMs: 3_600_000,
-  maxPerSubject: 10,
-  maxTokenAgeMs: 900_000
-}
+const tokens = session(tokensMode)
 
 async function createStore (t: Test, { target }: RedisSentinels): Promise<Store> {
   const store = await createRedisStore({ redis: connectTo(t, target) })

@@ -4,8 +4,9 @@ import t from 'tap'
 import { receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/rotation.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
-import type { OpenSession, Store } from '../../stores/store.ts'
+import type { Store } from '../../stores/store.ts'
 import { connectRedis, freezeClock, startRedis } from '../helpers/redis-server.ts'
+import { session as sessionOf, tokens } from './contract-fixtures.ts'
 import { search, type Scenario, type StoreStep } from '../lib/rotation-search.ts'
 
 /*
@@ -22,20 +23,7 @@ interface Trace {
 }
 
 const idleTimeoutMs = 100_000
-const session: OpenSession = {
-  subject: 'alice',
-  username: 'al ice',
-  mode: 'tokens',
-  secretHash: null,
-  acr: 'urn:acr:password',
-  amr: ['pwd'],
-  scopes: [],
-  audiences: ['orders'],
-  client: { userAgent: '', ip: '192.0.2.1' },
-  absoluteTimeoutMs: 1_000_000_000,
-  maxPerSubject: 100_000,
-  maxTokenAgeMs: 900_000
-}
+const session = sessionOf({ ...tokens, absoluteTimeoutMs: 1_000_000_000, maxPerSubject: 100_000 })
 
 const windows: fc.Arbitrary<RotationWindows> = fc.record({
   overlapMs: fc.constantFrom(0, 1, 5, 1000, 10_000, 10_000, 10_000),
