@@ -32,6 +32,7 @@ type Response = ServerResponse & { [exchangeOf]?: Exchange }
 export class Exchange implements Dispatcher.DispatchHandler, Stream {
   readonly identity: Identity | null
   readonly startedAtMs = performance.now()
+  youngAt = -1
   readonly #upstream: Upstream
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
