@@ -61,6 +61,28 @@ t.test('server-sent events arrive as they are sent', async t => {
   t.equal((await events.next()).done, true)
 })
 
+t.test('bodies of every length arrive byte for byte', async t => {
+  const bodies = [1, 256, 8191, 8192, 8193, 70_000].map(length => Buffer.from(Array.from({ length }, (_, i) => i & 0xff)))
+  const upstream = await startUpstream(t, (request, response) => {
+    const [, index, framing] = request.url!.split('/')
+    const body = bodies[Number(index)]!
+    if (framing === 'length') response.writeHead(200, { 'content-length': body.length })
+    else response.flushHeaders()
+    response.end(body)
+  })
+  const { url } = await startProxy(t, [{ target: upstream.url }])
+
+  for (const [index, body] of bodies.entries()) {
+    for (const framing of ['length', 'chunked']) {
+      const response = await respond(`${url}/${index}/${framing}`)
+      t.equal(response.headers['content-length'], framing === 'length' ? String(body.length) : undefined)
+      const arrived: Buffer[] = []
+      for await (const chunk of response) arrived.push(chunk as Buffer)
+      t.ok(Buffer.concat(arrived).equals(body), `${body.length} bytes, ${framing}`)
+    }
+  }
+})
+
 t.test('headers do not wait for a body whose length is known', async t => {
   const upstream = await startUpstream(t, (_request, response) => {
     response.writeHead(200, { 'content-length': '5' })
