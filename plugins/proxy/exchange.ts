@@ -7,7 +7,7 @@ import { withoutCors } from '../../lib/cors.ts'
 import { requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
 import type { Identity } from '../../lib/identity.ts'
 import { keepForOwner } from '../../lib/owner-answer.ts'
-import { hasBody } from '../server/body.ts'
+import { endEmpty, hasBody } from '../server/body.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
 import { endedUnheard } from './connector.ts'
@@ -149,6 +149,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
   onResponseEnd (): void {
     this.#stopWaiting()
     if (this.#over) return
+    if (this.#options!.body === null) endEmpty(this.#request.raw)
     if (this.#body === null) this.#response.end()
     else this.#response.end(this.#body.toString('latin1'), 'latin1')
   }

@@ -2,7 +2,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { get, request as send, type IncomingMessage, type ServerResponse } from 'node:http'
 import { channel } from 'node:diagnostics_channel'
 import { setTimeout as delay } from 'node:timers/promises'
+import Fastify from 'fastify'
 import t from 'tap'
+import errors from '../../plugins/errors.ts'
+import proxy from '../../plugins/proxy.ts'
+import { serverOptions } from '../../plugins/server-options.ts'
 import { eventually, sendRaw, startProxy } from '../helpers/proxy.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
@@ -196,6 +200,29 @@ t.test('a client that goes away ends the request upstream, before the answer, in
 
   t.same(closed.sort(), ['/answering', '/sending', '/waiting'])
   await eventually(() => counter.inFlight === 0)
+})
+
+t.test('an application hears of a client that goes away, and the connection of one that stays goes on', async t => {
+  const upstream = await startUpstream(t, (request, response) => { if (request.url !== '/never') response.end(request.url) })
+  const aborted: string[] = []
+  const app = Fastify(serverOptions())
+  t.teardown(async () => { await app.close() })
+  app.addHook('onRequestAbort', async request => { aborted.push(request.url) })
+  await app.register(errors)
+  await app.register(proxy, { prefix: '/', target: upstream.url, origin: 'https://app.example.com' })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+
+  const staying = sendRaw(t, Number(new URL(url).port), 'GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\n\r\n')
+  await staying.until(/\/one[^]*\/two/)
+  const leaving = get(`${url}/never`, { agent: false }).on('error', () => {})
+  await eventually(() => upstream.requests.length === 3)
+  leaving.destroy()
+  await eventually(() => aborted.length > 0)
+  staying.socket.write('GET /three HTTP/1.1\r\nHost: a\r\n\r\n')
+  await staying.until(/\/three/)
+
+  t.same(aborted, ['/never'])
+  staying.socket.destroy()
 })
 
 t.test('a client that goes away before its identity is known is never forwarded', async t => {
