@@ -7,7 +7,7 @@ import { withoutCors } from '../../lib/cors.ts'
 import { requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
 import type { Identity } from '../../lib/identity.ts'
 import { keepForOwner } from '../../lib/owner-answer.ts'
-import { hasBody } from '../server/body.ts'
+import { endEmpty, hasBody } from '../server/body.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
 import { endedUnheard } from './connector.ts'
@@ -15,6 +15,9 @@ import { checkAnswer } from './handshake.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { failureOf, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
+
+/** A body up to this long goes out together with the headers, as one string: Node writes that from its stack, without a vector of buffers. */
+const smallBodyBytes = 8192
 
 const exchangeOf = Symbol('exchange')
 
@@ -32,6 +35,7 @@ type Response = ServerResponse & { [exchangeOf]?: Exchange }
 export class Exchange implements Dispatcher.DispatchHandler, Stream {
   readonly identity: Identity | null
   readonly startedAtMs = performance.now()
+  youngAt = -1
   readonly #upstream: Upstream
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
@@ -45,6 +49,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
   #over = false
   #answering = false
   #hasData = false
+  /** NaN where the upstream does not say. */
+  #contentLength = NaN
+  #body: Buffer | null = null
   #drains = false
   #retried = false
   #isEventStream = false
@@ -105,6 +112,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     this.#response.writeHead(status, responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours))
     this.#reply.hijack()
     this.#answering = true
+    this.#contentLength = Number(headers['content-length'])
     process.nextTick(flushHeaders, this)
     if (!isEventStream(headers)) return
     this.#isEventStream = true
@@ -124,6 +132,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#over) return
     this.#hasData = true
+    if (chunk.length === this.#contentLength && chunk.length <= smallBodyBytes) {
+      // All there is: its end follows at once.
+      this.#body = chunk
+      return
+    }
     if (this.#response.write(chunk)) return
     controller.pause()
     this.#stopWaiting()
@@ -135,7 +148,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
 
   onResponseEnd (): void {
     this.#stopWaiting()
-    if (!this.#over) this.#response.end()
+    if (this.#over) return
+    if (this.#options!.body === null) endEmpty(this.#request.raw)
+    if (this.#body === null) this.#response.end()
+    else this.#response.end(this.#body.toString('latin1'), 'latin1')
   }
 
   onResponseError (_controller: Dispatcher.DispatchController | null, error: Error & { code?: string }): void {

@@ -2,7 +2,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { get, request as send, type IncomingMessage, type ServerResponse } from 'node:http'
 import { channel } from 'node:diagnostics_channel'
 import { setTimeout as delay } from 'node:timers/promises'
+import Fastify from 'fastify'
 import t from 'tap'
+import errors from '../../plugins/errors.ts'
+import proxy from '../../plugins/proxy.ts'
+import { serverOptions } from '../../plugins/server-options.ts'
 import { eventually, sendRaw, startProxy } from '../helpers/proxy.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
@@ -59,6 +63,28 @@ t.test('server-sent events arrive as they are sent', async t => {
   stream!.end()
 
   t.equal((await events.next()).done, true)
+})
+
+t.test('bodies of every length arrive byte for byte', async t => {
+  const bodies = [1, 256, 8191, 8192, 8193, 70_000].map(length => Buffer.from(Array.from({ length }, (_, i) => i & 0xff)))
+  const upstream = await startUpstream(t, (request, response) => {
+    const [, index, framing] = request.url!.split('/')
+    const body = bodies[Number(index)]!
+    if (framing === 'length') response.writeHead(200, { 'content-length': body.length })
+    else response.flushHeaders()
+    response.end(body)
+  })
+  const { url } = await startProxy(t, [{ target: upstream.url }])
+
+  for (const [index, body] of bodies.entries()) {
+    for (const framing of ['length', 'chunked']) {
+      const response = await respond(`${url}/${index}/${framing}`)
+      t.equal(response.headers['content-length'], framing === 'length' ? String(body.length) : undefined)
+      const arrived: Buffer[] = []
+      for await (const chunk of response) arrived.push(chunk as Buffer)
+      t.ok(Buffer.concat(arrived).equals(body), `${body.length} bytes, ${framing}`)
+    }
+  }
 })
 
 t.test('headers do not wait for a body whose length is known', async t => {
@@ -174,6 +200,29 @@ t.test('a client that goes away ends the request upstream, before the answer, in
 
   t.same(closed.sort(), ['/answering', '/sending', '/waiting'])
   await eventually(() => counter.inFlight === 0)
+})
+
+t.test('an application hears of a client that goes away, and the connection of one that stays goes on', async t => {
+  const upstream = await startUpstream(t, (request, response) => { if (request.url !== '/never') response.end(request.url) })
+  const aborted: string[] = []
+  const app = Fastify(serverOptions())
+  t.teardown(async () => { await app.close() })
+  app.addHook('onRequestAbort', async request => { aborted.push(request.url) })
+  await app.register(errors)
+  await app.register(proxy, { prefix: '/', target: upstream.url, origin: 'https://app.example.com' })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+
+  const staying = sendRaw(t, Number(new URL(url).port), 'GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\n\r\n')
+  await staying.until(/\/one[^]*\/two/)
+  const leaving = get(`${url}/never`, { agent: false }).on('error', () => {})
+  await eventually(() => upstream.requests.length === 3)
+  leaving.destroy()
+  await eventually(() => aborted.length > 0)
+  staying.socket.write('GET /three HTTP/1.1\r\nHost: a\r\n\r\n')
+  await staying.until(/\/three/)
+
+  t.same(aborted, ['/never'])
+  staying.socket.destroy()
 })
 
 t.test('a client that goes away before its identity is known is never forwarded', async t => {

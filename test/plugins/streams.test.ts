@@ -249,7 +249,7 @@ t.test('a stream of another issuer\'s token ends with the token, also while the 
   t.teardown(() => { registry.stop() })
   const ends: string[] = []
   const identity = identityOfForeign({ iss: 'i', sub: 'eve', aud: 'orders', exp: 1060, iat: 1000, jti: 'j' }, { name: 'idp', issuer: 'i', algorithms: ['ES256'], scopes: [], maxTokenAgeSeconds: 3600, typ: 'any', ownAudience: 'o' }, 1000)
-  const stream: Stream = { identity, startedAtMs: 0, end (reason) { ends.push(reason) } }
+  const stream: Stream = { identity, startedAtMs: 0, youngAt: -1, end (reason) { ends.push(reason) } }
   registry.add(stream)
   registry.keep(stream)
   await registry.read()
@@ -277,7 +277,7 @@ t.test('a thousand revocations in a row are looked for in few turns', async t =>
     }
   })
   t.teardown(() => { registry.stop() })
-  registry.keep({ identity, startedAtMs: 0, end: () => {} })
+  registry.keep({ identity, startedAtMs: 0, youngAt: -1, end: () => {} })
 
   for (let i = 0; i < 1000; i++) registry.look()
   await wait(60)
