@@ -23,11 +23,15 @@ export interface Arm {
   waitsFor?: string
   /** Why its throughput and latency say nothing, as the bench itself has found. */
   isVoidBecause?: string
+  /** Its place in a plot with lines. */
+  at?: { series: string, x: number }
 }
 
 export interface Table {
   title: string
   columns: Record<string, Column>
+  /** How the page of plots shows it: a bar for each arm, or a line for each series of arms along `x`. Absent: as a table alone. */
+  plot?: { column: string, x?: { head: string, isLogarithmic?: boolean } }
   arms: Record<string, Arm>
   /** `a/b` of one column, round by round. */
   ratios?: { column: string, of: Record<string, number[]> }
@@ -98,6 +102,12 @@ export function ratiosOf (samples: Record<string, Sample[]>, column: string, pai
   const compared = pairs.filter(([over, under]) => over in samples && under in samples)
   const ratio = (over: string, under: string): number[] => samples[over]!.map(({ figures }, round) => figures[column]! / samples[under]![round]!.figures[column]!)
   return { column, of: Object.fromEntries(compared.map(([over, under]) => [`${over}/${under}`, ratio(over, under)])) }
+}
+
+/** A goal that is a ratio, once the ratio was measured. */
+export function ratioGoal ({ ratios }: Table, pair: string, goal: Pick<Goal, 'what'> & Partial<Goal>, of = (ratio: number) => ratio): Goal[] {
+  const rounds = ratios?.of[pair]
+  return rounds === undefined ? [] : [{ unit: '×', digits: 2, ...goal, value: of(spreadOf(rounds).median) }]
 }
 
 export function formatFindings ({ tables, goals, notRun }: Findings): string {

@@ -9,6 +9,7 @@ import { describeMachine, withContext, type Bench } from './harness.ts'
 import { formatFindings, formatPage, type Result } from './report.ts'
 
 const here = new URL('./', import.meta.url)
+const packages = ['fastify', '@fastify/jwt', 'undici', 'ioredis', 'autocannon']
 const results = new URL('results/', here)
 
 const usage = `npm run bench [-- NAME… [options]]
@@ -97,7 +98,7 @@ async function runBench (name: string, bench: Bench, { isQuick, rounds, seconds,
   process.stdout.write(`\n${bench.question}\n\n${formatFindings(findings)}\n\n${findings.conditions}\n`)
   if (isQuick || arms !== null || profiles !== null) return say('nothing is written into the results: this was no run of the whole')
   const command = `npm run bench -- ${name} --rounds ${rounds} --seconds ${seconds}`
-  const result: Result = { question: bench.question, command, machine: describeMachine(['fastify', '@fastify/jwt', 'undici', 'ioredis', 'autocannon']), ...findings }
+  const result: Result = { question: bench.question, command, machine: describeMachine([...packages, ...bench.packages ?? []]), ...findings }
   await mkdir(results, { recursive: true })
   await writeFile(new URL(`${name}.json`, results), `${JSON.stringify(result, shorten, 1)}\n`)
 }

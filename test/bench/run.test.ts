@@ -17,7 +17,7 @@ t.test('--help lists every bench with its question, which is the first line of i
   const { code, stdout } = await run(['--help'])
 
   t.equal(code, 0)
-  for (const name of ['gateway', 'refresh', 'revocation', 'workers']) {
+  for (const name of ['gateway', 'peers', 'refresh', 'revocation', 'workers']) {
     const [, question] = /^\/\/ (.+)$/m.exec(await readFile(new URL(`bench/${name}.ts`, root), 'utf8'))!
     t.match(stdout, new RegExp(`^ {2}${name} +${question!.replaceAll(/[?.*+()]/g, '\\$&')}$`, 'm'))
   }
@@ -36,6 +36,14 @@ t.test('wrong usage is exit 2, and one line that says what there is', async t =>
     t.equal(code, 2, args.join(' '))
     t.match(stderr, message, args.join(' '))
   }
+})
+
+t.test('a smoke run of arms that are named measures these, says so, and writes nothing down', async t => {
+  const { code, stdout, stderr } = await run(['peers', '--quick', '--arms', 'http-proxy'])
+
+  t.equal(code, 0, stderr)
+  t.match(stdout, /^\| http-proxy \| .*@fastify\/http-proxy, no authentication/m)
+  t.match(stderr, /peers: nothing is written into the results/)
 })
 
 t.test('the page is what the results say', async t => {
