@@ -53,10 +53,17 @@ export function usageOfProgram (pid: number): Usage {
 
 /** Checks that each hop does what it says, warms up, and measures all of them in turn. */
 export async function measureHops (hops: Record<string, Hop>, surroundings: Surroundings, context: BenchContext): Promise<Record<string, Sample[]>> {
-  const names = Object.keys(hops)
-  for (const name of names) await probe(name, hops[name]!, surroundings.body)
+  await prepareHops(hops, surroundings, context)
+  return await measureHopRounds(hops, surroundings, context)
+}
+
+export async function prepareHops (hops: Record<string, Hop>, surroundings: Surroundings, context: BenchContext): Promise<void> {
+  for (const [name, hop] of Object.entries(hops)) await probe(name, hop, surroundings.body)
   await warmUp(hops, surroundings, context)
-  return await measureRounds(names, context, async name => await measure(hops[name]!, surroundings, context.seconds), ({ figures }) => `${figures['cpuUs']!.toFixed(1)} µs`)
+}
+
+export async function measureHopRounds (hops: Record<string, Hop>, surroundings: Surroundings, context: BenchContext): Promise<Record<string, Sample[]>> {
+  return await measureRounds(Object.keys(hops), context, async name => await measure(hops[name]!, surroundings, context.seconds), ({ figures }) => `${figures['cpuUs']!.toFixed(1)} µs`)
 }
 
 export function armsOf (hops: Record<string, Pick<Hop, 'what'>>, samples: Record<string, Sample[]>): Record<string, Arm> {

@@ -5,7 +5,9 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { gate } from './gate.ts'
 import { describeMachine, withContext, type Bench } from './harness.ts'
+import { wholeNumber } from './options.ts'
 import { formatFindings, formatPage, type Result } from './report.ts'
 
 const here = new URL('./', import.meta.url)
@@ -15,6 +17,7 @@ const results = new URL('results/', here)
 const usage = `npm run bench [-- NAME… [options]]
 
 Runs the benches named, all of them without a name. Results go to bench/results/ and from there into bench/README.md.
+npm run bench -- gate compares what matters with bench/baseline.json, and fails when it became worse; gate --help says more.
 
   --quick         a smoke run: everything once and short; nothing is written into the results
   --rounds N      rounds of all arms, 5 to 50 (default 7)
@@ -78,17 +81,11 @@ function parseOptions (argv: string[], benches: Record<string, Bench>): Options 
   return {
     names: positionals.length === 0 ? Object.keys(benches) : positionals,
     isQuick: values.quick,
-    ...values.quick ? { rounds: 1, seconds: 1 } : { rounds: numberOf(rounds, 'rounds', 5, 50), seconds: numberOf(seconds, 'seconds', 1, 30) },
+    ...values.quick ? { rounds: 1, seconds: 1 } : { rounds: wholeNumber(rounds, 'rounds', 5, 50), seconds: wholeNumber(seconds, 'seconds', 1, 30) },
     arms: values.arms?.split(',') ?? null,
     profiles: values['cpu-prof'] ?? null,
     isPageOnly: values.page
   }
-}
-
-function numberOf (text: string, name: string, least: number, most: number): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < least || value > most) throw new RangeError(`--${name}: must be a whole number from ${least} to ${most}`)
-  return value
 }
 
 async function runBench (name: string, bench: Bench, { isQuick, rounds, seconds, arms, profiles }: Options): Promise<void> {
@@ -136,6 +133,7 @@ async function readResult (name: string): Promise<Result | null> {
 
 /** One bench that fails keeps no other from being run. */
 async function main (argv: string[]): Promise<number> {
+  if (argv[0] === 'gate') return await gate(argv.slice(1))
   const benches = await findBenches()
   const options = parseOptions(argv, benches)
   if (options === null) {

@@ -30,7 +30,9 @@ t.test('wrong usage is exit 2, and one line that says what there is', async t =>
     [['gateway', '--rounds', '4'], /^--rounds: must be a whole number from 5 to 50\n$/],
     [['gateway', '--seconds', 'x'], /^--seconds: must be/],
     [['gateway', '--quick', '--rounds', '7'], /^--quick has its own/],
-    [['--fast'], /--fast/]
+    [['--fast'], /--fast/],
+    [['gate', '--rounds', '1'], /^--rounds: must be a whole number from 5 to 50\n$/],
+    [['gate', '--fast'], /--fast/]
   ] as const) {
     const { code, stderr } = await run([...args])
     t.equal(code, 2, args.join(' '))
