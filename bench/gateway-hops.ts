@@ -22,7 +22,7 @@ export function withToken (token: string): Record<string, string> {
 }
 
 /** A token with the signature of another one: of the right form, and wrong. */
-function resign (token: string, other: string): string {
+export function resign (token: string, other: string): string {
   return [...token.split('.').slice(0, 2), other.split('.')[2]].join('.')
 }
 

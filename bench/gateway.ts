@@ -17,7 +17,7 @@ export const bench: Bench = {
     const table: Table = {
       title: 'Requests as fast as they are answered',
       columns: hopColumns,
-      plot: { column: 'cpuUs' },
+      plot: { columns: ['cpuUs'], own: Object.keys(hops).filter(name => name !== 'floor') },
       arms: armsOf(hops, samples),
       ratios: ratiosOf(samples, 'cpuUs', pairs)
     }

@@ -40,7 +40,7 @@ export const bench: Bench = {
     ]
     const names = chosenArms([...own, ...proxies, ...hasRedis() ? onRedis : [], ...versionOf('haproxy') === null ? [] : haproxies, ...versionOf('nginx') === null ? [] : ['nginx']], context.arms)
     const hops = await startHops(names, context)
-    const table: Table = { title: 'Requests as fast as they are answered', columns: hopColumns, plot: { column: 'cpuUs' }, arms: {} }
+    const table: Table = { title: 'Requests as fast as they are answered', columns: hopColumns, plot: { columns: ['cpuUs'], own: ['public', 'token', 'cookie'] }, arms: {} }
     const samples = await measureHops(hops.all, hops.surroundings, context)
     table.arms = armsOf(hops.all, samples)
     table.ratios = ratiosOf(samples, 'cpuUs', pairs)
