@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { gate } from './gate.ts'
 import { describeMachine, withContext, type Bench } from './harness.ts'
+import { formatHtml } from './html.ts'
 import { wholeNumber } from './options.ts'
 import { formatFindings, formatPage, type Result } from './report.ts'
 
@@ -16,7 +17,7 @@ const results = new URL('results/', here)
 
 const usage = `npm run bench [-- NAME… [options]]
 
-Runs the benches named, all of them without a name. Results go to bench/results/ and from there into bench/README.md.
+Runs the benches named, all of them without a name. Results go to bench/results/ and from there into bench/README.md and, with plots, bench/report.html.
 npm run bench -- gate compares what matters with bench/baseline.json, and fails when it became worse; gate --help says more.
 
   --quick         a smoke run: everything once and short; nothing is written into the results
@@ -24,7 +25,7 @@ npm run bench -- gate compares what matters with bench/baseline.json, and fails 
   --seconds S     length of one measurement, 1 to 30 (default 3)
   --arms A,B      only these arms of the bench that is named; not written into the results
   --cpu-prof DIR  CPU profiles of what is measured; not written into the results
-  --page          run nothing, write bench/README.md anew
+  --page          run nothing, write bench/README.md and bench/report.html anew
   --help          this text
 
 Those marked * are programs of their own, and print what they find: node bench/NAME.ts --help. Name them to run them.
@@ -117,9 +118,11 @@ function shorten (_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(6)) : value
 }
 
-async function writePage (benches: Record<string, Bench>): Promise<void> {
+async function writePages (benches: Record<string, Bench>): Promise<void> {
   const sections = await Promise.all(Object.entries(benches).map(async ([name, { question }]) => [name, { question, result: await readResult(name) }] as const))
-  await writeFile(new URL('README.md', here), formatPage(Object.fromEntries(sections)))
+  const results = Object.fromEntries(sections)
+  await writeFile(new URL('README.md', here), formatPage(results))
+  await writeFile(new URL('report.html', here), formatHtml(results))
 }
 
 async function readResult (name: string): Promise<Result | null> {
@@ -151,7 +154,7 @@ async function main (argv: string[]): Promise<number> {
       exitCode = 1
     }
   }
-  if (!options.isQuick) await writePage(benches)
+  if (!options.isQuick) await writePages(benches)
   return exitCode
 }
 
