@@ -17,6 +17,7 @@ figure { margin: 1rem 0; padding: 1rem; background: var(--panel); border-radius:
 figcaption { margin-bottom: .5rem }
 svg { display: block; overflow: visible; font: 13px system-ui, sans-serif }
 svg text { fill: var(--text) }
+svg .label { stroke: var(--panel); stroke-width: 4px; paint-order: stroke }
 svg .value { text-anchor: end; font-variant-numeric: tabular-nums }
 svg .tick { fill: var(--soft); font-size: 12px }
 svg .middle { text-anchor: middle }
@@ -60,7 +61,7 @@ export function formatHtml (results: Record<string, { question: string, result: 
 </head>
 <body>
 <h1>Measured results</h1>
-<p>Written by <code>npm run bench</code>. Bars and points are the medians of the rounds, thin lines go from the least to the greatest. Void is what something else than what is measured has set the pace of.</p>
+<p>Written by <code>npm run bench</code>. Bars and points are the medians of the rounds, thin lines go from the least to the greatest; where one reaches the upper edge of a plot, it goes on. Void is what something else than what is measured has set the pace of: it has no bar and no point.</p>
 <p>Figures of other machines, other load generators or other headers cannot be compared with these. The ratios are what to compare.</p>
 ${table(['question', 'measured', 'goals'], contents, contents.map(() => ['', 'number', 'number']))}
 ${sections.map(([name, { question, result }]) => formatSection(name, question, result)).join('\n')}

@@ -1,3 +1,4 @@
+import type { Spread } from './harness.ts'
 import { figureOf, rangeOf, type Column, type Table } from './report.ts'
 
 /*
@@ -42,29 +43,50 @@ function bars (table: Table, key: string, { head, digits }: Column): string {
 }
 
 function legend (table: Table): string {
-  return `<p class="legend">${seriesOf(table).map((series, index) => `<span class="series-${index}">${escape(series)}</span>`).join(' ')}</p>`
+  const series = seriesOf(table)
+  return series.length === 1 ? '' : `<p class="legend">${series.map((name, index) => `<span class="series-${index}">${escape(name)}</span>`).join(' ')}</p>`
 }
+
+/** A point of a series: where it is, and what is known there. */
+interface Point { across: number, what: string, range: Spread | null }
 
 /** A line for each series through the medians, and at each of them a line from the least round to the greatest. */
 function lines (table: Table, key: string, { head, digits }: Column): string {
   const xs = [...new Set(Object.values(table.arms).map(({ at }) => at!.x))].toSorted((a, b) => a - b)
-  const greatest = niceAbove(Math.max(...Object.keys(table.arms).map(name => rangeOf(table, name, key)?.greatest ?? 0)))
-  const across = (x: number): string => `${(12 + 80 * (xs.length === 1 ? 0.5 : xs.indexOf(x) / (xs.length - 1))).toFixed(1)}%`
-  const down = (value: number): string => (margin + plotHeight * (1 - value / greatest)).toFixed(1)
-  const grid = [0, 0.25, 0.5, 0.75, 1].map(part => `<line class="grid" x1="0" x2="100%" y1="${down(part * greatest)}" y2="${down(part * greatest)}"/><text class="tick" x="0" y="${Number(down(part * greatest)) - 4}">${Number((part * greatest).toPrecision(3))}</text>`)
-  const labels = xs.map(x => `<text class="tick middle" x="${across(x)}" y="${plotHeight + margin + 18}">${x.toLocaleString('en')}</text>`)
-  const drawn = seriesOf(table).map((series, index) => {
-    const points = Object.entries(table.arms).filter(([, { at }]) => at!.series === series).map(([name, { at, what }]) => ({ x: at!.x, what, range: rangeOf(table, name, key) })).toSorted((a, b) => a.x - b.x)
-    const marks = points.flatMap(({ x, what, range }) => range === null
-      ? []
-      : [`<g><title>${escape(`${what}: ${range.median.toFixed(digits)}`)}</title><line class="spread" x1="${across(x)}" x2="${across(x)}" y1="${down(range.least)}" y2="${down(range.greatest)}"/><circle cx="${across(x)}" cy="${down(range.median)}" r="4"/></g>`])
-    const between = points.slice(1).flatMap((point, at) => {
-      const before = points[at]!
-      return point.range === null || before.range === null ? [] : [`<line class="between" x1="${across(before.x)}" y1="${down(before.range.median)}" x2="${across(point.x)}" y2="${down(point.range.median)}"/>`]
-    })
-    return `<g class="series-${index}">${[...between, ...marks].join('')}</g>`
+  // By the medians: one round that was disturbed would press all the others to the ground.
+  const top = niceAbove(Math.max(...Object.keys(table.arms).map(name => figureOf(table, name, key) ?? 0)) * 1.2)
+  const down = (value: number): number => Math.max(2, margin + plotHeight * (1 - value / top))
+  const across = (x: number): number => 12 + 80 * (xs.length === 1 ? 0.5 : xs.indexOf(x) / (xs.length - 1))
+  const grid = [0, 0.25, 0.5, 0.75, 1].map(part => `<line class="grid" x1="0" x2="100%" y1="${pixels(down(part * top))}" y2="${pixels(down(part * top))}"/><text class="tick" x="0" y="${pixels(down(part * top) - 4)}">${Number((part * top).toPrecision(3))}</text>`)
+  const labels = xs.map(x => `<text class="tick middle" x="${percent(across(x))}" y="${plotHeight + margin + 18}">${x.toLocaleString('en')}</text>`)
+  const series = seriesOf(table)
+  const drawn = series.map((name, index) => {
+    // Side by side, where they would cover each other.
+    const aside = (index - (series.length - 1) / 2) * 1.2
+    const points = Object.entries(table.arms)
+      .filter(([, { at }]) => at!.series === name)
+      .toSorted(([, one], [, other]) => one.at!.x - other.at!.x)
+      .map(([arm, { at, what }]): Point => ({ across: across(at!.x) + aside, what, range: rangeOf(table, arm, key) }))
+    return `<g class="series-${index}">${drawBetween(points, down)}${points.map(point => drawPoint(point, digits, series.length === 1, down)).join('')}</g>`
   })
   return svg(`${table.title}: ${head}`, plotHeight + margin * 2, [...grid, ...labels, ...drawn].join(''))
+}
+
+/** From each point to the next one that is known as well. */
+function drawBetween (points: Point[], down: (value: number) => number): string {
+  return points.slice(1).map((point, at) => {
+    const before = points[at]!
+    if (point.range === null || before.range === null) return ''
+    return `<line class="between" x1="${percent(before.across)}" y1="${pixels(down(before.range.median))}" x2="${percent(point.across)}" y2="${pixels(down(point.range.median))}"/>`
+  }).join('')
+}
+
+function drawPoint ({ across, what, range }: Point, digits: number, isLabelled: boolean, down: (value: number) => number): string {
+  if (range === null) return ''
+  const x = percent(across)
+  const value = range.median.toFixed(digits)
+  const label = isLabelled ? `<text class="label" x="${x}" dx="8" y="${pixels(down(range.median) - 8)}">${value}</text>` : ''
+  return `<g><title>${escape(`${what}: ${value}`)}</title><line class="spread" x1="${x}" x2="${x}" y1="${pixels(down(range.least))}" y2="${pixels(down(range.greatest))}"/><circle cx="${x}" cy="${pixels(down(range.median))}" r="4"/>${label}</g>`
 }
 
 /** In the order of the arms. */
@@ -77,14 +99,22 @@ function svg (label: string, height: number, content: string): string {
 }
 
 function share (value: number, whole: number): string {
-  return `${(whole === 0 ? 0 : value / whole * 100).toFixed(2)}%`
+  return percent(whole === 0 ? 0 : value / whole * 100)
+}
+
+function percent (value: number): string {
+  return `${value.toFixed(2)}%`
+}
+
+function pixels (value: number): string {
+  return value.toFixed(1)
 }
 
 /** The next of 1, 2, 4 and 8 times a power of ten, quarters of which are short numbers. */
 function niceAbove (value: number): number {
   if (value <= 0) return 1
   const power = 10 ** Math.floor(Math.log10(value))
-  return [1, 2, 4, 8].find(step => value <= step * power) === undefined ? 10 * power : [1, 2, 4, 8].find(step => value <= step * power)! * power
+  return power * ([1, 2, 4, 8].find(step => value <= step * power) ?? 10)
 }
 
 export function escape (text: string): string {

@@ -46,9 +46,18 @@ t.test('a line goes through the arms of a series, by what they are measured at',
   const [, , , byNumber = ''] = page.split('<figure>')
 
   t.match(byNumber, 'CPU µs by revocations')
-  t.same([...byNumber.matchAll(/<circle cx="([\d.]+%)" cy="([\d.]+)"/g)].map(([, x]) => x), ['12.0%', '52.0%', '92.0%'])
+  t.same([...byNumber.matchAll(/<circle cx="([\d.]+%)" cy="([\d.]+)"/g)].map(([, x]) => x), ['12.00%', '52.00%', '92.00%'])
   t.equal([...byNumber.matchAll(/class="between"/g)].length, 2)
   t.match(byNumber, />1,000,000<\/text>/)
+})
+
+t.test('one disturbed round does not press the others to the ground', async t => {
+  const disturbed: Table = { ...lines, arms: { ...lines.arms, 'at 5': { what: '5 of them', rounds: [50, 52, 5000].map(cpuUs => ({ figures: { cpuUs } })), at: { series: 'token', x: 5 } } } }
+  const text = formatHtml({ a: { question: 'How fast?', result: { ...result, tables: [disturbed] } } })
+  const [, y2 = ''] = /5 of them: 52\.0<\/title><line class="spread" [^>]*y2="([-\d.]+)"/.exec(text)!
+
+  t.match(text, />80<\/text>/, 'the axis ends above the medians')
+  t.ok(Number(y2) >= 0, 'and what goes beyond is cut at the edge')
 })
 
 t.test('goals are counted, and what was not run is said', async t => {
