@@ -159,8 +159,9 @@ async function main (argv: string[]): Promise<number> {
 }
 
 // What was started ends with its channel, or with this process; without this an interrupt would skip that.
-process.once('SIGINT', () => process.exit(130))
-process.once('SIGTERM', () => process.exit(143))
+// Not once: a second signal, which timeout(1) sends, would end this process before it has cleaned up.
+process.on('SIGINT', () => process.exit(130))
+process.on('SIGTERM', () => process.exit(143))
 
 try {
   process.exitCode = await main(process.argv.slice(2))

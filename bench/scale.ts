@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { chosenArms, sayPlacement, type Bench, type BenchContext, type Child } from './harness.ts'
 import { ratioGoal, ratiosOf, type Goal, type Table } from './report.ts'
-import { issueTokens, measureTokenArms, startGateway, tokenColumns, type TokenArm } from './token-load.ts'
+import { issueTokens, measureTokenArms, startGateway, tokenColumns, type Gateway, type TokenArm } from './token-load.ts'
 
 const tokensInUse = [100, 10_000, 100_000]
 const quickTokensInUse = [100, 1000]
@@ -55,7 +55,7 @@ async function startRevocationArms (counts: number[], upstream: Upstream, contex
     const store = { type: 'sqlite', path: join(context.directory, `revocations-${count}.db`) } as const
     if (count > 0) await fill(store, count, context)
     const gateway = await startGateway({ store, upstream: upstream.ready.url }, context)
-    while (!await gateway.ask<boolean>('isReady'));
+    await untilReady(gateway)
     assert.ok(await gateway.ask<number>('revocations') >= count, 'every revocation is known')
     arms[revocationsName(count)] = {
       what: `${users} ES256 tokens in turn, ${count.toLocaleString('en')} revocations in force`,
@@ -66,6 +66,11 @@ async function startRevocationArms (counts: number[], upstream: Upstream, contex
     }
   }
   return arms
+}
+
+async function untilReady (gateway: Gateway): Promise<void> {
+  const startedMs = performance.now()
+  while (!await gateway.ask<boolean>('isReady')) assert.ok(performance.now() - startedMs < 120_000, 'it becomes ready')
 }
 
 async function fill (store: { type: 'sqlite', path: string }, count: number, context: BenchContext): Promise<void> {
