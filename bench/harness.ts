@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { mkdtemp, rm, statfs } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Findings } from './report.ts'
 
@@ -15,6 +15,8 @@ export interface Bench {
   question: string
   /** `node` options that the runner's own process needs, such as --expose-gc. */
   nodeArgs?: string[]
+  /** Packages whose versions its figures depend on, besides those that all depend on. */
+  packages?: string[]
   measure (context: BenchContext): Promise<Findings>
 }
 
@@ -32,7 +34,7 @@ export interface BenchContext {
   readonly directory: string
   /** Progress, on the terminal. */
   say (line: string): void
-  /** `processes/<name>.ts`, on the CPU of what is measured or on that of all the rest. */
+  /** `processes/<name>.ts`, or with its extension another file there, on the CPU of what is measured or on that of all the rest. */
   start<Ready>(name: string, options?: { args?: unknown, place?: Place }): Promise<Child<Ready>>
   /** Any other program that is to end with the bench. */
   run (command: string[], place: Place, options?: { stdout?: boolean, env?: Record<string, string> }): ChildProcess
@@ -56,10 +58,10 @@ interface Message { id: number, answer?: unknown, error?: string }
 
 const endWithinMs = 5000
 
-/** Starts `processes/<name>.ts`, on one CPU if the system lets us. Resolves when it says that it is ready. */
+/** Starts a file of `processes/`, on one CPU if the system lets us. Resolves when it says that it is ready. */
 export async function startChild<Ready> (name: string, args: string[], options: { cpu?: number | null, nodeArgs?: string[] } = {}): Promise<Child<Ready>> {
   const { cpu = null, nodeArgs = [] } = options
-  const command = [process.execPath, ...nodeArgs, fileURLToPath(new URL(`processes/${name}.ts`, import.meta.url)), ...args]
+  const command = [process.execPath, ...nodeArgs, fileURLToPath(new URL(`processes/${extname(name) === '' ? `${name}.ts` : name}`, import.meta.url)), ...args]
   const [file = '', ...rest] = cpu === null ? command : ['taskset', '-c', String(cpu), ...command]
   const child = spawn(file, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const waiting = new Map<number, { resolve: (answer: unknown) => void, reject: (error: Error) => void }>()
@@ -128,7 +130,7 @@ export async function withContext<Result> ({ profiles, ...options }: ContextOpti
       ...options,
       directory,
       async start<Ready> (name: string, { args = {}, place = 'rest' }: { args?: unknown, place?: Place } = {}) {
-        const nodeArgs = profiles === null || place !== 'measured' ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}-${ends.length}.cpuprofile`]
+        const nodeArgs = profiles === null || place !== 'measured' ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name.replaceAll('/', '-')}-${ends.length}.cpuprofile`]
         const child = await startChild<Ready>(name, [JSON.stringify(args)], { cpu: cpuOf(place), nodeArgs })
         ends.push(async () => { await child.end() })
         return child

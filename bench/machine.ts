@@ -39,3 +39,9 @@ export function cpuUsOf (pid: number): number {
   const nanoseconds = readdirSync(`/proc/${pid}/task`).map(task => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]))
   return nanoseconds.reduce((sum, one) => sum + one, 0) / 1000
 }
+
+/** The same with the processes that it has started. */
+export function treeUsOf (pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(child => child !== '').map(Number)
+  return [pid, ...children].reduce((sum, process) => sum + cpuUsOf(process), 0)
+}

@@ -23,11 +23,24 @@ export interface Arm {
   waitsFor?: string
   /** Why its throughput and latency say nothing, as the bench itself has found. */
   isVoidBecause?: string
+  /** Its place in a plot with lines. */
+  at?: { series: string, x: number }
+}
+
+/** One plot for each column: a bar for each arm, or a line for each series of arms along `x`. */
+export interface Plot {
+  columns: string[]
+  /** What `at.x` of the arms is. Its values stand at equal distances, whatever they are. */
+  x?: string
+  /** Arms that are the gateway's own, where others stand beside them. */
+  own?: readonly string[]
 }
 
 export interface Table {
   title: string
   columns: Record<string, Column>
+  /** How the page of plots shows it; absent: as a table alone. */
+  plot?: Plot
   arms: Record<string, Arm>
   /** `a/b` of one column, round by round. */
   ratios?: { column: string, of: Record<string, number[]> }
@@ -88,9 +101,15 @@ function medianShares (rounds: Sample[]): Shares | null {
 
 /** The median of a column, or null when it is void or was not measured. */
 export function figureOf (table: Table, arm: string, column: string): number | null {
-  const measured = table.arms[arm]
-  if (measured === undefined || (table.columns[column]?.isThroughput === true && voidReason(measured) !== null)) return null
-  return spreadOf(measured.rounds.map(({ figures }) => figures[column]!)).median
+  return rangeOf(table, arm, column)?.median ?? null
+}
+
+/** The same with the least and the greatest. */
+export function rangeOf ({ arms, columns }: Table, arm: string, column: string): Spread | null {
+  const measured = arms[arm]
+  if (measured === undefined || (columns[column]?.isThroughput === true && voidReason(measured) !== null)) return null
+  const values = measured.rounds.flatMap(({ figures }) => figures[column] ?? [])
+  return values.length === 0 ? null : spreadOf(values)
 }
 
 /** `a/b` of one column for each pair, within each round, so that a drift of the machine cancels out. */
@@ -98,6 +117,12 @@ export function ratiosOf (samples: Record<string, Sample[]>, column: string, pai
   const compared = pairs.filter(([over, under]) => over in samples && under in samples)
   const ratio = (over: string, under: string): number[] => samples[over]!.map(({ figures }, round) => figures[column]! / samples[under]![round]!.figures[column]!)
   return { column, of: Object.fromEntries(compared.map(([over, under]) => [`${over}/${under}`, ratio(over, under)])) }
+}
+
+/** A goal that is a ratio, once the ratio was measured. */
+export function ratioGoal ({ ratios }: Table, pair: string, goal: Pick<Goal, 'what'> & Partial<Goal>, of = (ratio: number) => ratio): Goal[] {
+  const rounds = ratios?.of[pair]
+  return rounds === undefined ? [] : [{ unit: '×', digits: 2, ...goal, value: of(spreadOf(rounds).median) }]
 }
 
 export function formatFindings ({ tables, goals, notRun }: Findings): string {
@@ -108,23 +133,42 @@ export function formatFindings ({ tables, goals, notRun }: Findings): string {
   ].join('\n\n')
 }
 
-function formatArms ({ title, columns, arms, ratios, notes = [] }: Table): string {
-  const hasShares = Object.values(arms).some(({ rounds }) => medianShares(rounds) !== null)
-  const rows = Object.entries(arms).map(([name, arm]) => [
-    name,
-    ...Object.entries(columns).map(([key, column]) => formatCell(arm, key, column)),
-    ...hasShares ? [formatShares(medianShares(arm.rounds))] : [],
-    arm.what
-  ])
-  const head = ['arm', ...Object.values(columns).map(({ head }) => head), ...hasShares ? ['CPU %: process, load, beside'] : [], 'what']
-  const compared = Object.entries(ratios?.of ?? {}).map(([name, values]) => [name, formatSpread(spreadOf(values), 3)])
-  const reasons = Map.groupBy(Object.entries(arms).filter(([, arm]) => voidReason(arm) !== null), ([, arm]) => voidReason(arm))
+function formatArms (table: Table): string {
+  const { head, rows } = armRows(table)
+  const compared = ratioRows(table)
   return [
-    `**${title}**`,
+    `**${table.title}**`,
     formatTable(head, rows),
-    ...compared.length === 0 ? [] : [formatTable([columns[ratios!.column]!.head, 'ratio'], compared)],
-    ...[...notes, ...Array.from(reasons, ([reason, voided]) => `Void, ${voided.map(([name]) => name).join(', ')}: ${reason}. CPU time is good all the same.`)].map(line => `- ${line}`)
+    ...compared.length === 0 ? [] : [formatTable([ratioHead(table), 'ratio'], compared)],
+    ...notesOf(table).map(line => `- ${line}`)
   ].join('\n\n').replaceAll(/^(- .*)\n\n(?=- )/gm, '$1\n')
+}
+
+export function armRows ({ columns, arms }: Table): { head: string[], rows: string[][] } {
+  const hasShares = Object.values(arms).some(({ rounds }) => medianShares(rounds) !== null)
+  return {
+    head: ['arm', ...Object.values(columns).map(({ head }) => head), ...hasShares ? ['CPU %: process, load, beside'] : [], 'what'],
+    rows: Object.entries(arms).map(([name, arm]) => [
+      name,
+      ...Object.entries(columns).map(([key, column]) => formatCell(arm, key, column)),
+      ...hasShares ? [formatShares(medianShares(arm.rounds))] : [],
+      arm.what
+    ])
+  }
+}
+
+export function ratioHead ({ columns, ratios }: Table): string {
+  return columns[ratios?.column ?? '']?.head ?? ''
+}
+
+export function ratioRows ({ ratios }: Table): string[][] {
+  return Object.entries(ratios?.of ?? {}).map(([name, values]) => [name, formatSpread(spreadOf(values), 3)])
+}
+
+/** Its own, and why figures are void. */
+export function notesOf ({ arms, notes = [] }: Table): string[] {
+  const reasons = Map.groupBy(Object.entries(arms).filter(([, arm]) => voidReason(arm) !== null), ([, arm]) => voidReason(arm))
+  return [...notes, ...Array.from(reasons, ([reason, voided]) => `Void, ${voided.map(([name]) => name).join(', ')}: ${reason}. CPU time is good all the same.`)]
 }
 
 function formatCell (arm: Arm, key: string, { digits, isThroughput }: Column): string {
@@ -134,16 +178,20 @@ function formatCell (arm: Arm, key: string, { digits, isThroughput }: Column): s
 }
 
 function formatGoals (goals: Goal[]): string {
-  return formatTable(['goal', 'wanted', 'measured', ''], goals.map(({ what, unit, digits, least, most, value }) => [
-    what,
-    `${least === undefined ? `≤ ${most}` : `≥ ${least}`} ${unit}`,
-    value === null ? 'void' : `${value.toFixed(digits)} ${unit}`,
-    value === null ? '' : isMet({ least, most, value }) ? 'met' : 'missed'
-  ]))
+  return formatTable(goalHead, goals.map(goalRow))
 }
 
-function isMet ({ least = -Infinity, most = Infinity, value }: { least: number | undefined, most: number | undefined, value: number }): boolean {
-  return value >= least && value <= most
+export const goalHead = ['goal', 'wanted', 'measured', '']
+
+export function goalRow (goal: Goal): string[] {
+  const { what, unit, digits, least, most, value } = goal
+  const wanted = [...least === undefined ? [] : [`≥ ${least}`], ...most === undefined ? [] : [`≤ ${most}`]].join(', ')
+  return [what, `${wanted} ${unit}`, value === null ? 'void' : `${value.toFixed(digits)} ${unit}`, outcomeOf(goal)]
+}
+
+function outcomeOf ({ least = -Infinity, most = Infinity, value }: Goal): '' | 'met' | 'missed' {
+  if (value === null) return ''
+  return value >= least && value <= most ? 'met' : 'missed'
 }
 
 /** The page of all results; nobody edits it. `results`: null for what was not run. */
@@ -168,7 +216,7 @@ function formatSection (name: string, question: string, result: Result | null): 
   return `${intro}\n\n\`${result.command}\`\n\n${formatFindings(result)}\n\n${result.conditions}\n\n${machine}`
 }
 
-function formatSpread ({ median, least, greatest }: Spread, digits: number): string {
+export function formatSpread ({ median, least, greatest }: Spread, digits: number): string {
   if (least === greatest) return median.toFixed(digits)
   return `${median.toFixed(digits)} (${least.toFixed(digits)}–${greatest.toFixed(digits)})`
 }

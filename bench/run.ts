@@ -5,22 +5,27 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { gate } from './gate.ts'
 import { describeMachine, withContext, type Bench } from './harness.ts'
+import { formatHtml } from './html.ts'
+import { wholeNumber } from './options.ts'
 import { formatFindings, formatPage, type Result } from './report.ts'
 
 const here = new URL('./', import.meta.url)
+const packages = ['fastify', '@fastify/jwt', 'undici', 'ioredis', 'autocannon']
 const results = new URL('results/', here)
 
 const usage = `npm run bench [-- NAME… [options]]
 
-Runs the benches named, all of them without a name. Results go to bench/results/ and from there into bench/README.md.
+Runs the benches named, all of them without a name. Results go to bench/results/ and from there into bench/README.md and, with plots, bench/report.html.
+npm run bench -- gate compares what matters with bench/baseline.json, and fails when it became worse; gate --help says more.
 
   --quick         a smoke run: everything once and short; nothing is written into the results
   --rounds N      rounds of all arms, 5 to 50 (default 7)
   --seconds S     length of one measurement, 1 to 30 (default 3)
   --arms A,B      only these arms of the bench that is named; not written into the results
   --cpu-prof DIR  CPU profiles of what is measured; not written into the results
-  --page          run nothing, write bench/README.md anew
+  --page          run nothing, write bench/README.md and bench/report.html anew
   --help          this text
 
 Those marked * are programs of their own, and print what they find: node bench/NAME.ts --help. Name them to run them.
@@ -77,17 +82,11 @@ function parseOptions (argv: string[], benches: Record<string, Bench>): Options 
   return {
     names: positionals.length === 0 ? Object.keys(benches) : positionals,
     isQuick: values.quick,
-    ...values.quick ? { rounds: 1, seconds: 1 } : { rounds: numberOf(rounds, 'rounds', 5, 50), seconds: numberOf(seconds, 'seconds', 1, 30) },
+    ...values.quick ? { rounds: 1, seconds: 1 } : { rounds: wholeNumber(rounds, 'rounds', 5, 50), seconds: wholeNumber(seconds, 'seconds', 1, 30) },
     arms: values.arms?.split(',') ?? null,
     profiles: values['cpu-prof'] ?? null,
     isPageOnly: values.page
   }
-}
-
-function numberOf (text: string, name: string, least: number, most: number): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < least || value > most) throw new RangeError(`--${name}: must be a whole number from ${least} to ${most}`)
-  return value
 }
 
 async function runBench (name: string, bench: Bench, { isQuick, rounds, seconds, arms, profiles }: Options): Promise<void> {
@@ -97,7 +96,7 @@ async function runBench (name: string, bench: Bench, { isQuick, rounds, seconds,
   process.stdout.write(`\n${bench.question}\n\n${formatFindings(findings)}\n\n${findings.conditions}\n`)
   if (isQuick || arms !== null || profiles !== null) return say('nothing is written into the results: this was no run of the whole')
   const command = `npm run bench -- ${name} --rounds ${rounds} --seconds ${seconds}`
-  const result: Result = { question: bench.question, command, machine: describeMachine(['fastify', '@fastify/jwt', 'undici', 'ioredis', 'autocannon']), ...findings }
+  const result: Result = { question: bench.question, command, machine: describeMachine([...packages, ...bench.packages ?? []]), ...findings }
   await mkdir(results, { recursive: true })
   await writeFile(new URL(`${name}.json`, results), `${JSON.stringify(result, shorten, 1)}\n`)
 }
@@ -119,9 +118,11 @@ function shorten (_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(6)) : value
 }
 
-async function writePage (benches: Record<string, Bench>): Promise<void> {
+async function writePages (benches: Record<string, Bench>): Promise<void> {
   const sections = await Promise.all(Object.entries(benches).map(async ([name, { question }]) => [name, { question, result: await readResult(name) }] as const))
-  await writeFile(new URL('README.md', here), formatPage(Object.fromEntries(sections)))
+  const results = Object.fromEntries(sections)
+  await writeFile(new URL('README.md', here), formatPage(results))
+  await writeFile(new URL('report.html', here), formatHtml(results))
 }
 
 async function readResult (name: string): Promise<Result | null> {
@@ -135,6 +136,7 @@ async function readResult (name: string): Promise<Result | null> {
 
 /** One bench that fails keeps no other from being run. */
 async function main (argv: string[]): Promise<number> {
+  if (argv[0] === 'gate') return await gate(argv.slice(1))
   const benches = await findBenches()
   const options = parseOptions(argv, benches)
   if (options === null) {
@@ -152,13 +154,14 @@ async function main (argv: string[]): Promise<number> {
       exitCode = 1
     }
   }
-  if (!options.isQuick) await writePage(benches)
+  if (!options.isQuick) await writePages(benches)
   return exitCode
 }
 
 // What was started ends with its channel, or with this process; without this an interrupt would skip that.
-process.once('SIGINT', () => process.exit(130))
-process.once('SIGTERM', () => process.exit(143))
+// Not once: a second signal, which timeout(1) sends, would end this process before it has cleaned up.
+process.on('SIGINT', () => process.exit(130))
+process.on('SIGTERM', () => process.exit(143))
 
 try {
   process.exitCode = await main(process.argv.slice(2))

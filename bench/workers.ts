@@ -2,14 +2,13 @@
 
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { chosenArms, interleave, measureRounds, sayPlacement, type Bench, type BenchContext, type Child } from './harness.ts'
 import { browser, otherCookies } from './headers.ts'
-import { cpuUsOf } from './machine.ts'
+import { treeUsOf } from './machine.ts'
 import type { CpuTime } from './processes/child.ts'
 import type { Load, LoadResult } from './processes/load.ts'
 import { ratiosOf, type Sample, type Table } from './report.ts'
@@ -116,9 +115,9 @@ async function probe (name: string, { gateway: { url }, clients, bad }: Arm, bod
 
 async function measure ({ gateway, clients }: Arm, { load, upstream }: Helpers, seconds: number): Promise<Sample> {
   const question: Load = { url: gateway.url, path, clients, connections, seconds, status: 200, body: upstream.ready.body }
-  const before = { gateway: treeUs(gateway.pid), beside: await upstream.ask<CpuTime>('cpu') }
+  const before = { gateway: treeUsOf(gateway.pid), beside: await upstream.ask<CpuTime>('cpu') }
   const result = await load.ask<LoadResult>('run', question)
-  const after = { gateway: treeUs(gateway.pid), beside: await upstream.ask<CpuTime>('cpu') }
+  const after = { gateway: treeUsOf(gateway.pid), beside: await upstream.ask<CpuTime>('cpu') }
   assert.equal(result.failures, 0, 'every request is answered 200 with the right body')
   const wallUs = after.beside.atUs - before.beside.atUs
   const cpuUs = after.gateway - before.gateway
@@ -126,12 +125,6 @@ async function measure ({ gateway, clients }: Arm, { load, upstream }: Helpers, 
     figures: { requestsPerSecond: result.requests / result.seconds, cpuUs: cpuUs / result.requests, p50Ms: result.p50Ms, p99Ms: result.p99Ms },
     shares: { process: cpuUs / wallUs / gateway.workers, load: result.cpuUs / (result.seconds * 1e6), beside: (after.beside.cpuUs - before.beside.cpuUs) / wallUs }
   }
-}
-
-/** CPU time of the process and of those that it has started. */
-function treeUs (pid: number): number {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(child => child !== '').map(Number)
-  return [pid, ...children].reduce((sum, process) => sum + cpuUsOf(process), 0)
 }
 
 /** Requests a second of several processes mean something only where load and upstream have CPUs of their own. */

@@ -9,12 +9,16 @@ import { cpuTime, serveParent } from './child.ts'
  */
 
 export interface Requests {
+  /** Of several, which; by default there is one. */
+  name?: string
   url: string
   method: 'GET' | 'POST'
   path: string
   headers: Record<string, string>
   /** In turn. Where the cookie rotates, each asks one question at a time. */
   clients: Array<{ cookie?: string, authorization?: string }>
+  /** Those of another name come in between, whoever else has them: this share of all requests. Not where the cookie rotates. */
+  others?: { of: string, share: number }
   /** Every answer sets the cookie that the client's next request carries; one that does not is a failure. */
   isRotating: boolean
   connections: number
@@ -36,28 +40,54 @@ export interface Answered {
 
 interface Client { headers: Record<string, string> }
 
-let requests: Omit<Requests, 'clients'>
-let pool: Pool
-/** Those whose turn is yet to come. */
-let idle: Client[] = []
-let taken = 0
+/** Those who ask, and at whom. */
+class Clients {
+  readonly requests: Omit<Requests, 'clients'>
+  readonly pool: Pool
+  /** Those whose turn is yet to come. */
+  #idle: Client[]
+  #taken = 0
+  /** How many of the others should have come by now and have not. */
+  #othersDue = 0
 
-function prepare ({ clients, ...asked }: Requests): void {
-  requests = asked
-  pool = new Pool(asked.url, { connections: asked.connections, pipelining: 1 })
-  idle = clients.map(own => ({ headers: { ...asked.headers, ...own } }))
+  constructor ({ clients, ...requests }: Requests) {
+    this.requests = requests
+    this.pool = new Pool(requests.url, { connections: requests.connections, pipelining: 1 })
+    this.#idle = clients.map(own => ({ headers: { ...requests.headers, ...own } }))
+  }
+
+  /** `shift` of a long array moves all of it each time. */
+  take (): Client {
+    const { others } = this.requests
+    if (others !== undefined && (this.#othersDue += others.share) >= 1) {
+      this.#othersDue--
+      return clientsOf(others.of).take()
+    }
+    const client = this.#idle[this.#taken++]
+    if (client === undefined) throw new Error('every client waits for an answer: this rate needs more of them')
+    if (!this.requests.isRotating) this.#idle.push(client)
+    if (this.#taken === 1000) {
+      this.#idle.splice(0, this.#taken)
+      this.#taken = 0
+    }
+    return client
+  }
+
+  giveBack (client: Client): void {
+    if (this.requests.isRotating) this.#idle.push(client)
+  }
 }
 
-/** `shift` of a long array moves all of it each time. */
-function takeIdle (): Client {
-  const client = idle[taken++]
-  if (client === undefined) throw new Error('every client waits for an answer: this rate needs more of them')
-  if (!requests.isRotating) idle.push(client)
-  if (taken === 1000) {
-    idle.splice(0, taken)
-    taken = 0
-  }
-  return client
+const prepared = new Map<string, Clients>()
+
+function prepare (requests: Requests): void {
+  prepared.set(requests.name ?? '', new Clients(requests))
+}
+
+function clientsOf (name = ''): Clients {
+  const clients = prepared.get(name)
+  if (clients === undefined) throw new Error(`nothing is prepared as ${JSON.stringify(name)}`)
+  return clients
 }
 
 /** One request, from when it was due: what it had to wait for counts. */
@@ -77,7 +107,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart (_controller: Dispatcher.DispatchController, status: number, { 'set-cookie': set }: Record<string, string | string[] | undefined>): void {
     if (status !== 200) this.#failure = `status ${status}`
-    if (!requests.isRotating || status !== 200) return
+    if (!this.#run.clients.requests.isRotating || status !== 200) return
     const [cookie] = [set ?? []].flat()
     if (cookie === undefined) this.#failure = 'no cookie'
     else this.#client.headers['cookie'] = cookie.slice(0, cookie.indexOf(';'))
@@ -96,12 +126,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #settle (): void {
-    if (requests.isRotating) idle.push(this.#client)
+    this.#run.clients.giveBack(this.#client)
   }
 }
 
 /** What is under way, and what came back. */
 class Run {
+  readonly clients: Clients
   readonly #latencies: RecordableHistogram = createHistogram()
   readonly #late: RecordableHistogram = createHistogram()
   readonly #onAnswer: (run: Run) => void
@@ -111,15 +142,17 @@ class Run {
   #underWay = 0
   #done: () => void = () => {}
 
-  constructor (onAnswer: (run: Run) => void = () => {}) {
+  constructor (clients: Clients, onAnswer: (run: Run) => void = () => {}) {
+    this.clients = clients
     this.#onAnswer = onAnswer
   }
 
   ask (dueMs: number): void {
-    const client = takeIdle()
+    const { requests: { method, path }, pool } = this.clients
+    const client = this.clients.take()
     this.#underWay++
     this.#late.record(microseconds(performance.now() - dueMs))
-    pool.dispatch({ method: requests.method, path: requests.path, headers: client.headers, body: null }, new Exchange(client, dueMs, this))
+    pool.dispatch({ method, path, headers: client.headers, body: null }, new Exchange(client, dueMs, this))
   }
 
   answered (dueMs: number, failure: string | null): void {
@@ -158,13 +191,13 @@ function microseconds (ms: number): number {
 }
 
 /** A closed loop: on each connection the next request as soon as the answer is there. */
-async function closed ({ seconds }: { seconds: number }): Promise<Answered> {
+async function closed ({ name, seconds }: { name?: string, seconds: number }): Promise<Answered> {
   const endMs = performance.now() + seconds * 1000
-  const run = new Run(run => {
+  const run = new Run(clientsOf(name), run => {
     const nowMs = performance.now()
     if (nowMs < endMs) run.ask(nowMs)
   })
-  for (let connection = 0; connection < requests.connections; connection++) run.ask(performance.now())
+  for (let connection = 0; connection < run.clients.requests.connections; connection++) run.ask(performance.now())
   return await run.end(false)
 }
 
@@ -172,8 +205,8 @@ async function closed ({ seconds }: { seconds: number }): Promise<Answered> {
  * An open loop: requests are due at equal distances, whatever the answers take, and their latency counts from then on. So a server that
  * stands still for a second is charged with all the requests of that second, as users would charge it.
  */
-async function paced ({ rate, seconds }: { rate: number, seconds: number }): Promise<Answered> {
-  const run = new Run()
+async function paced ({ name, rate, seconds }: { name?: string, rate: number, seconds: number }): Promise<Answered> {
+  const run = new Run(clientsOf(name))
   const startMs = performance.now()
   const total = Math.round(rate * seconds)
   for (let made = 0; made < total;) {

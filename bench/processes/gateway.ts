@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { AddressInfo } from 'node:net'
 import { buildGateway } from '../../gateway.ts'
+import type { SigningAlgorithm } from '../../lib/jws.ts'
 import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
 export interface GatewayArgs {
@@ -8,6 +9,8 @@ export interface GatewayArgs {
   /** Shared by the gateways of one Redis; beside its file the embedded store has its own. */
   secret?: string
   upstream: string
+  /** Of the access tokens; default ES256. */
+  algorithm?: SigningAlgorithm
 }
 
 export interface SignIns { first: number, count: number, mode: 'session' | 'tokens' }
@@ -22,7 +25,7 @@ export interface SignedIn {
 
 export interface LoopDelay { p50Ms: number, p99Ms: number, maxMs: number }
 
-const { store, secret, upstream } = argsOfParent<GatewayArgs>()
+const { store, secret, upstream, algorithm } = argsOfParent<GatewayArgs>()
 
 /** The real gateway with everything that it has, in front of one upstream that is reached in several ways. */
 const app = await buildGateway({
@@ -32,12 +35,14 @@ const app = await buildGateway({
   // A machine that stands still shows in the latencies, in place of ending the run.
   store: { ...store, timeout: '5s' },
   ...secret === undefined ? {} : { secret },
+  ...algorithm === undefined ? {} : { keys: { algorithm } },
   accessToken: { ttl: '15m' },
   identity: async ({ username, password }: { username: string, password: string }) => password === 'right' ? { subject: username, scopes: ['orders:read', 'orders:write'] } : null,
   log: { level: 'error' },
   rateLimit: { signIn: { max: 1_000_000 }, refresh: { max: 1_000_000 } },
   upstreams: [
     { prefix: '/orders', target: upstream, audience: 'orders', scopes: ['orders:read'] },
+    { prefix: '/named', target: upstream, audience: 'orders', scopes: ['orders:read'], forward: 'headers' },
     { prefix: '/strict', target: upstream, audience: 'orders', scopes: ['orders:read'], revocation: { consistency: 'strict' } },
     { prefix: '/public', target: upstream, access: 'public' },
     { prefix: '/carried', target: upstream, access: 'public', authorization: 'keep', forward: 'none' }
@@ -45,6 +50,7 @@ const app = await buildGateway({
 })
 await app.listen({ host: '127.0.0.1', port: 0 })
 
+const { accessToken, blocklist, health, session } = app.portcullis
 const signInsAtOnce = 64
 
 /** As browsers and apps do: through the gateway's own endpoint. */
@@ -65,6 +71,12 @@ async function signInOne (username: string, mode: SignIns['mode']): Promise<Sign
   return { sid: session.sid, cookie: `${name}=${value}`, token }
 }
 
+/** More access tokens of sessions that there are, each another one, without a refresh token. */
+async function issue ({ sids, count }: { sids: string[], count: number }): Promise<string[]> {
+  const records = (await Promise.all(sids.map(sid => session.read(sid)))).filter(record => record !== null)
+  return Array.from({ length: count }, (_, index) => accessToken.issue(records[index % records.length]!, { audience: ['orders'], generation: null }))
+}
+
 let delays: ReturnType<typeof monitorEventLoopDelay> | null = null
 const delayResolutionMs = 1
 
@@ -81,11 +93,11 @@ function readDelay (): LoopDelay {
   return { p50Ms: above(delays?.percentile(50)), p99Ms: above(delays?.percentile(99)), maxMs: above(delays?.max) }
 }
 
-const { blocklist, health } = app.portcullis
-
 serveParent({ url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }, {
   cpu: cpuTime,
   signIn,
+  issue,
+  checked: () => accessToken.checked,
   watchDelay,
   readDelay,
   isReady: () => health.isReady(),

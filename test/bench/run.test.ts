@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
+import { formatHtml } from '../../bench/html.ts'
 import { formatPage, type Result } from '../../bench/report.ts'
 
 const root = new URL('../../', import.meta.url)
@@ -17,7 +18,7 @@ t.test('--help lists every bench with its question, which is the first line of i
   const { code, stdout } = await run(['--help'])
 
   t.equal(code, 0)
-  for (const name of ['gateway', 'refresh', 'revocation', 'workers']) {
+  for (const name of ['gateway', 'latency', 'peers', 'refresh', 'revocation', 'scale', 'tokens', 'verify', 'workers']) {
     const [, question] = /^\/\/ (.+)$/m.exec(await readFile(new URL(`bench/${name}.ts`, root), 'utf8'))!
     t.match(stdout, new RegExp(`^ {2}${name} +${question!.replaceAll(/[?.*+()]/g, '\\$&')}$`, 'm'))
   }
@@ -30,7 +31,9 @@ t.test('wrong usage is exit 2, and one line that says what there is', async t =>
     [['gateway', '--rounds', '4'], /^--rounds: must be a whole number from 5 to 50\n$/],
     [['gateway', '--seconds', 'x'], /^--seconds: must be/],
     [['gateway', '--quick', '--rounds', '7'], /^--quick has its own/],
-    [['--fast'], /--fast/]
+    [['--fast'], /--fast/],
+    [['gate', '--rounds', '1'], /^--rounds: must be a whole number from 5 to 50\n$/],
+    [['gate', '--fast'], /--fast/]
   ] as const) {
     const { code, stderr } = await run([...args])
     t.equal(code, 2, args.join(' '))
@@ -38,7 +41,7 @@ t.test('wrong usage is exit 2, and one line that says what there is', async t =>
   }
 })
 
-t.test('the page is what the results say', async t => {
+t.test('the pages are what the results say', async t => {
   const help = (await run(['--help'])).stdout
   const names = [...help.matchAll(/^ {2}([a-z]+) {2,}(.+)$/gm)].filter(([, name]) => name !== 'options').map(([, name = '', question = '']) => ({ name, question }))
   const sections: Record<string, { question: string, result: Result | null }> = {}
@@ -48,4 +51,5 @@ t.test('the page is what the results say', async t => {
   }
 
   t.equal(await readFile(new URL('bench/README.md', root), 'utf8'), formatPage(sections))
+  t.equal(await readFile(new URL('bench/report.html', root), 'utf8'), formatHtml(sections))
 })

@@ -1,0 +1,64 @@
+import { join } from 'node:path'
+import type { BenchContext, Child } from './harness.ts'
+import { browser, otherCookies } from './headers.ts'
+import { usageOf, type Hop, type Surroundings } from './hop.ts'
+import type { GatewayArgs, SignedIn, SignIns } from './processes/gateway.ts'
+
+const users = 500
+const endedUsers = 100
+
+type Upstream = Child<{ url: string, body: string }>
+
+/** What every bench of hops needs. */
+export async function startUpstream (context: BenchContext): Promise<{ upstream: string, surroundings: Surroundings }> {
+  const upstream: Upstream = await context.start('upstream')
+  return { upstream: upstream.ready.url, surroundings: { load: await context.start('load'), body: upstream.ready.body, beside: [usageOf(upstream)] } }
+}
+
+export const anonymous = { ...browser, cookie: otherCookies }
+
+export function withToken (token: string): Record<string, string> {
+  return { ...anonymous, authorization: `Bearer ${token}` }
+}
+
+/** A token with the signature of another one: of the right form, and wrong. */
+export function resign (token: string, other: string): string {
+  return [...token.split('.').slice(0, 2), other.split('.')[2]].join('.')
+}
+
+/** The floor, and all ways through the gateway. */
+export async function startGatewayHops (upstream: string, context: BenchContext): Promise<Record<string, Hop>> {
+  const args: GatewayArgs = { store: { type: 'sqlite', path: join(context.directory, 'gateway.db') }, upstream }
+  const floor = await context.start<{ url: string }>('floor', { args: { upstream }, place: 'measured' })
+  const gateway = await context.start<{ url: string }>('gateway', { args, place: 'measured' })
+  const signIn = async (signIns: SignIns): Promise<SignedIn[]> => await gateway.ask('signIn', signIns)
+  const tokens = await signIn({ first: 0, count: users, mode: 'tokens' })
+  const sessions = await signIn({ first: 0, count: users, mode: 'session' })
+  const ended = await signIn({ first: users, count: endedUsers, mode: 'tokens' })
+  for (const { sid } of ended) await gateway.ask('revoke', sid)
+
+  const withTokens = tokens.map(({ token }) => withToken(token))
+  const withCookies = sessions.map(({ cookie }) => ({ ...browser, cookie: `${otherCookies}; ${cookie}` }))
+  const withForged = tokens.map(({ token }, index) => withToken(resign(token, tokens[(index + 1) % tokens.length]!.token)))
+  const badTokens = { 'a wrong signature': withForged[0]!, 'no token': withToken('none') }
+  const through = { url: gateway.ready.url, usage: usageOf(gateway) }
+  const open = { status: 200, bad: { headers: badTokens, status: 200 }, forwards: 'as sent' } as const
+  const guarded = { status: 200, bad: { headers: { ...badTokens, 'no credential': anonymous }, status: 401 }, forwards: 'minted' } as const
+  const closed = { status: 401, bad: { headers: badTokens, status: 401 }, forwards: 'as sent' } as const
+  const badCookies = { 'a wrong secret': { ...browser, cookie: `${sessions[0]!.cookie.slice(0, -4)}AAAA` }, 'no credential': anonymous }
+  return {
+    floor: { what: 'node:http and undici dispatch, nothing else', url: floor.ready.url, usage: usageOf(floor), path: '/orders/42', clients: [anonymous], ...open },
+    public: { what: 'gateway, public upstream, no credential', ...through, path: '/public/42', clients: [anonymous], ...open },
+    carried: { what: 'gateway, public upstream, the client\'s token passes through unread', ...through, path: '/carried/42', clients: withTokens, ...open },
+    token: { what: `gateway, ${users} ES256 access tokens seen before, minted token for the upstream`, ...through, path: '/orders/42', clients: withTokens, ...guarded },
+    cookie: { what: `gateway, ${users} session cookies seen before, minted token for the upstream`, ...through, path: '/orders/42', clients: withCookies, ...guarded, bad: { headers: badCookies, status: 401 } },
+    strict: { what: 'the same tokens, and the store is asked for each request', ...through, path: '/strict/42', clients: withTokens, ...guarded },
+    refused: { what: 'gateway, ES256 access tokens with a wrong signature, which is verified each time', ...through, path: '/orders/42', clients: withForged, ...closed },
+    revoked: { what: `gateway, ${endedUsers} access tokens of sessions that have ended`, ...through, path: '/orders/42', clients: ended.map(({ token }) => withToken(token)), ...closed }
+  }
+}
+
+/** Those of an arm's name that were asked for. */
+export function pick<Value> (all: Record<string, Value>, names: readonly string[]): Record<string, Value> {
+  return Object.fromEntries(names.map(name => [name, all[name]!]))
+}

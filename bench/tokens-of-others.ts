@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto'
+import { generateKey, importKey, signToken, type SigningAlgorithm, type SigningKey } from '../lib/jws.ts'
+
+export interface Tokens {
+  key: SigningKey
+  publicPem: string
+  good: string[]
+  jtis: string[]
+  /** By what is wrong with them. */
+  bad: Record<string, string>
+}
+
+/** Access tokens of somebody's own key for proxies that are told it, with the claims that the gateway's own have. */
+export function createTokens (algorithm: SigningAlgorithm, { count, issuer, audience, key = newKey(algorithm) }: { count: number, issuer: string, audience: string, key?: SigningKey }): Tokens {
+  const nowSeconds = Math.floor(Date.now() / 1000)
+  const jtis = Array.from({ length: count }, () => randomUUID())
+  const sign = (index: number, claims: object = {}, by = key): string => signToken(by, 'at+jwt', {
+    iss: issuer,
+    sub: `user-${index}`,
+    aud: audience,
+    exp: nowSeconds + 3600,
+    iat: nowSeconds - 60,
+    jti: jtis[index],
+    sid: randomUUID(),
+    auth_time: nowSeconds - 60,
+    acr: '1',
+    amr: ['pwd'],
+    scope: 'orders:read orders:write',
+    client_id: 'app',
+    epoch: 0,
+    ...claims
+  })
+  return {
+    key,
+    publicPem: key.publicKey.export({ type: 'spki', format: 'pem' }) as string,
+    good: jtis.map((_, index) => sign(index)),
+    jtis,
+    bad: {
+      'no token': 'none',
+      'an expired token': sign(0, { exp: nowSeconds - 30 }),
+      'a token of another issuer': sign(0, { iss: 'https://evil.example.com' }),
+      'a token for another audience': sign(0, { aud: 'billing' }),
+      'a token of another key': sign(0, {}, newKey(algorithm))
+    }
+  }
+}
+
+function newKey (algorithm: SigningAlgorithm): SigningKey {
+  return importKey(generateKey(algorithm), algorithm, { createdAtMs: 0, signsFromMs: 0 })
+}
