@@ -1,0 +1,24 @@
+import { LogFollower } from '../../plugins/blocklist/log-follower.ts'
+import { openStore } from '../../stores/open.ts'
+import { argsOfParent, cpuTime, serveParent } from './child.ts'
+
+/** What Redis sees of many gateways while nobody signs in: each with connections of its own, following the log. */
+const { url, count } = argsOfParent<{ url: string, count: number }>()
+const ends: Array<() => Promise<void>> = []
+const followers: LogFollower[] = []
+
+for (let number = 0; number < count; number++) {
+  const { store } = await openStore({ type: 'redis', target: url, timeoutMs: 5000 })
+  const follower = new LogFollower(store, { maxStalenessMs: 2000, longestMs: 86_400_000 }, {})
+  await follower.start()
+  followers.push(follower)
+  ends.push(async () => {
+    follower.stop()
+    await store.end()
+  })
+}
+
+/** Revocations that even the last of them knows. */
+const known = (): number => Math.min(...followers.map(({ replica }) => replica.size))
+
+serveParent({}, { cpu: cpuTime, known }, async () => { for (const end of ends) await end() })
