@@ -36,29 +36,38 @@ export function createLog (options: LogOptions): Log {
 
 /**
  * Page by page from the latest end of force downwards, each beginning with the score at which the last one ended. So whatever is added
- * or forgotten meanwhile, and whichever server answers, no revocation is passed over: what is new comes after the position.
+ * or forgotten meanwhile, and whichever server answers, no revocation is passed over: what is new comes after the position. The next
+ * page is on its way while one is decoded.
  */
 async function snapshotShard ({ redis, timeoutMs, scripts }: LogOptions, shard: Shard): Promise<Snapshot> {
   const [position, nowMs] = await scripts.run('snapshot', shard)
+  const read = (from: string, count: number): Promise<string[]> => {
+    const page = within(redis.zrange(shard.revocations, from, `(${String(nowMs)}`, 'BYSCORE', 'REV', 'LIMIT', 0, count, 'WITHSCORES'), timeoutMs)
+    // Awaited below; until then nobody listens.
+    page.catch(() => {})
+    return page
+  }
   const revocations: Revocation[] = []
   // Of the score that the next page begins with: they come again with it.
   let seen = new Set<string>()
-  let count = revocationsPerPage
-  for (let from = '+inf'; ;) {
-    const members = await within(redis.zrange(shard.revocations, from, `(${String(nowMs)}`, 'BYSCORE', 'REV', 'LIMIT', 0, count, 'WITHSCORES'), timeoutMs)
+  let [from, count] = ['+inf', revocationsPerPage]
+  for (let page: Promise<string[]> | null = read(from, count); page !== null;) {
+    const members: string[] = await page
     const last = members.at(-1) ?? from
+    const isLast = members.length < 2 * count
+    // Many may end in the same millisecond: a page that does not pass it is followed by a longer one.
+    count = last === from ? count * 2 : revocationsPerPage
+    page = isLast ? null : read(last, count)
     const ofLast: string[] = []
     for (let i = 0; i < members.length; i += 2) {
       const [text, score] = [members[i] as string, members[i + 1] as string]
       if (score === last) ofLast.push(text)
       if (score !== from || !seen.has(text)) revocations.push(decodeEntry(text, Number(score)) as Revocation)
     }
-    if (members.length < 2 * count) return { position: String(position), revocations }
-    // Many may end in the same millisecond: a page that does not pass it is followed by a longer one.
-    count = last === from ? count * 2 : revocationsPerPage
     seen = new Set(ofLast)
     from = last
   }
+  return { position: String(position), revocations }
 }
 
 async function pullShard (scripts: Scripts, shard: Shard, position: string): Promise<Pull> {
@@ -76,7 +85,12 @@ async function pullShard (scripts: Scripts, shard: Shard, position: string): Pro
   }
 }
 
+/** A session's end, as nearly all are: written by a script, and nothing in it is escaped. */
+const sidEntry = /^\["sid","([\w-]{22})"\]$/
+
 function decodeEntry (text: string, expiresAtMs: number): LogEntry {
+  const sid = sidEntry.exec(text)?.[1]
+  if (sid !== undefined) return { kind: 'sid', sid, expiresAtMs }
   const [kind, first, second, third] = JSON.parse(text) as [LogEntry['kind'], string, string & number, string | null]
   switch (kind) {
     case 'sid': return { kind, sid: first, expiresAtMs }
