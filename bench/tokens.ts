@@ -75,12 +75,12 @@ function mixedArms (seen: Omit<TokenArm, 'what'>): Record<string, TokenArm> {
   }]))
 }
 
-/** A token that was remembered would make the figures look better than they are. */
+/** A token that was remembered would make the figures look better than they are; what other arms have pushed out comes in again within a percent of the requests. */
 function assertNew (arms: Table['arms']): void {
   for (const [name, { rounds }] of Object.entries(arms)) {
     const wanted = name.startsWith('new ') ? 0 : name.startsWith('seen ') ? 100 : 100 - Number.parseInt(name)
     const remembered = spreadOf(rounds.map(({ figures }) => figures['rememberedPercent']!)).median
-    assert.ok(Math.abs(remembered - wanted) < 0.5, `${name}: ${wanted} % of the tokens are remembered, not ${remembered.toFixed(1)} %`)
+    assert.ok(Math.abs(remembered - wanted) < 2, `${name}: ${wanted} % of the tokens are remembered, not ${remembered.toFixed(1)} %`)
   }
 }
 
