@@ -18,7 +18,7 @@ t.test('--help lists every bench with its question, which is the first line of i
   const { code, stdout } = await run(['--help'])
 
   t.equal(code, 0)
-  for (const name of ['gateway', 'latency', 'peers', 'refresh', 'revocation', 'scale', 'tokens', 'verify', 'workers']) {
+  for (const name of ['fan-out', 'gateway', 'latency', 'peers', 'refresh', 'revocation', 'scale', 'tokens', 'verify', 'workers']) {
     const [, question] = /^\/\/ (.+)$/m.exec(await readFile(new URL(`bench/${name}.ts`, root), 'utf8'))!
     t.match(stdout, new RegExp(`^ {2}${name} +${question!.replaceAll(/[?.*+()]/g, '\\$&')}$`, 'm'))
   }
@@ -26,7 +26,7 @@ t.test('--help lists every bench with its question, which is the first line of i
 
 t.test('wrong usage is exit 2, and one line that says what there is', async t => {
   for (const [args, message] of [
-    [['nothing'], /^there is no bench nothing; there are gateway, /],
+    [['nothing'], /^there is no bench nothing; there are fan-out, /],
     [['--arms', 'token'], /^--arms: name the one bench/],
     [['gateway', '--rounds', '4'], /^--rounds: must be a whole number from 5 to 50\n$/],
     [['gateway', '--seconds', 'x'], /^--seconds: must be/],
@@ -43,7 +43,7 @@ t.test('wrong usage is exit 2, and one line that says what there is', async t =>
 
 t.test('the pages are what the results say', async t => {
   const help = (await run(['--help'])).stdout
-  const names = [...help.matchAll(/^ {2}([a-z]+) {2,}(.+)$/gm)].filter(([, name]) => name !== 'options').map(([, name = '', question = '']) => ({ name, question }))
+  const names = [...help.matchAll(/^ {2}([a-z-]+) {2,}(.+)$/gm)].filter(([, name]) => name !== 'options').map(([, name = '', question = '']) => ({ name, question }))
   const sections: Record<string, { question: string, result: Result | null }> = {}
   for (const { name, question } of names) {
     const json = await readFile(new URL(`bench/results/${name}.json`, root), 'utf8').catch(() => null)
