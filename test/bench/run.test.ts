@@ -43,7 +43,7 @@ t.test('wrong usage is exit 2, and one line that says what there is', async t =>
 
 t.test('the pages are what the results say', async t => {
   const help = (await run(['--help'])).stdout
-  const names = [...help.matchAll(/^ {2}([a-z-]+) {2,}(.+)$/gm)].filter(([, name]) => name !== 'options').map(([, name = '', question = '']) => ({ name, question }))
+  const names = [...help.matchAll(/^ {2}([a-z][a-z-]*) {2,}(.+)$/gm)].filter(([, name]) => name !== 'options').map(([, name = '', question = '']) => ({ name, question }))
   const sections: Record<string, { question: string, result: Result | null }> = {}
   for (const { name, question } of names) {
     const json = await readFile(new URL(`bench/results/${name}.json`, root), 'utf8').catch(() => null)
