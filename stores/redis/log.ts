@@ -1,6 +1,5 @@
 import type { LogEntry, Pull, Revocation, Snapshot, Store } from '../store.ts'
 import type { RedisClient } from './client.ts'
-import { within } from './deadline.ts'
 import type { Keys, Shard } from './keys.ts'
 import type { Reply, Scripts } from './scripts.ts'
 
@@ -17,11 +16,10 @@ const entriesPerPull = 1000
 const revocationsPerPage = 5000
 
 /** A position is the id of the last entry seen in each shard's log, in the order of the shards. */
-export function createLog (options: LogOptions): Log {
-  const { keys, scripts } = options
+export function createLog ({ keys, scripts }: LogOptions): Log {
   return {
     async snapshot () {
-      const parts = await Promise.all(keys.shards.map(shard => snapshotShard(options, shard)))
+      const parts = await Promise.all(keys.shards.map(shard => snapshotShard(scripts, shard)))
       return { position: parts.map(part => part.position).join(), revocations: parts.flatMap(part => part.revocations) }
     },
 
@@ -39,13 +37,11 @@ export function createLog (options: LogOptions): Log {
  * or forgotten meanwhile, and whichever server answers, no revocation is passed over: what is new comes after the position. The next
  * page is on its way while one is decoded.
  */
-async function snapshotShard ({ redis, timeoutMs, scripts }: LogOptions, shard: Shard): Promise<Snapshot> {
+async function snapshotShard (scripts: Scripts, shard: Shard): Promise<Snapshot> {
   const [position, nowMs] = await scripts.run('snapshot', shard)
-  const read = (from: string, count: number): Promise<string[]> => {
-    const page = within(redis.zrange(shard.revocations, from, `(${String(nowMs)}`, 'BYSCORE', 'REV', 'LIMIT', 0, count, 'WITHSCORES'), timeoutMs)
-    // Awaited below; until then nobody listens.
-    page.catch(() => {})
-    return page
+  async function read (from: string, count: number): Promise<string[]> {
+    const [text] = await scripts.run('snapshot-page', shard, [], [from, `(${String(nowMs)}`, count])
+    return text === '' ? [] : String(text).split('\n')
   }
   const revocations: Revocation[] = []
   // Of the score that the next page begins with: they come again with it.
@@ -58,6 +54,8 @@ async function snapshotShard ({ redis, timeoutMs, scripts }: LogOptions, shard: 
     // Many may end in the same millisecond: a page that does not pass it is followed by a longer one.
     count = last === from ? count * 2 : revocationsPerPage
     page = isLast ? null : read(last, count)
+    // Awaited in the next turn; until then nobody listens.
+    page?.catch(() => {})
     const ofLast: string[] = []
     for (let i = 0; i < members.length; i += 2) {
       const [text, score] = [members[i] as string, members[i + 1] as string]
