@@ -17,7 +17,8 @@ local count, untilMs
 if max > 0 then
   count, untilMs = countRefresh(record, max, windowMs)
   if count > max then
-    redis.call('HSET', session, 'refreshes', int(count), 'refreshesUntilMs', int(untilMs))
+    -- Whoever goes on over the limit is not to fill the append-only file.
+    if record.refreshes ~= int(count) then redis.call('HSET', session, 'refreshes', int(count), 'refreshesUntilMs', int(untilMs)) end
     return { now, 'limited', fields, int(count), int(untilMs - now) }
   end
 end

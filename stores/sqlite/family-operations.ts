@@ -19,8 +19,10 @@ export function createFamilyOperations (db: DatabaseSync, log: Log) {
   const writeCount = db.prepare('UPDATE sessions SET refreshes = :count, refreshes_until_ms = :endsAtMs WHERE sid = :sid')
 
   function count (nowMs: number, sid: string, limit: RefreshLimit): Counted {
-    const { count, endsAtMs } = countRefresh(readCount.get(sid) as unknown as RefreshCount, nowMs, limit)
-    writeCount.run({ sid, count, endsAtMs })
+    const known = readCount.get(sid) as unknown as RefreshCount
+    const { count, endsAtMs } = countRefresh(known, nowMs, limit)
+    // Whoever goes on over the limit is not to make the disk work for it.
+    if (count !== known.count || endsAtMs !== known.endsAtMs) writeCount.run({ sid, count, endsAtMs })
     return { count, leftMs: endsAtMs - nowMs }
   }
 

@@ -94,6 +94,22 @@ t.test('gateways on one Redis share the requests of a subject and the refreshes 
   t.strictSame([countOf(refreshes, 200), countOf(refreshes, 429)], [4, 5])
 })
 
+t.test('refreshes that go on over their budget write nothing', async t => {
+  const server = await startRedis(t)
+  const { urls: [url = ''] } = await startGateways(t, server, 1)
+  const redis = await connectAdmin(t, server)
+  const { cookie } = await signInForTokens(url, 'ada')
+  const refresh = async (): Promise<number> => (await post(`${url}/auth/refresh`, undefined, { cookie })).status
+  const written = async (): Promise<number> => Number(/cmdstat_hset:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1])
+  // The first one over the budget and the one after it are told apart.
+  for (const status of [200, 200, 200, 200, 429, 429]) t.equal(await refresh(), status)
+  const before = await written()
+
+  for (let more = 0; more < 5; more++) t.equal(await refresh(), 429)
+
+  t.equal(await written(), before)
+})
+
 t.test('the counters have names of their own, end with their window and name nobody who signs in', async t => {
   const server = await startRedis(t)
   const { urls: [url = ''] } = await startGateways(t, server, 1)
