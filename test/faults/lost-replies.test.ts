@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { bearer } from '../helpers/bearer.ts'
 import { recordEvents, until } from '../helpers/build-app.ts'
+import type { FaultProxy } from '../helpers/fault-proxy.ts'
 import { signInForTokens } from '../helpers/build-gateway.ts'
 import { claimsOf } from '../helpers/credentials.ts'
 import { refresh, type Refreshed } from '../helpers/refresh.ts'
@@ -23,10 +25,19 @@ async function retry (url: string, cookie: string, body?: object): Promise<Refre
   throw new Error('the gateway does not recover')
 }
 
+/** What the start has put into the log was told: nothing but a refresh asks for replies any more. */
+async function quiet (proxy: FaultProxy): Promise<void> {
+  for (let before = -1; before !== proxy.replies;) {
+    before = proxy.replies
+    await sleep(300)
+  }
+}
+
 for (const [what, asked, body] of [['', 1, undefined], [' for an audience', 2, { audience: ['up'] }]] as const) {
   t.test(`whichever reply a refresh${what} loses, the client is told to come again and gets the same successor anywhere`, async t => {
     // Without heartbeats between, the replies are those of the refresh.
     const { proxy, gateway, healthy } = await startFaultyRedis(t, { more: { revocation: { maxStaleness: '60s' } } })
+    await quiet(proxy)
     const events = recordEvents(t)
     let lost = 0
     for (let k = 1; k <= replies; k++) {
