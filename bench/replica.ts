@@ -10,7 +10,7 @@ import { LogFollower } from '../plugins/blocklist/log-follower.ts'
 import { Replica } from '../lib/replica.ts'
 import { tokenKeyOf } from '../lib/revocation-key.ts'
 import { freezeWithKeys } from '../lib/credential-keys.ts'
-import type { CredentialClaims, Revocation, Store } from '../stores/store.ts'
+import type { CredentialClaims, Revocation, Store, TakePage } from '../stores/store.ts'
 import { describeMachine, spreadOf, type Spread } from './harness.ts'
 
 const help = `node bench/replica.ts [options]
@@ -25,6 +25,8 @@ const issuer = 'https://app.example.com'
 const lookups = 200_000
 const recurring = 500
 const million = 1_000_000
+/** As the stores hand them out. */
+const perPage = 5000
 
 function parseOptions (): { rounds: number, most: number } {
   const { values } = parseArgs({ options: { rounds: { type: 'string', default: '7' }, most: { type: 'string', default: String(10 * million) }, help: { type: 'boolean' } } })
@@ -179,8 +181,12 @@ function cpuMs (): number {
 
 /** A snapshot of a million as a gateway loads it at its start or after a gap, and the longest that its event loop stood still. */
 async function measureLoad (): Promise<void> {
-  const revocations = Array.from({ length: million }, (_, index) => revocation(index))
-  const store = { snapshot: async () => ({ position: '', revocations }), nowMs: () => nowMs, onGrowth: () => () => {} } as unknown as Store
+  const pages = Array.from({ length: million / perPage }, (_, page) => Array.from({ length: perPage }, (_, index) => revocation(page * perPage + index)))
+  async function snapshot (take: TakePage): Promise<string> {
+    for (const page of pages) await take(page)
+    return ''
+  }
+  const store = { snapshot, nowMs: () => nowMs, onGrowth: () => () => {} } as unknown as Store
   const follower = new LogFollower(store, { maxStalenessMs: 2000, longestMs: 86_400_000 }, {})
   const turns = new Longest()
   let isLoaded = false

@@ -64,7 +64,7 @@ export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 500
     revokeAll: ({ keepForMs }) => writer.run('revokeAll', keepForMs),
     reassert: async revocations => await writer.run('reassert', revocations),
     isGood: claims => query(() => reads.isGood(claims, nowMs())),
-    snapshot: () => query(() => reads.snapshot(nowMs())),
+    snapshot: take => query(() => reads.snapshot(nowMs(), take)),
     pull: position => query(() => reads.pull(position)),
     onGrowth: listener => growth.subscribe(listener),
     readKeys: () => query(() => reads.readKeys()),

@@ -95,12 +95,8 @@ export type Revocation =
 /** What followers of the log are told: revocations, and what makes cached knowledge stale. */
 export type LogEntry = Revocation | { kind: 'changed', sid: string } | { kind: 'keys' }
 
-export interface Snapshot {
-  /** Everything after this position of the log is news. Opaque. */
-  position: string
-  /** Every revocation in force. */
-  revocations: Revocation[]
-}
+/** Takes one page of a snapshot; the next one of the same shard comes when it is done. */
+export type TakePage = (revocations: Revocation[]) => Promise<void>
 
 export interface Pull {
   position: string
@@ -204,8 +200,11 @@ export interface Store {
   /** Whether a credential is still good by the truth itself: its record is there, no cut covers it, its `jti` is not revoked. */
   isGood (claims: CredentialClaims): Promise<boolean>
 
-  /** All revocations in force, and the position from which to go on. */
-  snapshot (): Promise<Snapshot>
+  /**
+   * Hands out every revocation in force, page by page, so that millions are never held at once. Resolves to the position of the log
+   * after which everything is news. One that fails half way has handed out nothing but the truth.
+   */
+  snapshot (take: TakePage): Promise<string>
 
   /**
    * All of the log after `position`. Resolves only if the store would have accepted a write just before (a demoted or cut-off primary

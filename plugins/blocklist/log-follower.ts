@@ -128,10 +128,13 @@ export class LogFollower {
   /** Loads the replica anew, then tells everybody that what they cached counts no more; and tells the store what it has lost. */
   async #load (): Promise<void> {
     const startedAtMs = performance.now()
-    const { position, revocations } = await this.#store.snapshot()
-    const lost = this.#position === '' ? [] : await this.#missingFrom(revocations)
+    const known = this.#position === '' ? null : new Replica()
     // Revocations that this process knows stay: the store may have lost them.
-    await inSlices(revocations, revocation => this.replica.add(revocation))
+    const position = await this.#store.snapshot(async page => await inSlices(page, revocation => {
+      this.replica.add(revocation)
+      known?.add(revocation)
+    }))
+    const lost = known === null ? [] : await this.#missingFrom(known)
     this.#position = position
     this.#tell('gap')
     this.#heard(startedAtMs)
@@ -140,15 +143,15 @@ export class LogFollower {
 
   /** Those of these that the store does not know, or not any more. Apart from the replica, which is purged meanwhile. */
   async #lostBy (revocations: Revocation[]): Promise<Revocation[]> {
-    const known = await replicaOf((await this.#store.snapshot()).revocations)
+    const known = new Replica()
+    await this.#store.snapshot(async page => await inSlices(page, revocation => known.add(revocation)))
     const lost: Revocation[] = []
     await inSlices(revocations, revocation => { if (!known.has(revocation)) lost.push(revocation) })
     return lost
   }
 
-  /** What this process knows, and these are without. Only while nothing is pulled, because that purges the replica. */
-  async #missingFrom (revocations: Revocation[]): Promise<Revocation[]> {
-    const others = await replicaOf(revocations)
+  /** What this process knows, and the store does not. Only while nothing is pulled, because that purges the replica. */
+  async #missingFrom (others: Replica): Promise<Revocation[]> {
     const missing: Revocation[] = []
     for (const some of this.replica.missingFrom(others)) {
       missing.push(...some)
@@ -186,12 +189,6 @@ function nameOf (revocation: Revocation): string {
     case 'subject': return `subject ${revocation.subjectKey} ${revocation.belowEpoch}`
     case 'all': return `all ${revocation.belowEpoch}`
   }
-}
-
-async function replicaOf (revocations: Revocation[]): Promise<Replica> {
-  const replica = new Replica()
-  await inSlices(revocations, revocation => replica.add(revocation))
-  return replica
 }
 
 async function inSlices<Entry> (entries: readonly Entry[], act: (entry: Entry) => void): Promise<void> {

@@ -1,4 +1,4 @@
-import type { LogEntry, Pull, Revocation, Snapshot, Store } from '../store.ts'
+import type { LogEntry, Pull, Revocation, Store, TakePage } from '../store.ts'
 import type { RedisClient } from './client.ts'
 import type { Keys, Shard } from './keys.ts'
 import type { Reply, Scripts } from './scripts.ts'
@@ -18,9 +18,9 @@ const revocationsPerPage = 5000
 /** A position is the id of the last entry seen in each shard's log, in the order of the shards. */
 export function createLog ({ keys, scripts }: LogOptions): Log {
   return {
-    async snapshot () {
-      const parts = await Promise.all(keys.shards.map(shard => snapshotShard(scripts, shard)))
-      return { position: parts.map(part => part.position).join(), revocations: parts.flatMap(part => part.revocations) }
+    async snapshot (take) {
+      const positions = await Promise.all(keys.shards.map(shard => snapshotShard(scripts, shard, take)))
+      return positions.join()
     },
 
     async pull (position) {
@@ -37,13 +37,12 @@ export function createLog ({ keys, scripts }: LogOptions): Log {
  * or forgotten meanwhile, and whichever server answers, no revocation is passed over: what is new comes after the position. The next
  * page is on its way while one is decoded.
  */
-async function snapshotShard (scripts: Scripts, shard: Shard): Promise<Snapshot> {
+async function snapshotShard (scripts: Scripts, shard: Shard, take: TakePage): Promise<string> {
   const [position, nowMs] = await scripts.run('snapshot', shard)
   async function read (from: string, count: number): Promise<string[]> {
     const [text] = await scripts.run('snapshot-page', shard, [], [from, `(${String(nowMs)}`, count])
     return text === '' ? [] : String(text).split('\n')
   }
-  const revocations: Revocation[] = []
   // Of the score that the next page begins with: they come again with it.
   let seen = new Set<string>()
   let [from, count] = ['+inf', revocationsPerPage]
@@ -57,6 +56,7 @@ async function snapshotShard (scripts: Scripts, shard: Shard): Promise<Snapshot>
     // Awaited in the next turn; until then nobody listens.
     page?.catch(() => {})
     const ofLast: string[] = []
+    const revocations: Revocation[] = []
     for (let i = 0; i < members.length; i += 2) {
       const [text, score] = [members[i] as string, members[i + 1] as string]
       if (score === last) ofLast.push(text)
@@ -64,8 +64,9 @@ async function snapshotShard (scripts: Scripts, shard: Shard): Promise<Snapshot>
     }
     seen = new Set(ofLast)
     from = last
+    await take(revocations)
   }
-  return { position: String(position), revocations }
+  return String(position)
 }
 
 async function pullShard (scripts: Scripts, shard: Shard, position: string): Promise<Pull> {

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DatabaseSync } from 'node:sqlite'
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
-import type { CredentialClaims, KeyDocument, Pull, Revocation, SessionRecord, Snapshot } from '../store.ts'
+import type { CredentialClaims, KeyDocument, Pull, Revocation, SessionRecord, TakePage } from '../store.ts'
 import { toLogEntry, toRecord, toRevocation, type FamilyRow, type LogRow, type SessionRow } from './rows.ts'
 import { createReadLive, isLive } from './session-operations.ts'
 
@@ -54,13 +54,12 @@ function createLogReads (db: DatabaseSync) {
     head: () => readState().head,
 
     /** Pages need no common transaction: an entry that is replaced between two of them comes again after the position. */
-    async snapshot (nowMs: number): Promise<Snapshot> {
+    async snapshot (nowMs: number, take: TakePage): Promise<string> {
       const { head } = readState()
-      const revocations: Revocation[] = []
       for (let seq = 0; ;) {
         const page = selectInForce.all(seq, head, nowMs, snapshotPage) as unknown as LogRow[]
-        for (const row of page) revocations.push(toRevocation(row.kind as Revocation['kind'], row))
-        if (page.length < snapshotPage) return { position: String(head), revocations }
+        await take(page.map(row => toRevocation(row.kind as Revocation['kind'], row)))
+        if (page.length < snapshotPage) return String(head)
         seq = page.at(-1)?.seq ?? head
         await nextTurn()
       }

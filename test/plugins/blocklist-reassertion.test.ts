@@ -6,6 +6,7 @@ import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, Revocation, RotateOptions, Store } from '../../stores/store.ts'
 import { createServer, until } from '../helpers/build-app.ts'
 import { connectAdmin, connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
  * An acknowledged sign-out is a sign-out while any gateway process lives, whatever the store forgets: a replica that was promoted
@@ -53,7 +54,7 @@ t.test('a sign-out that a failover has lost is said again, and the session stays
 
   await until(async () => await store.read(record.sid) === null)
   t.match(await store.rotate(record.sid, 1, rotating), { outcome: 'unknown' })
-  t.match((await store.snapshot()).revocations, [{ kind: 'sid', sid: record.sid }])
+  t.match((await takeSnapshot(store)).revocations, [{ kind: 'sid', sid: record.sid }])
 })
 
 t.test('what one process knew reaches a process that starts after the loss', async t => {
@@ -70,7 +71,7 @@ t.test('what one process knew reaches a process that starts after the loss', asy
   await lose()
 
   const other = await createStore(t, server)
-  await until(async () => (await other.snapshot()).revocations.length === 3)
+  await until(async () => (await takeSnapshot(other)).revocations.length === 3)
   const there = await build(t, other)
   t.ok(there.isRevoked({ sid: first.sid }))
   t.ok(there.isRevoked({ jti: 'j', iss: 'i' }))
@@ -89,7 +90,7 @@ t.test('revocations that were in the log of everybody are said again by one of m
 
   await lose()
 
-  await until(async () => (await stores[1]!.snapshot()).revocations.length === 30)
+  await until(async () => (await takeSnapshot(stores[1]!)).revocations.length === 30)
   for (const { sid } of opened) t.equal(await stores[2]!.read(sid), null)
 })
 
@@ -99,12 +100,12 @@ t.test('a store that has lost everything is told every revocation that is in for
   const here = await build(t, store)
   await here.revoke({ all: true })
   for (let number = 0; number < 1200; number++) here.note({ kind: 'jti', tokenKey: Buffer.from(String(number).padStart(16)).toString('base64url'), expiresAtMs: store.nowMs() + 600_000 })
-  await until(async () => (await store.snapshot()).revocations.length === 1201)
+  await until(async () => (await takeSnapshot(store)).revocations.length === 1201)
 
   const admin = await connectAdmin(t, server)
   await admin.flushall()
 
-  await until(async () => (await store.snapshot()).revocations.length === 1201)
+  await until(async () => (await takeSnapshot(store)).revocations.length === 1201)
   t.equal((await store.open(tokens)).record.epoch > 1000, true, 'and nobody begins below what was cut off')
 })
 
@@ -119,7 +120,7 @@ t.test('nothing is said again while nothing is lost', async t => {
   await Promise.all(opened.map(async ({ sid }) => await here.revoke({ sid })))
   await here.revoke({ subject: 'ada' })
   await until(() => there.size === 51)
-  await until(async () => !(await store.pull((await store.snapshot()).position)).gap)
+  await until(async () => !(await store.pull((await takeSnapshot(store)).position)).gap)
 
   t.ok(said <= 2, 'but for an entry that came back before its answer')
 })

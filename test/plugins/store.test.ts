@@ -6,6 +6,7 @@ import t from 'tap'
 import { tokenKeyOf } from '../../lib/revocation-key.ts'
 import storePlugin, { type StoreOptions } from '../../plugins/store.ts'
 import { createServer, createStore } from '../helpers/build-app.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 t.test('sqlite is the store by default, and what it keeps survives the server', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-store-'))
@@ -20,7 +21,7 @@ t.test('sqlite is the store by default, and what it keeps survives the server', 
   const second = createServer(t)
   await second.register(storePlugin, { path, timeout: '1s' })
   t.equal(second.portcullis.store.type, 'sqlite')
-  t.match(await second.portcullis.store.snapshot(), { revocations: [{ kind: 'jti', tokenKey: tokenKeyOf('i', 'j') }] })
+  t.match(await takeSnapshot(second.portcullis.store), { revocations: [{ kind: 'jti', tokenKey: tokenKeyOf('i', 'j') }] })
 })
 
 t.test('the store ends with the server that opened it', async t => {

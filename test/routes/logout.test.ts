@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { post, setCookies, signIn, signInForTokens, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { isDeletion, refreshAttributes, sessionAttributes } from '../helpers/credentials.ts'
 import { assertProblem } from '../helpers/problem.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 async function logout (url: string, headers: Record<string, string> = {}, scope?: string): Promise<Response> {
   return await post(`${url}/auth/logout`, scope === undefined ? undefined : { scope }, headers)
@@ -135,7 +136,7 @@ t.test('what was answered is in the store already, for every process', async t =
   const { cookie, sid } = await signIn(url)
   assertSignedOut(t, await logout(url, { cookie }), 'signed out')
   t.equal(await store.read(sid), null)
-  t.match((await store.snapshot()).revocations, [{ kind: 'sid', sid }])
+  t.match((await takeSnapshot(store)).revocations, [{ kind: 'sid', sid }])
 })
 
 t.test('a bearer that cannot be verified is refused, and closes nothing', async t => {

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { post, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
  * The cookie is in the attacker's hands: every byte of it can be changed, cut off, repeated or encoded otherwise, in the hope to
@@ -78,7 +79,7 @@ t.test('no changed bit of a refresh token is overlooked, and none makes it look 
     assertRefused(t, await outcomeOf(await post(`${url}/auth/refresh`, undefined, { cookie: `${name}=${changed}` })), [refused, elsewhere], changed)
   })
 
-  t.same((await store.snapshot()).revocations, [])
+  t.same((await takeSnapshot(store)).revocations, [])
   const refreshed = await post(`${url}/auth/refresh`, undefined, { cookie })
   t.match(await refreshed.json(), { session: { sid, subject: 'ada' } })
 })
@@ -93,6 +94,6 @@ t.test('the generation of a refresh token cannot be counted up', async t => {
     forged.writeUInt32BE(generation, 20)
     await assertProblem(t, await post(`${url}/auth/refresh`, undefined, { cookie: `${name}=${forged.toString('base64url')}` }), 401, 'PTC_ERR_REFRESH_REFUSED', String(generation))
   }
-  t.same((await store.snapshot()).revocations, [])
+  t.same((await takeSnapshot(store)).revocations, [])
   t.equal((await post(`${url}/auth/refresh`, undefined, { cookie })).status, 200)
 })

@@ -3,6 +3,7 @@ import { origin, password, post, signIn, signInForTokens, startGateway, type Tes
 import { assertProblem } from '../helpers/problem.ts'
 import { sendRaw } from '../helpers/proxy.ts'
 import { startUpstream } from '../helpers/upstream.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
  * Another site makes the victim's browser send a request: it closes their sessions, uses up their refresh token, signs them in as
@@ -74,7 +75,7 @@ for (const { what, send } of stateChanges) {
       const response = await send(gateway, headers)
       t.same(response.headers.getSetCookie(), [], JSON.stringify(headers))
       await assertProblem(t, response, 403, 'PTC_ERR_CSRF_REFUSED', JSON.stringify(headers))
-      t.same((await gateway.store.snapshot()).revocations, [])
+      t.same((await takeSnapshot(gateway.store)).revocations, [])
     }
     for (const headers of own) t.ok((await send(gateway, headers)).ok, JSON.stringify(headers))
   })

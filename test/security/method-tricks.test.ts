@@ -2,6 +2,7 @@ import { METHODS, request as send } from 'node:http'
 import t from 'tap'
 import { password, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { startUpstream } from '../helpers/upstream.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
  * What a browser does by itself should change nothing: it follows links, loads pictures and frames, and fetches pages ahead of time
@@ -34,7 +35,7 @@ async function ask (url: string, method: string, headers: Record<string, string>
 t.test('no safe method opens, refreshes, renews or ends a session, whatever it is said to be', async t => {
   const { url, store } = await startGateway(t)
   const [{ cookie, sid }, tokens] = [await signIn(url), await signInForTokens(url)]
-  const records = async () => JSON.stringify([await store.read(sid), await store.read(tokens.sid), (await store.list('ada')).length, (await store.snapshot()).revocations])
+  const records = async () => JSON.stringify([await store.read(sid), await store.read(tokens.sid), (await store.list('ada')).length, (await takeSnapshot(store)).revocations])
   const before = await records()
 
   const credentials: Array<Record<string, string>> = [{}, { cookie }, { cookie: tokens.cookie }]

@@ -2,6 +2,7 @@ import { CookieJar } from 'tough-cookie'
 import t from 'tap'
 import { origin, password, post, setCookies, signIn, signInForTokens, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
  * One browser carries two credentials that belong to two people, or one credential in the place of another: a session cookie with
@@ -11,7 +12,7 @@ import { assertProblem } from '../helpers/problem.ts'
 
 async function signInBoth (gateway: TestGateway) {
   const [ada, bob] = [await signIn(gateway.url, 'ada'), await signInForTokens(gateway.url, 'bob')]
-  const state = async () => JSON.stringify([await gateway.store.read(ada.sid), await gateway.store.read(bob.sid), (await gateway.store.snapshot()).revocations])
+  const state = async () => JSON.stringify([await gateway.store.read(ada.sid), await gateway.store.read(bob.sid), (await takeSnapshot(gateway.store)).revocations])
   return { ada, bob, mixed: `${ada.cookie}; ${bob.cookie}`, state }
 }
 

@@ -5,6 +5,7 @@ import { isSid } from '../../lib/sid.ts'
 import { absoluteTimeoutMs, closing, idleTimeoutMs, maxTokenAgeMs, minute, open, rotating, session, tokens, unknownSid, windows, type CreateStore } from './contract-fixtures.ts'
 import { countedRefreshes } from './counted-refreshes.ts'
 import type { CredentialClaims, LogEntry, Revocation, SessionRecord, Store } from '../../stores/store.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
  * What every implementation of stores/store.ts must do, sentence by sentence.
@@ -23,7 +24,7 @@ function claimsOf (record: SessionRecord): CredentialClaims {
 }
 
 async function head (store: Store): Promise<string> {
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   return position
 }
 
@@ -92,7 +93,7 @@ async function sessions (t: Test, create: CreateStore): Promise<void> {
     t.equal(await store.noteReceived(unknownSid, 1, windows), undefined)
     t.strictSame(await store.list('alice'), [])
     t.equal(await store.readKeys(), null)
-    t.strictSame((await store.snapshot()).revocations, [])
+    t.strictSame((await takeSnapshot(store)).revocations, [])
     t.equal(await store.read(unknownSid), null)
   })
 
@@ -533,7 +534,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
       t.strictSame(await other.list('alice'), [])
       t.equal(await other.isGood(claimsOf(record)), false)
       t.strictSame(await entriesAfter(other, position), [revocation])
-      t.strictSame((await other.snapshot()).revocations, [revocation])
+      t.strictSame((await takeSnapshot(other)).revocations, [revocation])
       t.strictSame(await other.rotate(record.sid, 3, rotating), { outcome: 'unknown', record: null, counted: null })
     })
   }
@@ -602,7 +603,7 @@ async function renewal (t: Test, create: CreateStore): Promise<void> {
     t.strictSame(renewed, { ...record, secretHash: 'fresh', acr: 'urn:acr:mfa', amr: ['pwd', 'otp'], authTimeMs: record.createdAtMs + 3000 })
     t.strictSame(await (await second()).read(record.sid), renewed)
     t.strictSame(await entriesAfter(store, position), [{ kind: 'changed', sid: record.sid }])
-    t.strictSame((await store.snapshot()).revocations, [])
+    t.strictSame((await takeSnapshot(store)).revocations, [])
   })
 
   t.test('a session in tokens mode has no secret to renew', async t => {
@@ -631,7 +632,7 @@ async function closingSessions (t: Test, create: CreateStore): Promise<void> {
     t.strictSame(await other.list('alice'), [])
     t.equal(await other.isGood(claimsOf(record)), false)
     t.strictSame(await entriesAfter(other, position), [revocation])
-    t.strictSame((await other.snapshot()).revocations, [revocation])
+    t.strictSame((await takeSnapshot(other)).revocations, [revocation])
   })
 
   t.test('a second close resolves to null and logs nothing', async t => {
@@ -668,7 +669,7 @@ async function closingSessions (t: Test, create: CreateStore): Promise<void> {
 
     advance(maxTokenAgeMs)
     t.equal(await store.close(unknownSid, closing), null)
-    t.strictSame((await store.snapshot()).revocations, [{ kind: 'sid', sid: unknownSid, expiresAtMs: store.nowMs() + maxTokenAgeMs }])
+    t.strictSame((await takeSnapshot(store)).revocations, [{ kind: 'sid', sid: unknownSid, expiresAtMs: store.nowMs() + maxTokenAgeMs }])
   })
 
   t.test('nothing that comes after a close brings the record back', async t => {
@@ -793,7 +794,7 @@ async function subjectCuts (t: Test, create: CreateStore): Promise<void> {
       t.equal(await other.isGood(claims({ subject: 'alice', epoch: record.epoch })), false)
     }
     t.strictSame(await entriesAfter(other, position), [cut])
-    t.strictSame((await other.snapshot()).revocations, [cut])
+    t.strictSame((await takeSnapshot(other)).revocations, [cut])
     t.strictSame(await other.read(bystander.sid), bystander)
     t.equal(await other.isGood(claimsOf(bystander)), true)
   })
@@ -1017,7 +1018,7 @@ async function cutOfEverybody (t: Test, create: CreateStore): Promise<void> {
     t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
     t.equal(await other.close(family.sid, closing), null)
     t.match((await entriesAfter(other, position)).findLast(({ kind }) => kind === 'all'), cut)
-    t.ok((await other.snapshot()).revocations.some(one => one.kind === 'all' && one.belowEpoch === cut.belowEpoch))
+    t.ok((await takeSnapshot(other)).revocations.some(one => one.kind === 'all' && one.belowEpoch === cut.belowEpoch))
   })
 
   t.test('sessions that open after a cut of everybody are good, and cuts of subjects go on from there', async t => {
@@ -1142,12 +1143,12 @@ async function reassertion (t: Test, create: CreateStore): Promise<void> {
     await store.revokeSubject('bob', { exceptSid: cut.sid, keepForMs })
     await store.revokeAll({ keepForMs })
     const other = await second()
-    const { position, revocations } = await other.snapshot()
+    const { position, revocations } = await takeSnapshot(other)
 
     for (let time = 0; time < 2; time++) t.equal(await other.reassert(revocations, { owner }), 'asserted')
 
     t.strictSame(await entriesAfter(store, position), [])
-    t.strictSame(new Set((await store.snapshot()).revocations.map(one => JSON.stringify(one))), new Set(revocations.map(one => JSON.stringify(one))))
+    t.strictSame(new Set((await takeSnapshot(store)).revocations.map(one => JSON.stringify(one))), new Set(revocations.map(one => JSON.stringify(one))))
   })
 
   t.test('what is over by now is not said again', async t => {
@@ -1169,7 +1170,7 @@ async function reassertion (t: Test, create: CreateStore): Promise<void> {
 
     await store.reassert(lost, { owner })
 
-    t.equal((await store.snapshot()).revocations.length, 1000)
+    t.equal((await takeSnapshot(store)).revocations.length, 1000)
   })
 }
 
@@ -1188,7 +1189,7 @@ async function tokenRevocation (t: Test, create: CreateStore): Promise<void> {
     t.equal(await other.isGood(claims(token)), false)
     const logged = { kind: 'jti', tokenKey: tokenKeyOf(token.issuer, token.jti), expiresAtMs }
     t.strictSame(await entriesAfter(other, position), [logged])
-    t.strictSame((await other.snapshot()).revocations, [logged])
+    t.strictSame((await takeSnapshot(other)).revocations, [logged])
   })
 
   t.test('a jti that is revoked without an issuer is revoked whoever issued it', async t => {
@@ -1230,7 +1231,7 @@ async function tokenRevocation (t: Test, create: CreateStore): Promise<void> {
     await store.revokeToken({ ...token, expiresAtMs: long - 20_000 })
     await store.revokeToken({ ...token, expiresAtMs: long })
 
-    const expiries = (await store.snapshot()).revocations.map(({ expiresAtMs }) => expiresAtMs)
+    const expiries = (await takeSnapshot(store)).revocations.map(({ expiresAtMs }) => expiresAtMs)
     t.equal(Math.max(...expiries), long)
   })
 
@@ -1288,7 +1289,7 @@ async function log (t: Test, create: CreateStore): Promise<void> {
     const after = await open(store)
     await store.close(before.sid, closing)
 
-    const snapshot = await store.snapshot()
+    const snapshot = await takeSnapshot(store)
     t.strictSame(revokedSids(snapshot.revocations), [before.sid])
     t.strictSame(await store.pull(snapshot.position), { position: snapshot.position, entries: [], gap: false })
 
@@ -1346,7 +1347,7 @@ async function log (t: Test, create: CreateStore): Promise<void> {
     const kindsInForce: string[][] = []
     for (const step of [999, 1, 999, 1, 999, 1]) {
       advance(step)
-      kindsInForce.push((await store.snapshot()).revocations.map(({ kind }) => kind).sort())
+      kindsInForce.push((await takeSnapshot(store)).revocations.map(({ kind }) => kind).sort())
     }
 
     t.strictSame(kindsInForce, [['jti', 'sid', 'subject'], ['jti', 'subject'], ['jti', 'subject'], ['subject'], ['subject'], []])
@@ -1358,7 +1359,7 @@ async function log (t: Test, create: CreateStore): Promise<void> {
     const cut = await store.revokeSubject('alice', { exceptSid: kept.sid, keepForMs })
     const unicode = await store.revokeSubject('Zoë "🦊"', { exceptSid: null, keepForMs })
 
-    const { revocations } = await (await second()).snapshot()
+    const { revocations } = await takeSnapshot(await second())
 
     t.strictSame(new Set(revocations.map(one => JSON.stringify(one))), new Set([cut, unicode].map(one => JSON.stringify(one))))
   })
@@ -1376,14 +1377,14 @@ async function log (t: Test, create: CreateStore): Promise<void> {
 
     t.equal(pull.gap, true)
     t.strictSame(pull.entries, [])
-    const { position } = await store.snapshot()
+    const { position } = await takeSnapshot(store)
     t.equal((await store.pull(position)).gap, false)
   })
 
   t.test('a store that was just made has a position to go on from', async t => {
     const { store, second } = await create(t)
 
-    const { position, revocations } = await store.snapshot()
+    const { position, revocations } = await takeSnapshot(store)
     t.strictSame(revocations, [])
     t.strictSame(await store.pull(position), { position, entries: [], gap: false })
 
@@ -1450,7 +1451,7 @@ async function keys (t: Test, create: CreateStore): Promise<void> {
     const kinds = (await entriesAfter(store, position)).map(({ kind }) => kind)
     t.ok(kinds.length >= 2)
     t.ok(kinds.every(kind => kind === 'keys'))
-    t.strictSame((await store.snapshot()).revocations, [])
+    t.strictSame((await takeSnapshot(store)).revocations, [])
   })
 
   t.test('a writer that expected another version changes and logs nothing', async t => {
@@ -1498,14 +1499,14 @@ async function endingOfOne (t: Test, create: CreateStore): Promise<void> {
 
     t.strictSame(await other.read(record.sid), record)
     t.equal(await other.read(closed.sid), null)
-    t.strictSame(revokedSids((await other.snapshot()).revocations), [closed.sid])
+    t.strictSame(revokedSids((await takeSnapshot(other)).revocations), [closed.sid])
   })
 }
 
 async function ending (t: Test, create: CreateStore): Promise<void> {
   t.test('an ended store is unavailable, and ending it again is no error', async t => {
     const { store } = await create(t)
-    const { position } = await store.snapshot()
+    const { position } = await takeSnapshot(store)
 
     await Promise.all([store.end(), store.end()])
     await store.end()
@@ -1517,7 +1518,7 @@ async function ending (t: Test, create: CreateStore): Promise<void> {
     await t.rejects(store.rotate(unknownSid, 1, rotating), unavailable)
     await t.rejects(store.isGood(claims()), unavailable)
     await t.rejects(store.pull(position), unavailable)
-    await t.rejects(store.snapshot(), unavailable)
+    await t.rejects(takeSnapshot(store), unavailable)
     t.type(store.nowMs(), 'number')
   })
 }

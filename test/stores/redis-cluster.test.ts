@@ -5,6 +5,7 @@ import { freezeClock } from '../helpers/redis-server.ts'
 import { connectTo, startCluster, until } from '../helpers/redis-topology.ts'
 import { rotating, session, tokens } from './contract-fixtures.ts'
 import { storeContract } from './contract.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
  * Everything that a script touches lies in one slot, so no operation can be torn by where the slots are: not while one is on its way
@@ -26,7 +27,7 @@ async function createStore (t: Test, prefix: string): Promise<Store> {
 
 /** Until every shard answers again. */
 async function recovery (store: Store): Promise<void> {
-  await until(async () => !(await store.pull((await store.snapshot()).position)).gap)
+  await until(async () => !(await store.pull((await takeSnapshot(store)).position)).gap)
 }
 
 storeContract(t, 'redis cluster', async t => {
@@ -56,7 +57,7 @@ t.test('while a slot moves to another node its sessions are read, rotated and re
   const subjects = Array.from({ length: 64 }, (_, number) => `subject-${number}`)
   const records = await Promise.all(subjects.map(async subject => (await store.open(signIn(subject))).record))
   const follower = await createStore(t, 'moving')
-  const { position } = await follower.snapshot()
+  const { position } = await takeSnapshot(follower)
   const slot = await cluster.slotOf('moving:{0}:state')
   const from = await cluster.primaryOf('moving:{0}:state')
   const to = (await cluster.primaries()).find(node => node !== from)!
@@ -94,7 +95,7 @@ t.test('a node that is lost takes only its own sessions away, and its replica br
   const records = await Promise.all(subjects.map(async subject => (await store.open(signIn(subject))).record))
   const closed = records.slice(0, 8)
   for (const { sid } of closed) await store.close(sid, { maxTokenAgeMs: 900_000 })
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   const [victim] = await cluster.primaries()
   await victim!.command('WAIT', '1', '5000')
 

@@ -7,6 +7,7 @@ import { createRedisStore } from '../../stores/redis.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectAdmin, connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
 import { rotating, session, tokens as tokensMode } from './contract-fixtures.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 const timeoutMs = 300
 const tokens = session(tokensMode)
@@ -43,7 +44,7 @@ t.test('a store that is killed is unavailable within the deadline, and back when
   for (let count = 0; count < 3; count++) await assertUnavailable(t, () => store.read(record.sid))
   await assertUnavailable(t, () => store.close(record.sid, { maxTokenAgeMs: 1000 }))
   await assertUnavailable(t, () => store.pull('0-0'))
-  await assertUnavailable(t, () => store.snapshot())
+  await assertUnavailable(t, () => takeSnapshot(store))
 
   await server.start()
   await recovery(store)
@@ -143,7 +144,7 @@ t.test('when memory has run out sessions are still ended and tokens revoked, and
   const admin = await connectAdmin(t, server)
   await admin.config('SET', 'maxmemory', '1')
   await t.rejects(admin.set('key', 'value'), /OOM/)
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
 
   await assertUnavailable(t, () => store.open(tokens))
   t.ok(await store.close(record.sid, { maxTokenAgeMs: 60_000 }))
@@ -160,7 +161,7 @@ t.test('a demoted primary answers nothing, and is the truth again when promoted'
   const server = await startRedis(t)
   const store = await createStore(t, server)
   const { record } = await store.open(tokens)
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   const admin = await connectAdmin(t, server)
 
   await admin.replicaof('127.0.0.1', 1)
@@ -176,7 +177,7 @@ t.test('a demoted primary answers nothing, and is the truth again when promoted'
 t.test('an evicting policy that is set while the gateway runs is noticed', async t => {
   const server = await startRedis(t)
   const store = await createStore(t, server)
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   const admin = await connectAdmin(t, server)
   await admin.config('SET', 'maxmemory-policy', 'allkeys-lru')
 

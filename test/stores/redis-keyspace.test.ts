@@ -4,6 +4,7 @@ import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
 import { connectAdmin, connectRedis, startRedis } from '../helpers/redis-server.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 const session: OpenSession = {
   subject: 'alice',
@@ -41,7 +42,7 @@ const operations: Array<(command: Command) => Promise<unknown>> = [
   ({ store, subject, sid, number }) => store.revokeSubject(subject, { exceptSid: number > 3 ? sid : null, keepForMs: 86_400_000 }),
   ({ store }) => store.revokeAll({ keepForMs: 86_400_000 }),
   ({ store, number }) => store.writeKeys(number, 'sealed'),
-  async ({ store }) => store.pull((await store.snapshot()).position)
+  async ({ store }) => store.pull((await takeSnapshot(store)).position)
 ]
 
 const command = fc.record({

@@ -3,6 +3,7 @@ import { createSid } from '../../lib/sid.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { Revocation, Store } from '../../stores/store.ts'
 import { connectAdmin, connectRedis, startRedis } from '../helpers/redis-server.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 const server = await startRedis(t)
 const admin = await connectAdmin(t, server)
@@ -16,7 +17,7 @@ let tokens = 0
 async function revokeTokens (count: number): Promise<string> {
   const expiresAtMs = store.nowMs() + 60_000
   await Promise.all(Array.from({ length: count }, () => store.revokeToken({ issuer: 'i', jti: `jti-${++tokens}`, expiresAtMs })))
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   return position
 }
 
@@ -61,7 +62,7 @@ t.test('a store that was emptied does not connect to what it was', async t => {
   await admin.flushall()
 
   t.equal((await store.pull(position)).gap, true)
-  const fresh = await store.snapshot()
+  const fresh = await takeSnapshot(store)
   t.strictSame(fresh.revocations, [])
   t.equal((await store.pull(fresh.position)).gap, false)
 })
@@ -75,11 +76,11 @@ t.test('a position that is none of this store’s is a gap', async t => {
 })
 
 t.test('everything comes back from a log and an index of many pages, once', async t => {
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   for (let count = 0; count < 5; count++) await revokeTokens(500)
 
   const pull = await store.pull(position)
-  const { revocations } = await store.snapshot()
+  const { revocations } = await takeSnapshot(store)
 
   t.equal(pull.entries.length, 2500)
   t.equal(new Set(pull.entries.map(entry => 'tokenKey' in entry && entry.tokenKey)).size, 2500)
@@ -93,7 +94,7 @@ t.test('a snapshot of many pages has everything once, however many end in the sa
   const revoked = ends.map((end, index): Revocation => ({ kind: 'sid', sid: createSid(`user-${index}`), expiresAtMs: nowMs + end }))
   await store.reassert(revoked, { owner: 'test' })
 
-  const { revocations } = await store.snapshot()
+  const { revocations } = await takeSnapshot(store)
 
   t.equal(revocations.length, revoked.length)
   const known = new Set(revocations.map(one => JSON.stringify(one)))
@@ -113,7 +114,7 @@ t.test('the index forgets what is over as new revocations come', async t => {
 })
 
 t.test('the log keeps about its last hundred thousand entries', async t => {
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   await revokeTokens(1)
   await admin.eval(`
     for i = 2, 100500 do redis.call('XADD', KEYS[1], i .. '-1', 'entry', '["keys"]', 'until', '0') end

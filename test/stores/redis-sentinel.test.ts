@@ -3,6 +3,7 @@ import { createRedisStore } from '../../stores/redis.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectTo, startSentinels, until, type RedisSentinels } from '../helpers/redis-topology.ts'
 import { rotating, session, tokens as tokensMode } from './contract-fixtures.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
  * The primary is whom the sentinels name, at every moment: the store finds the next one by itself, and never believes an old one.
@@ -23,7 +24,7 @@ t.test('after the primary has died the store goes on with the one that the senti
   const ended = await store.open({ ...tokens, subject: 'bob' })
   await store.rotate(record.sid, 1, rotating)
   await store.close(ended.record.sid, { maxTokenAgeMs: 900_000 })
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   const primary = await sentinels.primary()
   await primary.command('WAIT', '1', '5000')
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
 import { createSqliteStore } from '../../stores/sqlite.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
  * A process that dies at any instant (kill -9, out of memory) has lost nothing that it acknowledged: a session whose opening was
@@ -39,7 +40,7 @@ t.test('what a killed process had acknowledged is on the disk', async t => {
 
     const store = await createSqliteStore({ path })
     const there = new Set((await store.list('kept')).map(({ sid }) => sid))
-    const revoked = new Set((await store.snapshot()).revocations.map(one => one.kind === 'sid' ? one.sid : ''))
+    const revoked = new Set((await takeSnapshot(store)).revocations.map(one => one.kind === 'sid' ? one.sid : ''))
     const undead = new Set((await store.list('closed')).map(({ sid }) => sid))
     t.strictSame(kept.filter(sid => !there.has(sid)), [])
     t.strictSame(closed.filter(sid => !revoked.has(sid) || undead.has(sid)), [])

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { session } from './sqlite-session.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 const hour = 3_600_000
 
@@ -39,21 +40,21 @@ for (const position of ['', 'x', '-1', '1.5', '1e3', ' 1', '0x1', '9'.repeat(17)
 
 t.test('a follower that slept for less than an hour gets every entry, also those that are over', async t => {
   const { store, advance } = await fixture(t)
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   await closeOne(store, 1000)
 
   advance(hour - 1)
   await writeSomething(store)
 
   t.match(await store.pull(position), { gap: false, entries: [{ kind: 'sid' }] })
-  t.strictSame((await store.snapshot()).revocations, [])
+  t.strictSame((await takeSnapshot(store)).revocations, [])
 })
 
 t.test('a follower that slept while entries were purged meets a gap, one that had read them does not', async t => {
   const { store, advance, count } = await fixture(t)
-  const { position: asleep } = await store.snapshot()
+  const { position: asleep } = await takeSnapshot(store)
   await closeOne(store, 1000)
-  const { position: awake } = await store.snapshot()
+  const { position: awake } = await takeSnapshot(store)
 
   advance(hour)
   await writeSomething(store)
@@ -65,13 +66,13 @@ t.test('a follower that slept while entries were purged meets a gap, one that ha
 
 t.test('a revocation that lasts stays on the log until it is over', async t => {
   const { store, advance, count } = await fixture(t)
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   await store.revokeSubject('alice', { exceptSid: null, keepForMs: 24 * hour })
 
   advance(24 * hour - 1)
   await writeSomething(store)
   t.match(await store.pull(position), { gap: false, entries: [{ kind: 'subject' }] })
-  t.equal((await store.snapshot()).revocations.length, 1)
+  t.equal((await takeSnapshot(store)).revocations.length, 1)
 
   advance(1)
   await writeSomething(store)
@@ -112,7 +113,7 @@ t.test('a snapshot of more than a page is whole', async t => {
   const expiresAtMs = store.nowMs() + hour
   await Promise.all(Array.from({ length: 5001 }, (_, index) => store.revokeToken({ issuer: 'i', jti: String(index), expiresAtMs })))
 
-  const { revocations, position } = await store.snapshot()
+  const { revocations, position } = await takeSnapshot(store)
 
   t.equal(new Set(revocations.map(one => one.kind === 'jti' ? one.tokenKey : '')).size, 5001)
   t.equal((await store.pull(position)).gap, false)

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { session } from './sqlite-session.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 const child = join(import.meta.dirname, 'sqlite-process.ts')
 
@@ -36,7 +37,7 @@ async function leave (other: ChildProcess): Promise<void> {
 t.test('a session that another process closes is gone here, and the log says so without being asked', async t => {
   const { store, ask } = await fixture(t)
   const { record } = await store.open(session())
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   const grown = new Promise<void>(resolve => t.teardown(store.onGrowth(resolve)))
 
   t.strictSame(await ask({ close: record.sid }), { closed: record.sid })

@@ -1,0 +1,13 @@
+import type { Revocation, Store } from '../../stores/store.ts'
+
+export interface Snapshot {
+  position: string
+  revocations: Revocation[]
+}
+
+/** All pages of a snapshot at once. */
+export async function takeSnapshot (store: Pick<Store, 'snapshot'>): Promise<Snapshot> {
+  const revocations: Revocation[] = []
+  const position = await store.snapshot(async page => { revocations.push(...page) })
+  return { position, revocations }
+}
