@@ -129,5 +129,5 @@ async function measureRemembered (context: BenchContext): Promise<Table> {
   for (const [name, mode, what] of [['token', 'tokens', 'a verified access token'], ['cookie', 'session', 'the session of a cookie']] as const) {
     arms[name] = { what, rounds: [{ figures: await gateway.ask<{ bytes: number }>('remember', { mode, count }) }] }
   }
-  return { title: 'Memory of a gateway for what it remembers', columns: { bytes: { head: 'bytes each', digits: 0 } }, arms, notes: [`The mean of ${count.toLocaleString('en')}. At most 20,000 of each are kept, the least lately used go first (\`cacheSize\`).`] }
+  return { title: 'Memory of a gateway for what it remembers', columns: { bytes: { head: 'bytes each', digits: 0 } }, arms, notes: [`The mean of ${count.toLocaleString('en')}. At most 20,000 of each are kept, the least lately used go first (\`accessToken.cacheSize\`, \`session.cacheSize\`).`] }
 }

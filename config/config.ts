@@ -17,8 +17,8 @@ export interface Config {
   /** Base64url; the first one issues. Null: the embedded store makes one beside its file. */
   secrets: string[] | null
   keys: { algorithm: 'ES256' | 'EdDSA' | 'RS256', rotateEveryMs: number, publishAheadMs: number }
-  session: { idleTimeoutMs: number, absoluteTimeoutMs: number, maxPerSubject: number }
-  accessToken: { ttlMs: number }
+  session: { idleTimeoutMs: number, absoluteTimeoutMs: number, maxPerSubject: number, cacheSize: number }
+  accessToken: { ttlMs: number, cacheSize: number }
   refreshToken: { overlapMs: number, retryWindowMs: number }
   cookies: { sameSite: 'lax' | 'strict' }
   revocation: { consistency: Consistency, maxStalenessMs: number, staleForMs: number }

@@ -23,8 +23,8 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     store: resolveStore(settings.store, directory),
     secrets: settings.secret === undefined ? null : [settings.secret].flat(),
     keys: { algorithm: settings.keys.algorithm, rotateEveryMs: ms(settings.keys.rotateEvery), publishAheadMs: ms(settings.keys.publishAhead) },
-    session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject },
-    accessToken: { ttlMs: ms(accessToken.ttl) },
+    session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject, cacheSize: session.cacheSize },
+    accessToken: { ttlMs: ms(accessToken.ttl), cacheSize: accessToken.cacheSize },
     refreshToken: {
       overlapMs: refreshToken.overlap === undefined ? Math.min(defaultOverlapMs, Math.floor(idleTimeoutMs / 2)) : ms(refreshToken.overlap),
       retryWindowMs: refreshToken.retryWindow === undefined ? idleTimeoutMs : ms(refreshToken.retryWindow)

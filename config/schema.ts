@@ -67,6 +67,7 @@ const session = group({
   idleTimeout: Optional(duration({ description: 'A session that was not used for this long is over.', default: '30m', minimum: '1s', maximum: '365d' })),
   absoluteTimeout: Optional(duration({ description: 'A session is over this long after sign-in, however much it is used.', default: '24h', minimum: '1s', maximum: '365d' })),
   maxPerSubject: Optional(count({ description: 'Sessions that one subject may have; at the limit the oldest is closed.', default: 20, minimum: 1, maximum: 1000 })),
+  cacheSize: Optional(count({ description: 'Sessions that one process remembers, the least lately used go first: about 1.8 kB each. Others are read from the store at each use.', default: 20_000, minimum: 1, maximum: 10_000_000 })),
   deviceBound: Optional(group({
     cookieTtl: Optional(duration({ description: 'How long the device cookie is good.', default: '5m', minimum: '1m', maximum: '1h' }))
   }, { description: 'Binds sessions to a key of the device (Device Bound Session Credentials).' }))
@@ -106,7 +107,8 @@ export const configSchema = group({
   keys: Optional(keys),
   session: Optional(session),
   accessToken: Optional(group({
-    ttl: Optional(duration({ description: 'How long an access token is good.', default: '10m', minimum: '1m', maximum: '15m' }))
+    ttl: Optional(duration({ description: 'How long an access token is good.', default: '10m', minimum: '1m', maximum: '15m' })),
+    cacheSize: Optional(count({ description: 'Verified tokens that one process remembers, the least lately used go first: about 2.1 kB each. The signature of others is verified at each use.', default: 20_000, minimum: 0, maximum: 10_000_000 }))
   }, { description: 'Access tokens.', default: {} })),
   refreshToken: Optional(refreshToken),
   cookies: Optional(group({

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Store } from '../stores/store.ts'
 import { password, post, setCookies, signIn, signInForTokens, startGateway } from './helpers/build-gateway.ts'
 
 t.test('a signed-in browser is proxied with a token for that upstream alone, until it signs out', async t => {
@@ -43,4 +44,35 @@ t.test('a wrong password and an unknown user are told apart by nothing', async t
   }))
   t.same(answers[0], answers[1])
   t.equal(answers[0]?.[0], 401)
+})
+
+t.test('as many tokens and sessions are remembered as the configuration says', async t => {
+  for (const [cacheSize, verified] of [[0, 2], [2, 1]] as const) {
+    const { url, app } = await startGateway(t, { accessToken: { cacheSize } })
+    const { token } = await signInForTokens(url)
+    const before = app.portcullis.accessToken.checked
+
+    for (let i = 0; i < 2; i++) t.equal((await fetch(`${url}/orders`, { headers: { authorization: `Bearer ${token}` } })).status, 200)
+
+    t.equal(app.portcullis.accessToken.checked - before, verified)
+  }
+  for (const [cacheSize, reads] of [[1, 2], [8, 0]] as const) {
+    let count = 0
+    const { url } = await startGateway(t, { session: { cacheSize } }, {
+      wrapStore: store => new Proxy(store, {
+        get (target, name: keyof Store) {
+          if (name === 'read') count++
+          return Reflect.get(target, name) as unknown
+        }
+      })
+    })
+    const cookies = [(await signIn(url, 'ada')).cookie, (await signIn(url, 'bob')).cookie]
+    const visit = async (): Promise<void> => { for (const cookie of cookies) t.equal((await fetch(`${url}/orders`, { headers: { cookie } })).status, 200) }
+    await visit()
+    count = 0
+
+    await visit()
+
+    t.equal(count, reads)
+  }
 })

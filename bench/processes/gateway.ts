@@ -11,6 +11,8 @@ export interface GatewayArgs {
   upstream: string
   /** Of the access tokens; default ES256. */
   algorithm?: SigningAlgorithm
+  /** Tokens that it remembers; default: as in the configuration. */
+  cacheSize?: number
 }
 
 export interface SignIns { first: number, count: number, mode: 'session' | 'tokens' }
@@ -25,7 +27,7 @@ export interface SignedIn {
 
 export interface LoopDelay { p50Ms: number, p99Ms: number, maxMs: number }
 
-const { store, secret, upstream, algorithm } = argsOfParent<GatewayArgs>()
+const { store, secret, upstream, algorithm, cacheSize } = argsOfParent<GatewayArgs>()
 
 /** The real gateway with everything that it has, in front of one upstream that is reached in several ways. */
 const app = await buildGateway({
@@ -36,7 +38,7 @@ const app = await buildGateway({
   store: { ...store, timeout: '5s' },
   ...secret === undefined ? {} : { secret },
   ...algorithm === undefined ? {} : { keys: { algorithm } },
-  accessToken: { ttl: '15m' },
+  accessToken: { ttl: '15m', ...cacheSize === undefined ? {} : { cacheSize } },
   identity: async ({ username, password }: { username: string, password: string }) => password === 'right' ? { subject: username, scopes: ['orders:read', 'orders:write'] } : null,
   log: { level: 'error' },
   rateLimit: { signIn: { max: 1_000_000 }, refresh: { max: 1_000_000 } },
