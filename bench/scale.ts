@@ -46,6 +46,7 @@ async function startTokenArms (counts: number[], upstream: Upstream, context: Be
     gateway,
     path: '/named/42',
     tokens: tokens.slice(0, count),
+    areSeen: true,
     at: { series: 'by token', x: count }
   }]))
 }

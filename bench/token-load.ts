@@ -25,6 +25,8 @@ export interface TokenArm {
   path: string
   tokens: string[]
   others?: { pool: string, share: number }
+  /** The warm-up goes on until each of them was sent. */
+  areSeen?: boolean
   at?: Arm['at']
 }
 
@@ -60,7 +62,15 @@ export async function measureTokenArms (arms: Record<string, TokenArm>, upstream
   const seconds = context.isQuick ? 1 : 2
   for (const order of interleave(names, context.isQuick ? 1 : 2)) {
     context.say(`warming up ${order.join(', ')}`)
-    for (const name of order) await client.ask('closed', { name, seconds })
+    for (const name of order) {
+      const { tokens, areSeen = false } = arms[name]!
+      const least = areSeen ? tokens.length : 0
+      let sent = 0
+      do {
+        const { requests } = await client.ask<Answered>('closed', { name, seconds })
+        sent += requests
+      } while (sent < least)
+    }
   }
   const samples = await measureRounds(names, context, async name => await measure(client, name, arms[name]!, usageOf(upstream), context), ({ figures }) => `${figures['cpuUs']!.toFixed(1)} µs`)
   return Object.fromEntries(Object.entries(arms).map(([name, { what, at }]) => [name, { what, rounds: samples[name]!, ...at === undefined ? {} : { at } }]))

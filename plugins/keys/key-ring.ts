@@ -156,6 +156,8 @@ export class KeyRing implements Keys {
 
   #set (version: number, keys: SigningKey[], text: string): void {
     this.#version = version
+    // Whoever is told of a change forgets every token that was verified: a mere look, once a minute, must not cost that.
+    if (text === this.#text) return
     this.#text = text
     this.#keys = keys
     for (const listener of this.#listeners) listener()

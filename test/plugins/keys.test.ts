@@ -140,6 +140,21 @@ t.test('a rotated key is published before it signs, and the old one is kept as l
   t.same(keys.jwks().keys.map(({ kid }) => kid), [next.kid])
 })
 
+t.test('whoever is told of changes is told of none where the keys stay as they are', async t => {
+  const { store } = await createStore(t)
+  const { portcullis: { keys } } = await build(t, store)
+  let changes = 0
+  keys.onChange(() => { changes++ })
+  const { kid } = await keys.rotate()
+  t.equal(changes, 1)
+
+  t.equal((await keys.rotate()).kid, kid, 'one waits already')
+  await keys.reload()
+  t.equal(await keys.revoke('unknown'), null)
+
+  t.equal(changes, 1)
+})
+
 t.test('a new key is published for as long as publishAhead says', async t => {
   const { store, advance } = await createStore(t)
   const { portcullis: { keys } } = await build(t, store, { publishAhead: '10m' })
