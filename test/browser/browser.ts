@@ -40,7 +40,7 @@ export async function openContext (t: Test, browser: Browser): Promise<BrowserCo
 }
 
 /** A home in which nobody has used a browser before, and which trusts the authority. */
-export async function makeHome (t: Test, authority: Certificate): Promise<Record<string, string>> {
+async function makeHome (t: Test, authority: Certificate): Promise<Record<string, string>> {
   const home = await mkdtemp(join(tmpdir(), 'portcullis-browser-'))
   t.teardown(async () => { await rm(home, { recursive: true, force: true, maxRetries: 3 }) })
   const database = join(home, '.pki', 'nssdb')
@@ -52,7 +52,7 @@ export async function makeHome (t: Test, authority: Certificate): Promise<Record
   return { HOME: home, PATH: process.env['PATH'] ?? '' }
 }
 
-export async function findChromium (): Promise<string> {
+async function findChromium (): Promise<string> {
   for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
     for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
       const file = join(folder, name)
@@ -60,4 +60,30 @@ export async function findChromium (): Promise<string> {
     }
   }
   throw new Error('these tests need Chromium: install the package chromium, or have chromium, chromium-browser or google-chrome in PATH')
+}
+
+/** Software keys in place of a TPM, in a profile that lasts: Playwright's own switches, and contexts off the record, leave device-bound sessions out. */
+const deviceBoundArgs = ['--headless', '--no-first-run', '--disable-background-networking', '--disable-sync', '--remote-debugging-pipe', '--enable-features=DeviceBoundSessions,EnableBoundSessionCredentialsSoftwareKeysForManualTesting']
+
+/** A browser on a device of its own, which can be ended and started again as the same. */
+export interface DeviceBrowser {
+  start (): Promise<BrowserContext>
+}
+
+/** `keepsSessionCookies`: as browsers do whose user wants the last pages again. */
+export async function prepareDevice (t: Test, authority: Certificate, { keepsSessionCookies = false } = {}): Promise<DeviceBrowser> {
+  const env = await makeHome(t, authority)
+  const profile = join(env['HOME']!, 'profile')
+  if (keepsSessionCookies) {
+    await mkdir(join(profile, 'Default'), { recursive: true })
+    await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify({ session: { restore_on_startup: 1 } }))
+  }
+  const executablePath = await findChromium()
+  return {
+    start: async () => {
+      const context = await chromium.launchPersistentContext(profile, { executablePath, env, ignoreDefaultArgs: true, args: [...args, ...deviceBoundArgs, `--user-data-dir=${profile}`, 'about:blank'] })
+      t.teardown(async () => { await context.close() })
+      return context
+    }
+  }
 }

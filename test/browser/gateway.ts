@@ -9,20 +9,30 @@ export interface SecureGateway extends TestGateway { front: Front, origin: strin
 
 export const host = 'gate.shop.test'
 
-/** A gateway of helpers/build-gateway.ts that browsers find behind a front with TLS, with a blank public page at /page. */
-export async function startSecureGateway (t: Test, authority: Certificate, overrides: (gateway: { orders: string, page: string }) => Partial<ConfigInput> = () => ({})): Promise<SecureGateway> {
+export interface SecureOptions extends Omit<Partial<ConfigInput>, 'upstreams'> {
+  /** URL of what is served at /page, to everybody. Default: a blank page. */
+  page?: string
+  upstreams?: NonNullable<ConfigInput['upstreams']>
+}
+
+/** A gateway of helpers/build-gateway.ts, without /billing, that browsers find behind a front with TLS. `upstreams` are added. */
+export async function startSecureGateway (t: Test, authority: Certificate, options: (upstream: { orders: string }) => SecureOptions = () => ({})): Promise<SecureGateway> {
   const front = await startFront(t, authority, host)
-  const page = await startUpstream(t, (request, response) => {
-    request.resume()
-    response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>An application</title>')
-  })
   const orders = await startUpstream(t)
-  const { upstreams = [], ...others } = overrides({ orders: orders.url, page: page.url })
+  const { page = await startBlankPage(t), upstreams = [], ...overrides } = options({ orders: orders.url })
   const gateway = await startGateway(t, {
     origin: front.origin,
-    upstreams: [{ prefix: '/page', target: page.url, access: 'public' }, { prefix: '/orders', target: orders.url, audience: 'orders', scopes: ['orders:read'] }, ...upstreams],
-    ...others
+    ...overrides,
+    upstreams: [{ prefix: '/page', target: page, access: 'public' }, { prefix: '/orders', target: orders.url, audience: 'orders', scopes: ['orders:read'] }, ...upstreams]
   })
   front.target = gateway.url
   return { ...gateway, orders, front, origin: front.origin }
+}
+
+async function startBlankPage (t: Test): Promise<string> {
+  const { url } = await startUpstream(t, (request, response) => {
+    request.resume()
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>An application</title>')
+  })
+  return url
 }
