@@ -18,3 +18,8 @@ export function localPath (text: string, origin: string): string | null {
 export function isUnder (path: string, prefix: string): boolean {
   return path.startsWith(prefix) && ['', '/', '?'].includes(path.charAt(prefix.length))
 }
+
+/** The address of a sign-in page that leads on to a path. */
+export function signInAddress (signInPath: string, path: string, { isStepUp = false }: { isStepUp?: boolean } = {}): string {
+  return `${signInPath}?${isStepUp ? 'step_up=1&' : ''}return_to=${encodeURIComponent(path)}`
+}
