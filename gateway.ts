@@ -19,7 +19,7 @@ import issuers from './plugins/issuers.ts'
 import keys from './plugins/keys.ts'
 import metrics from './plugins/metrics.ts'
 import mint from './plugins/mint.ts'
-import proxy from './plugins/proxy.ts'
+import proxy, { type ProxyOptions } from './plugins/proxy.ts'
 import { createIdentityHeaders } from './plugins/proxy/identity-headers.ts'
 import { refuseOtherCase } from './plugins/proxy/other-case.ts'
 import rateLimit, { type BudgetSize } from './plugins/rate-limit.ts'
@@ -29,6 +29,8 @@ import session from './plugins/session.ts'
 import store, { type StoreOptions } from './plugins/store.ts'
 import streams from './plugins/streams.ts'
 import authRoutes from './routes/auth.ts'
+import pagesRoutes from './routes/pages.ts'
+import { createSignInRedirect } from './routes/pages/redirect.ts'
 import reservedRoutes from './routes/reserved.ts'
 import sessionsRoutes from './routes/sessions.ts'
 import wellKnownRoutes from './routes/well-known.ts'
@@ -115,6 +117,7 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boo
     scope.addHook('onSend', createOwnHeadersHook(origin))
     await scope.register(authRoutes, { prefix: '/auth', identity, origin, audiences })
     await scope.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
+    if (config.pages) await scope.register(pagesRoutes, { prefix: '/auth', identity, origin, audiences, sameSite: config.cookies.sameSite })
     await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
     // Last, because it takes what the others have left.
     await scope.register(reservedRoutes)
@@ -122,7 +125,7 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boo
 }
 
 /** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
-async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, upstreams }: Config): Promise<void> {
+async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, upstreams }: Config): Promise<void> {
   const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
   const demand = app.portcullis.authenticate({
     access,
@@ -132,7 +135,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     ...audience === null ? {} : { audience },
     ...stepUp === null ? {} : { stepUp: { maxAge: stepUp.maxAgeMs, ...stepUp.methods === null ? {} : { methods: stepUp.methods } } }
   })
-  await app.register(proxy, {
+  const options: ProxyOptions & { prefix: string } = {
     prefix,
     target,
     rewritePrefix,
@@ -143,6 +146,11 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     timeout: upstream.timeoutMs,
     onRequest: [...refuseOtherCase(upstream, upstreams), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
+  }
+  await app.register(async function upstreamScope (scope) {
+    // Where tokens alone are taken, signing in on a page would lead back to it for ever.
+    if (pages && access !== 'token') scope.setErrorHandler(createSignInRedirect({ origin, signInPath: '/auth/sign-in', ignoreBearer: authorization === 'keep' }))
+    await scope.register(proxy, options)
   })
 }
 

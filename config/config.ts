@@ -30,6 +30,8 @@ export interface Config {
   rateLimit: { signIn: BudgetConfig, refresh: BudgetConfig }
   /** Origins besides our own that may use bearer tokens. */
   cors: { origins: string[] }
+  /** Whether a sign-in and an account page are served. */
+  pages: boolean
   upstreams: UpstreamConfig[]
 }
 

@@ -38,6 +38,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), keepAliveMs: ms(limits.keepAlive) },
     rateLimit: { signIn: resolveBudget(settings.rateLimit.signIn), refresh: resolveBudget(settings.rateLimit.refresh) },
     cors: { origins: [...new Set(settings.cors.origins.map(originOf))] },
+    pages: settings.pages,
     upstreams: settings.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
   })
 }

@@ -136,7 +136,7 @@ export const configSchema = group({
     signIn: Optional(budget(10, 'Attempts to sign in of one client address (of IPv6, a /64), and failed ones for one account.')),
     refresh: Optional(budget(60, 'Refreshes of one session, and forged ones of one client address.'))
   }, { description: 'Budgets of the gateway\'s own endpoints.', default: {} })),
-  pages: Optional(flag({ description: 'Serves a sign-in and an account page.', default: false })),
+  pages: Optional(flag({ description: 'Serves a sign-in page (/auth/sign-in) and an account page (/auth/account), and sends visitors who are not signed in there.', default: false })),
   upstreams: Optional(list(upstream, { description: 'The services behind the gateway.', default: [], expects: 'a list of groups of settings, each with a prefix and a target' }))
 }, { description: 'The configuration of Portcullis.' })
 

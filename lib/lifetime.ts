@@ -18,6 +18,12 @@ export function isOver (record: { expiresAtMs: number }, nowMs: number): boolean
   return nowMs >= record.expiresAtMs
 }
 
+/** When a session was last used, as precisely as it may be told: in milliseconds. */
+export function lastUseOnGrid (record: { lastUsedAtMs: number }, idleTimeoutMs: number): number {
+  const grid = gridMs(idleTimeoutMs)
+  return Math.floor(record.lastUsedAtMs / grid) * grid
+}
+
 /** A session as its owner sees it, in seconds since the epoch. */
 export interface SessionView {
   sid: string
@@ -32,8 +38,7 @@ export interface SessionView {
 }
 
 export function viewSession (record: SessionRecord, idleTimeoutMs: number): SessionView {
-  const grid = gridMs(idleTimeoutMs)
-  const idleExpiresAtMs = Math.floor(record.lastUsedAtMs / grid) * grid + idleTimeoutMs
+  const idleExpiresAtMs = lastUseOnGrid(record, idleTimeoutMs) + idleTimeoutMs
   return {
     sid: record.sid,
     subject: record.subject,
