@@ -2,10 +2,10 @@ import type { BrowserContext, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { makeAuthority } from '../helpers/certificate.ts'
 import { password } from '../helpers/build-gateway.ts'
-import { untilTrue } from '../helpers/portcullis.ts'
 import { startSocketUpstream } from '../helpers/sockets.ts'
 import { openContext, startBrowser } from './browser.ts'
 import { startSite } from './front.ts'
+import { frame } from './frame.ts'
 import { startSecureGateway } from './gateway.ts'
 
 /*
@@ -23,7 +23,7 @@ declare const document: {
   body: { append (element: unknown): void }
   createElement (name: 'form'): Form
   createElement (name: 'input'): Field
-  createElement (name: 'img' | 'script' | 'iframe'): Loaded
+  createElement (name: 'img' | 'script'): Loaded
 }
 declare const cookieStore: { getAll (): Promise<unknown[]> }
 
@@ -161,24 +161,10 @@ for (const { kind, site } of sites) {
     const { page } = await lure(t, site)
     for (const path of ['/auth/session', '/auth/none', '/.well-known/jwks.json']) {
       await page.goto(site)
-      await page.evaluate(async src => {
-        await new Promise<void>(resolve => { document.body.append(Object.assign(document.createElement('iframe'), { onload: () => { resolve() }, src })) })
-      }, `${origin}${path}`)
-
+      t.match(await frame(page, `${origin}${path}`), /^chrome-error:/, path)
       t.equal(front.seen('GET', path).length, 1)
-      t.match(await urlOfFrame(page), /^chrome-error:/, path)
     }
   })
-}
-
-/** Known a little later than the page's own event: the frame is another process. */
-async function urlOfFrame (page: Page): Promise<string> {
-  let url = ''
-  await untilTrue(async () => {
-    url = page.frames()[1]?.url() ?? ''
-    return url !== '' && url !== 'about:blank'
-  }, 10)
-  return url
 }
 
 t.test('a page of our own opens the WebSocket', async t => {
