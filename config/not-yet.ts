@@ -2,7 +2,6 @@ import type { Problem } from './problems.ts'
 
 /** Settings that are checked but that nothing heeds yet: to set one is an error, never without effect. */
 export const notYet = [
-  'session.deviceBound',
   'pages'
 ]
 

@@ -48,7 +48,7 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
       ? await reply.openSession({ ...subject, username, audiences: granted.includes(origin) ? granted : [...granted, origin] })
       : await reply.openFamily({ ...subject, username, audiences: granted })
     await endSessions(before, portcullis, request.ip)
-    clearCookies(reply, portcullis, mode === 'session' ? ['refresh'] : ['session'], { onlyPresent: true })
+    clearCookies(reply, portcullis, [mode === 'session' ? 'refresh' : 'session', 'device'], { onlyPresent: true })
     return answer
   })
 
