@@ -12,6 +12,7 @@ import authenticate from './plugins/authenticate.ts'
 import blocklist from './plugins/blocklist.ts'
 import cookies from './plugins/cookies.ts'
 import cors from './plugins/cors.ts'
+import deviceBound from './plugins/device-bound.ts'
 import drain from './plugins/drain.ts'
 import errors, { createOwnHeadersHook } from './plugins/errors.ts'
 import health from './plugins/health.ts'
@@ -29,6 +30,7 @@ import session from './plugins/session.ts'
 import store, { type StoreOptions } from './plugins/store.ts'
 import streams from './plugins/streams.ts'
 import authRoutes from './routes/auth.ts'
+import deviceRoutes from './routes/device.ts'
 import pagesRoutes from './routes/pages.ts'
 import { createSignInRedirect } from './routes/pages/redirect.ts'
 import reservedRoutes from './routes/reserved.ts'
@@ -94,6 +96,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs })
   if (config.issuers.length > 0) await app.register(issuers, { issuers: config.issuers.map(({ maxTokenAgeMs, ...issuer }) => ({ ...issuer, maxTokenAge: maxTokenAgeMs })) })
   await app.register(session, lifetimes)
+  if (config.session.deviceBound !== null) await app.register(deviceBound, { origin, secret, cookieTtl: config.session.deviceBound.cookieTtlMs })
   await app.register(refreshToken, {
     ...lifetimes,
     secret,
@@ -117,6 +120,7 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boo
     scope.addHook('onSend', createOwnHeadersHook(origin))
     await scope.register(authRoutes, { prefix: '/auth', identity, origin, audiences })
     await scope.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
+    if (app.hasPlugin('portcullis-device-bound')) await scope.register(deviceRoutes, { prefix: '/auth/device' })
     if (config.pages) await scope.register(pagesRoutes, { prefix: '/auth', identity, origin, audiences, sameSite: config.cookies.sameSite })
     await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
     // Last, because it takes what the others have left.

@@ -17,7 +17,7 @@ export interface Config {
   /** Base64url; the first one issues. Null: the embedded store makes one beside its file. */
   secrets: string[] | null
   keys: { algorithm: 'ES256' | 'EdDSA' | 'RS256', rotateEveryMs: number, publishAheadMs: number }
-  session: { idleTimeoutMs: number, absoluteTimeoutMs: number, maxPerSubject: number }
+  session: { idleTimeoutMs: number, absoluteTimeoutMs: number, maxPerSubject: number, deviceBound: { cookieTtlMs: number } | null }
   accessToken: { ttlMs: number }
   refreshToken: { overlapMs: number, retryWindowMs: number }
   cookies: { sameSite: 'lax' | 'strict' }

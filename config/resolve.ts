@@ -23,7 +23,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     store: resolveStore(settings.store, directory),
     secrets: settings.secret === undefined ? null : [settings.secret].flat(),
     keys: { algorithm: settings.keys.algorithm, rotateEveryMs: ms(settings.keys.rotateEvery), publishAheadMs: ms(settings.keys.publishAhead) },
-    session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject },
+    session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject, deviceBound: session.deviceBound === undefined ? null : { cookieTtlMs: ms(session.deviceBound.cookieTtl) } },
     accessToken: { ttlMs: ms(accessToken.ttl) },
     refreshToken: {
       overlapMs: refreshToken.overlap === undefined ? Math.min(defaultOverlapMs, Math.floor(idleTimeoutMs / 2)) : ms(refreshToken.overlap),

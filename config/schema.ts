@@ -68,8 +68,8 @@ const session = group({
   absoluteTimeout: Optional(duration({ description: 'A session is over this long after sign-in, however much it is used.', default: '24h', minimum: '1s', maximum: '365d' })),
   maxPerSubject: Optional(count({ description: 'Sessions that one subject may have; at the limit the oldest is closed.', default: 20, minimum: 1, maximum: 1000 })),
   deviceBound: Optional(group({
-    cookieTtl: Optional(duration({ description: 'How long the device cookie is good.', default: '5m', minimum: '1m', maximum: '1h' }))
-  }, { description: 'Binds sessions to a key of the device (Device Bound Session Credentials).' }))
+    cookieTtl: Optional(duration({ description: 'How long the device cookie is good: how long stolen cookies are.', default: '5m', minimum: '1s', maximum: '1h' }))
+  }, { description: 'Binds sessions of browsers that can do it to a key that never leaves the device (Device Bound Session Credentials); off when absent.' }))
 }, { description: 'How long sign-ins last.', default: {} })
 
 const refreshToken = group({

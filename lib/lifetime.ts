@@ -35,6 +35,8 @@ export interface SessionView {
   idle_expires_at: number
   expires_at: number
   client: { user_agent: string, ip: string }
+  /** The device that it is bound to; null: it is good wherever its cookie is. */
+  device: { bound_at: number } | null
 }
 
 export function viewSession (record: SessionRecord, idleTimeoutMs: number): SessionView {
@@ -48,7 +50,8 @@ export function viewSession (record: SessionRecord, idleTimeoutMs: number): Sess
     amr: record.amr,
     idle_expires_at: seconds(Math.min(idleExpiresAtMs, record.expiresAtMs)),
     expires_at: seconds(record.expiresAtMs),
-    client: { user_agent: record.client.userAgent, ip: record.client.ip }
+    client: { user_agent: record.client.userAgent, ip: record.client.ip },
+    device: record.device === null ? null : { bound_at: seconds(record.device.boundAtMs) }
   }
 }
 

@@ -44,7 +44,7 @@ export function beginProblem (error: unknown, request: FastifyRequest, reply: Fa
   if (status === 401 || status === 403) logRefusal(error, request)
   for (const name of ['content-encoding', 'etag', 'last-modified']) reply.removeHeader(name)
   // While we are failing nobody is signed in or out, so no client may lose or get a cookie.
-  if (status >= 500) reply.removeHeader('set-cookie')
+  if (status >= 500) for (const name of ['set-cookie', 'secure-session-registration']) reply.removeHeader(name)
   linger(request.raw, reply.raw)
   // So that whoever asks about an error can name it, and the log has it.
   reply.header('x-request-id', request.id)

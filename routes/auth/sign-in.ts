@@ -37,6 +37,6 @@ export async function signIn (reply: FastifyReply, options: SignInOptions): Prom
     ? await reply.openSession({ ...subject, username, audiences })
     : await reply.openFamily({ ...subject, username, audiences })
   await endSessions(before, portcullis, request.ip)
-  clearCookies(reply, portcullis, mode === 'session' ? ['refresh'] : ['session'], { onlyPresent: true })
+  clearCookies(reply, portcullis, [mode === 'session' ? 'refresh' : 'session', 'device'], { onlyPresent: true })
   return answer
 }
