@@ -12,6 +12,7 @@ import authenticate from './plugins/authenticate.ts'
 import blocklist from './plugins/blocklist.ts'
 import cookies from './plugins/cookies.ts'
 import cors from './plugins/cors.ts'
+import deviceBound from './plugins/device-bound.ts'
 import drain from './plugins/drain.ts'
 import errors, { createOwnHeadersHook } from './plugins/errors.ts'
 import health from './plugins/health.ts'
@@ -19,7 +20,7 @@ import issuers from './plugins/issuers.ts'
 import keys from './plugins/keys.ts'
 import metrics from './plugins/metrics.ts'
 import mint from './plugins/mint.ts'
-import proxy from './plugins/proxy.ts'
+import proxy, { type ProxyOptions } from './plugins/proxy.ts'
 import { createIdentityHeaders } from './plugins/proxy/identity-headers.ts'
 import { refuseOtherCase } from './plugins/proxy/other-case.ts'
 import rateLimit, { type BudgetSize } from './plugins/rate-limit.ts'
@@ -29,6 +30,9 @@ import session from './plugins/session.ts'
 import store, { type StoreOptions } from './plugins/store.ts'
 import streams from './plugins/streams.ts'
 import authRoutes from './routes/auth.ts'
+import deviceRoutes from './routes/device.ts'
+import pagesRoutes from './routes/pages.ts'
+import { createSignInRedirect } from './routes/pages/redirect.ts'
 import reservedRoutes from './routes/reserved.ts'
 import sessionsRoutes from './routes/sessions.ts'
 import wellKnownRoutes from './routes/well-known.ts'
@@ -92,6 +96,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs, cacheSize: config.accessToken.cacheSize })
   if (config.issuers.length > 0) await app.register(issuers, { issuers: config.issuers.map(({ maxTokenAgeMs, ...issuer }) => ({ ...issuer, maxTokenAge: maxTokenAgeMs })), cacheSize: config.accessToken.cacheSize })
   await app.register(session, { ...lifetimes, cacheSize: config.session.cacheSize })
+  if (config.session.deviceBound !== null) await app.register(deviceBound, { origin, secret, cookieTtl: config.session.deviceBound.cookieTtlMs })
   await app.register(refreshToken, {
     ...lifetimes,
     secret,
@@ -115,6 +120,8 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boo
     scope.addHook('onSend', createOwnHeadersHook(origin))
     await scope.register(authRoutes, { prefix: '/auth', identity, origin, audiences })
     await scope.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
+    if (app.hasPlugin('portcullis-device-bound')) await scope.register(deviceRoutes, { prefix: '/auth/device' })
+    if (config.pages) await scope.register(pagesRoutes, { prefix: '/auth', identity, origin, audiences, sameSite: config.cookies.sameSite })
     await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
     // Last, because it takes what the others have left.
     await scope.register(reservedRoutes)
@@ -122,7 +129,7 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boo
 }
 
 /** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
-async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, upstreams }: Config): Promise<void> {
+async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, upstreams }: Config): Promise<void> {
   const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
   const demand = app.portcullis.authenticate({
     access,
@@ -132,7 +139,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     ...audience === null ? {} : { audience },
     ...stepUp === null ? {} : { stepUp: { maxAge: stepUp.maxAgeMs, ...stepUp.methods === null ? {} : { methods: stepUp.methods } } }
   })
-  await app.register(proxy, {
+  const options: ProxyOptions & { prefix: string } = {
     prefix,
     target,
     rewritePrefix,
@@ -143,6 +150,11 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     timeout: upstream.timeoutMs,
     onRequest: [...refuseOtherCase(upstream, upstreams), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
+  }
+  await app.register(async function upstreamScope (scope) {
+    // Where tokens alone are taken, signing in on a page would lead back to it for ever.
+    if (pages && access !== 'token') scope.setErrorHandler(createSignInRedirect({ origin, signInPath: '/auth/sign-in', ignoreBearer: authorization === 'keep' }))
+    await scope.register(proxy, options)
   })
 }
 

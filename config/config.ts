@@ -17,7 +17,7 @@ export interface Config {
   /** Base64url; the first one issues. Null: the embedded store makes one beside its file. */
   secrets: string[] | null
   keys: { algorithm: 'ES256' | 'EdDSA' | 'RS256', rotateEveryMs: number, publishAheadMs: number }
-  session: { idleTimeoutMs: number, absoluteTimeoutMs: number, maxPerSubject: number, cacheSize: number }
+  session: { idleTimeoutMs: number, absoluteTimeoutMs: number, maxPerSubject: number, cacheSize: number, deviceBound: { cookieTtlMs: number } | null }
   accessToken: { ttlMs: number, cacheSize: number }
   refreshToken: { overlapMs: number, retryWindowMs: number }
   cookies: { sameSite: 'lax' | 'strict' }
@@ -30,6 +30,8 @@ export interface Config {
   rateLimit: { signIn: BudgetConfig, refresh: BudgetConfig }
   /** Origins besides our own that may use bearer tokens. */
   cors: { origins: string[] }
+  /** Whether a sign-in and an account page are served. */
+  pages: boolean
   upstreams: UpstreamConfig[]
 }
 

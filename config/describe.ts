@@ -19,7 +19,7 @@ function format ({ title, rows }: Block): string[] {
   return [title, ...rows.flatMap(([name, value]) => value === null ? [] : [`  ${name.padEnd(13)}  ${value}`])]
 }
 
-function describeGateway ({ origin, listen, admin, store, session, accessToken, identity, cors }: Config): Block {
+function describeGateway ({ origin, listen, admin, store, session, accessToken, identity, cors, pages }: Config): Block {
   return {
     title: origin,
     rows: [
@@ -30,6 +30,7 @@ function describeGateway ({ origin, listen, admin, store, session, accessToken, 
       ['users', typeof identity === 'function' ? 'a function' : identity.file],
       ['sessions', `${say(session.idleTimeoutMs)} idle, ${say(session.absoluteTimeoutMs)} in all`],
       ['access tokens', say(accessToken.ttlMs)],
+      ['pages', pages ? '/auth/sign-in /auth/account' : null],
       ['other origins', cors.origins.length === 0 ? null : cors.origins.join(' ')]
     ]
   }

@@ -1,10 +1,7 @@
 import type { Problem } from './problems.ts'
 
 /** Settings that are checked but that nothing heeds yet: to set one is an error, never without effect. */
-export const notYet = [
-  'session.deviceBound',
-  'pages'
-]
+export const notYet: string[] = []
 
 /** One problem for each setting of the table that is set; `false` and an empty list set nothing. */
 export function findNotYet (input: unknown): Problem[] {

@@ -23,7 +23,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     store: resolveStore(settings.store, directory),
     secrets: settings.secret === undefined ? null : [settings.secret].flat(),
     keys: { algorithm: settings.keys.algorithm, rotateEveryMs: ms(settings.keys.rotateEvery), publishAheadMs: ms(settings.keys.publishAhead) },
-    session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject, cacheSize: session.cacheSize },
+    session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject, cacheSize: session.cacheSize, deviceBound: session.deviceBound === undefined ? null : { cookieTtlMs: ms(session.deviceBound.cookieTtl) } },
     accessToken: { ttlMs: ms(accessToken.ttl), cacheSize: accessToken.cacheSize },
     refreshToken: {
       overlapMs: refreshToken.overlap === undefined ? Math.min(defaultOverlapMs, Math.floor(idleTimeoutMs / 2)) : ms(refreshToken.overlap),
@@ -38,6 +38,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), keepAliveMs: ms(limits.keepAlive) },
     rateLimit: { signIn: resolveBudget(settings.rateLimit.signIn), refresh: resolveBudget(settings.rateLimit.refresh) },
     cors: { origins: [...new Set(settings.cors.origins.map(originOf))] },
+    pages: settings.pages,
     upstreams: settings.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
   })
 }

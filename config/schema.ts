@@ -69,8 +69,8 @@ const session = group({
   maxPerSubject: Optional(count({ description: 'Sessions that one subject may have; at the limit the oldest is closed.', default: 20, minimum: 1, maximum: 1000 })),
   cacheSize: Optional(count({ description: 'Sessions that one process remembers, the least lately used go first: about 1.8 kB each. Others are read from the store at each use.', default: 20_000, minimum: 1, maximum: 10_000_000 })),
   deviceBound: Optional(group({
-    cookieTtl: Optional(duration({ description: 'How long the device cookie is good.', default: '5m', minimum: '1m', maximum: '1h' }))
-  }, { description: 'Binds sessions to a key of the device (Device Bound Session Credentials).' }))
+    cookieTtl: Optional(duration({ description: 'How long the device cookie is good: how long stolen cookies are.', default: '5m', minimum: '1s', maximum: '1h' }))
+  }, { description: 'Binds sessions of browsers that can do it to a key that never leaves the device (Device Bound Session Credentials); off when absent.' }))
 }, { description: 'How long sign-ins last.', default: {} })
 
 const refreshToken = group({
@@ -138,7 +138,7 @@ export const configSchema = group({
     signIn: Optional(budget(10, 'Attempts to sign in of one client address (of IPv6, a /64), and failed ones for one account.')),
     refresh: Optional(budget(60, 'Refreshes of one session, and forged ones of one client address.'))
   }, { description: 'Budgets of the gateway\'s own endpoints.', default: {} })),
-  pages: Optional(flag({ description: 'Serves a sign-in and an account page.', default: false })),
+  pages: Optional(flag({ description: 'Serves a sign-in page (/auth/sign-in) and an account page (/auth/account), and sends visitors who are not signed in there.', default: false })),
   upstreams: Optional(list(upstream, { description: 'The services behind the gateway.', default: [], expects: 'a list of groups of settings, each with a prefix and a target' }))
 }, { description: 'The configuration of Portcullis.' })
 

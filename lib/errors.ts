@@ -20,6 +20,7 @@ export const RefreshRefusedError = createError('PTC_ERR_REFRESH_REFUSED', 'The r
 // Authorization
 export const ScopeInsufficientError = createError('PTC_ERR_SCOPE_INSUFFICIENT', 'The credential does not carry the required scope', 403)
 export const StepUpRequiredError = createError('PTC_ERR_STEP_UP_REQUIRED', 'A more recent authentication is required', 401)
+export const DeviceProofRequiredError = createError('PTC_ERR_DEVICE_PROOF_REQUIRED', 'A proof of the key of the session\'s device is required', 403)
 export const CsrfRefusedError = createError('PTC_ERR_CSRF_REFUSED', 'The request comes from another site', 403)
 
 // Requests

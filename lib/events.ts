@@ -3,7 +3,7 @@ import { channel } from 'node:diagnostics_channel'
 export type EventName =
   | 'session.opened' | 'session.closed' | 'session.expired' | 'login.refused'
   | 'refresh.rotated' | 'refresh.repeated' | 'refresh.held' | 'refresh.reused' | 'refresh.recovered' | 'refresh.refused'
-  | 'revocation.added' | 'step_up.done' | 'csrf.refused' | 'rate.limited' | 'store.unavailable' | 'store.recovered'
+  | 'revocation.added' | 'step_up.done' | 'device.bound' | 'device.renewed' | 'device.refused' | 'csrf.refused' | 'rate.limited' | 'store.unavailable' | 'store.recovered'
 
 /** Something that an operator wants to know of. Never holds a secret, a cookie or a token. */
 export interface SecurityEvent {

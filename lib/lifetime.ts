@@ -18,6 +18,12 @@ export function isOver (record: { expiresAtMs: number }, nowMs: number): boolean
   return nowMs >= record.expiresAtMs
 }
 
+/** When a session was last used, as precisely as it may be told: in milliseconds. */
+export function lastUseOnGrid (record: { lastUsedAtMs: number }, idleTimeoutMs: number): number {
+  const grid = gridMs(idleTimeoutMs)
+  return Math.floor(record.lastUsedAtMs / grid) * grid
+}
+
 /** A session as its owner sees it, in seconds since the epoch. */
 export interface SessionView {
   sid: string
@@ -29,11 +35,12 @@ export interface SessionView {
   idle_expires_at: number
   expires_at: number
   client: { user_agent: string, ip: string }
+  /** The device that it is bound to; null: it is good wherever its cookie is. */
+  device: { bound_at: number } | null
 }
 
 export function viewSession (record: SessionRecord, idleTimeoutMs: number): SessionView {
-  const grid = gridMs(idleTimeoutMs)
-  const idleExpiresAtMs = Math.floor(record.lastUsedAtMs / grid) * grid + idleTimeoutMs
+  const idleExpiresAtMs = lastUseOnGrid(record, idleTimeoutMs) + idleTimeoutMs
   return {
     sid: record.sid,
     subject: record.subject,
@@ -43,7 +50,8 @@ export function viewSession (record: SessionRecord, idleTimeoutMs: number): Sess
     amr: record.amr,
     idle_expires_at: seconds(Math.min(idleExpiresAtMs, record.expiresAtMs)),
     expires_at: seconds(record.expiresAtMs),
-    client: { user_agent: record.client.userAgent, ip: record.client.ip }
+    client: { user_agent: record.client.userAgent, ip: record.client.ip },
+    device: record.device === null ? null : { bound_at: seconds(record.device.boundAtMs) }
   }
 }
 

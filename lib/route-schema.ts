@@ -31,7 +31,8 @@ export const Session = Type.Object({
   amr: Type.Array(Type.String(), { description: 'By what, such as pwd.' }),
   idle_expires_at: Instant('When it is over unless it is used'),
   expires_at: Instant('When it is over, however much it is used'),
-  client: Type.Object({ user_agent: Type.String(), ip: Type.String() }, { additionalProperties: false, description: 'From where it was opened.' })
+  client: Type.Object({ user_agent: Type.String(), ip: Type.String() }, { additionalProperties: false, description: 'From where it was opened.' }),
+  device: Type.Union([Type.Null(), Type.Object({ bound_at: Instant('When it was bound') }, { additionalProperties: false })], { description: 'The device that it is bound to; null: it is good wherever its cookie is.' })
 }, { title: 'Session', additionalProperties: false })
 
 export const SessionAnswer = Type.Object({ session: Session }, { title: 'SessionAnswer', additionalProperties: false })

@@ -5,6 +5,7 @@ export interface DerivedSecret {
   /** Names the secret without telling it; four bytes. */
   id: Buffer
   refreshTokenKey: Buffer
+  deviceKey: Buffer
   sealingKey: Buffer
 }
 
@@ -13,7 +14,7 @@ export function deriveSecret (secret: string): DerivedSecret {
   const bytes = Buffer.from(secret, 'base64url')
   if (bytes.length < 32 || !/^[A-Za-z0-9_-]+$/.test(secret)) throw new RangeError('a secret has at least 32 bytes, base64url')
   const derive = (info: string, length: number): Buffer => Buffer.from(hkdfSync('sha256', bytes, '', `portcullis ${info}`, length))
-  return { id: derive('secret id', 4), refreshTokenKey: derive('refresh token v1', 32), sealingKey: derive('sealing v1', 32) }
+  return { id: derive('secret id', 4), refreshTokenKey: derive('refresh token v1', 32), deviceKey: derive('device v1', 32), sealingKey: derive('sealing v1', 32) }
 }
 
 /** Encrypts `text` (AES-256-GCM) so that it opens only with the same `context`. */

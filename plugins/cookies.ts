@@ -14,19 +14,22 @@ declare module './portcullis.ts' {
   }
 }
 
-export type CookieKind = 'session' | 'refresh'
+export type CookieKind = 'session' | 'refresh' | 'device'
 
 export interface Cookies {
   /** The value, or null. Throws CookieDuplicateError when the request has it twice. */
   read (request: FastifyRequest, kind: CookieKind): string | null
-  set (reply: FastifyReply, kind: CookieKind, value: string): void
+  /** `maxAgeSeconds`: how long browsers keep it; without, as long as they run. */
+  set (reply: FastifyReply, kind: CookieKind, value: string, maxAgeSeconds?: number): void
   clear (reply: FastifyReply, kind: CookieKind): void
+  /** Its name, and its attributes as Set-Cookie has them, the time that it is kept apart. */
+  describe (kind: CookieKind): { name: string, attributes: string }
 }
 
 export interface CookiesOptions {
   /** What browsers see: scheme, host and port. https, except on localhost and 127.0.0.1. */
   origin: string
-  /** Of the session cookie; the refresh cookie is always strict. Default lax. */
+  /** Of the session cookie and the device cookie; the refresh cookie is always strict. Default lax. */
   sameSite?: 'lax' | 'strict'
   /** Where refresh, step-up and logout live. Default /auth. */
   refreshPath?: string
@@ -50,12 +53,14 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
   if (!secure) fastify.log.warn(`cookies are set without Secure and without name prefix, because origin is ${origin}: for development only`)
   const forms: Record<CookieKind, CookieForm> = {
     session: { name: secure ? '__Host-portcullis' : 'portcullis', attributes: { httpOnly: true, secure, sameSite, path: '/' } },
-    refresh: { name: secure ? '__Secure-portcullis-refresh' : 'portcullis-refresh', attributes: { httpOnly: true, secure, sameSite: 'strict', path: refreshPath } }
+    refresh: { name: secure ? '__Secure-portcullis-refresh' : 'portcullis-refresh', attributes: { httpOnly: true, secure, sameSite: 'strict', path: refreshPath } },
+    device: { name: secure ? '__Host-portcullis-device' : 'portcullis-device', attributes: { httpOnly: true, secure, sameSite, path: '/' } }
   }
   addPart(fastify, 'cookies', {
     read: (request, kind) => readCookie(request.headers.cookie, forms[kind].name),
-    set: (reply, kind, value) => { put(reply, forms[kind].name, serialize(forms[kind].name, value, forms[kind].attributes)) },
-    clear: (reply, kind) => { put(reply, forms[kind].name, serialize(forms[kind].name, '', { ...forms[kind].attributes, maxAge: 0, expires: new Date(0) })) }
+    set: (reply, kind, value, maxAge) => { put(reply, forms[kind].name, serialize(forms[kind].name, value, { ...forms[kind].attributes, ...maxAge === undefined ? {} : { maxAge } })) },
+    clear: (reply, kind) => { put(reply, forms[kind].name, serialize(forms[kind].name, '', { ...forms[kind].attributes, maxAge: 0, expires: new Date(0) })) },
+    describe: kind => ({ name: forms[kind].name, attributes: serialize(forms[kind].name, '', forms[kind].attributes).replace(/^[^;]*;\s*/, '') })
   })
 }, { name: 'portcullis-cookies', fastify: '5.x' })
 

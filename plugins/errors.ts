@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { NotFoundError } from '../lib/errors.ts'
 import { checkOptions } from '../lib/options.ts'
 import { ownHeaders } from '../lib/own-headers.ts'
-import { toProblem } from '../lib/problem.ts'
+import { toProblem, type ProblemBody } from '../lib/problem.ts'
 import { linger } from './server/linger.ts'
 
 export interface ErrorsOptions {
@@ -33,16 +33,23 @@ export function createOwnHeadersHook (origin: string | undefined): onSendHookHan
 
 /** Sends the answer to an error. For the error handler, and for what Fastify refuses before there is one. */
 export function sendProblem (error: unknown, request: FastifyRequest, reply: FastifyReply, security: Readonly<Record<string, string>>): void {
+  const body = beginProblem(error, request, reply.headers(security))
+  void reply.send(JSON.stringify(body))
+}
+
+/** Logs an error and begins its answer, with status and headers; what is sent as its body is left to the caller. */
+export function beginProblem (error: unknown, request: FastifyRequest, reply: FastifyReply): ProblemBody {
   const { status, body, headers } = toProblem(error)
   log(error, status, request)
   if (status === 401 || status === 403) logRefusal(error, request)
   for (const name of ['content-encoding', 'etag', 'last-modified']) reply.removeHeader(name)
   // While we are failing nobody is signed in or out, so no client may lose or get a cookie.
-  if (status >= 500) reply.removeHeader('set-cookie')
+  if (status >= 500) for (const name of ['set-cookie', 'secure-session-registration']) reply.removeHeader(name)
   linger(request.raw, reply.raw)
   // So that whoever asks about an error can name it, and the log has it.
   reply.header('x-request-id', request.id)
-  void reply.code(status).headers(security).headers(headers).send(JSON.stringify(body))
+  void reply.code(status).headers(headers)
+  return body
 }
 
 /** Which check failed is in the cause of our own errors, a constant text. At level debug: anybody may send bad credentials, as many as they like. */

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
@@ -10,8 +10,9 @@ import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/
 import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../lib/session-cookie.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
 import { describeSignIn, type SignIn } from '../lib/sign-in.ts'
-import type { SessionRecord } from '../stores/store.ts'
+import type { SessionRecord, Store } from '../stores/store.ts'
 import { addPart } from './portcullis.ts'
+import type { DeviceGuard } from './session/device-guard.ts'
 import { SessionResolver } from './session/resolver.ts'
 import { Touches } from './session/touches.ts'
 
@@ -30,11 +31,17 @@ declare module './portcullis.ts' {
 
 export interface Sessions {
   readonly idleTimeoutMs: number
-  /** Who a session cookie speaks for; see SessionResolver. Revocation is judged apart. */
-  resolve (cookie: string, isUse: boolean): Identity | Promise<Identity>
+  /**
+   * Who a session cookie speaks for; see SessionResolver. Revocation is judged apart. A session that is bound to a device is good with
+   * the device cookie of the request alone: without the request, it is not.
+   */
+  resolve (cookie: string, isUse: boolean, request?: FastifyRequest): Identity | Promise<Identity>
   /** The same, whatever is remembered: the record is read. */
-  resolveInStore (cookie: string, isUse: boolean): Promise<Identity>
-  /** The record that a session cookie is right for, asked of the store; null when there is none. Idle ones count. */
+  resolveInStore (cookie: string, isUse: boolean, request?: FastifyRequest): Promise<Identity>
+  /**
+   * The record that a session cookie is right for, asked of the store; null when there is none. Idle ones count, and the device that
+   * a session is bound to is not asked for: it is enough to end a session, and to tell the device what to prove, and for nothing else.
+   */
   find (cookie: string): Promise<SessionRecord | null>
   /** The record of a session, if it is good by its times. */
   read (sid: string): Promise<SessionRecord | null>
@@ -43,6 +50,8 @@ export interface Sessions {
   /** After a fresh authentication: a new cookie secret for the same session; the old one is dead. Null when the session is gone. */
   renew (reply: FastifyReply, sid: string, fresh: { acr: string, amr: string[] }): Promise<SessionRecord | null>
   view (record: SessionRecord): SessionView
+  /** From now on sessions can be bound to devices. */
+  guardDevices (guard: DeviceGuard): void
 }
 
 export interface SessionOptions {
@@ -74,33 +83,27 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   const resolver = new SessionResolver(store, touches, { idleTimeoutMs, cacheSize, reportExpiry: createExpiryReport(fastify.portcullis) })
   blocklist.subscribe(entry => resolver.forget(entry))
   fastify.addHook('onClose', async () => await touches.stop())
+  let devices: DeviceGuard | null = null
+  // Off is off: sessions that were bound before are bound to nothing.
+  const view = (record: SessionRecord): SessionView => viewSession(devices === null ? { ...record, device: null } : record, idleTimeoutMs)
 
   addPart(fastify, 'session', {
     idleTimeoutMs,
-    resolve: (cookie, isUse) => resolver.resolve(cookie, isUse),
-    resolveInStore: async (cookie, isUse) => await resolver.resolveInStore(cookie, isUse),
-    view: record => viewSession(record, idleTimeoutMs),
-    async read (sid) {
-      await touches.flush()
-      const record = await store.read(sid)
-      return record === null || isIdle(record, store.nowMs(), idleTimeoutMs) ? null : record
+    resolve: (cookie, isUse, request) => resolver.resolve(cookie, isUse, request),
+    resolveInStore: async (cookie, isUse, request) => await resolver.resolveInStore(cookie, isUse, request),
+    view,
+    guardDevices (guard) {
+      devices = guard
+      resolver.guardDevices(guard)
     },
-    async find (cookie) {
-      const parsed = parseSessionCookie(cookie)
-      const record = parsed === null ? null : await store.read(parsed.sid)
-      const isRight = parsed !== null && typeof record?.secretHash === 'string' && equalInConstantTime(record.secretHash, sha256(parsed.secret))
-      return isRight ? record : null
-    },
-    async list (subject) {
-      await touches.flush()
-      const records = await store.list(subject)
-      return records.filter(record => !isIdle(record, store.nowMs(), idleTimeoutMs))
-    },
+    ...createReads(store, touches, idleTimeoutMs),
     async renew (reply, sid, fresh) {
       const { secret, secretHash } = createCookieSecret()
       const record = await store.renew(sid, { secretHash, ...fresh })
       blocklist.note({ kind: 'changed', sid })
-      if (record !== null) cookies.set(reply, 'session', formatSessionCookie(sid, secret))
+      if (record === null) return null
+      cookies.set(reply, 'session', formatSessionCookie(sid, secret))
+      devices?.offer(reply, record)
       return record
     }
   })
@@ -120,7 +123,29 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
       publish({ event: 'session.closed', sid, subject: record.subject, ip: this.request.ip, outcome: 'limit' }, fastify.portcullis)
     }
     cookies.set(this, 'session', formatSessionCookie(record.sid, secret))
+    devices?.offer(this, record)
     publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: this.request.ip, outcome: 'session' }, fastify.portcullis)
-    return { session: viewSession(record, idleTimeoutMs) }
+    return { session: view(record) }
   })
 }, { name: 'portcullis-session', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist'] })
+
+function createReads (store: Store, touches: Touches, idleTimeoutMs: number): Pick<Sessions, 'find' | 'read' | 'list'> {
+  return {
+    async find (cookie) {
+      const parsed = parseSessionCookie(cookie)
+      const record = parsed === null ? null : await store.read(parsed.sid)
+      const isRight = parsed !== null && typeof record?.secretHash === 'string' && equalInConstantTime(record.secretHash, sha256(parsed.secret))
+      return isRight ? record : null
+    },
+    async read (sid) {
+      await touches.flush()
+      const record = await store.read(sid)
+      return record === null || isIdle(record, store.nowMs(), idleTimeoutMs) ? null : record
+    },
+    async list (subject) {
+      await touches.flush()
+      const records = await store.list(subject)
+      return records.filter(record => !isIdle(record, store.nowMs(), idleTimeoutMs))
+    }
+  }
+}

@@ -1,11 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { AudienceUnknownError, LoginRefusedError, SessionInvalidError } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
+import { AudienceUnknownError, SessionInvalidError } from '../lib/errors.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { loginSchema, logoutSchema, refreshSchema, sessionSchema, stepUpSchema } from './auth/schemas.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
-import { limitRefresh, limitSignIn } from './auth/limits.ts'
-import { clearCookies, endSessions, presentedSids } from './auth/presented.ts'
+import { limitRefresh } from './auth/limits.ts'
+import { signIn } from './auth/sign-in.ts'
 import { signOut } from './auth/sign-out.ts'
 import { stepUp } from './auth/step-up.ts'
 
@@ -34,22 +33,7 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
   app.post('/login', { schema: loginSchema }, async (request, reply) => {
     const { username, password, mode = 'session', audience } = request.body
     const granted = grantedAudiences(audience, origin, audiences)
-    let before: string[] = []
-    const subject = await limitSignIn(reply, username, portcullis, async () => {
-      // Not after the password: whoever is signed out between that and the new session would be signed in again by it.
-      before = await presentedSids(request, portcullis)
-      return await identity.verify({ username, password })
-    })
-    if (subject === null) {
-      publish({ event: 'login.refused', ip: request.ip }, portcullis)
-      throw new LoginRefusedError()
-    }
-    const answer = mode === 'session'
-      ? await reply.openSession({ ...subject, username, audiences: granted.includes(origin) ? granted : [...granted, origin] })
-      : await reply.openFamily({ ...subject, username, audiences: granted })
-    await endSessions(before, portcullis, request.ip)
-    clearCookies(reply, portcullis, mode === 'session' ? ['refresh'] : ['session'], { onlyPresent: true })
-    return answer
+    return await signIn(reply, { username, password, mode, audiences: mode === 'tokens' || granted.includes(origin) ? granted : [...granted, origin], identity, portcullis })
   })
 
   app.post('/refresh', { schema: refreshSchema }, async (request, reply) => {

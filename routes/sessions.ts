@@ -4,11 +4,9 @@ import {
   CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError, NotFoundError,
   SessionInvalidError, SessionNotFoundError, StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
-import { freshSeconds } from '../lib/lifetime.ts'
 import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/route-schema.ts'
-import { isSid } from '../lib/sid.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { endSession } from './auth/end-session.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 
 export interface SessionsRoutesOptions {
@@ -48,12 +46,8 @@ export default async function sessionsRoutes (fastify: FastifyInstance, { origin
     return { sessions: records.map(record => ({ ...portcullis.session.view(record), current: record.sid === identity.sid })) }
   })
 
-  app.delete('/:sid', { schema: endSchema }, async ({ identity, params, ip }, reply) => {
-    if (params.sid !== identity.sid) portcullis.assertRecent(identity.authTime, freshSeconds)
-    const record = isSid(params.sid) ? await portcullis.session.read(params.sid) : null
-    if (record === null || record.subject !== identity.subject) throw new SessionNotFoundError()
-    const closed = await portcullis.blocklist.close(record.sid)
-    if (closed !== null) publish({ event: 'session.closed', sid: record.sid, subject: record.subject, ip }, portcullis)
+  app.delete('/:sid', { schema: endSchema }, async (request, reply) => {
+    await endSession(request, { sid: request.params.sid, by: request.identity, portcullis })
     return await reply.code(204).send()
   })
 }

@@ -57,6 +57,8 @@ export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 500
     rotate: (sid, generation, options) => writer.run('rotate', sid, generation, options),
     noteReceived: (sid, generation, windows) => writer.run('noteReceived', sid, generation, windows),
     renew: (sid, fresh) => writer.run('renew', sid, fresh),
+    bindDevice: (sid, device) => writer.run('bindDevice', sid, device),
+    renewDevice: (sid, renewals) => writer.run('renewDevice', sid, renewals),
     close: (sid, { maxTokenAgeMs }) => writer.run('close', sid, maxTokenAgeMs),
     list: subject => query(() => reads.list(subject, nowMs())),
     revokeToken: token => writer.run('revokeToken', token),

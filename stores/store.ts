@@ -43,7 +43,27 @@ export interface SessionRecord {
   client: { userAgent: string, ip: string }
   /** Rotation state in tokens mode; null in session mode. */
   family: TokenFamily | null
+  /** The device that the session is bound to; null while it is bound to none, and always in tokens mode. */
+  device: BoundDevice | null
 }
+
+/** What is known of a device: whoever has its key is on it (Device Bound Session Credentials). */
+export interface BoundDevice {
+  /** The P-256 point, both coordinates in base64url (lib/device-proof.ts). */
+  publicKey: string
+  boundAtMs: number
+  /** How often the device has proved its key since: a proof counts for one number alone. */
+  renewals: number
+}
+
+export type DeviceBinding =
+  /** `already`: to this very key, which a repeated request may find. */
+  | { outcome: 'bound' | 'already', record: SessionRecord }
+  /** It is bound to another key, and stays so. */
+  | { outcome: 'refused', record: SessionRecord }
+
+/** `used`: the number is not the record's, because a proof for it came before. Nothing has changed. */
+export interface DeviceRenewal { outcome: 'renewed' | 'used', record: SessionRecord }
 
 export interface OpenSession {
   subject: string
@@ -159,6 +179,18 @@ export interface Store {
    * The old secret is dead when it resolves; `lastUsedAtMs` stays. Null when there is no record in session mode.
    */
   renew (sid: string, fresh: { secretHash: string, acr: string, amr: string[] }): Promise<SessionRecord | null>
+
+  /**
+   * Binds a session to a device, once and for good, and logs `changed`. Null when there is no record in session mode. Does not judge
+   * idleness and is no use.
+   */
+  bindDevice (sid: string, device: { publicKey: string }): Promise<DeviceBinding | null>
+
+  /**
+   * The device has proved its key for the number `renewals`: adds one if that is the record's, so that of many proofs for one number
+   * exactly one is `renewed`. Null when there is no record that is bound. Does not judge idleness, is no use, and is not logged.
+   */
+  renewDevice (sid: string, renewals: number): Promise<DeviceRenewal | null>
 
   /**
    * Removes the record, if any, and logs the `sid` as revoked for `maxTokenAgeMs`, unless an entry for it is in force already (which

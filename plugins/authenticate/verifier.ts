@@ -52,17 +52,17 @@ export class Verifier {
     const cookie = this.#parts.cookies.read(request, 'session')
     const bearer = demand.ignoreBearer ? null : readBearer(request.raw)
     if (cookie !== null && bearer !== null) throw new CredentialsAmbiguousError()
-    if (cookie !== null && demand.access !== 'token') return this.#counted('session', cookie, demand)
-    if (bearer !== null && demand.access !== 'session') return this.#counted('token', bearer, demand)
+    if (cookie !== null && demand.access !== 'token') return this.#counted(request, 'session', cookie, demand)
+    if (bearer !== null && demand.access !== 'session') return this.#counted(request, 'token', bearer, demand)
     return null
   }
 
-  #counted (credential: 'session' | 'token', text: string, demand: Demand): Identity | Promise<Identity> {
+  #counted (request: FastifyRequest, credential: 'session' | 'token', text: string, demand: Demand): Identity | Promise<Identity> {
     const startedAt = this.#counts.start()
     this.#cache = 'miss'
     let identity: Identity | Promise<Identity>
     try {
-      identity = credential === 'session' ? this.#ofCookie(text, demand) : this.#ofToken(this.#verifyToken(text), demand)
+      identity = credential === 'session' ? this.#ofCookie(request, text, demand) : this.#ofToken(this.#verifyToken(text), demand)
     } catch (error) {
       this.#counts.end(credential, outcomeOf(error), this.#cache, startedAt)
       throw error
@@ -88,22 +88,22 @@ export class Verifier {
     return identity
   }
 
-  #ofCookie (cookie: string, demand: Demand): Identity | Promise<Identity> {
-    if (!this.#hasFreshReplica(demand)) return this.#ofCookieInStore(cookie, demand)
-    const identity = this.#parts.session.resolve(cookie, demand.isUse)
+  #ofCookie (request: FastifyRequest, cookie: string, demand: Demand): Identity | Promise<Identity> {
+    if (!this.#hasFreshReplica(demand)) return this.#ofCookieInStore(request, cookie, demand)
+    const identity = this.#parts.session.resolve(cookie, demand.isUse, request)
     if (identity instanceof Promise) return identity.then(known => this.#assertNotRevoked(known))
     this.#cache = 'hit'
     return this.#assertNotRevoked(identity)
   }
 
   /** The record itself says all: whether it is there, not cut off, and which secret is the right one. */
-  async #ofCookieInStore (cookie: string, demand: Demand): Promise<Identity> {
+  async #ofCookieInStore (request: FastifyRequest, cookie: string, demand: Demand): Promise<Identity> {
     const { session, blocklist } = this.#parts
     try {
-      return this.#assertNotRevoked(await session.resolveInStore(cookie, demand.isUse))
+      return this.#assertNotRevoked(await session.resolveInStore(cookie, demand.isUse, request))
     } catch (error) {
       if (!(error instanceof StoreUnavailableError) || demand.consistency === 'strict' || !blocklist.mayAnswerStale()) throw error
-      return this.#assertNotRevoked(await session.resolve(cookie, demand.isUse))
+      return this.#assertNotRevoked(await session.resolve(cookie, demand.isUse, request))
     }
   }
 

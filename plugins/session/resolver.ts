@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
 import { RecencyCache } from '../../lib/cache.ts'
 import { SessionInvalidError } from '../../lib/errors.ts'
 import type { ReportExpiry } from '../../lib/expiries.ts'
@@ -8,6 +9,7 @@ import { PacedReads } from '../../lib/paced-reads.ts'
 import { equalInConstantTime, sha256 } from '../../lib/secrets.ts'
 import { parseSessionCookie } from '../../lib/session-cookie.ts'
 import type { LogEntry, SessionRecord, Store } from '../../stores/store.ts'
+import type { DeviceGuard } from './device-guard.ts'
 import type { Touches } from './touches.ts'
 
 interface Entry {
@@ -15,10 +17,14 @@ interface Entry {
   identity: Identity
   /** The cookie secret that was found right; null while none was. */
   secret: Buffer | null
+  /** The device cookie that was found right last, and its end. */
+  device: { cookie: Buffer, endsAtMs: number } | null
   /** Last use that this process saw or the record tells. */
   usedAtMs: number
   notedAtMs: number
 }
+
+interface Presented { sid: string, secret: string, request: FastifyRequest | undefined }
 
 /** A refusal is confirmed by reading the store, per session at most this often. */
 const confirmEveryMs = 100
@@ -36,6 +42,7 @@ export class SessionResolver {
   readonly #reportExpiry: ReportExpiry
   readonly #entries: RecencyCache<Entry>
   readonly #reads: PacedReads<Entry | null>
+  #devices: DeviceGuard | null = null
   #changes = 0
 
   constructor (store: Store, touches: Touches, options: { idleTimeoutMs: number, cacheSize: number, reportExpiry: ReportExpiry }) {
@@ -48,23 +55,28 @@ export class SessionResolver {
     this.#reads = new PacedReads(sid => this.#read(sid), confirmEveryMs)
   }
 
+  /** From now on a session that is bound to a device is good with its device cookie alone. */
+  guardDevices (guard: DeviceGuard): void {
+    this.#devices = guard
+  }
+
   /** Throws, or rejects with, SessionInvalidError. A promise only when the store has to be asked. `isUse`: moves the idle time. */
-  resolve (cookie: string, isUse: boolean): Identity | Promise<Identity> {
+  resolve (cookie: string, isUse: boolean, request?: FastifyRequest): Identity | Promise<Identity> {
     const parsed = parseSessionCookie(cookie)
     if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
     const entry = this.#entries.get(parsed.sid)
     const nowMs = this.#store.nowMs()
-    if (entry !== undefined && this.#isGood(entry, parsed.secret, nowMs)) return this.#use(entry, nowMs, isUse)
-    return this.#resolveLater(parsed.sid, parsed.secret, entry, isUse)
+    if (entry !== undefined && this.#isGood(entry, parsed.secret, nowMs, request)) return this.#use(entry, nowMs, isUse)
+    return this.#resolveLater(entry, { ...parsed, request }, isUse)
   }
 
   /** The same by the record as it is now, for when what is remembered does not count. */
-  async resolveInStore (cookie: string, isUse: boolean): Promise<Identity> {
+  async resolveInStore (cookie: string, isUse: boolean, request?: FastifyRequest): Promise<Identity> {
     const parsed = parseSessionCookie(cookie)
     if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
     const entry = await this.#read(parsed.sid)
     const nowMs = this.#store.nowMs()
-    if (entry === null || !this.#isGood(entry, parsed.secret, nowMs)) throw this.#refused(entry, nowMs)
+    if (entry === null || !this.#isGood(entry, parsed.secret, nowMs, request)) throw this.#refused(entry, nowMs)
     return this.#use(entry, nowMs, isUse)
   }
 
@@ -79,12 +91,12 @@ export class SessionResolver {
     }
   }
 
-  async #resolveLater (sid: string, secret: string, known: Entry | undefined, isUse: boolean): Promise<Identity> {
+  async #resolveLater (known: Entry | undefined, { sid, secret, request }: Presented, isUse: boolean): Promise<Identity> {
     const { value, isFresh } = known === undefined ? await this.#reads.shared(sid) : { value: await this.#confirm(sid, known), isFresh: true }
     const nowMs = this.#store.nowMs()
-    if (value !== null && this.#isGood(value, secret, nowMs)) return this.#use(value, nowMs, isUse)
+    if (value !== null && this.#isGood(value, secret, nowMs, request)) return this.#use(value, nowMs, isUse)
     const confirmed = isFresh ? value : await this.#reads.fresh(sid)
-    if (confirmed === null || !this.#isGood(confirmed, secret, this.#store.nowMs())) throw this.#refused(confirmed ?? known ?? null, this.#store.nowMs())
+    if (confirmed === null || !this.#isGood(confirmed, secret, this.#store.nowMs(), request)) throw this.#refused(confirmed ?? known ?? null, this.#store.nowMs())
     return this.#use(confirmed, nowMs, isUse)
   }
 
@@ -104,12 +116,30 @@ export class SessionResolver {
     return await this.#reads.fresh(sid)
   }
 
-  #isGood (entry: Entry, secret: string, nowMs: number): boolean {
+  #isGood (entry: Entry, secret: string, nowMs: number, request: FastifyRequest | undefined): boolean {
     if (isOver(entry.record, nowMs) || isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) return false
+    if (!this.#isSecretRight(entry, secret)) return false
+    return entry.record.device === null || this.#devices === null || this.#isOnDevice(this.#devices, entry, nowMs, request)
+  }
+
+  #isSecretRight (entry: Entry, secret: string): boolean {
     const presented = Buffer.from(secret, 'latin1')
     if (entry.secret !== null) return timingSafeEqual(entry.secret, presented)
     if (entry.record.secretHash === null || !equalInConstantTime(entry.record.secretHash, sha256(secret))) return false
     entry.secret = presented
+    return true
+  }
+
+  /** By the device cookie, without a call of the store; one that was found right before costs a comparison. */
+  #isOnDevice (devices: DeviceGuard, entry: Entry, nowMs: number, request: FastifyRequest | undefined): boolean {
+    const cookie = request === undefined ? null : devices.read(request)
+    if (cookie === null) return false
+    const presented = Buffer.from(cookie, 'latin1')
+    const known = entry.device
+    if (known !== null && known.cookie.length === presented.length && timingSafeEqual(known.cookie, presented)) return nowMs < known.endsAtMs
+    const endsAtMs = devices.endOf(cookie, entry.record.sid)
+    if (endsAtMs === null || nowMs >= endsAtMs) return false
+    entry.device = { cookie: presented, endsAtMs }
     return true
   }
 
@@ -142,7 +172,7 @@ export class SessionResolver {
 /** The same entry for a record that was only used since, so that what was verified and minted for it stays. */
 function updated (known: Entry | undefined, record: SessionRecord): Entry {
   if (known === undefined || known.record.secretHash !== record.secretHash || known.record.authTimeMs !== record.authTimeMs || known.record.epoch !== record.epoch) {
-    return { record, identity: identityOfSession(record), secret: null, usedAtMs: record.lastUsedAtMs, notedAtMs: record.lastUsedAtMs }
+    return { record, identity: identityOfSession(record), secret: null, device: null, usedAtMs: record.lastUsedAtMs, notedAtMs: record.lastUsedAtMs }
   }
   known.record = record
   known.usedAtMs = Math.max(known.usedAtMs, record.lastUsedAtMs)

@@ -35,6 +35,11 @@ export function acceptJsonAlone (app: App, withinMs = bodyWithinMs): void {
     if (fault !== null) return done(invalid(fault))
     return parse(request, text, done)
   })
+  limitBodyTime(app, withinMs)
+}
+
+/** Gives up what does not arrive in time. */
+export function limitBodyTime (app: Pick<FastifyInstance, 'addHook'>, withinMs = bodyWithinMs): void {
   app.addHook('preParsing', (request, reply, _payload, done) => {
     if (hasBody(request.raw)) giveUpAfter(request, reply, withinMs)
     done()

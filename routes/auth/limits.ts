@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { SessionInvalidError } from '../../lib/errors.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import type { Budget } from '../../plugins/rate-limit.ts'
+import type { SessionRecord } from '../../stores/store.ts'
 
 /** An application may go without the plugin, and limit sign-ins in its own way. */
 type Parts = Omit<Portcullis, 'rateLimit'> & Partial<Pick<Portcullis, 'rateLimit'>>
@@ -25,4 +27,23 @@ export async function limitRefresh<Result> (reply: FastifyReply, { rateLimit, co
   const parsed = refreshToken.parse(cookie)
   if (parsed.result === 'unknown-key') return await rotate()
   return await rateLimit.refresh(reply, parsed.result === 'genuine' ? parsed.sid : null, rotate)
+}
+
+/**
+ * The same for proofs of devices: a session's own are counted by it, and never by what a stranger says its cookie is; cookies that are
+ * no session's are counted by address.
+ */
+export async function limitDevice<Result> (reply: FastifyReply, { rateLimit, deviceBound }: Parts, prove: (record: SessionRecord) => Promise<Result>): Promise<Result> {
+  let record: SessionRecord
+  try {
+    record = await deviceBound.presented(reply.request)
+  } catch (error) {
+    if (rateLimit === undefined || !(error instanceof SessionInvalidError)) throw error
+    return await rateLimit.refresh(reply, null, async () => { throw error })
+  }
+  if (rateLimit === undefined) return await prove(record)
+  return await rateLimit.refresh(reply, record.sid, async budget => {
+    await budget.spend(reply, `sid ${record.sid}`)
+    return await prove(record)
+  })
 }

@@ -6,10 +6,11 @@ import {
 import { bodyErrors, budgetHeaders, counted, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../../lib/route-schema.ts'
 
 const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
-const Password = Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' })
+export const Username = Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' })
+export const Password = Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' })
 const StepUp = Type.Object({ password: Password }, { additionalProperties: false, errorMessage: 'must be an object with password' })
 const Login = Type.Object({
-  username: Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' }),
+  username: Username,
   password: Password,
   mode: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('tokens')], { errorMessage: 'must be session or tokens' })),
   audience: Type.Optional(Audience)

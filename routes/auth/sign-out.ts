@@ -18,6 +18,7 @@ export async function signOut (request: FastifyRequest, reply: FastifyReply, opt
   await (scope === 'this' ? endPresented(request, options) : endOfSubject(request, options))
   if (scope === 'others') return
   clearCookies(reply, portcullis, ['session', 'refresh'], { onlyPresent: false })
+  clearCookies(reply, portcullis, ['device'], { onlyPresent: true })
   void reply.header('clear-site-data', '"cache", "storage"')
 }
 

@@ -29,7 +29,8 @@ export async function stepUp (request: FastifyRequest, reply: FastifyReply, opti
   throw new CredentialsMissingError()
 }
 
-async function stepUpSession (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<{ session: SessionView }> {
+/** The same for the session cookie alone. */
+export async function stepUpSession (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<{ session: SessionView }> {
   const { origin, portcullis } = options
   const { sid } = await portcullis.identify(request, { audience: origin, access: 'session' })
   const record = sid === null ? null : await portcullis.session.read(sid)

@@ -1,6 +1,6 @@
 import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import type { TokenFamily } from '../../lib/rotation.ts'
-import type { OpenSession, SessionMode, SessionRecord } from '../store.ts'
+import type { BoundDevice, OpenSession, SessionMode, SessionRecord } from '../store.ts'
 import type { Reply } from './scripts.ts'
 
 /** The fields of a record that the gateway gives; instants, epoch and family are set by the script. */
@@ -57,7 +57,8 @@ function decodeFields (fields: Map<string, string>): SessionRecord {
     scopes: listOf(text('scopes')),
     audiences: listOf(text('audiences')),
     client: { userAgent: text('userAgent'), ip: text('ip') },
-    family: fields.has('generation') ? decodeFamily(text) : null
+    family: fields.has('generation') ? decodeFamily(text) : null,
+    device: fields.has('deviceKey') ? decodeDevice(text) : null
   }
 }
 
@@ -72,6 +73,10 @@ function listOf (text: string): string[] {
   const list: unknown = JSON.parse(text)
   if (!Array.isArray(list)) throw new TypeError('not a list')
   return list as string[]
+}
+
+function decodeDevice (text: (name: string) => string): BoundDevice {
+  return { publicKey: text('deviceKey'), boundAtMs: numberOf(text('deviceBoundAtMs')), renewals: numberOf(text('deviceRenewals')) }
 }
 
 function decodeFamily (text: (name: string) => string): TokenFamily {

@@ -1,11 +1,11 @@
 import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import { createSid } from '../../lib/sid.ts'
-import type { Rotation, SessionRecord, Store } from '../store.ts'
+import type { DeviceBinding, DeviceRenewal, Rotation, SessionRecord, Store } from '../store.ts'
 import { indexName, sessionName, subjectName, type Keys, type Shard } from './keys.ts'
 import { decodeRecord, encodeSession } from './records.ts'
 import type { Scripts } from './scripts.ts'
 
-type Sessions = Pick<Store, 'open' | 'read' | 'touch' | 'rotate' | 'noteReceived' | 'renew' | 'close' | 'list'>
+type Sessions = Pick<Store, 'open' | 'read' | 'touch' | 'rotate' | 'noteReceived' | 'renew' | 'bindDevice' | 'renewDevice' | 'close' | 'list'>
 
 const touchesPerScript = 500
 
@@ -52,6 +52,18 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
     async renew (sid, { secretHash, acr, amr }) {
       const [fields] = await run('renew', ...at(sid), [sid, secretHash, acr, JSON.stringify(amr)])
       return decodeRecord(fields)
+    },
+
+    async bindDevice (sid, { publicKey }) {
+      const [outcome, fields] = await run('bind-device', ...at(sid), [sid, publicKey])
+      const record = decodeRecord(fields)
+      return record === null ? null : { outcome, record } as DeviceBinding
+    },
+
+    async renewDevice (sid, renewals) {
+      const [outcome, fields] = await run('renew-device', ...at(sid), [renewals])
+      const record = decodeRecord(fields)
+      return record === null ? null : { outcome, record } as DeviceRenewal
     },
 
     async close (sid, { maxTokenAgeMs }) {

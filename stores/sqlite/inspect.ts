@@ -2,7 +2,7 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from '
 import { dirname } from 'node:path'
 import { ConfigInvalidError } from '../../lib/errors.ts'
 import { explain, refusal } from './file.ts'
-import { applicationId, schemaVersion } from './schema.ts'
+import { applicationId, isUpgradable, schemaVersion } from './schema.ts'
 
 /** SQLite's own numbers, as `openFile` would meet them. */
 const READONLY = 8
@@ -42,7 +42,7 @@ function judgeHeader (path: string): void {
   if (header.length === 0) return
   if (!header.toString('latin1').startsWith('SQLite format 3\0')) throw Object.assign(new Error(), { errcode: NOTADB })
   const [version, id, tables] = [header.readUInt32BE(60), header.readUInt32BE(68), header.readUInt16BE(103)]
-  if (id === applicationId && version < schemaVersion) throw refusal(path, 'was written by an older version that was never released', 'choose another path; everyone signs in again')
+  if (id === applicationId && version < schemaVersion && !isUpgradable(version)) throw refusal(path, 'was written by an older version that was never released', 'choose another path; everyone signs in again')
   if (id === applicationId && version > schemaVersion) throw refusal(path, 'was written by a newer version', 'run that version, or choose another path')
   // A database that was just made may still be in its log alone.
   const isNew = id === 0 && version === 0 && (tables === 0 || statSync(`${path}-wal`, { throwIfNoEntry: false }) !== undefined)

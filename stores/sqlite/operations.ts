@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { createDeviceOperations } from './device-operations.ts'
 import { createFamilyOperations } from './family-operations.ts'
 import { createLog, type Log } from './log.ts'
 import { createRevocationOperations } from './revocation-operations.ts'
@@ -10,6 +11,7 @@ export function createOperations (db: DatabaseSync) {
   return {
     ...createSessionOperations(db, log),
     ...createFamilyOperations(db, log),
+    ...createDeviceOperations(db, log),
     ...createRevocationOperations(db, log),
     ...createKeyOperations(db, log)
   }

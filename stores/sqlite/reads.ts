@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DatabaseSync } from 'node:sqlite'
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
 import type { CredentialClaims, KeyDocument, Pull, Revocation, SessionRecord, TakePage } from '../store.ts'
-import { toLogEntry, toRecord, toRevocation, type FamilyRow, type LogRow, type SessionRow } from './rows.ts'
+import { toLogEntry, toRecord, toRevocation, type LogRow, type RecordRow } from './rows.ts'
 import { createReadLive, isLive } from './session-operations.ts'
 
 const snapshotPage = 5000
@@ -16,7 +16,7 @@ export function createReads (db: DatabaseSync) {
     read: createReadLive(db),
 
     list (subject: string, nowMs: number): SessionRecord[] {
-      return select.all({ subjectKey: subjectKeyOf(subject), nowMs }).map(row => toRecord(row as unknown as SessionRow & FamilyRow))
+      return select.all({ subjectKey: subjectKeyOf(subject), nowMs }).map(row => toRecord(row as unknown as RecordRow))
     },
 
     readKeys (): KeyDocument | null {

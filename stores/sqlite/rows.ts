@@ -1,6 +1,6 @@
 import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import type { TokenFamily } from '../../lib/rotation.ts'
-import type { LogEntry, Revocation, SessionMode, SessionRecord } from '../store.ts'
+import type { BoundDevice, LogEntry, Revocation, SessionMode, SessionRecord } from '../store.ts'
 
 export interface SessionRow {
   sid: string
@@ -30,6 +30,15 @@ export interface FamilyRow {
   closed: string | null
 }
 
+export interface DeviceRow {
+  device_key: string | null
+  device_bound_at_ms: number | null
+  device_renewals: number | null
+}
+
+/** All columns of a session that a record has. */
+export type RecordRow = SessionRow & FamilyRow & DeviceRow
+
 export interface LogRow {
   seq: number
   kind: LogEntry['kind']
@@ -41,7 +50,7 @@ export interface LogRow {
   expires_at_ms: number
 }
 
-export function toRecord (row: SessionRow & FamilyRow): SessionRecord {
+export function toRecord (row: RecordRow): SessionRecord {
   return {
     sid: row.sid,
     subject: row.subject,
@@ -58,7 +67,8 @@ export function toRecord (row: SessionRow & FamilyRow): SessionRecord {
     scopes: JSON.parse(row.scopes),
     audiences: JSON.parse(row.audiences),
     client: { userAgent: row.user_agent, ip: row.ip },
-    family: toFamily(row)
+    family: toFamily(row),
+    device: toDevice(row)
   }
 }
 
@@ -94,6 +104,11 @@ export function toFamilyRow (family: TokenFamily | null): FamilyRow {
     hold_until_ms: family.holdUntilMs,
     closed: JSON.stringify(family.closed)
   }
+}
+
+function toDevice (row: DeviceRow): BoundDevice | null {
+  if (row.device_key === null) return null
+  return { publicKey: row.device_key, boundAtMs: row.device_bound_at_ms ?? 0, renewals: row.device_renewals ?? 0 }
 }
 
 function toFamily (row: FamilyRow): TokenFamily | null {

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
 export const applicationId = 0x50544353
-export const schemaVersion = 3
+export const schemaVersion = 4
 
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
@@ -43,7 +43,10 @@ const schema = `
     hold_until_ms INTEGER,
     closed TEXT,
     refreshes INTEGER NOT NULL DEFAULT 0,
-    refreshes_until_ms INTEGER NOT NULL DEFAULT 0
+    refreshes_until_ms INTEGER NOT NULL DEFAULT 0,
+    device_key TEXT,
+    device_bound_at_ms INTEGER,
+    device_renewals INTEGER
   ) STRICT;
   CREATE INDEX sessions_by_subject ON sessions (subject_key, created_at_ms, sid);
   CREATE INDEX sessions_by_expiry ON sessions (expires_at_ms);
@@ -82,23 +85,42 @@ const schema = `
   PRAGMA user_version = ${schemaVersion};
 `
 
+/** What makes one version of the next. Whoever has the file open already goes on: nothing that it knows is changed. */
+const upgrades: Readonly<Record<number, string>> = {
+  3: `
+    ALTER TABLE sessions ADD COLUMN device_key TEXT;
+    ALTER TABLE sessions ADD COLUMN device_bound_at_ms INTEGER;
+    ALTER TABLE sessions ADD COLUMN device_renewals INTEGER;
+    PRAGMA user_version = 4`
+}
+
+export function isUpgradable (version: number): boolean {
+  return version in upgrades
+}
+
 /** What a database file is to us, by its header alone. */
-export function identify (db: DatabaseSync): 'empty' | 'ours' | 'older' | 'newer' | 'foreign' {
+export function identify (db: DatabaseSync): 'empty' | 'ours' | 'upgradable' | 'older' | 'newer' | 'foreign' {
   const { id, version, tables } = db.prepare(`
     SELECT application_id AS id, user_version AS version, (SELECT count(*) FROM sqlite_schema) AS tables
     FROM pragma_application_id, pragma_user_version`).get() as Record<'id' | 'version' | 'tables', number>
+  if (id === applicationId && isUpgradable(version)) return 'upgradable'
   if (id === applicationId) return version === schemaVersion ? 'ours' : version > schemaVersion ? 'newer' : 'older'
   return id === 0 && version === 0 && tables === 0 ? 'empty' : 'foreign'
 }
 
-/** Makes the tables of an empty database; several processes may come at once. */
+/** Makes the tables of an empty database, or of an older one those of today; several processes may come at once. */
 export function createSchema (db: DatabaseSync): void {
   db.exec('BEGIN IMMEDIATE')
   try {
     if (identify(db) === 'empty') db.exec(schema)
+    while (identify(db) === 'upgradable') db.exec(upgrades[versionOf(db)]!)
     db.exec('COMMIT')
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK')
     throw error
   }
+}
+
+function versionOf (db: DatabaseSync): number {
+  return Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
 }

@@ -4,7 +4,7 @@ import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import { createSid } from '../../lib/sid.ts'
 import type { OpenSession, SessionRecord } from '../store.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
-import { toRecord, toSessionRow, type FamilyRow, type SessionRow } from './rows.ts'
+import { toRecord, toSessionRow, type RecordRow } from './rows.ts'
 
 /** A record that is neither expired nor below the store's epoch; a subject's cut removes what it ends. */
 export const isLive = 'expires_at_ms > :nowMs AND epoch >= (SELECT floor_epoch FROM state)'
@@ -15,7 +15,7 @@ export function createReadLive (db: DatabaseSync): ReadLive {
   const select = db.prepare(`SELECT * FROM sessions WHERE sid = :sid AND ${isLive}`)
   return (sid, nowMs) => {
     const row = select.get({ sid, nowMs })
-    return row === undefined ? null : toRecord(row as unknown as SessionRow & FamilyRow)
+    return row === undefined ? null : toRecord(row as unknown as RecordRow)
   }
 }
 
@@ -93,7 +93,8 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
       scopes,
       audiences,
       client: { userAgent: client.userAgent, ip: client.ip },
-      family: mode === 'tokens' ? openFamily(nowMs) : null
+      family: mode === 'tokens' ? openFamily(nowMs) : null,
+      device: null
     }
     keepSubject.run({ subjectKey: subjectKeyOf(subject), purgeAtMs: record.expiresAtMs + logKeptMs })
     insert.run({ ...toSessionRow(record) })

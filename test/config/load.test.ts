@@ -184,8 +184,7 @@ for (const [reason, input, line] of misconfigurations) {
 }
 
 const later: Array<[setting: string, input: object]> = [
-  ['session.deviceBound', { session: { deviceBound: {} } }],
-  ['pages', { pages: true }]
+  ['session.deviceBound', { session: { deviceBound: {} } }]
 ]
 
 for (const [setting, input] of later) {

@@ -7,28 +7,53 @@ export interface Certificate { cert: string, key: string }
 
 export interface CertificateFiles extends Certificate { folder: string, tls: { cert: string, key: string } }
 
-/** A self-signed certificate for localhost and 127.0.0.1, PEM, good for the next hour unless said otherwise. */
-export function makeCertificate ({ from = Date.now() - 60_000, to = Date.now() + 3_600_000 }: { from?: number, to?: number } = {}): Certificate {
+export interface CertificateOptions {
+  from?: number
+  to?: number
+  /** Hosts; the first one names it. */
+  names?: string[]
+  /** Who signs it. Default: it signs itself. */
+  authority?: Certificate
+}
+
+/** A certificate for localhost and 127.0.0.1, PEM, signed by itself and good for the next hour unless said otherwise. */
+export function makeCertificate ({ from = Date.now() - 60_000, to = Date.now() + 3_600_000, names = ['localhost'], authority }: CertificateOptions = {}): Certificate {
+  const altNames = sequence(...names.map(name => der(0x82, Buffer.from(name))), der(0x87, Buffer.from([127, 0, 0, 1])))
+  return issue({ from, to, subject: names[0]!, extension: sequence(oid('551d11'), der(0x04, altNames)), ...authority === undefined ? {} : { authority } })
+}
+
+const authorityName = 'Authority of the tests'
+
+/** A certificate that may sign others, for whoever is told to trust it. */
+export function makeAuthority (): Certificate {
+  const critical = der(0x01, Buffer.from([0xff]))
+  const isAuthority = der(0x04, sequence(der(0x01, Buffer.from([0xff]))))
+  return issue({ from: Date.now() - 60_000, to: Date.now() + 3_600_000, subject: authorityName, extension: sequence(oid('551d13'), critical, isAuthority) })
+}
+
+function issue ({ from, to, subject, extension, authority }: { from: number, to: number, subject: string, extension: Buffer, authority?: Certificate }): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const ecdsaWithSha256 = sequence(oid('2a8648ce3d040302'))
-  const name = sequence(der(0x31, sequence(oid('550403'), der(0x0c, Buffer.from('localhost')))))
-  const altNames = sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])))
   const content = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, serialOf(publicKey)),
     ecdsaWithSha256,
-    name,
+    nameOf(authority === undefined ? subject : authorityName),
     sequence(time(from), time(to)),
-    name,
+    nameOf(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
-    der(0xa3, sequence(sequence(oid('551d11'), der(0x04, altNames))))
+    der(0xa3, sequence(extension))
   )
-  const signature = Buffer.concat([Buffer.from([0]), sign('sha256', content, privateKey)])
+  const signature = Buffer.concat([Buffer.from([0]), sign('sha256', content, authority?.key ?? privateKey)])
   const base64 = sequence(content, ecdsaWithSha256, der(0x03, signature)).toString('base64')
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}/g, '$&\n').trimEnd()}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   }
+}
+
+function nameOf (commonName: string): Buffer {
+  return sequence(der(0x31, sequence(oid('550403'), der(0x0c, Buffer.from(commonName)))))
 }
 
 /** The same in the files cert.pem and key.pem of a folder, as `listen.tls` names them. */

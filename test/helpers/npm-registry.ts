@@ -10,12 +10,12 @@ import type { Outcome } from './portcullis.ts'
 const verdaccio = fileURLToPath(import.meta.resolve('verdaccio/bin/verdaccio'))
 
 /** Whoever asks may sign up; publishing needs a sign-in. Nothing is fetched from anywhere. */
-const config = `storage: ./storage
+const configWith = (hasPages: boolean): string => `storage: ./storage
 auth: { htpasswd: { file: ./htpasswd, max_users: 10 } }
 packages: { '**': { access: $all, publish: $authenticated } }
 uplinks: {}
 max_body_size: 100mb
-web: { enable: false }
+web: { enable: ${hasPages} }
 log: { type: stdout, format: json, level: info }
 `
 
@@ -24,11 +24,11 @@ export interface SeenRequest { method: string, url: string, headers: Record<stri
 
 export interface NpmRegistry { requests (): SeenRequest[] }
 
-/** A Verdaccio of its own on a loopback port, whose packages clients find at `publicUrl`. Ends with the test. */
-export async function startNpmRegistry (t: Test, { port, publicUrl }: { port: number, publicUrl: string }): Promise<NpmRegistry> {
+/** A Verdaccio of its own on a loopback port, whose packages clients find at `publicUrl`, and browsers its pages if it has them. Ends with the test. */
+export async function startNpmRegistry (t: Test, { port, publicUrl, hasPages = false }: { port: number, publicUrl: string, hasPages?: boolean }): Promise<NpmRegistry> {
   const folder = join(t.testdirName, 'registry')
   await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'config.yaml'), config)
+  await writeFile(join(folder, 'config.yaml'), configWith(hasPages))
   const child = spawn(process.execPath, [verdaccio, '--config', join(folder, 'config.yaml'), '--listen', `127.0.0.1:${port}`], {
     cwd: folder, env: { PATH: process.env['PATH'] ?? '', HOME: folder, VERDACCIO_PUBLIC_URL: publicUrl }, stdio: ['ignore', 'pipe', 'ignore']
   })

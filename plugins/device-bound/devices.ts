@@ -1,0 +1,167 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isSignedBy, parseProof, type DeviceProof } from '../../lib/device-proof.ts'
+import { formatTicket, parseTicket, type Ticket } from '../../lib/device-ticket.ts'
+import { CredentialsMissingError, DeviceProofRequiredError, SessionInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
+import { publish, type EventName } from '../../lib/events.ts'
+import type { DerivedSecret } from '../../lib/secrets.ts'
+import type { BoundDevice, SessionRecord } from '../../stores/store.ts'
+import type { DeviceBound, SessionInstructions } from '../device-bound.ts'
+import type { Portcullis } from '../portcullis.ts'
+import type { DeviceGuard } from '../session/device-guard.ts'
+
+interface Settings {
+  secrets: [DerivedSecret, ...DerivedSecret[]]
+  origin: string
+  path: string
+  cookieTtlMs: number
+}
+
+/** From the offer of a binding to its proof. */
+const registrationMs = 300_000
+/** A challenge is given ahead with the cookie, for when that has run out; one that has itself is replaced at the cost of a round trip. */
+const challengeMarginMs = 60_000
+/** Browsers let go of the cookie this much earlier than we do, so that no request is refused that was on its way; at most a fifth of its time. */
+const cookieMarginMs = 10_000
+
+type Parts = Pick<Portcullis, 'store' | 'cookies' | 'blocklist' | 'session'>
+type BoundRecord = SessionRecord & { device: BoundDevice }
+
+/** Challenges, proofs and device cookies. What is given out is a function of the session and the secret: nothing is stored of it. */
+export class Devices implements DeviceBound, DeviceGuard {
+  readonly cookieTtlMs: number
+  readonly #parts: Parts
+  readonly #settings: Settings
+
+  constructor (parts: Parts, settings: Settings) {
+    this.cookieTtlMs = settings.cookieTtlMs
+    this.#parts = parts
+    this.#settings = settings
+  }
+
+  offer (reply: FastifyReply, record: SessionRecord): void {
+    if (record.device !== null) return
+    const challenge = this.#issue({ purpose: 'register', sid: record.sid, number: 0 }, registrationMs)
+    void reply.header('secure-session-registration', `(ES256);path="${this.#settings.path}/register";challenge="${challenge}"`)
+  }
+
+  read (request: FastifyRequest): string | null {
+    return this.#parts.cookies.read(request, 'device')
+  }
+
+  endOf (deviceCookie: string, sid: string): number | null {
+    const parsed = parseTicket(this.#settings.secrets, cookieOf(sid), deviceCookie)
+    if (parsed.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a device cookie of a secret that is not known here (yet)') })
+    return parsed.result === 'genuine' ? parsed.endsAtMs : null
+  }
+
+  endOfRequest (request: FastifyRequest, sid: string): number | null {
+    const cookie = this.read(request)
+    return cookie === null ? null : this.endOf(cookie, sid)
+  }
+
+  async presented (request: FastifyRequest): Promise<SessionRecord> {
+    const { cookies, session } = this.#parts
+    const cookie = cookies.read(request, 'session')
+    if (cookie === null) throw new CredentialsMissingError()
+    const found = await session.find(cookie)
+    const record = found === null ? null : await session.read(found.sid)
+    if (record === null) throw new SessionInvalidError()
+    return record
+  }
+
+  async register (reply: FastifyReply, record: SessionRecord): Promise<SessionInstructions> {
+    const { store, blocklist } = this.#parts
+    const proof = proofOf(reply.request)
+    if (proof === null || proof.publicKey === null) throw this.#refused(reply, record, 'malformed')
+    if (!this.#isAnswered({ purpose: 'register', sid: record.sid, number: 0 }, proof)) throw this.#refused(reply, record, 'challenge')
+    if (!isSignedBy(proof.publicKey, proof)) throw this.#refused(reply, record, 'signature')
+    const binding = await store.bindDevice(record.sid, { publicKey: proof.publicKey })
+    if (binding === null) throw new SessionInvalidError()
+    if (binding.outcome === 'refused') throw this.#refused(reply, record, 'key')
+    blocklist.note({ kind: 'changed', sid: record.sid })
+    if (binding.outcome === 'bound') this.#publish('device.bound', reply, record)
+    return this.#admit(reply, binding.record)
+  }
+
+  async refresh (reply: FastifyReply, record: SessionRecord): Promise<SessionInstructions> {
+    if (!isBound(record) || idOf(reply.request) !== record.sid) throw new SessionInvalidError({ cause: new Error('not the session that the device has') })
+    if (reply.request.headers['secure-session-response'] === undefined) throw this.#challenged(record)
+    const proof = proofOf(reply.request)
+    if (proof === null) throw this.#refused(reply, record, 'malformed')
+    if (!this.#isAnswered(challengeOf(record), proof)) throw this.#refused(reply, record, 'challenge')
+    if (!isSignedBy(record.device.publicKey, proof)) throw this.#refused(reply, record, 'signature')
+    const renewal = await this.#parts.store.renewDevice(record.sid, record.device.renewals)
+    if (renewal === null) throw new SessionInvalidError()
+    if (renewal.outcome === 'used') throw this.#refused(reply, renewal.record, 'challenge')
+    this.#publish('device.renewed', reply, record)
+    return this.#admit(reply, renewal.record)
+  }
+
+  /** The next device cookie, and ahead of time what to sign for the one after it. */
+  #admit (reply: FastifyReply, record: SessionRecord): SessionInstructions {
+    const { cookies } = this.#parts
+    const { origin, path } = this.#settings
+    const keptMs = this.cookieTtlMs - Math.min(cookieMarginMs, this.cookieTtlMs / 5)
+    cookies.set(reply, 'device', this.#issue(cookieOf(record.sid), this.cookieTtlMs), Math.max(1, Math.floor(keptMs / 1000)))
+    if (isBound(record)) void reply.headers(this.#challengeHeader(record))
+    return {
+      session_identifier: record.sid,
+      refresh_url: `${path}/refresh`,
+      scope: { origin, include_site: false, scope_specification: [] },
+      credentials: [{ type: 'cookie', ...cookies.describe('device') }]
+    }
+  }
+
+  #isAnswered (ticket: Ticket, { challenge }: DeviceProof): boolean {
+    const parsed = parseTicket(this.#settings.secrets, ticket, challenge)
+    return parsed.result === 'genuine' && this.#parts.store.nowMs() < parsed.endsAtMs
+  }
+
+  #issue (ticket: Ticket, forMs: number): string {
+    return formatTicket(this.#settings.secrets[0], ticket, this.#parts.store.nowMs() + forMs)
+  }
+
+  /** With something to sign, where the session has a device to sign it. */
+  #refused (reply: FastifyReply, record: SessionRecord, outcome: 'malformed' | 'challenge' | 'signature' | 'key'): Error {
+    this.#publish('device.refused', reply, record, outcome)
+    return isBound(record) ? this.#challenged(record) : new DeviceProofRequiredError({ cause: new Error(outcome) })
+  }
+
+  #challenged (record: BoundRecord): Error {
+    return Object.assign(new DeviceProofRequiredError(), { headers: this.#challengeHeader(record) })
+  }
+
+  #challengeHeader (record: BoundRecord): { 'secure-session-challenge': string } {
+    return { 'secure-session-challenge': `"${this.#issue(challengeOf(record), this.cookieTtlMs + challengeMarginMs)}";id="${record.sid}"` }
+  }
+
+  #publish (event: EventName, { request: { ip } }: FastifyReply, { sid, subject }: SessionRecord, outcome?: string): void {
+    publish({ event, sid, subject, ip, ...outcome === undefined ? {} : { outcome } }, this.#parts)
+  }
+}
+
+function isBound (record: SessionRecord): record is BoundRecord {
+  return record.device !== null
+}
+
+function cookieOf (sid: string): Ticket {
+  return { purpose: 'cookie', sid, number: 0 }
+}
+
+function challengeOf ({ sid, device }: BoundRecord): Ticket {
+  return { purpose: 'refresh', sid, number: device.renewals }
+}
+
+function proofOf (request: FastifyRequest): DeviceProof | null {
+  const header = textOf(request.headers['secure-session-response'])
+  return header === null ? null : parseProof(header)
+}
+
+function idOf (request: FastifyRequest): string | null {
+  return textOf(request.headers['sec-secure-session-id'])
+}
+
+/** With the quotes of a structured string (RFC 9651) or without: browsers and the draft do not agree. */
+function textOf (header: string | string[] | undefined): string | null {
+  return typeof header === 'string' ? header.replace(/^"([^"]*)"$/, '$1') : null
+}

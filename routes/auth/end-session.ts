@@ -1,0 +1,23 @@
+import type { FastifyRequest } from 'fastify'
+import { SessionNotFoundError } from '../../lib/errors.ts'
+import { publish } from '../../lib/events.ts'
+import type { Identity } from '../../lib/identity.ts'
+import { freshSeconds } from '../../lib/lifetime.ts'
+import { isSid } from '../../lib/sid.ts'
+import type { Portcullis } from '../../plugins/portcullis.ts'
+
+export interface EndSessionOptions {
+  sid: string
+  /** Whose session it has to be. Another one than their own needs a recent authentication. */
+  by: Pick<Identity, 'subject' | 'sid' | 'authTime'>
+  portcullis: Portcullis
+}
+
+/** Ends one of the subject's own sessions, durably. */
+export async function endSession ({ ip }: FastifyRequest, { sid, by, portcullis }: EndSessionOptions): Promise<void> {
+  if (sid !== by.sid) portcullis.assertRecent(by.authTime, freshSeconds)
+  const record = isSid(sid) ? await portcullis.session.read(sid) : null
+  if (record === null || record.subject !== by.subject) throw new SessionNotFoundError()
+  const closed = await portcullis.blocklist.close(record.sid)
+  if (closed !== null) publish({ event: 'session.closed', sid: record.sid, subject: record.subject, ip }, portcullis)
+}

@@ -1,0 +1,42 @@
+import type { FastifyReply } from 'fastify'
+import { LoginRefusedError } from '../../lib/errors.ts'
+import { publish } from '../../lib/events.ts'
+import type { SessionView } from '../../lib/lifetime.ts'
+import type { Portcullis } from '../../plugins/portcullis.ts'
+import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
+import type { SessionMode } from '../../stores/store.ts'
+import type { PasswordVerifier } from '../auth.ts'
+import { limitSignIn } from './limits.ts'
+import { clearCookies, endSessions, presentedSids } from './presented.ts'
+
+export interface SignInOptions {
+  username: string
+  password: string
+  mode: SessionMode
+  /** What the session is good for. */
+  audiences: string[]
+  identity: PasswordVerifier
+  portcullis: Portcullis
+}
+
+/** Opens a session for whoever's password this is, and ends those that the request carries. Throws LoginRefusedError, whatever was wrong. */
+export async function signIn (reply: FastifyReply, options: SignInOptions): Promise<{ session: SessionView } | TokenResponse> {
+  const { username, password, mode, audiences, identity, portcullis } = options
+  const { request } = reply
+  let before: string[] = []
+  const subject = await limitSignIn(reply, username, portcullis, async () => {
+    // Not after the password: whoever is signed out between that and the new session would be signed in again by it.
+    before = await presentedSids(request, portcullis)
+    return await identity.verify({ username, password })
+  })
+  if (subject === null) {
+    publish({ event: 'login.refused', ip: request.ip }, portcullis)
+    throw new LoginRefusedError()
+  }
+  const answer = mode === 'session'
+    ? await reply.openSession({ ...subject, username, audiences })
+    : await reply.openFamily({ ...subject, username, audiences })
+  await endSessions(before, portcullis, request.ip)
+  clearCookies(reply, portcullis, [mode === 'session' ? 'refresh' : 'session', 'device'], { onlyPresent: true })
+  return answer
+}

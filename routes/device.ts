@@ -1,0 +1,49 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { CookieDuplicateError, CredentialsMissingError, CsrfRefusedError, DeviceProofRequiredError, RateLimitedError, SessionInvalidError, StoreUnavailableError } from '../lib/errors.ts'
+import { bodyErrors, budgetHeaders, counted, json, noStoreHeader, problems, required, type Operation } from '../lib/route-schema.ts'
+import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { acceptJsonAlone } from './auth/json-alone.ts'
+import { limitDevice } from './auth/limits.ts'
+
+const tags = ['Devices']
+const credentials = { 'x-credentials': ['sessionCookie'] } satisfies Partial<Operation>
+const errors = counted(problems(...bodyErrors, CookieDuplicateError, CredentialsMissingError, SessionInvalidError, CsrfRefusedError, DeviceProofRequiredError, RateLimitedError, StoreUnavailableError))
+
+const Instructions = Type.Object({
+  session_identifier: Type.String({ description: 'Public id of the session.' }),
+  refresh_url: Type.String(),
+  scope: Type.Object({ origin: Type.String(), include_site: Type.Literal(false), scope_specification: Type.Array(Type.Never()) }, { additionalProperties: false }),
+  credentials: Type.Array(Type.Object({ type: Type.Literal('cookie'), name: Type.String(), attributes: Type.String() }, { additionalProperties: false }))
+}, { title: 'SessionInstructions', description: 'What the browser keeps alive, and how (Device Bound Session Credentials).', additionalProperties: false })
+
+const response = {
+  200: json(Instructions, 'The device cookie, and the challenge of the next proof.', { ...noStoreHeader, ...budgetHeaders, 'Set-Cookie': required('The device cookie.'), 'Secure-Session-Challenge': required('What to sign for the next one.') }),
+  ...errors
+}
+
+const registerSchema = {
+  ...{ operationId: 'registerDevice', tags, summary: 'Bind the session to the browser\'s device', description: 'Browsers do it by themselves after a sign-in; the proof is in Secure-Session-Response.', ...credentials } satisfies Operation,
+  response
+}
+
+const refreshSchema = {
+  ...{ operationId: 'refreshDevice', tags, summary: 'Renew the device cookie', description: 'Browsers do it by themselves: Sec-Secure-Session-Id names the session, the proof is in Secure-Session-Response. Without one, 403 carries the challenge to sign in Secure-Session-Challenge.', ...credentials } satisfies Operation,
+  response
+}
+
+/** Binds sessions to devices and renews device cookies. Register with the path of `portcullis-device-bound` as prefix, `/auth/device`. */
+export default async function deviceRoutes (fastify: FastifyInstance): Promise<void> {
+  const { portcullis } = fastify
+  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
+  acceptJsonAlone(app)
+  app.addHook('onRequest', portcullis.refuseForeign)
+  app.addHook('onSend', noStore)
+
+  app.post('/register', { schema: registerSchema }, async (_request, reply) => await limitDevice(reply, portcullis, async record => await portcullis.deviceBound.register(reply, record)))
+  app.post('/refresh', { schema: refreshSchema }, async (_request, reply) => await limitDevice(reply, portcullis, async record => await portcullis.deviceBound.refresh(reply, record)))
+}
+
+async function noStore (_request: unknown, reply: FastifyReply): Promise<void> {
+  void reply.header('cache-control', 'no-store')
+}

@@ -1,0 +1,30 @@
+import type { FastifyInstance } from 'fastify'
+import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import type { PasswordVerifier } from './auth.ts'
+import { addAccountPage } from './pages/account.ts'
+import { addAssets } from './pages/assets.ts'
+import { acceptFormsAlone } from './pages/forms.ts'
+import { createPages } from './pages/page.ts'
+import { addSignInPage } from './pages/sign-in.ts'
+
+export interface PagesRoutesOptions {
+  identity: PasswordVerifier
+  /** What browsers see, and the audience of these routes. */
+  origin: string
+  /** Audiences that a session is good for, besides `origin`. */
+  audiences: string[]
+  /** SameSite of the session cookie, as portcullis-cookies has it. Default lax. */
+  sameSite?: 'lax' | 'strict'
+}
+
+/** Pages to sign in and out, for browsers without a script of ours. Register with the prefix of the other routes, `/auth`. */
+export default async function pagesRoutes (fastify: FastifyInstance, options: PagesRoutesOptions): Promise<void> {
+  const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
+  const assets = await addAssets(app, ['style.css', 'account.js'])
+  const pages = await createPages(app, options, assets)
+  await acceptFormsAlone(app)
+  app.addHook('onRequest', fastify.portcullis.refuseForeign)
+  app.setErrorHandler((error, request, reply) => pages.showError(error, request, reply))
+  addSignInPage(app, pages)
+  addAccountPage(app, pages)
+}

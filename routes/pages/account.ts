@@ -1,0 +1,94 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Identity } from '../../lib/identity.ts'
+import { signInAddress } from '../../lib/return-to.ts'
+import type { TypeBoxProvider } from '../../lib/type-provider.ts'
+import { describeError } from '../../plugins/errors.ts'
+import { endSession } from '../auth/end-session.ts'
+import { Password } from '../auth/schemas.ts'
+import { signOut } from '../auth/sign-out.ts'
+import { stepUpSession } from '../auth/step-up.ts'
+import { whoIsSignedIn, type Pages } from './page.ts'
+import { describeSessions, type DescribedSession } from './sessions.ts'
+
+const SignOutForm = Type.Object({ action: Type.Union([Type.Literal('sign-out'), Type.Literal('sign-out-everywhere')]) }, { additionalProperties: false })
+const EndForm = Type.Object({
+  action: Type.Literal('end'),
+  sid: Type.String(),
+  /** For when the last authentication is too long ago. */
+  password: Type.Optional(Password),
+  /** For password managers. */
+  username: Type.Optional(Type.String())
+}, { additionalProperties: false })
+
+const notices = new Map([
+  ['ended', 'The other session is signed out.'],
+  ['gone', 'That session was over already.'],
+  ['failed', 'Your password is right, but the session could not be signed out. Try again in a moment.']
+])
+
+interface Query { end?: unknown, notice?: unknown }
+
+export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
+  const app = fastify.withTypeProvider<TypeBoxProvider>()
+  const { portcullis, origin, accountPath, signInPath } = pages
+
+  app.get<{ Querystring: Query }>('/account', { schema: { hide: true } }, async (request, reply) => {
+    const { end, notice } = request.query
+    const who = await whoIsSignedIn(request, pages, { isUse: true })
+    if (who === null) return pages.redirect(reply, signInAddress(signInPath, accountPath))
+    const { current, others } = await describeSessions(who, portcullis)
+    if (current === null) return pages.redirect(reply, signInAddress(signInPath, accountPath))
+    const ended = end === undefined ? undefined : others.find(({ sid }) => sid === end)
+    if (ended !== undefined) return await pages.show(reply, 'confirm', { title: 'Confirm that it is you', ...confirmation(ended, current), refusal: null })
+    return await pages.show(reply, 'account', { title: 'Your account', subject: who.subject, current, others, notice: notices.get(end === undefined ? String(notice) : 'gone') ?? null })
+  })
+
+  app.post('/account', { schema: { hide: true, body: Type.Union([SignOutForm, EndForm]) } }, async (request, reply) => {
+    const { body } = request
+    if (body.action === 'end') return await end(request, reply, body, pages)
+    await signOut(request, reply, { scope: body.action === 'sign-out' ? 'this' : 'all', origin, portcullis })
+    return pages.redirect(reply, `${signInPath}?signed_out`)
+  })
+}
+
+/** Ends another session, or asks for the password first; with the password, both in one. */
+async function end (request: FastifyRequest, reply: FastifyReply, { sid, password }: { sid: string, password?: string }, pages: Pages): Promise<FastifyReply> {
+  const { portcullis, origin, accountPath } = pages
+  const who = await portcullis.identify(request, { audience: origin, access: 'session' })
+  if (password !== undefined) return await confirmAndEnd(request, reply, { sid, password, who }, pages)
+  try {
+    await endSession(request, { sid, by: who, portcullis })
+    return pages.redirect(reply, `${accountPath}?notice=ended`)
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (code === 'PTC_ERR_SESSION_NOT_FOUND') return pages.redirect(reply, `${accountPath}?notice=gone`)
+    if (code === 'PTC_ERR_STEP_UP_REQUIRED') return pages.redirect(reply, `${accountPath}?end=${encodeURIComponent(sid)}`)
+    throw error
+  }
+}
+
+async function confirmAndEnd (request: FastifyRequest, reply: FastifyReply, { sid, password, who }: { sid: string, password: string, who: Identity }, pages: Pages): Promise<FastifyReply> {
+  const { portcullis, identity, origin, accountPath } = pages
+  let authTime: number
+  try {
+    const { session } = await stepUpSession(request, reply, { password, identity, origin, portcullis })
+    authTime = session.auth_time
+  } catch (error) {
+    const { current, others } = await describeSessions(who, portcullis)
+    const ended = others.find(other => other.sid === sid)
+    if (current === null || ended === undefined) throw error
+    return await pages.showRefusal(error, reply, 'confirm', confirmation(ended, current))
+  }
+  // From here on the browser holds a dead cookie until it has the new one: whatever happens, that has to reach it.
+  const notice = await endSession(request, { sid, by: { ...who, authTime }, portcullis }).then(() => 'ended', (error: unknown) => {
+    if ((error as { code?: string }).code === 'PTC_ERR_SESSION_NOT_FOUND') return 'gone'
+    request.log.warn({ error: describeError(error) }, 'a session could not be ended')
+    return 'failed'
+  })
+  return pages.redirect(reply, `${accountPath}?notice=${notice}`)
+}
+
+function confirmation (ended: DescribedSession, { username }: DescribedSession): { ended: DescribedSession, username: string } {
+  return { ended, username }
+}

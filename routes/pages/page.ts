@@ -1,0 +1,94 @@
+import { fileURLToPath } from 'node:url'
+import view from '@fastify/view'
+import { Eta } from 'eta'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Identity } from '../../lib/identity.ts'
+import { isUnder, localPath, signInAddress } from '../../lib/return-to.ts'
+import { beginProblem } from '../../plugins/errors.ts'
+import type { Portcullis } from '../../plugins/portcullis.ts'
+import type { PagesRoutesOptions } from '../pages.ts'
+import { views, type AssetAddresses } from './assets.ts'
+import { explainProblem, explainRefusal, isRefusal, needsSignIn } from './words.ts'
+
+/** What the pages have in common. */
+export interface Pages extends PagesRoutesOptions {
+  portcullis: Portcullis
+  signInPath: string
+  accountPath: string
+  /** Where to go after signing in: the account page, unless it is another path of this origin. */
+  returnTo (asked: unknown): string
+  show (reply: FastifyReply, page: Page, data: PageData): Promise<FastifyReply>
+  /** The same page once more after a password was refused, with why. Other errors are thrown on. */
+  showRefusal (error: unknown, reply: FastifyReply, page: Page, data: Omit<PageData, 'title'>): Promise<FastifyReply>
+  showError (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+  redirect (reply: FastifyReply, to: string): FastifyReply
+}
+
+type Page = 'sign-in' | 'step-up' | 'account' | 'confirm' | 'again' | 'problem'
+type PageData = { title: string } & Record<string, unknown>
+
+const decorator = 'portcullisPage'
+
+const headers = {
+  'cache-control': 'no-store',
+  'cross-origin-opener-policy': 'same-origin',
+  // Not no-referrer: with that browsers send `Origin: null` with forms.
+  'referrer-policy': 'same-origin'
+}
+
+const policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+const policies: Partial<Record<Page, string>> = { account: `${policy}; script-src 'self'` }
+
+export async function createPages (app: FastifyInstance, options: PagesRoutesOptions, assets: AssetAddresses): Promise<Pages> {
+  await app.register(view, { engine: { eta: new Eta({ autoEscape: true }) }, root: fileURLToPath(views), viewExt: 'eta', production: true, propertyName: decorator })
+  const render = app.getDecorator<(page: string, data: object) => Promise<string>>(decorator)
+  const { origin } = options
+  const base = app.prefix
+  const [signInPath, accountPath] = [`${base}/sign-in`, `${base}/account`]
+  const common = { host: new URL(origin).host, signInPath, accountPath, assets }
+
+  async function show (reply: FastifyReply, page: Page, data: PageData): Promise<FastifyReply> {
+    const html = await render(page, { ...common, ...data })
+    return await reply.headers(headers).headers({ 'content-security-policy': policies[page] ?? policy, 'content-type': 'text/html; charset=utf-8' }).send(html)
+  }
+
+  const redirect = (reply: FastifyReply, to: string): FastifyReply => reply.headers(headers).redirect(to, 303)
+
+  return {
+    ...options,
+    portcullis: app.portcullis,
+    signInPath,
+    accountPath,
+    show,
+    redirect,
+    returnTo (asked) {
+      const path = typeof asked === 'string' ? localPath(asked, origin) : null
+      // The sign-in page would send whoever is signed in to itself, and the rest there is not for people.
+      return path === null || (isUnder(path, base) && !isUnder(path, accountPath)) ? accountPath : path
+    },
+    async showRefusal (error, reply, page, data) {
+      if (!isRefusal(error)) throw error
+      const { code } = beginProblem(error, reply.request, reply)
+      return await show(reply, page, { ...data, title: 'Not signed in', refusal: explainRefusal(code, page === 'sign-in', retryAfter(reply)) })
+    },
+    async showError (error, request, reply) {
+      if (needsSignIn(error)) return redirect(reply, signInAddress(signInPath, accountPath))
+      const { code, status } = beginProblem(error, request, reply)
+      return await show(reply, 'problem', { ...explainProblem(code, status, retryAfter(reply)), id: request.id })
+    }
+  }
+}
+
+/** Who is signed in by the session cookie; null for nobody. Asks the store, so that whom an upstream sends here is not sent back. */
+export async function whoIsSignedIn (request: FastifyRequest, { portcullis, origin }: Pages, { isUse }: { isUse: boolean }): Promise<Identity | null> {
+  try {
+    return await portcullis.identify(request, { audience: origin, access: 'session', consistency: 'strict', isUse })
+  } catch (error) {
+    if (needsSignIn(error) || (error as FastifyError).code === 'PTC_ERR_SCOPE_INSUFFICIENT') return null
+    throw error
+  }
+}
+
+function retryAfter (reply: FastifyReply): number {
+  return Number(reply.getHeader('retry-after'))
+}

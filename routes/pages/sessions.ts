@@ -1,0 +1,50 @@
+import { deviceName } from '../../lib/device-name.ts'
+import type { Identity } from '../../lib/identity.ts'
+import { ago, inWords } from '../../lib/instants.ts'
+import { lastUseOnGrid, seconds, type SessionView } from '../../lib/lifetime.ts'
+import type { Portcullis } from '../../plugins/portcullis.ts'
+import type { SessionRecord } from '../../stores/store.ts'
+
+/** A session as the account page tells of it. */
+export interface DescribedSession {
+  sid: string
+  username: string
+  device: string
+  ip: string
+  /** Words, and what they say for programs. */
+  signedIn: Told
+  lastUse: Told
+  /** When the session was bound to a key of its device; null where it is not. */
+  bound: Told | null
+}
+
+interface Told { words: string, iso: string }
+
+/** The subject's sessions: that of the request, and the others with the last used first. */
+export async function describeSessions ({ subject, sid }: Identity, { session, store }: Portcullis): Promise<{ current: DescribedSession | null, others: DescribedSession[] }> {
+  const nowSeconds = seconds(store.nowMs())
+  const records = await session.list(subject)
+  const described = records.map(record => describeSession(record, session, nowSeconds))
+  // By what is told: the order must not tell more.
+  described.sort((a, b) => b.lastUse.iso.localeCompare(a.lastUse.iso))
+  return { current: described.find(other => other.sid === sid) ?? null, others: described.filter(other => other.sid !== sid) }
+}
+
+function describeSession (record: SessionRecord, { view, idleTimeoutMs }: Portcullis['session'], nowSeconds: number): DescribedSession {
+  // Where sessions cannot be bound there is no such member.
+  const { sid, client, created_at: createdAt, device = null } = view(record) as SessionView & { device?: { bound_at: number } | null }
+  const lastUsedAt = seconds(lastUseOnGrid(record, idleTimeoutMs))
+  return {
+    sid,
+    username: record.username,
+    device: deviceName(client.user_agent),
+    ip: client.ip,
+    signedIn: told(createdAt, inWords(createdAt)),
+    lastUse: told(lastUsedAt, ago(nowSeconds - lastUsedAt)),
+    bound: device === null ? null : told(device.bound_at, inWords(device.bound_at))
+  }
+}
+
+function told (instant: number, words: string): Told {
+  return { words, iso: new Date(instant * 1000).toISOString() }
+}

@@ -1,0 +1,37 @@
+import type { FastifyError } from 'fastify'
+import { waiting } from '../../lib/instants.ts'
+
+/** What the gateway's errors are called on its pages. */
+
+const codeOf = (error: unknown): string => (error as FastifyError).code ?? ''
+
+/** Whether the answer to an error is the sign-in page. */
+export function needsSignIn (error: unknown): boolean {
+  return ['PTC_ERR_CREDENTIALS_MISSING', 'PTC_ERR_SESSION_INVALID'].includes(codeOf(error))
+}
+
+/** Whether an error is one after which the same form is worth another try. */
+export function isRefusal (error: unknown): boolean {
+  return ['PTC_ERR_LOGIN_REFUSED', 'PTC_ERR_RATE_LIMITED', 'PTC_ERR_STORE_UNAVAILABLE'].includes(codeOf(error))
+}
+
+/** One text for an unknown user and a wrong password. */
+export function explainRefusal (code: string, asksForName: boolean, retryAfterSeconds: number): string {
+  switch (code) {
+    case 'PTC_ERR_RATE_LIMITED': return `Too many attempts. Try again in ${waiting(retryAfterSeconds)}.`
+    case 'PTC_ERR_STORE_UNAVAILABLE': return 'This is not possible right now. It is not your password: try again in a moment.'
+    default: return asksForName ? 'The username or the password is wrong.' : 'The password is wrong.'
+  }
+}
+
+export function explainProblem (code: string, status: number, retryAfterSeconds: number): { title: string, text: string } {
+  switch (code) {
+    case 'PTC_ERR_CSRF_REFUSED': return { title: 'This came from another site', text: 'For your safety nothing was done. Start again from here.' }
+    case 'PTC_ERR_COOKIE_DUPLICATE': return { title: 'Your browser sent a cookie twice', text: 'Delete the cookies of this site in your browser, then sign in again.' }
+    case 'PTC_ERR_RATE_LIMITED': return { title: 'Too many attempts', text: `Try again in ${waiting(retryAfterSeconds)}.` }
+    case 'PTC_ERR_STORE_UNAVAILABLE': return { title: 'Not possible right now', text: 'Nothing was changed: whoever is signed in stays so. Try again in a moment.' }
+    default: return status >= 500
+      ? { title: 'Something went wrong', text: 'It is not your fault. Try again in a moment.' }
+      : { title: 'That did not work', text: 'This page cannot do anything with what your browser sent. Start again from here.' }
+  }
+}
