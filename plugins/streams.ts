@@ -1,9 +1,10 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Identity } from '../lib/identity.ts'
 import { gridMs } from '../lib/lifetime.ts'
 import { checkOptions } from '../lib/options.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, type Portcullis } from './portcullis.ts'
 import { StreamRegistry, type Stream, type StreamSource } from './streams/registry.ts'
 
 declare module './portcullis.ts' {
@@ -31,12 +32,13 @@ const readAtMostEveryMs = 60_000
 
 /**
  * Ends what is under way for a session when that is revoked, anywhere, or expires; and when the server ends. Tokens that expire,
- * are rotated or renewed change nothing, and an open stream is no use of its session.
+ * are rotated or renewed change nothing, and an open stream is no use of its session. On a session that is bound to a device a stream
+ * ends with the device cookie that opened it.
  */
 export default fp(async function streamsPlugin (fastify, options) {
   checkOptions('portcullis-streams', Options, options)
   const { blocklist, session } = fastify.portcullis
-  const registry = new StreamRegistry(createSource(fastify))
+  const registry = new StreamRegistry(createSource(fastify.portcullis))
   blocklist.subscribe(entry => {
     if (entry === 'gap') void registry.read()
     if (entry === 'gap' || (entry.kind !== 'changed' && entry.kind !== 'keys')) registry.look()
@@ -53,15 +55,33 @@ export default fp(async function streamsPlugin (fastify, options) {
   })
 }, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-access-token', 'portcullis-authenticate'] })
 
-function createSource ({ portcullis: { store, blocklist, session } }: FastifyInstance): StreamSource {
+/** Devices are not everybody's, and may be registered later. */
+type Parts = Pick<Portcullis, 'store' | 'blocklist' | 'session'> & Partial<Pick<Portcullis, 'deviceBound'>>
+
+function createSource (parts: Parts): StreamSource {
+  const { store, blocklist, session } = parts
   return {
     nowMs: () => store.nowMs(),
     isRevoked: identity => blocklist.knowsAsRevoked(identity),
-    async readEnd (identity) {
+    deviceEnd: (identity, request) => deviceEnd(parts, identity, request),
+    async readEnd (identity, request) {
       // A foreign token stands for no session that we know of: its streams end with it.
       if (identity.sid === null) return await blocklist.isGoodInStore(identity, false) ? identity.expiresAt * 1000 : null
       const record = await session.read(identity.sid)
-      return record === null ? null : record.expiresAtMs
+      if (record === null) return null
+      // One that is older than the binding has as long as if it had been opened with the first device cookie.
+      const firstEndMs = record.device === null || parts.deviceBound === undefined ? Infinity : record.device.boundAtMs + parts.deviceBound.cookieTtlMs
+      return Math.min(record.expiresAtMs, deviceEnd(parts, identity, request) ?? firstEndMs)
     }
+  }
+}
+
+/** A cookie that cannot be judged has not let anybody in: the session is not bound, or the stream would not be open. */
+function deviceEnd ({ deviceBound }: Parts, { sid, credential }: Identity, request: FastifyRequest | undefined): number | null {
+  if (deviceBound === undefined || request === undefined || sid === null || credential !== 'session') return null
+  try {
+    return deviceBound.endOfRequest(request, sid)
+  } catch {
+    return null
   }
 }

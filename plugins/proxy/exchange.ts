@@ -34,10 +34,10 @@ type Response = ServerResponse & { [exchangeOf]?: Exchange }
  */
 export class Exchange implements Dispatcher.DispatchHandler, Stream {
   readonly identity: Identity | null
+  readonly request: FastifyRequest
   readonly startedAtMs = performance.now()
   youngAt = -1
   readonly #upstream: Upstream
-  readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #response: Response
   readonly #done: HookHandlerDoneFunction
@@ -60,7 +60,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
 
   constructor (upstream: Upstream, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
     this.#upstream = upstream
-    this.#request = request
+    this.request = request
     this.#reply = reply
     this.#response = reply.raw
     this.#done = done
@@ -75,7 +75,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
   /** Sends the request to `path`, with `ours` after what the header policy leaves of the client's headers. */
   forward (path: string, ours: readonly string[]): void {
     if (this.#over) return
-    const { raw } = this.#request
+    const { raw } = this.request
     const upstream = this.#upstream
     this.#options = {
       path,
@@ -108,7 +108,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     if (this.#over || status < 200) return
     // A throw here is still reported as an error; after hijack() it would leave the client waiting.
     const ours = this.#reply.getHeaders()
-    if (this.#request.identityOrNull?.credential === 'session') keepForOwner(headers)
+    if (this.request.identityOrNull?.credential === 'session') keepForOwner(headers)
     this.#response.writeHead(status, responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours))
     this.#reply.hijack()
     this.#answering = true
@@ -149,7 +149,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
   onResponseEnd (): void {
     this.#stopWaiting()
     if (this.#over) return
-    if (this.#options!.body === null) endEmpty(this.#request.raw)
+    if (this.#options!.body === null) endEmpty(this.request.raw)
     if (this.#body === null) this.#response.end()
     else this.#response.end(this.#body.toString('latin1'), 'latin1')
   }
@@ -196,7 +196,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
 
   #open (upgrade: PendingUpgrade, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
     if (upgrade.hasEarlyBytes) throw new RequestInvalidError()
-    const ours = checkAnswer(this.#request.raw, status, headers)
+    const ours = checkAnswer(this.request.raw, status, headers)
     this.#response.writeHead(status, [...responseHeaders(headers, status, this.#reply.getHeaders()), ...ours])
     this.#reply.hijack()
     this.#response.flushHeaders()
@@ -228,7 +228,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     // How long a WebSocket is open says nothing of how fast the upstream is.
     counts.add(status, this.#tunnel === null ? durationMs / 1000 : null)
     if (!upstreamChannel.hasSubscribers) return
-    const message: UpstreamMessage = { upstream: prefix, method: this.#request.method, status, durationMs }
+    const message: UpstreamMessage = { upstream: prefix, method: this.request.method, status, durationMs }
     upstreamChannel.publish(message)
   }
 }

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
 
 /** `revoked`: nothing more of it may pass. `draining`: the server ends, and whatever has no end of its own ends now. */
@@ -8,6 +9,8 @@ export type StreamEnd = 'revoked' | 'draining'
 export interface Stream {
   /** Null where nobody had to be known. */
   readonly identity: Identity | null
+  /** What opened it. */
+  readonly request?: FastifyRequest
   /** On this process's monotonic clock. */
   readonly startedAtMs: number
   /** Where the registry keeps it while it is young: the registry's own note, -1 at first. */
@@ -19,7 +22,9 @@ export interface Stream {
 export interface StreamSource {
   isRevoked (identity: Identity): boolean
   /** When the session ends at the latest; null when it is over already. Rejects when nobody can tell. */
-  readEnd (identity: Identity): Promise<number | null>
+  readEnd (identity: Identity, request: FastifyRequest | undefined): Promise<number | null>
+  /** When the device cookie that opened a stream runs out; null where there was none to show. */
+  deviceEnd? (identity: Identity, request: FastifyRequest | undefined): number | null
   nowMs (): number
 }
 
@@ -61,10 +66,11 @@ export class StreamRegistry {
   /** One that is known to stay: a WebSocket, an event stream. */
   keep (stream: Stream): void {
     this.#leaveYoung(stream)
-    const { identity } = stream
+    const { identity, request } = stream
     // A token of ours says when it ends itself, not when its session does; another issuer's stands for no session.
     const isItsOwnEnd = identity !== null && (identity.credential === 'session' || identity.sid === null)
-    this.#open.set(stream, isItsOwnEnd ? (identity.expiresAt + 1) * 1000 : Infinity)
+    const deviceEndMs = identity === null ? null : this.#source.deviceEnd?.(identity, request)
+    this.#open.set(stream, Math.min(isItsOwnEnd ? (identity.expiresAt + 1) * 1000 : Infinity, deviceEndMs ?? Infinity))
     if (identity !== null && this.#source.isRevoked(identity)) stream.end('revoked')
     else if (this.#isDraining) stream.end('draining')
     else if (identity?.credential === 'token') void this.read([stream])
@@ -133,7 +139,7 @@ export class StreamRegistry {
       if (stream.identity === null || !this.#open.has(stream)) continue
       if (++asked % slice === 0) await nextTurn()
       try {
-        const endMs = await this.#source.readEnd(stream.identity)
+        const endMs = await this.#source.readEnd(stream.identity, stream.request)
         if (endMs === null) stream.end('revoked')
         else if (this.#open.has(stream)) this.#open.set(stream, endMs)
       } catch {

@@ -13,11 +13,17 @@ import { startSecureGateway } from './gateway.ts'
  * never leaves the device. The browser does all of this by itself; the page knows nothing of it.
  */
 
-const cookieTtlSeconds = 3
+/*
+ * Chromium signs six times in nine minutes, and renews two minutes ahead: with this short a cookie, at every request. So each test
+ * has a browser of its own, which is asked for few things.
+ */
+const cookieTtl = '3s'
+
 const authority = makeAuthority()
 const sockets = await startSocketUpstream(t)
 const gateway = await startSecureGateway(t, authority, () => ({
-  session: { deviceBound: { cookieTtl: `${cookieTtlSeconds}s` } },
+  pages: true,
+  session: { deviceBound: { cookieTtl } },
   upstreams: [{ prefix: '/chat', target: sockets.url, audience: 'chat', websocket: true }]
 }))
 const { origin, front } = gateway
@@ -25,24 +31,28 @@ const names = ['__Host-portcullis', '__Host-portcullis-device']
 
 interface Session { sid: string, device: { bound_at: number } | null }
 
-async function signIn (context: BrowserContext): Promise<{ page: Page, sid: string }> {
+async function openPage (context: BrowserContext): Promise<Page> {
   front.mishap = () => null
   front.requests.length = 0
   const page = await context.newPage()
   await page.goto(`${origin}/page`)
-  const sid = await page.evaluate(async body => {
+  return page
+}
+
+async function signInOn (page: Page): Promise<string> {
+  return await page.evaluate(async body => {
     const answer = await fetch('/auth/login', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
     return (await answer.json() as { session: { sid: string } }).session.sid
   }, { username: 'ada', password })
-  return { page, sid }
 }
 
 /** Signed in, and bound to the device. */
 async function bind (t: Test, context: BrowserContext): Promise<{ page: Page, sid: string }> {
-  const signedIn = await signIn(context)
+  const page = await openPage(context)
+  const sid = await signInOn(page)
   await untilTrue(async () => (await namesIn(context)).includes('__Host-portcullis-device'), 10)
   t.same(front.seen('POST', '/auth/device/register').map(({ status }) => status), [200])
-  return signedIn
+  return { page, sid }
 }
 
 async function namesIn (context: BrowserContext): Promise<string[]> {
@@ -128,6 +138,44 @@ t.test('a renewal whose answer is lost, or while the gateway is away, ends nothi
     await untilTrue(async () => (await ask(page)).session?.sid === sid, 50)
     t.same(await namesIn(context), names)
   }
+})
+
+t.test('a session whose binding the browser did not hear of goes on', async t => {
+  for (const mishap of ['answer lost', 'request lost'] as const) {
+    const context = await (await prepareDevice(t, authority)).start()
+    const page = await openPage(context)
+    let lost = 0
+    front.mishap = ({ url }) => url === '/auth/device/register' && lost++ < 1 ? mishap : null
+    const sid = await signInOn(page)
+    await untilTrue(async () => lost > 0 && (mishap === 'request lost' || front.seen('POST', '/auth/device/register')[0]!.status !== undefined), 10)
+
+    t.equal((await ask(page)).session?.sid, sid, mishap)
+    t.equal((await ask(page, '/orders/1')).status, 200)
+    await context.close()
+  }
+})
+
+t.test('a sign-in on the page binds the session, and the account page says so', async t => {
+  const context = await (await prepareDevice(t, authority)).start()
+  const page = await openPage(context)
+  await page.goto(`${origin}/auth/sign-in`)
+  await page.getByLabel('Username').fill('ada')
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.waitForURL(`${origin}/auth/account`)
+  await untilTrue(async () => !await isGone(context), 10)
+  await page.reload()
+  t.ok(await page.getByText('Bound to its device').first().isVisible())
+})
+
+t.test('tabs that all need the device cookie at once get it, and none is refused', async t => {
+  const context = await (await prepareDevice(t, authority)).start()
+  const { page, sid } = await bind(t, context)
+  const tabs = [page, await context.newPage(), await context.newPage()]
+  for (const tab of tabs.slice(1)) await tab.goto(`${origin}/page`)
+  await context.clearCookies({ name: names[1]! })
+  const answers = await Promise.all(tabs.flatMap(tab => [ask(tab), ask(tab)]))
+  t.same(answers.map(({ session }) => session?.sid), Array(6).fill(sid))
 })
 
 t.test('a browser that starts again with its session is still bound, by the same key', async t => {
