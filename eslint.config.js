@@ -32,6 +32,7 @@ export default [
     }
   },
   boundary(['lib/**/*.ts'], withinLib, 'lib/ holds pure functions: it imports no Fastify value and nothing above it'),
+  boundary(['client/**/*.ts'], ['node:*', '../*', '../**'], 'client/ runs in browsers: it imports nothing but itself'),
   boundary(['stores/**/*.ts'], ['**/plugins/**', '**/routes/**', '**/config/**', '**/gateway.ts'], 'stores/ depends on lib/ alone'),
   boundary(['plugins/**/*.ts'], ['**/routes/**', '**/gateway.ts', '**/cli.ts', '**/config/**'], 'plugins/ never imports routes/, config/ or what composes them'),
   boundary(['routes/*.ts'], ['./*.ts', '**/gateway.ts', '**/cli.ts', '**/config/**'], 'routes never import each other'),

@@ -1,10 +1,14 @@
 import { chmod, cp } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { buildClient } from './build-client.mjs'
 
-// What tsc leaves out: the scripts that the Redis store reads at run time, the templates and styles of the pages, and the permission to run the command line.
+// What tsc leaves out: the scripts that the Redis store reads at run time, the templates and styles of the pages, the browser's part as
+// one file, and the permission to run the command line.
 const built = new URL('../dist/', import.meta.url)
 await cp(new URL('../stores/redis/', import.meta.url), new URL('stores/redis/', built), {
   recursive: true,
   filter: source => !source.endsWith('.ts')
 })
 await cp(new URL('../views/', import.meta.url), new URL('views/', built), { recursive: true })
+await buildClient(fileURLToPath(new URL('client/', built)))
 await chmod(new URL('cli.js', built), 0o755)

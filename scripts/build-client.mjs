@@ -1,0 +1,29 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { build, minify } from 'vite'
+
+const entry = fileURLToPath(new URL('../client/index.ts', import.meta.url))
+const target = 'es2022'
+
+/** Makes one small file of the client, `index.js` in the folder. */
+export async function buildClient (folder) {
+  await build({
+    configFile: false,
+    publicDir: false,
+    logLevel: 'warn',
+    build: {
+      outDir: folder,
+      emptyOutDir: false,
+      target,
+      minify: false,
+      lib: { entry, formats: ['es'], fileName: () => 'index.js' },
+      rolldownOptions: { optimization: { inlineConst: { mode: 'all', pass: 3 } } }
+    }
+  })
+  // Afterwards, because of libraries vite leaves the white space.
+  const file = join(folder, 'index.js')
+  const { code, errors } = await minify('index.js', await readFile(file, 'utf8'), { module: true, compress: { target }, mangle: { toplevel: true }, codegen: { removeWhitespace: true } })
+  if (errors.length > 0) throw new Error(`${file}: ${errors[0].message}`)
+  await writeFile(file, code)
+}
