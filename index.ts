@@ -26,6 +26,7 @@ export { default as adminRoutes, type AdminRoutesOptions } from './routes/admin.
 export { default as streams, type Streams } from './plugins/streams.ts'
 export { default as authRoutes, type AuthRoutesOptions, type PasswordVerifier } from './routes/auth.ts'
 export { default as deviceRoutes } from './routes/device.ts'
+export { default as pagesRoutes, type PagesRoutesOptions } from './routes/pages.ts'
 export { default as sessionsRoutes, type SessionsRoutesOptions } from './routes/sessions.ts'
 export { default as wellKnownRoutes } from './routes/well-known.ts'
 export { eventChannel, type SecurityEvent } from './lib/events.ts'

@@ -19,7 +19,8 @@ export function isUnder (path: string, prefix: string): boolean {
   return path.startsWith(prefix) && ['', '/', '?'].includes(path.charAt(prefix.length))
 }
 
-/** The address of a sign-in page that leads on to a path. */
-export function signInAddress (signInPath: string, path: string, { isStepUp = false }: { isStepUp?: boolean } = {}): string {
-  return `${signInPath}?${isStepUp ? 'step_up=1&' : ''}return_to=${encodeURIComponent(path)}`
+/** The address of a sign-in page that leads on to a path; to its default where there is none. */
+export function signInAddress (signInPath: string, path: string | null, { isStepUp = false }: { isStepUp?: boolean } = {}): string {
+  const query = [...isStepUp ? ['step_up=1'] : [], ...path === null ? [] : [`return_to=${encodeURIComponent(path)}`]]
+  return query.length === 0 ? signInPath : `${signInPath}?${query.join('&')}`
 }

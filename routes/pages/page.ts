@@ -69,7 +69,7 @@ export async function createPages (app: FastifyInstance, options: PagesRoutesOpt
     async showRefusal (error, reply, page, data) {
       if (!isRefusal(error)) throw error
       const { code } = beginProblem(error, reply.request, reply)
-      return await show(reply, page, { ...data, title: 'Not signed in', refusal: explainRefusal(code, page === 'sign-in', retryAfter(reply)) })
+      return await show(reply, page, { ...data, title: page === 'sign-in' ? 'Not signed in' : 'Not confirmed', refusal: explainRefusal(code, page === 'sign-in', retryAfter(reply)) })
     },
     async showError (error, request, reply) {
       if (needsSignIn(error)) return redirect(reply, signInAddress(signInPath, accountPath))

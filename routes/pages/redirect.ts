@@ -22,7 +22,7 @@ export function createSignInRedirect ({ origin, signInPath, ignoreBearer }: Sign
     const isStepUp = error.code === 'PTC_ERR_STEP_UP_REQUIRED'
     if (!(isStepUp || needsSignIn(error)) || !isNavigation(request.raw.method, request.raw.headers) || (!ignoreBearer && hasBearer(request))) return sendProblem(error, request, reply, security)
     // What is too long to be led back to is left to the page's default.
-    const path = localPath(request.raw.url!, origin) ?? ''
+    const path = localPath(request.raw.url!, origin)
     void reply.headers(security).header('cache-control', 'no-store').redirect(signInAddress(signInPath, path, { isStepUp }), 303)
   }
 }

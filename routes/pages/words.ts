@@ -7,7 +7,7 @@ const codeOf = (error: unknown): string => (error as FastifyError).code ?? ''
 
 /** Whether the answer to an error is the sign-in page. */
 export function needsSignIn (error: unknown): boolean {
-  return ['PTC_ERR_CREDENTIALS_MISSING', 'PTC_ERR_SESSION_INVALID'].includes(codeOf(error))
+  return ['PTC_ERR_CREDENTIALS_MISSING', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_REFRESH_REFUSED'].includes(codeOf(error))
 }
 
 /** Whether an error is one after which the same form is worth another try. */

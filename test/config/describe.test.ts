@@ -84,7 +84,8 @@ t.test('a gateway says where it listens, whom it believes and what it keeps', as
     listen: { host: '10.0.0.5', port: 443, trustProxy: ['10.0.0.1', 'fd00::/8'], tls: { cert: 'a', key: 'b' } },
     admin: { token: secret },
     identity: { type: 'users', file: 'users.json' },
-    cors: { origins: ['https://spa.example.com'] }
+    cors: { origins: ['https://spa.example.com'] },
+    pages: true
   }, { directory: '/srv', env: {} })
 
   t.strictSame(describeConfig(config), [
@@ -96,6 +97,7 @@ t.test('a gateway says where it listens, whom it believes and what it keeps', as
     '  users          /srv/users.json',
     '  sessions       30m idle, 1d in all',
     '  access tokens  10m',
+    '  pages          /auth/sign-in /auth/account',
     '  other origins  https://spa.example.com',
     'no upstreams'
   ])

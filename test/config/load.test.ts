@@ -240,6 +240,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     limits: { headersBytes: 16_384, bodyBytes: 1_048_576, headersTimeoutMs: 10_000, keepAliveMs: 72_000 },
     rateLimit: { signIn: { max: 10, windowMs: 60_000 }, refresh: { max: 60, windowMs: 60_000 } },
     cors: { origins: [] },
+    pages: false,
     upstreams: [{
       prefix: '/orders',
       target: 'http://127.0.0.1:3001',
