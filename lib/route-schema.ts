@@ -19,6 +19,9 @@ export interface Operation {
   'x-credentials'?: ReadonlyArray<Credential | 'none'>
 }
 
+/** For what is no endpoint of an API; @fastify/swagger leaves it out. */
+export const hidden: object = { hide: true }
+
 const Instant = (description: string) => Type.Integer({ minimum: 0, description: `${description}, in seconds since the epoch.` })
 
 /** A session as its owner sees it. */

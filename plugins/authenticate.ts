@@ -168,7 +168,7 @@ function refuseForeign (request: FastifyRequest, where: object, done: HookHandle
 
 /** The challenge that tells the client what would have been good enough; errors without one pass as they are. */
 function challenged (thrown: unknown, demand: Pick<Demand, 'scopes'> & { stepUp: { maxAgeSeconds: number } | null }): Error {
-  const error: Error & { code?: string } = asError(thrown)
+  const error: Error & { code?: string, headers?: object } = asError(thrown)
   const challenge = challengeFor(error.code ?? '', { scopes: demand.scopes, ...demand.stepUp === null ? {} : { maxAgeSeconds: demand.stepUp.maxAgeSeconds } })
-  return challenge === null ? error : Object.assign(error, { headers: { 'www-authenticate': challenge } })
+  return challenge === null ? error : Object.assign(error, { headers: { ...error.headers, 'www-authenticate': challenge } })
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import type { PasswordVerifier } from './auth.ts'
 import { addAccountPage } from './pages/account.ts'
-import { addAssets } from './pages/assets.ts'
+import { addAssets, readViews } from './pages/assets.ts'
 import { acceptFormsAlone } from './pages/forms.ts'
 import { createPages } from './pages/page.ts'
 import { addSignInPage } from './pages/sign-in.ts'
@@ -20,7 +20,7 @@ export interface PagesRoutesOptions {
 /** Pages to sign in and out, for browsers without a script of ours. Register with the prefix of the other routes, `/auth`. */
 export default async function pagesRoutes (fastify: FastifyInstance, options: PagesRoutesOptions): Promise<void> {
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
-  const assets = await addAssets(app, ['style.css', 'account.js'])
+  const assets = addAssets(app, await readViews(['style.css', 'account.js']))
   const pages = await createPages(app, options, assets)
   await acceptFormsAlone(app)
   app.addHook('onRequest', fastify.portcullis.refuseForeign)

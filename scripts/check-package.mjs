@@ -31,9 +31,9 @@ await app.close()
 // @ts-expect-error: the types are there, so a wrong option is an error.
 void (() => app.register(authenticate, { origin: 1 }))
 
-const gateway = await buildGateway(defineConfig({ origin, store: { type: 'sqlite', path: 'gateway.db' }, identity: async ({ username }) => username, log: { level: 'silent' } }))
+const gateway = await buildGateway(defineConfig({ origin, store: { type: 'sqlite', path: 'gateway.db' }, identity: async ({ username }) => username, pages: true, log: { level: 'silent' } }))
 const answer = await gateway.inject({ method: 'POST', url: '/auth/login', payload: { username: 'ada', password: 'any' } })
-console.log(answer.statusCode)
+console.log(answer.statusCode, (await gateway.inject('/auth/sign-in')).statusCode)
 await gateway.close()
 `
 const compilerOptions = { module: 'nodenext', target: 'es2023', strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false, types: ['node'] }
@@ -57,7 +57,7 @@ try {
   await writeFile(join(consumer, 'app.ts'), app)
   await writeFile(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['app.ts'] }))
   await step('tsc with every declaration checked', () => run('node_modules/.bin/tsc', []))
-  await step('the compiled application runs on the embedded store', () => expect(run('node', ['app.js']), '{"one":true,"two":false,"keys":1}\n200\n'))
+  await step('the compiled application runs on the embedded store', () => expect(run('node', ['app.js']), '{"one":true,"two":false,"keys":1}\n200 200\n'))
   await writeFile(join(consumer, 'gateway.yaml'), config)
   await step('npx portcullis users add', () => run('npx', ['--no-install', 'portcullis', 'users', 'add', 'ada', '--file', 'users.json'], consumer, `${randomUUID()}\n`))
   await step('npx portcullis check', () => expectLine(run('npx', ['--no-install', 'portcullis', 'check', '--config', 'gateway.yaml']), '/orders → http://127.0.0.1:3001'))

@@ -6,13 +6,18 @@ import { isLoopback, warn } from './warnings.ts'
 /** Refreshing begins this late in the life of an access token at the latest. */
 const latestRefresh = 0.86
 
+/** Chromium renews two minutes before the end, and signs six times in nine minutes at most. */
+const shortestDeviceCookieMs = 240_000
+
 /** How long sign-ins last, and what is known of their end. */
-export function lintLifetimes ({ session, accessToken, keys, refreshToken: { overlapMs, retryWindowMs }, revocation, store }: Config): string[] {
+export function lintLifetimes ({ secure, session, accessToken, keys, refreshToken: { overlapMs, retryWindowMs }, revocation, store }: Config): string[] {
   return warn(
     [store.type === 'sqlite' && store.path === ':memory:', 'store.path: is :memory:, so a restart signs everyone out and forgets every revocation; write a path'],
     [store.type === 'redis' && redisAddresses(store).some(crossesInTheClear), 'store: is redis:// on another machine, so sessions cross the network in the clear; write rediss:// if it can, else see that nobody else is on that network'],
     [session.idleTimeoutMs < accessToken.ttlMs * latestRefresh, 'session.idleTimeout: is shorter than accessToken.ttl, so in tokens mode sessions are over before clients refresh; lengthen it, or shorten accessToken.ttl'],
     [session.absoluteTimeoutMs > 90 * 86_400_000, 'session.absoluteTimeout: is above 90d, for which a stolen session in use stays good; shorten it'],
+    [session.deviceBound !== null && !secure, 'session.deviceBound: is set, but browsers bind sessions over https alone, and origin is http; remove it'],
+    [session.deviceBound !== null && session.deviceBound.cookieTtlMs < shortestDeviceCookieMs, 'session.deviceBound.cookieTtl: is below 4m, so browsers use up the renewals that they allow and lose their sessions; write 5m'],
     [keys.publishAheadMs < publishAheadMs, 'keys.publishAhead: is below 90s, so services that keep the public keys for a minute refuse the first tokens of a new key; leave it out'],
     [revocation.staleForMs > 0, 'revocation.staleFor: is above 0s, so without the store what was revoked elsewhere is still served that long; write 0s unless that is better than an outage'],
     [overlapMs === 0 && retryWindowMs === 0, 'refreshToken: both windows are 0s, so a lost answer or two tabs at once sign an honest user out; leave them out unless you want the textbook rule'],

@@ -3,6 +3,7 @@ import { isSignedBy, parseProof, type DeviceProof } from '../../lib/device-proof
 import { formatTicket, parseTicket, type Ticket } from '../../lib/device-ticket.ts'
 import { CredentialsMissingError, DeviceProofRequiredError, SessionInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
 import { publish, type EventName } from '../../lib/events.ts'
+import { isNavigation } from '../../lib/navigation.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
 import type { BoundDevice, SessionRecord } from '../../stores/store.ts'
 import type { DeviceBound, SessionInstructions } from '../device-bound.ts'
@@ -52,6 +53,17 @@ export class Devices implements DeviceBound, DeviceGuard {
     const parsed = parseTicket(this.#settings.secrets, cookieOf(sid), deviceCookie)
     if (parsed.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a device cookie of a secret that is not known here (yet)') })
     return parsed.result === 'genuine' ? parsed.endsAtMs : null
+  }
+
+  /**
+   * Browsers renew nothing on behalf of another site, so a link from there arrives without the device cookie once that has run out:
+   * asked for again by the very page that it leads to, it comes with one. That request is ours, so it is asked for once.
+   */
+  refusal (request: FastifyRequest | undefined): Error {
+    const error = new SessionInvalidError({ cause: new Error('no device cookie that is good') })
+    const { 'sec-fetch-site': site } = request?.headers ?? {}
+    const isFromElsewhere = request !== undefined && isNavigation(request.method, request.headers) && (site === 'cross-site' || site === 'same-site')
+    return isFromElsewhere ? Object.assign(error, { headers: { refresh: '0' } }) : error
   }
 
   endOfRequest (request: FastifyRequest, sid: string): number | null {

@@ -12,4 +12,6 @@ export interface DeviceGuard {
    * when this process cannot tell.
    */
   endOf (deviceCookie: string, sid: string): number | null
+  /** What is thrown when a request of a bound session comes without its device cookie. */
+  refusal (request: FastifyRequest | undefined): Error
 }

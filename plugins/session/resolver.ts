@@ -76,7 +76,7 @@ export class SessionResolver {
     if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
     const entry = await this.#read(parsed.sid)
     const nowMs = this.#store.nowMs()
-    if (entry === null || !this.#isGood(entry, parsed.secret, nowMs, request)) throw this.#refused(entry, nowMs)
+    if (entry === null || !this.#isGood(entry, parsed.secret, nowMs, request)) throw this.#refused(entry, nowMs, { ...parsed, request })
     return this.#use(entry, nowMs, isUse)
   }
 
@@ -91,19 +91,21 @@ export class SessionResolver {
     }
   }
 
-  async #resolveLater (known: Entry | undefined, { sid, secret, request }: Presented, isUse: boolean): Promise<Identity> {
+  async #resolveLater (known: Entry | undefined, presented: Presented, isUse: boolean): Promise<Identity> {
+    const { sid, secret, request } = presented
     const { value, isFresh } = known === undefined ? await this.#reads.shared(sid) : { value: await this.#confirm(sid, known), isFresh: true }
     const nowMs = this.#store.nowMs()
     if (value !== null && this.#isGood(value, secret, nowMs, request)) return this.#use(value, nowMs, isUse)
     const confirmed = isFresh ? value : await this.#reads.fresh(sid)
-    if (confirmed === null || !this.#isGood(confirmed, secret, this.#store.nowMs(), request)) throw this.#refused(confirmed ?? known ?? null, this.#store.nowMs())
+    if (confirmed === null || !this.#isGood(confirmed, secret, this.#store.nowMs(), request)) throw this.#refused(confirmed ?? known ?? null, this.#store.nowMs(), presented)
     return this.#use(confirmed, nowMs, isUse)
   }
 
   /** The store forgets a session that is as old as it may get: what is remembered of it is all there is to tell. */
-  #refused (entry: Entry | null, nowMs: number): Error {
+  #refused (entry: Entry | null, nowMs: number, { secret, request }: Presented): Error {
     if (entry !== null && isOver(entry.record, nowMs)) this.#reportExpiry(entry.record, 'absolute')
     else if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) this.#reportExpiry(entry.record, 'idle')
+    else if (entry !== null && this.#devices !== null && entry.record.device !== null && this.#isSecretRight(entry, secret)) return this.#devices.refusal(request)
     return new SessionInvalidError()
   }
 

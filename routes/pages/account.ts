@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
 import { signInAddress } from '../../lib/return-to.ts'
+import { hidden } from '../../lib/route-schema.ts'
 import type { TypeBoxProvider } from '../../lib/type-provider.ts'
 import { describeError } from '../../plugins/errors.ts'
 import { endSession } from '../auth/end-session.ts'
@@ -33,7 +34,7 @@ export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
   const app = fastify.withTypeProvider<TypeBoxProvider>()
   const { portcullis, origin, accountPath, signInPath } = pages
 
-  app.get<{ Querystring: Query }>('/account', { schema: { hide: true } }, async (request, reply) => {
+  app.get<{ Querystring: Query }>('/account', { schema: { ...hidden } }, async (request, reply) => {
     const { end, notice } = request.query
     const who = await whoIsSignedIn(request, pages, { isUse: true })
     if (who === null) return pages.redirect(reply, signInAddress(signInPath, accountPath))
@@ -44,7 +45,7 @@ export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
     return await pages.show(reply, 'account', { title: 'Your account', subject: who.subject, current, others, notice: notices.get(end === undefined ? String(notice) : 'gone') ?? null })
   })
 
-  app.post('/account', { schema: { hide: true, body: Type.Union([SignOutForm, EndForm]) } }, async (request, reply) => {
+  app.post('/account', { schema: { ...hidden, body: Type.Union([SignOutForm, EndForm]) } }, async (request, reply) => {
     const { body } = request
     if (body.action === 'end') return await end(request, reply, body, pages)
     await signOut(request, reply, { scope: body.action === 'sign-out' ? 'this' : 'all', origin, portcullis })

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
 import { signInAddress } from '../../lib/return-to.ts'
+import { hidden } from '../../lib/route-schema.ts'
 import type { TypeBoxProvider } from '../../lib/type-provider.ts'
 import { Password, Username } from '../auth/schemas.ts'
 import { signIn } from '../auth/sign-in.ts'
@@ -22,7 +23,7 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
   const { portcullis, identity, origin } = pages
   const audiences = [...new Set([...pages.audiences, origin])]
 
-  app.get<{ Querystring: Query }>('/sign-in', { schema: { hide: true } }, async (request, reply) => {
+  app.get<{ Querystring: Query }>('/sign-in', { schema: { ...hidden } }, async (request, reply) => {
     const { query } = request
     const returnTo = pages.returnTo(query.return_to)
     const isStepUp = query.step_up === '1'
@@ -33,7 +34,7 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
     return await pages.show(reply, 'sign-in', { title: isSignedOut ? 'Signed out' : 'Sign in', returnTo, refusal: null, username: '', isSignedOut })
   })
 
-  app.post('/sign-in', { schema: { hide: true, body: Type.Union([SignInForm, StepUpForm]) } }, async (request, reply) => {
+  app.post('/sign-in', { schema: { ...hidden, body: Type.Union([SignInForm, StepUpForm]) } }, async (request, reply) => {
     const { body } = request
     const returnTo = pages.returnTo(body.return_to)
     if ('step_up' in body) {

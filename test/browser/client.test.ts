@@ -229,6 +229,18 @@ for (const mode of ['session', 'tokens'] as const) {
     t.equal(await order(tab), 401)
   })
 
+  t.test(`a page that comes back from the back-forward cache finds out by itself that its session has ended, in ${mode} mode`, async t => {
+    const { tabs: [tab], sid } = await signIn(t, { mode })
+    await tab.evaluate(() => { addEventListener('pageshow', ({ persisted }) => { app.told.push(`restored ${persisted}`) }) })
+    await tab.goto(`${origin}/orders/1`)
+    await gateway.store.close(sid, { maxTokenAgeMs: 900_000 })
+    await tab.evaluate(() => { history.back() })
+    await tab.waitForURL(`${origin}/page?mode=${mode}`)
+
+    await tab.getByText('nobody', { exact: true }).waitFor()
+    t.same((await told(tab)).sort(), ['restored true', 'signed out'])
+  })
+
   t.test(`a step-up that a request needs is done, and the request repeated, in ${mode} mode`, async t => {
     const { tabs: [tab, other], sid } = await signIn(t, { mode, count: 2 })
     gateway.advance(120_000)

@@ -5,6 +5,7 @@ import { password } from '../helpers/build-gateway.ts'
 import { untilTrue } from '../helpers/portcullis.ts'
 import { startSocketUpstream } from '../helpers/sockets.ts'
 import { prepareDevice } from './browser.ts'
+import { startSite } from './front.ts'
 import { startSecureGateway } from './gateway.ts'
 
 /*
@@ -223,6 +224,19 @@ t.test('sign-out ends the binding with the session', async t => {
   t.equal(await askWith(stolen), 401)
   const { sid } = await bind(t, context)
   t.equal((await ask(page)).session?.sid, sid)
+})
+
+t.test('a link of another site arrives signed in, also when the device cookie has run out', async t => {
+  const context = await (await prepareDevice(t, authority)).start()
+  const { page } = await bind(t, context)
+  const site = await startSite(t, authority, 'other.test', `<!doctype html><title>A site</title><a href="${origin}/orders/1">Orders</a>`)
+  for (const ending of [async () => {}, async () => { await context.clearCookies({ name: names[1]! }) }]) {
+    await page.goto(site)
+    await ending()
+    await page.getByText('Orders').click()
+    await page.getByText('ok', { exact: true }).waitFor()
+    t.equal(page.url(), `${origin}/orders/1`)
+  }
 })
 
 t.test('a WebSocket on a bound session ends with the device cookie that opened it', async t => {

@@ -5,6 +5,7 @@ import { createFaultyStore, recordEvents } from '../helpers/build-app.ts'
 import { attributesOf, isDeletion, sessionAttributes } from '../helpers/credentials.ts'
 import { challengeOf, createDevice, deviceCookieName, deviceCookieOf, refresh, register, signInBound, signInToBind } from '../helpers/device.ts'
 import { assertProblem } from '../helpers/problem.ts'
+import { send, type Answer } from '../helpers/send.ts'
 import { startRawUpstream } from '../helpers/upstream.ts'
 
 const on = { session: { deviceBound: {} } }
@@ -74,6 +75,23 @@ t.test('the device cookie runs out, and is renewed by a proof of the key', async
   t.not(challengeOf(again), '')
   await assertProblem(t, again, 403, 'PTC_ERR_DEVICE_PROOF_REQUIRED', 'the challenge that was given ahead is of the same number')
   t.equal((await refresh(url, cookie, sid, device.refresh(challengeOf(again)))).status, 200)
+})
+
+t.test('a link from another site, with which no browser renews anything, is asked for again by our own page, once', async t => {
+  const { url, advance } = await startGateway(t, on)
+  const { cookie, both, device, next, sid } = await signInBound(url)
+  const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'sec-fetch-site': 'cross-site' }
+  const follow = async (cookie: string, headers: Record<string, string> = {}): Promise<Answer> => await send('GET', `${url}/orders`, { headers: Object.entries({ cookie, ...navigation, ...headers }).flat() })
+  advance(5 * minute)
+
+  for (const sent of [cookie, both]) {
+    t.match(await follow(sent), { status: 401, code: 'PTC_ERR_SESSION_INVALID', headers: { refresh: '0', 'www-authenticate': 'Bearer' } })
+  }
+  for (const headers of [{ 'sec-fetch-site': 'same-origin' }, { 'sec-fetch-site': 'none' }, { 'sec-fetch-dest': 'iframe' }, { 'sec-fetch-mode': 'cors' }]) t.match(await follow(cookie, headers), { status: 401, headers: { refresh: undefined } })
+  t.equal((await follow(`__Host-portcullis=${sid}.${'A'.repeat(43)}`)).headers['refresh'], undefined, 'a wrong secret')
+  t.equal((await follow((await signInToBind(url)).cookie)).status, 200)
+  const renewed = await refresh(url, cookie, sid, device.refresh(next))
+  t.equal((await follow(`${cookie}; ${deviceCookieOf(renewed)}`)).status, 200)
 })
 
 t.test('a challenge that was given ahead saves a round trip, also in a structured string', async t => {

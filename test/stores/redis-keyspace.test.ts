@@ -38,6 +38,8 @@ const operations: Array<(command: Command) => Promise<unknown>> = [
   ({ store, sid, number }) => store.noteReceived(sid, number, rotating),
   ({ store, sid }) => store.touch([{ sid, agoMs: 0 }], rotating),
   ({ store, sid }) => store.renew(sid, { secretHash: 'other', acr: 'a', amr: [] }),
+  ({ store, sid, number }) => store.bindDevice(sid, { publicKey: String(number) }),
+  ({ store, sid, number }) => store.renewDevice(sid, number),
   ({ store, subject, number }) => store.revokeToken({ issuer: subject, jti: String(number), expiresAtMs: store.nowMs() + 60_000 }),
   ({ store, subject, sid, number }) => store.revokeSubject(subject, { exceptSid: number > 3 ? sid : null, keepForMs: 86_400_000 }),
   ({ store }) => store.revokeAll({ keepForMs: 86_400_000 }),

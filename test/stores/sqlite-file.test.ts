@@ -2,6 +2,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
+import { inspectFile } from '../../stores/sqlite/inspect.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { session } from './sqlite-session.ts'
@@ -87,6 +88,28 @@ t.test('the database of another program is refused and left as it is', async t =
   await t.rejects(createSqliteStore({ path }), invalid(/is the database of another program; choose another path/))
 
   t.strictSame(readFileSync(path), before)
+})
+
+t.test('a database of the version before is taken over with everybody in it, also by many at once, and whoever has it open goes on', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  const before = await createSqliteStore({ path })
+  const { record } = await before.open(session())
+  await before.end()
+  edit(path, 'ALTER TABLE sessions DROP COLUMN device_key; ALTER TABLE sessions DROP COLUMN device_bound_at_ms; ALTER TABLE sessions DROP COLUMN device_renewals; PRAGMA user_version = 3')
+  const old = new DatabaseSync(path)
+  t.teardown(() => old.close())
+  const [read, use] = [old.prepare('SELECT * FROM sessions WHERE sid = ?'), old.prepare('UPDATE sessions SET last_used_at_ms = last_used_at_ms + 1 WHERE sid = ?')]
+  t.equal(read.get(record.sid)?.['subject'], 'alice')
+  t.doesNotThrow(() => { inspectFile(path) })
+
+  const stores = await Promise.all(Array.from({ length: 4 }, () => open(t, path)))
+
+  t.strictSame(await stores[0]!.read(record.sid), record)
+  t.match(await stores[1]!.bindDevice(record.sid, { publicKey: 'key' }), { outcome: 'bound' })
+  t.match(await stores[2]!.read(record.sid), { device: { publicKey: 'key', renewals: 0 } })
+  t.equal(use.run(record.sid).changes, 1)
+  t.equal(read.get(record.sid)?.['subject'], 'alice')
+  t.ok((await stores[3]!.open(session())).record.sid)
 })
 
 t.test('a database of a newer version is refused', async t => {
