@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { clientFiles } from '../lib/client-files.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import type { PasswordVerifier } from './auth.ts'
 import { addAccountPage } from './pages/account.ts'
@@ -21,6 +22,7 @@ export interface PagesRoutesOptions {
 export default async function pagesRoutes (fastify: FastifyInstance, options: PagesRoutesOptions): Promise<void> {
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   const assets = addAssets(app, await readViews(['style.css', 'account.js']))
+  addAssets(app, await clientFiles(), '/client')
   const pages = await createPages(app, options, assets)
   await acceptFormsAlone(app)
   app.addHook('onRequest', fastify.portcullis.refuseForeign)

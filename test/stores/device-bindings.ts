@@ -1,12 +1,13 @@
 import type { Test } from 'tap'
 import type { LogEntry, Store } from '../../stores/store.ts'
 import { absoluteTimeoutMs, closing, idleTimeoutMs, open, tokens, unknownSid, type CreateStore } from './contract-fixtures.ts'
+import { takeSnapshot } from '../helpers/snapshot.ts'
 
 const publicKey = 'x'.repeat(43) + 'y'.repeat(43)
 const otherKey = 'z'.repeat(86)
 
 async function logged (store: Store, work: () => Promise<unknown>): Promise<LogEntry[]> {
-  const { position } = await store.snapshot()
+  const { position } = await takeSnapshot(store)
   await work()
   return (await store.pull(position)).entries
 }

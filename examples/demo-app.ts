@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { WebSocketServer } from 'ws'
+
+/** What the page may do: load its own files, and talk to where it came from. */
+const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+const files: Record<string, { name: string, type: string }> = {
+  '/': { name: 'index.html', type: 'text/html; charset=utf-8' },
+  '/demo.css': { name: 'demo.css', type: 'text/css; charset=utf-8' },
+  '/demo.js': { name: 'demo.js', type: 'text/javascript; charset=utf-8' }
+}
+
+export interface DemoApp {
+  url: string
+  close (): void
+}
+
+/** The page of the demo and its live feed: a service that knows nothing of sign-in. */
+export async function startDemoApp (): Promise<DemoApp> {
+  const feed = new WebSocketServer({ noServer: true })
+  feed.on('connection', socket => {
+    const stop = tick(count => socket.send(String(count)))
+    socket.on('close', stop)
+    socket.on('error', () => {})
+  })
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://app')
+    if (pathname === '/live') {
+      stream(response)
+      return
+    }
+    const file = files[pathname]
+    if (file === undefined) {
+      response.writeHead(404).end()
+      return
+    }
+    readFile(new URL(`demo/${file.name}`, import.meta.url)).then(
+      body => { response.writeHead(200, { 'content-type': file.type, 'content-security-policy': policy, 'x-content-type-options': 'nosniff', 'cache-control': 'no-cache' }).end(body) },
+      () => { response.writeHead(500).end() }
+    )
+  })
+  server.on('upgrade', (request, socket, head) => feed.handleUpgrade(request, socket, head, webSocket => feed.emit('connection', webSocket)))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close () {
+      for (const socket of feed.clients) socket.terminate()
+      server.close()
+      server.closeAllConnections()
+    }
+  }
+}
+
+/** For whoever cannot open a WebSocket: a page that holds a token is not able to send it with one. */
+function stream (response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+  response.on('close', tick(count => { response.write(`data: ${count}\n\n`) }))
+}
+
+/** Now, and then each second; returns what ends it. */
+function tick (tell: (count: number) => void): () => void {
+  let count = 0
+  const timer = setInterval(() => { tell(++count) }, 1000)
+  tell(++count)
+  return () => { clearInterval(timer) }
+}
