@@ -60,7 +60,8 @@ export function createKeeper ({ kind, question, onSignedOut }: KeeperOptions): K
   async function ask (epoch: number): Promise<void> {
     hurry = new AbortController()
     dispatch(...await alone<Event>(async () => {
-      if (state.epoch !== epoch) return ['unneeded']
+      // Another tab had the answer first. Out of its epoch no answer is heard, so none is needed.
+      if (state.epoch !== epoch) return ['answered', null]
       try {
         return ['answered', await question()]
       } catch (error) {

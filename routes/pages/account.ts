@@ -42,7 +42,7 @@ export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
     if (current === null) return pages.redirect(reply, signInAddress(signInPath, accountPath))
     const ended = end === undefined ? undefined : others.find(({ sid }) => sid === end)
     if (ended !== undefined) return await pages.show(reply, 'confirm', { title: 'Confirm that it is you', ...confirmation(ended, current), refusal: null })
-    return await pages.show(reply, 'account', { title: 'Your account', subject: who.subject, current, others, notice: notices.get(end === undefined ? String(notice) : 'gone') ?? null })
+    return await pages.show(reply, 'account', { title: 'Your account', current, others, notice: notices.get(end === undefined ? String(notice) : 'gone') ?? null })
   })
 
   app.post('/account', { schema: { ...hidden, body: Type.Union([SignOutForm, EndForm]) } }, async (request, reply) => {
