@@ -8,6 +8,7 @@ const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-a
 const files: Record<string, { name: string, type: string }> = {
   '/': { name: 'index.html', type: 'text/html; charset=utf-8' },
   '/demo.css': { name: 'demo.css', type: 'text/css; charset=utf-8' },
+  '/demo.svg': { name: 'demo.svg', type: 'image/svg+xml' },
   '/demo.js': { name: 'demo.js', type: 'text/javascript; charset=utf-8' }
 }
 
@@ -32,7 +33,7 @@ export async function startDemoApp (): Promise<DemoApp> {
     }
     const file = files[pathname]
     if (file === undefined) {
-      response.writeHead(404).end()
+      response.writeHead(404, { 'content-type': 'text/plain' }).end('There is no such page.\n')
       return
     }
     readFile(new URL(`demo/${file.name}`, import.meta.url)).then(

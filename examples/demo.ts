@@ -2,10 +2,12 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildGateway } from '../gateway.ts'
+import { startDemoApp } from './demo-app.ts'
 import { startUpstream } from './upstream.ts'
 
 /*
- * A complete gateway on this machine: the embedded store, two small upstreams that show what they receive, one user.
+ * A complete gateway on this machine: the embedded store, two small upstreams that show what they receive, a page that shows it all at
+ * work, one user.
  * `npm start`, or `npm start -- --port 9000`.
  */
 const port = portOf(process.argv.slice(2))
@@ -17,6 +19,7 @@ await mkdir(directory, { recursive: true, mode: 0o700 })
 
 const orders = await startUpstream('orders')
 const billing = await startUpstream('billing')
+const app = await startDemoApp()
 
 const origin = `http://localhost:${port}`
 const gateway = await buildGateway({
@@ -25,9 +28,14 @@ const gateway = await buildGateway({
   store: { type: 'sqlite', path: './portcullis.db' },
   identity: async ({ username, password }) => username === user.username && password === user.password ? { subject: user.username, scopes: ['orders:read', 'orders:write'] } : null,
   log: { level: 'warn' },
+  pages: true,
+  // Short, so that one can watch it being renewed.
+  accessToken: { ttl: '1m' },
   upstreams: [
     { prefix: '/orders', target: orders.url, audience: 'orders', scopes: ['orders:read'] },
-    { prefix: '/billing', target: billing.url, audience: 'billing', stepUp: { maxAge: '5m', methods: ['POST'] } }
+    { prefix: '/billing', target: billing.url, audience: 'billing', stepUp: { maxAge: '30s', methods: ['POST'] } },
+    { prefix: '/live', target: app.url, audience: 'live', websocket: true },
+    { prefix: '/', target: app.url, access: 'public' }
   ]
 }, { directory })
 
@@ -45,7 +53,7 @@ portcullis listening on ${origin}
   user      ${user.username}
   password  ${user.password}
 
-Sign in, call an upstream and see what it is told, sign out (then the second line is refused):
+Open it in a browser and look around. Or sign in, call an upstream and see what it is told, sign out (then the second line is refused):
 
   curl -c ${jar} -H 'content-type: application/json' -d '{"username":"${user.username}","password":"${user.password}"}' ${origin}/auth/login
   curl -b ${jar} ${origin}/orders/42
@@ -68,6 +76,7 @@ const stop = async (): Promise<void> => {
   await gateway.close()
   orders.server.close()
   billing.server.close()
+  app.close()
 }
 process.once('SIGTERM', () => { void stop() })
 process.once('SIGINT', () => { void stop() })

@@ -18,15 +18,15 @@ function start (mode) {
   localStorage.setItem('mode', mode)
   document.querySelector(`[name=mode][value=${mode}]`).checked = true
   const started = createClient({ mode, onSignedOut: () => say('bad', 'Nobody is signed in any more.'), onStepUp: askForPassword })
-  let before = null
-  started.onChange(({ status, session }) => {
+  let before = { status: null, session: null }
+  started.onChange(change => {
     if (client !== started) return
-    if (before === 'refreshing' && status === 'signed-in' && mode === 'tokens') {
-      renewals++
-      say('good', renewals === 1 ? 'An access token came into memory.' : 'The access token was replaced by the next one, and the refresh cookie with it.')
+    if (before.status === 'refreshing' && change.status === 'signed-in' && mode === 'tokens') {
+      if (before.session !== null) renewals++
+      say('good', before.session === null ? 'An access token came into memory.' : 'The access token was replaced by the next one, and the refresh cookie with it.')
     }
-    before = status
-    show(status, session)
+    before = change
+    show(change.status, change.session)
   })
   return started
 }
@@ -45,6 +45,8 @@ function show (status, session) {
   $('since').textContent = clock(session.created_at)
   $('fresh').textContent = clock(session.auth_time)
   $('rotation').hidden = !isTokens
+  // The pages of the gateway are for whoever has the session cookie.
+  $('account').hidden = isTokens
   $('rotated').textContent = renewals === 0 ? 'the first one' : `renewed ${renewals === 1 ? 'once' : `${renewals} times`}, last at ${new Date().toLocaleTimeString()}`
 }
 
