@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
-import { signInAddress } from '../../lib/return-to.ts'
+import { isUnder, signInAddress } from '../../lib/return-to.ts'
 import { hidden } from '../../lib/route-schema.ts'
 import type { TypeBoxProvider } from '../../lib/type-provider.ts'
 import { Password, Username } from '../auth/schemas.ts'
@@ -29,7 +29,7 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
     const isStepUp = query.step_up === '1'
     const who = await whoIsSignedIn(request, pages, { isUse: false })
     if (who !== null) return isStepUp ? await pages.show(reply, 'step-up', { title: 'Confirm that it is you', returnTo, refusal: null, username: await nameOf(who, pages) }) : pages.redirect(reply, returnTo)
-    if (isWithoutStrictCookies(request, pages)) return await pages.show(reply, 'again', { title: 'One moment', next: `${signInAddress(pages.signInPath, returnTo, { isStepUp })}&again=1` })
+    if (mayLackCookies(request, pages)) return await leadOn(reply, `${signInAddress(pages.signInPath, returnTo, { isStepUp })}&again=1`, pages)
     const isSignedOut = query.signed_out !== undefined
     return await pages.show(reply, 'sign-in', { title: isSignedOut ? 'Signed out' : 'Sign in', returnTo, refusal: null, username: '', isSignedOut })
   })
@@ -53,7 +53,7 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
         return await pages.showRefusal(error, reply, 'sign-in', { returnTo, username, isSignedOut: false })
       }
     }
-    return pages.redirect(reply, returnTo)
+    return await leadOnFromForm(request, reply, returnTo, pages)
   })
 }
 
@@ -63,8 +63,22 @@ async function nameOf ({ sid, subject }: Identity, { portcullis }: Pages): Promi
   return record?.username ?? subject
 }
 
-/** With SameSite=Strict a link from another site comes without the cookie, and so does where it is redirected to; what the page itself asks for next does not. */
-function isWithoutStrictCookies ({ headers, query }: FastifyRequest, { sameSite }: Pages): boolean {
-  const site = headers['sec-fetch-site']
-  return sameSite === 'strict' && (site === 'cross-site' || site === 'same-site') && (query as Query).again === undefined
+/**
+ * A link from another site comes without the cookies that are SameSite=Strict, and without a device cookie that has run out: browsers
+ * renew none for other sites. So does where it is redirected to; what a page of ours asks for next does not.
+ */
+function mayLackCookies (request: FastifyRequest, { sameSite, portcullis }: Pages): boolean {
+  const site = request.headers['sec-fetch-site']
+  const isFromElsewhere = site === 'cross-site' || site === 'same-site'
+  return isFromElsewhere && (request.query as Query).again === undefined && (sameSite === 'strict' || portcullis.cookies.read(request, 'session') !== null)
+}
+
+async function leadOn (reply: FastifyReply, next: string, pages: Pages): Promise<FastifyReply> {
+  return await pages.show(reply, 'again', { title: 'One moment', next })
+}
+
+/** By a page rather than a redirect: to where an application leads from there, browsers apply the policy of the form that began it (CSP, form-action). */
+async function leadOnFromForm (request: FastifyRequest, reply: FastifyReply, returnTo: string, pages: Pages): Promise<FastifyReply> {
+  const isOfBrowser = request.headers['sec-fetch-mode'] === 'navigate'
+  return isOfBrowser && !isUnder(returnTo, pages.accountPath) ? await leadOn(reply, returnTo, pages) : pages.redirect(reply, returnTo)
 }

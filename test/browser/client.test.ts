@@ -221,7 +221,7 @@ for (const mode of ['session', 'tokens'] as const) {
     await tab.goto(`${origin}/page/elsewhere?mode=${mode}`)
     await other!.evaluate(async () => { await app.client.signOut() })
     await tab.evaluate(() => { history.back() })
-    await tab.waitForURL(`${origin}/page?mode=${mode}`)
+    await tab.waitForURL(`${origin}/page?mode=${mode}`, { waitUntil: 'commit' })
     await tab.waitForFunction(() => 'app' in globalThis)
 
     t.equal(await sidOf(tab), undefined)
@@ -235,7 +235,7 @@ for (const mode of ['session', 'tokens'] as const) {
     await tab.goto(`${origin}/orders/1`)
     await gateway.store.close(sid, { maxTokenAgeMs: 900_000 })
     await tab.evaluate(() => { history.back() })
-    await tab.waitForURL(`${origin}/page?mode=${mode}`)
+    await tab.waitForURL(`${origin}/page?mode=${mode}`, { waitUntil: 'commit' })
 
     await tab.getByText('nobody', { exact: true }).waitFor()
     t.same((await told(tab)).sort(), ['restored true', 'signed out'])

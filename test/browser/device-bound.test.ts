@@ -229,7 +229,7 @@ t.test('sign-out ends the binding with the session', async t => {
 t.test('a link of another site arrives signed in, also when the device cookie has run out', async t => {
   const context = await (await prepareDevice(t, authority)).start()
   const { page } = await bind(t, context)
-  const site = await startSite(t, authority, 'other.test', `<!doctype html><title>A site</title><a href="${origin}/orders/1">Orders</a>`)
+  const site = await startSite(t, authority, 'other.test', `<!doctype html><title>A site</title><a href="${origin}/orders/1">Orders</a><a href="${origin}/auth/account">Account</a>`)
   for (const ending of [async () => {}, async () => { await context.clearCookies({ name: names[1]! }) }]) {
     await page.goto(site)
     await ending()
@@ -237,6 +237,12 @@ t.test('a link of another site arrives signed in, also when the device cookie ha
     await page.getByText('ok', { exact: true }).waitFor()
     t.equal(page.url(), `${origin}/orders/1`)
   }
+
+  await page.goto(site)
+  await context.clearCookies({ name: names[1]! })
+  await page.getByText('Account').click()
+  await page.getByText('This session').waitFor()
+  t.equal(page.url(), `${origin}/auth/account`)
 })
 
 t.test('a WebSocket on a bound session ends with the device cookie that opened it', async t => {
