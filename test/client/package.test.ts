@@ -10,7 +10,8 @@ const root = new URL('../../', import.meta.url)
 
 /** The package as it is installed, as far as browsers load it. */
 async function install (t: Test, files: Record<string, string>): Promise<string> {
-  const folder = t.testdir({ ...files, node_modules: { portcullis: { 'package.json': await readFile(new URL('package.json', root), 'utf8'), dist: { client: {} } } } })
+  // With a package.json of its own, or the folder would be part of this package, whose name finds itself.
+  const folder = t.testdir({ ...files, 'package.json': '{"private":true,"type":"module"}', node_modules: { portcullis: { 'package.json': await readFile(new URL('package.json', root), 'utf8'), dist: { client: {} } } } })
   await buildClient(join(folder, 'node_modules', 'portcullis', 'dist', 'client'))
   return folder
 }
