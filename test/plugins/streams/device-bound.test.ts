@@ -48,7 +48,8 @@ t.test('what was opened before the binding has as long as the first device cooki
   const { cookie, challenge } = await signInToBind(url)
   const unbound = await signInToBind(url)
   const sockets = [await openSocket(t, `${ws}/live`, [], { cookie }), await openSocket(t, `${ws}/live`, [], { cookie: unbound.cookie })]
-  t.equal((await register(url, cookie, createDevice().register(challenge))).status, 200)
+  const bound = await register(url, cookie, createDevice().register(challenge))
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `${cookie}; ${deviceCookieOf(bound)}` } })).status, 200)
 
   const closed = closeOf(sockets[0]!)
   advance(4000)
