@@ -246,6 +246,10 @@ t.test('while the store is away renewals are 503 and end nothing, and good devic
   faulty!.fail('read')
   advance(6 * minute)
   await assertProblem(t, await fetch(`${url}/orders`, { headers: { cookie: both } }), 503, 'PTC_ERR_STORE_UNAVAILABLE', 'not 401: the browser cannot renew it either')
+  faulty!.fail('close')
+  const login = await post(`${url}/auth/login`, { username: 'ada', password }, { cookie: unbound.cookie })
+  t.equal(login.headers.get('secure-session-registration'), null, 'what could not be begun is not offered')
+  await assertProblem(t, login, 503, 'PTC_ERR_STORE_UNAVAILABLE')
   faulty!.recover()
 
   const challenged = await refresh(url, cookie, sid)
