@@ -33,7 +33,7 @@ export function parseProof (text: string): DeviceProof | null {
 /** Whether whoever made the proof has the key. */
 export function isSignedBy (publicKey: string, { token }: DeviceProof): boolean {
   const key = importPoint(publicKey)
-  return key !== null && token.signature.length === 64 && hasGoodSignature({ algorithm: 'ES256', publicKey: key }, token.signingInput, token.signature)
+  return key !== null && hasGoodSignature({ algorithm: 'ES256', publicKey: key }, token.signingInput, token.signature)
 }
 
 function pointOf (jwk: unknown): string | null {

@@ -1,3 +1,4 @@
+import { deviceInForce } from './device-binding.ts'
 import type { SessionRecord } from '../stores/store.ts'
 
 /** Last use is told and written on a grid of this share of the idle timeout, so that it does not tell when exactly the owner was here. */
@@ -40,6 +41,7 @@ export interface SessionView {
 }
 
 export function viewSession (record: SessionRecord, idleTimeoutMs: number): SessionView {
+  const device = deviceInForce(record)
   const idleExpiresAtMs = lastUseOnGrid(record, idleTimeoutMs) + idleTimeoutMs
   return {
     sid: record.sid,
@@ -51,7 +53,7 @@ export function viewSession (record: SessionRecord, idleTimeoutMs: number): Sess
     idle_expires_at: seconds(Math.min(idleExpiresAtMs, record.expiresAtMs)),
     expires_at: seconds(record.expiresAtMs),
     client: { user_agent: record.client.userAgent, ip: record.client.ip },
-    device: record.device === null ? null : { bound_at: seconds(record.device.boundAtMs) }
+    device: device === null ? null : { bound_at: seconds(device.boundAtMs) }
   }
 }
 

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { deviceInForce } from '../lib/device-binding.ts'
 import type { Identity } from '../lib/identity.ts'
 import { gridMs } from '../lib/lifetime.ts'
 import { checkOptions } from '../lib/options.ts'
@@ -70,7 +71,8 @@ function createSource (parts: Parts): StreamSource {
       const record = await session.read(identity.sid)
       if (record === null) return null
       // One that is older than the binding has as long as if it had been opened with the first device cookie.
-      const firstEndMs = record.device === null || parts.deviceBound === undefined ? Infinity : record.device.boundAtMs + parts.deviceBound.cookieTtlMs
+      const device = deviceInForce(record)
+      const firstEndMs = device === null || parts.deviceBound === undefined ? Infinity : device.boundAtMs + parts.deviceBound.cookieTtlMs
       return Math.min(record.expiresAtMs, deviceEnd(parts, identity, request) ?? firstEndMs)
     }
   }

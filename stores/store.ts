@@ -52,7 +52,10 @@ export interface BoundDevice {
   /** The P-256 point, both coordinates in base64url (lib/device-proof.ts). */
   publicKey: string
   boundAtMs: number
-  /** How often the device has proved its key since: a proof counts for one number alone. */
+  /**
+   * How often the device has proved its key since, which a proof counts for one number of alone; the first one may be that it shows what it got
+   * with the binding. 0: nobody knows whether the binding reached it, so it is not in force (lib/device-binding.ts).
+   */
   renewals: number
 }
 
@@ -188,7 +191,8 @@ export interface Store {
 
   /**
    * The device has proved its key for the number `renewals`: adds one if that is the record's, so that of many proofs for one number
-   * exactly one is `renewed`. Null when there is no record that is bound. Does not judge idleness, is no use, and is not logged.
+   * exactly one is `renewed`. The first one puts the binding in force and logs `changed`, the others are not logged. Null when there is
+   * no record that is bound. Does not judge idleness and is no use.
    */
   renewDevice (sid: string, renewals: number): Promise<DeviceRenewal | null>
 

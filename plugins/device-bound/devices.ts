@@ -105,6 +105,7 @@ export class Devices implements DeviceBound, DeviceGuard {
     const renewal = await this.#parts.store.renewDevice(record.sid, record.device.renewals)
     if (renewal === null) throw new SessionInvalidError()
     if (renewal.outcome === 'used') throw this.#refused(reply, renewal.record, 'challenge')
+    if (record.device.renewals === 0) this.#parts.blocklist.note({ kind: 'changed', sid: record.sid })
     this.#publish('device.renewed', reply, record)
     return this.#admit(reply, renewal.record)
   }
@@ -115,7 +116,7 @@ export class Devices implements DeviceBound, DeviceGuard {
     const { origin, path } = this.#settings
     const keptMs = this.cookieTtlMs - Math.min(cookieMarginMs, this.cookieTtlMs / 5)
     cookies.set(reply, 'device', this.#issue(cookieOf(record.sid), this.cookieTtlMs), Math.max(1, Math.floor(keptMs / 1000)))
-    if (isBound(record)) void reply.headers(this.#challengeHeader(record))
+    if (isBound(record)) void reply.headers(this.#challengeHeader(aheadOf(record)))
     return {
       session_identifier: record.sid,
       refresh_url: `${path}/refresh`,
@@ -158,6 +159,11 @@ function isBound (record: SessionRecord): record is BoundRecord {
 
 function cookieOf (sid: string): Ticket {
   return { purpose: 'cookie', sid, number: 0 }
+}
+
+/** The device cookie of a binding is what shows it first, and that counts as number 0: what is given ahead with it is for the next. */
+function aheadOf (record: BoundRecord): BoundRecord {
+  return { ...record, device: { ...record.device, renewals: Math.max(1, record.device.renewals) } }
 }
 
 function challengeOf ({ sid, device }: BoundRecord): Ticket {

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { RecencyCache } from '../../lib/cache.ts'
+import { deviceInForce } from '../../lib/device-binding.ts'
 import { SessionInvalidError } from '../../lib/errors.ts'
 import type { ReportExpiry } from '../../lib/expiries.ts'
 import { identityOfSession, type Identity } from '../../lib/identity.ts'
@@ -66,7 +67,7 @@ export class SessionResolver {
     if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
     const entry = this.#entries.get(parsed.sid)
     const nowMs = this.#store.nowMs()
-    if (entry !== undefined && this.#isGood(entry, parsed.secret, nowMs, request)) return this.#use(entry, nowMs, isUse)
+    if (entry !== undefined && this.#isGood(entry, parsed.secret, nowMs, request)) return this.#showsFirst(entry, nowMs, request) ? this.#putInForce(entry, nowMs, isUse) : this.#use(entry, nowMs, isUse)
     return this.#resolveLater(entry, { ...parsed, request }, isUse)
   }
 
@@ -77,7 +78,7 @@ export class SessionResolver {
     const entry = await this.#read(parsed.sid)
     const nowMs = this.#store.nowMs()
     if (entry === null || !this.#isGood(entry, parsed.secret, nowMs, request)) throw this.#refused(entry, nowMs, { ...parsed, request })
-    return this.#use(entry, nowMs, isUse)
+    return await this.#admit(entry, nowMs, isUse, request)
   }
 
   /** What the log told makes remembered records worthless. */
@@ -95,17 +96,17 @@ export class SessionResolver {
     const { sid, secret, request } = presented
     const { value, isFresh } = known === undefined ? await this.#reads.shared(sid) : { value: await this.#confirm(sid, known), isFresh: true }
     const nowMs = this.#store.nowMs()
-    if (value !== null && this.#isGood(value, secret, nowMs, request)) return this.#use(value, nowMs, isUse)
+    if (value !== null && this.#isGood(value, secret, nowMs, request)) return await this.#admit(value, nowMs, isUse, request)
     const confirmed = isFresh ? value : await this.#reads.fresh(sid)
     if (confirmed === null || !this.#isGood(confirmed, secret, this.#store.nowMs(), request)) throw this.#refused(confirmed ?? known ?? null, this.#store.nowMs(), presented)
-    return this.#use(confirmed, nowMs, isUse)
+    return await this.#admit(confirmed, nowMs, isUse, request)
   }
 
   /** The store forgets a session that is as old as it may get: what is remembered of it is all there is to tell. */
   #refused (entry: Entry | null, nowMs: number, { secret, request }: Presented): Error {
     if (entry !== null && isOver(entry.record, nowMs)) this.#reportExpiry(entry.record, 'absolute')
     else if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) this.#reportExpiry(entry.record, 'idle')
-    else if (entry !== null && this.#devices !== null && entry.record.device !== null && this.#isSecretRight(entry, secret)) return this.#devices.refusal(request)
+    else if (entry !== null && this.#devices !== null && deviceInForce(entry.record) !== null && this.#isSecretRight(entry, secret)) return this.#devices.refusal(request)
     return new SessionInvalidError()
   }
 
@@ -121,7 +122,7 @@ export class SessionResolver {
   #isGood (entry: Entry, secret: string, nowMs: number, request: FastifyRequest | undefined): boolean {
     if (isOver(entry.record, nowMs) || isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) return false
     if (!this.#isSecretRight(entry, secret)) return false
-    return entry.record.device === null || this.#devices === null || this.#isOnDevice(this.#devices, entry, nowMs, request)
+    return deviceInForce(entry.record) === null || this.#devices === null || this.#isOnDevice(this.#devices, entry, nowMs, request)
   }
 
   #isSecretRight (entry: Entry, secret: string): boolean {
@@ -143,6 +144,31 @@ export class SessionResolver {
     if (endsAtMs === null || nowMs >= endsAtMs) return false
     entry.device = { cookie: presented, endsAtMs }
     return true
+  }
+
+  async #admit (entry: Entry, nowMs: number, isUse: boolean, request: FastifyRequest | undefined): Promise<Identity> {
+    return this.#showsFirst(entry, nowMs, request) ? await this.#putInForce(entry, nowMs, isUse) : this.#use(entry, nowMs, isUse)
+  }
+
+  /** Whether this is the first that is seen of a device cookie: the binding has reached its device. */
+  #showsFirst ({ record }: Entry, nowMs: number, request: FastifyRequest | undefined): boolean {
+    if (record.device?.renewals !== 0 || this.#devices === null || request === undefined) return false
+    const cookie = this.#devices.read(request)
+    if (cookie === null) return false
+    try {
+      const endsAtMs = this.#devices.endOf(cookie, record.sid)
+      return endsAtMs !== null && nowMs < endsAtMs
+    } catch {
+      // Of a secret that is not known here: nothing depends on it yet.
+      return false
+    }
+  }
+
+  /** Once for a binding, so the request waits for it. While the store is away it is left to a later one: nobody is worse off than before. */
+  async #putInForce (entry: Entry, nowMs: number, isUse: boolean): Promise<Identity> {
+    const renewal = await this.#store.renewDevice(entry.record.sid, 0).catch(() => null)
+    if (renewal !== null) entry.record = renewal.record
+    return this.#use(entry, nowMs, isUse)
   }
 
   #use (entry: Entry, nowMs: number, isUse: boolean): Identity {

@@ -61,7 +61,7 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
     },
 
     async renewDevice (sid, renewals) {
-      const [outcome, fields] = await run('renew-device', ...at(sid), [renewals])
+      const [outcome, fields] = await run('renew-device', ...at(sid), [sid, renewals])
       const record = decodeRecord(fields)
       return record === null ? null : { outcome, record } as DeviceRenewal
     },

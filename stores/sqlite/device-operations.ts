@@ -24,6 +24,7 @@ export function createDeviceOperations (db: DatabaseSync, log: Log) {
       if (record === null || record.device === null) return null
       if (record.device.renewals !== renewals) return { outcome: 'used', record }
       renew.run(sid)
+      if (renewals === 0) log.append(nowMs, { kind: 'changed', sid })
       return { outcome: 'renewed', record: { ...record, device: { ...record.device, renewals: renewals + 1 } } }
     }
   }

@@ -141,6 +141,22 @@ t.test('a renewal whose answer is lost, or while the gateway is away, ends nothi
   }
 })
 
+t.test('what a page asks for while its binding is under way is answered', async t => {
+  const context = await (await prepareDevice(t, authority)).start()
+  const page = await openPage(context)
+  let answer = (): void => {}
+  const held = new Promise<void>(resolve => { answer = resolve })
+  front.mishap = ({ url }) => url === '/auth/device/register' ? { holdAnswer: held } : null
+  const sid = await signInOn(page)
+  await untilTrue(async () => front.seen('POST', '/auth/device/register')[0]?.status === 200, 5)
+
+  t.equal((await ask(page)).session?.sid, sid)
+  t.equal((await ask(page, '/orders/1')).status, 200)
+  answer()
+  await untilTrue(async () => !await isGone(context), 10)
+  t.equal((await ask(page)).session?.sid, sid)
+})
+
 t.test('a session whose binding the browser did not hear of goes on', async t => {
   for (const mishap of ['answer lost', 'request lost'] as const) {
     const context = await (await prepareDevice(t, authority)).start()

@@ -72,12 +72,14 @@ export interface Bound extends SignedIn {
   next: string
 }
 
-/** Signs in and binds the session to a new device. */
+/** Signs in and binds the session to a new device, which has shown its cookie once: the binding is in force. */
 export async function signInBound (url: string, username = 'ada'): Promise<Bound> {
   const device = createDevice()
   const signedIn = await signInToBind(url, username)
   const response = await register(url, signedIn.cookie, device.register(signedIn.challenge))
   if (response.status !== 200) throw new Error(`the registration was answered ${response.status}: ${await response.text()}`)
   const deviceCookie = deviceCookieOf(response)
-  return { ...signedIn, device, deviceCookie, both: `${signedIn.cookie}; ${deviceCookie}`, next: challengeOf(response) }
+  const both = `${signedIn.cookie}; ${deviceCookie}`
+  await (await fetch(`${url}/auth/session`, { headers: { cookie: both } })).body?.cancel()
+  return { ...signedIn, device, deviceCookie, both, next: challengeOf(response) }
 }

@@ -4,6 +4,7 @@ import { origin, password, post, setCookies, signInForTokens, startGateway } fro
 import { createFaultyStore, recordEvents } from '../helpers/build-app.ts'
 import { attributesOf, isDeletion, sessionAttributes } from '../helpers/credentials.ts'
 import { challengeOf, createDevice, deviceCookieName, deviceCookieOf, refresh, register, signInBound, signInToBind } from '../helpers/device.ts'
+import { untilTrue } from '../helpers/portcullis.ts'
 import { assertProblem } from '../helpers/problem.ts'
 import { send, type Answer } from '../helpers/send.ts'
 import { startRawUpstream } from '../helpers/upstream.ts'
@@ -40,15 +41,54 @@ t.test('a sign-in offers a binding, and a browser that takes it has a session th
     scope: { origin, include_site: false, scope_specification: [] },
     credentials: [{ type: 'cookie', name: deviceCookieName, attributes: 'Path=/; HttpOnly; Secure; SameSite=Lax' }]
   })
-  for (const path of ['/orders', '/auth/session', '/auth/sessions']) await assertProblem(t, await fetch(`${url}${path}`, { headers: { cookie } }), 401, 'PTC_ERR_SESSION_INVALID', path)
   const both = `${cookie}; ${deviceCookie}`
   t.equal((await fetch(`${url}/orders`, { headers: { cookie: `theme=dark; ${both}` } })).status, 200)
+  for (const path of ['/orders', '/auth/session', '/auth/sessions']) await assertProblem(t, await fetch(`${url}${path}`, { headers: { cookie } }), 401, 'PTC_ERR_SESSION_INVALID', path)
   t.equal(orders.requests.at(-1)?.headers.cookie, 'theme=dark', 'no upstream sees the device cookie')
   const { session: { device: bound, created_at: createdAt } } = await (await sessionOf(url, both)).json() as { session: { device: { bound_at: number }, created_at: number } }
   t.ok(bound.bound_at >= createdAt && bound.bound_at < createdAt + 60)
   const { sessions } = await (await fetch(`${url}/auth/sessions`, { headers: { cookie: both } })).json() as { sessions: unknown[] }
   t.match(sessions, [{ sid: session.sid, device: bound }])
   t.match(events.filter(({ event }) => event.startsWith('device.')), [{ event: 'device.bound', sid: session.sid, subject: 'ada', ip: '127.0.0.1' }])
+})
+
+t.test('a binding is in force once the device has shown that it knows of it, by the cookie or a proof: its answer may be late, or lost', async t => {
+  const secret = randomBytes(32).toString('base64url')
+  const { url, store } = await startGateway(t, { ...on, secret })
+  const other = await startGateway(t, { ...on, secret }, { wrapStore: () => store })
+  for (const show of ['cookie', 'proof'] as const) {
+    const device = createDevice()
+    const { cookie, sid, challenge } = await signInToBind(url)
+    const registered = await register(url, cookie, device.register(challenge))
+    const both = `${cookie}; ${deviceCookieOf(registered)}`
+    for (const gateway of [url, other.url]) {
+      t.equal((await fetch(`${gateway}/orders`, { headers: { cookie } })).status, 200, 'sent before the answer came')
+      t.match(await (await sessionOf(gateway, cookie)).json(), { session: { device: null } })
+    }
+    t.equal((await sessionOf(url, `${cookie}; ${deviceCookieName}=${'A'.repeat(56)}`)).status, 200, 'what is none shows nothing')
+
+    if (show === 'cookie') t.match(await (await sessionOf(url, both)).json(), { session: { device: { bound_at: Number } } })
+    else t.equal((await refresh(url, cookie, sid, device.refresh(challengeOf(await refresh(url, cookie, sid))))).status, 200)
+
+    await assertProblem(t, await sessionOf(url, cookie), 401, 'PTC_ERR_SESSION_INVALID')
+    await untilTrue(async () => (await sessionOf(other.url, cookie)).status === 401, 5)
+    t.equal((await sessionOf(other.url, both)).status, 200)
+    t.match(await store.read(sid), { device: { renewals: 1 } })
+  }
+})
+
+t.test('a device cookie that is shown first while the store is away is as good as none', async t => {
+  let faulty: ReturnType<typeof createFaultyStore> | null = null
+  const { url } = await startGateway(t, on, { wrapStore: store => (faulty = createFaultyStore(store)).store })
+  const { cookie, challenge } = await signInToBind(url)
+  const both = `${cookie}; ${deviceCookieOf(await register(url, cookie, createDevice().register(challenge)))}`
+  faulty!.fail('renewDevice')
+  t.equal((await sessionOf(url, both)).status, 200)
+  t.equal((await sessionOf(url, cookie)).status, 200, 'not in force yet')
+
+  faulty!.recover()
+  t.equal((await sessionOf(url, both)).status, 200)
+  t.equal((await sessionOf(url, cookie)).status, 401)
 })
 
 t.test('the device cookie runs out, and is renewed by a proof of the key', async t => {
@@ -130,7 +170,7 @@ t.test('a registration may come twice, and is good once', async t => {
   t.equal((await sessionOf(url, `${cookie}; ${deviceCookieOf(again)}`)).status, 200)
   await assertProblem(t, await register(url, cookie, createDevice().register(challenge)), 403, 'PTC_ERR_DEVICE_PROOF_REQUIRED', 'another device')
   const { x = '', y = '' } = device.jwk
-  t.match(await store.read(sid), { device: { publicKey: x + y, renewals: 0 } })
+  t.match(await store.read(sid), { device: { publicKey: x + y, renewals: 1 } })
 })
 
 t.test('a step-up keeps the binding, and needs the device cookie; that of an unbound session offers one', async t => {
@@ -206,6 +246,10 @@ t.test('while the store is away renewals are 503 and end nothing, and good devic
   faulty!.fail('read')
   advance(6 * minute)
   await assertProblem(t, await fetch(`${url}/orders`, { headers: { cookie: both } }), 503, 'PTC_ERR_STORE_UNAVAILABLE', 'not 401: the browser cannot renew it either')
+  faulty!.fail('close')
+  const login = await post(`${url}/auth/login`, { username: 'ada', password }, { cookie: unbound.cookie })
+  t.equal(login.headers.get('secure-session-registration'), null, 'what could not be begun is not offered')
+  await assertProblem(t, login, 503, 'PTC_ERR_STORE_UNAVAILABLE')
   faulty!.recover()
 
   const challenged = await refresh(url, cookie, sid)

@@ -1,5 +1,6 @@
 import { createHmac, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { createFaultyStore, type FaultyStore } from '../helpers/build-app.ts'
 import { post, startGateway } from '../helpers/build-gateway.ts'
 import { challengeOf, createDevice, deviceCookieOf, refresh, register, signInBound, signInToBind, signJws } from '../helpers/device.ts'
 import { assertProblem } from '../helpers/problem.ts'
@@ -53,6 +54,8 @@ t.test('a registration counts in its one form alone', async t => {
     'a key that is a text': device.register(challenge, { header: { jwk: 'x' } }),
     'a key that is null': device.register(challenge, { header: { jwk: null } }),
     'a point that is not on the curve': device.register(challenge, { header: { jwk: offCurve } }),
+    'a key of another curve by its word': device.register(challenge, { header: { jwk: { ...jwk, crv: 'P-384' } } }),
+    'a key of another kind by its word': device.register(challenge, { header: { jwk: { ...jwk, kty: 'OKP' } } }),
     'the key of another': device.register(challenge, { header: { jwk: createDevice().jwk } }),
     'a coordinate that is too short': device.register(challenge, { header: { jwk: { ...jwk, x: jwk.x?.slice(1) } } }),
     'a coordinate that has another spelling': device.register(challenge, { header: { jwk: { ...jwk, x: `${jwk.x ?? ''}=` } } }),
@@ -101,9 +104,14 @@ t.test('a challenge is good for one session, one purpose and one time', async t 
 })
 
 t.test('of many proofs for one challenge that come at once, one counts', async t => {
-  const { url, store } = await startGateway(t, on)
+  let faulty: FaultyStore | null = null
+  const { url, store } = await startGateway(t, on, { wrapStore: store => (faulty = createFaultyStore(store)).store })
   const { cookie, sid, device, next } = await signInBound(url)
   const offered = await signInToBind(url)
+
+  const late = await signInBound(url)
+  faulty!.before('renewDevice', async () => { t.equal((await refresh(url, late.cookie, late.sid, late.device.refresh(late.next))).status, 200) })
+  t.equal((await refresh(url, late.cookie, late.sid, late.device.refresh(late.next))).status, 403, 'overtaken between the check and the store')
 
   const renewals = await Promise.all(Array.from({ length: 12 }, async () => await refresh(url, cookie, sid, device.refresh(next))))
   const registrations = await Promise.all(Array.from({ length: 12 }, async () => await register(url, offered.cookie, createDevice().register(offered.challenge))))
@@ -113,7 +121,7 @@ t.test('of many proofs for one challenge that come at once, one counts', async t
     t.equal(answers.filter(({ status }) => status === 403).length, 11)
     t.equal(answers.filter(answer => deviceCookieOf(answer) !== '').length, 1)
   }
-  t.match(await store.read(sid), { device: { renewals: 1 } })
+  t.match(await store.read(sid), { device: { renewals: 2 } })
 })
 
 t.test('a renewal takes the key that the session was bound to, whatever key the proof brings along', async t => {

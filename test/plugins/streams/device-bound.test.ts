@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { StreamRegistry } from '../../../plugins/streams/registry.ts'
 import { until } from '../../helpers/build-app.ts'
 import { challengeOf, createDevice, deviceCookieOf, refresh, register, signInBound, signInToBind } from '../../helpers/device.ts'
 import { ask, closeOf, openSocket, startSocketGateway, startSocketUpstream } from '../../helpers/sockets.ts'
@@ -7,7 +8,7 @@ const minute = 60_000
 
 t.test('a WebSocket on a bound session is closed with 1008 when the device cookie that opened it runs out, and not before', async t => {
   const upstream = await startSocketUpstream(t)
-  const { ws, url, advance } = await startSocketGateway(t, upstream.url, { session: { deviceBound: {} } })
+  const { ws, url, advance, app } = await startSocketGateway(t, upstream.url, { session: { deviceBound: {} } })
   const { cookie, sid, both, device, next } = await signInBound(url)
   const early = await openSocket(t, `${ws}/live`, [], { cookie: both })
   advance(3 * minute)
@@ -17,6 +18,9 @@ t.test('a WebSocket on a bound session is closed with 1008 when the device cooki
   const closed = closeOf(early)
   advance(2 * minute)
   t.equal((await closed).code, 1008, 'renewed or not: whoever has the key opens another one')
+  const registry = app.portcullis.streams as StreamRegistry
+  await registry.read()
+  registry.sweep()
   t.equal(await ask(late, 'still here'), 'still here')
 
   const last = closeOf(late)
@@ -48,7 +52,8 @@ t.test('what was opened before the binding has as long as the first device cooki
   const { cookie, challenge } = await signInToBind(url)
   const unbound = await signInToBind(url)
   const sockets = [await openSocket(t, `${ws}/live`, [], { cookie }), await openSocket(t, `${ws}/live`, [], { cookie: unbound.cookie })]
-  t.equal((await register(url, cookie, createDevice().register(challenge))).status, 200)
+  const bound = await register(url, cookie, createDevice().register(challenge))
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `${cookie}; ${deviceCookieOf(bound)}` } })).status, 200)
 
   const closed = closeOf(sockets[0]!)
   advance(4000)
