@@ -1,8 +1,8 @@
 import type { BoundDevice, SessionRecord } from '../stores/store.ts'
 
 /**
- * The device that a session cannot do without. A binding is in force once the device has shown that it knows of it: until then its
- * answer may be under way, requests that were sent before it came go on, and one that was lost leaves the session as it was.
+ * The device that nothing of a session can do without. A binding is in force for browsers once the device has shown that it knows of it:
+ * until then its answer may be under way, what a page sent before it came goes on, and one that was lost leaves the session as it was.
  */
 export function deviceInForce ({ device }: Pick<SessionRecord, 'device'>): BoundDevice | null {
   return device !== null && device.renewals > 0 ? device : null

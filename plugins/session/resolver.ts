@@ -106,7 +106,7 @@ export class SessionResolver {
   #refused (entry: Entry | null, nowMs: number, { secret, request }: Presented): Error {
     if (entry !== null && isOver(entry.record, nowMs)) this.#reportExpiry(entry.record, 'absolute')
     else if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) this.#reportExpiry(entry.record, 'idle')
-    else if (entry !== null && this.#devices !== null && deviceInForce(entry.record) !== null && this.#isSecretRight(entry, secret)) return this.#devices.refusal(request)
+    else if (entry !== null && this.#devices !== null && entry.record.device !== null && this.#isSecretRight(entry, secret)) return this.#devices.refusal(request)
     return new SessionInvalidError()
   }
 
@@ -122,7 +122,8 @@ export class SessionResolver {
   #isGood (entry: Entry, secret: string, nowMs: number, request: FastifyRequest | undefined): boolean {
     if (isOver(entry.record, nowMs) || isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) return false
     if (!this.#isSecretRight(entry, secret)) return false
-    return deviceInForce(entry.record) === null || this.#devices === null || this.#isOnDevice(this.#devices, entry, nowMs, request)
+    if (entry.record.device === null || this.#devices === null) return true
+    return (deviceInForce(entry.record) === null && mayBeUnderWay(request)) || this.#isOnDevice(this.#devices, entry, nowMs, request)
   }
 
   #isSecretRight (entry: Entry, secret: string): boolean {
@@ -195,6 +196,14 @@ export class SessionResolver {
       if (attempt === attempts) return entry
     }
   }
+}
+
+/**
+ * Whether the request may be one that a page sent before it heard of the binding. Browsers alone have those, and mark what they send
+ * (Fetch Metadata).
+ */
+function mayBeUnderWay (request: FastifyRequest | undefined): boolean {
+  return request?.headers['sec-fetch-site'] !== undefined
 }
 
 /** The same entry for a record that was only used since, so that what was verified and minted for it stays. */

@@ -12,8 +12,8 @@ import { startRawUpstream } from '../helpers/upstream.ts'
 const on = { session: { deviceBound: {} } }
 const minute = 60_000
 
-async function sessionOf (url: string, cookie: string): Promise<Response> {
-  return await fetch(`${url}/auth/session`, { headers: { cookie } })
+async function sessionOf (url: string, cookie: string, headers: Record<string, string> = {}): Promise<Response> {
+  return await fetch(`${url}/auth/session`, { headers: { cookie, ...headers } })
 }
 
 t.test('a sign-in offers a binding, and a browser that takes it has a session that needs its device cookie', async t => {
@@ -41,9 +41,9 @@ t.test('a sign-in offers a binding, and a browser that takes it has a session th
     scope: { origin, include_site: false, scope_specification: [] },
     credentials: [{ type: 'cookie', name: deviceCookieName, attributes: 'Path=/; HttpOnly; Secure; SameSite=Lax' }]
   })
+  for (const path of ['/orders', '/auth/session', '/auth/sessions']) await assertProblem(t, await fetch(`${url}${path}`, { headers: { cookie } }), 401, 'PTC_ERR_SESSION_INVALID', path)
   const both = `${cookie}; ${deviceCookie}`
   t.equal((await fetch(`${url}/orders`, { headers: { cookie: `theme=dark; ${both}` } })).status, 200)
-  for (const path of ['/orders', '/auth/session', '/auth/sessions']) await assertProblem(t, await fetch(`${url}${path}`, { headers: { cookie } }), 401, 'PTC_ERR_SESSION_INVALID', path)
   t.equal(orders.requests.at(-1)?.headers.cookie, 'theme=dark', 'no upstream sees the device cookie')
   const { session: { device: bound, created_at: createdAt } } = await (await sessionOf(url, both)).json() as { session: { device: { bound_at: number }, created_at: number } }
   t.ok(bound.bound_at >= createdAt && bound.bound_at < createdAt + 60)
@@ -52,7 +52,10 @@ t.test('a sign-in offers a binding, and a browser that takes it has a session th
   t.match(events.filter(({ event }) => event.startsWith('device.')), [{ event: 'device.bound', sid: session.sid, subject: 'ada', ip: '127.0.0.1' }])
 })
 
-t.test('a binding is in force once the device has shown that it knows of it, by the cookie or a proof: its answer may be late, or lost', async t => {
+/** What browsers add to what a page sends. */
+const ofPage = { 'sec-fetch-site': 'same-origin' }
+
+t.test('for a page the binding is in force once its device has shown that it knows of it, by the cookie or a proof: the answer may be late, or lost', async t => {
   const secret = randomBytes(32).toString('base64url')
   const { url, store } = await startGateway(t, { ...on, secret })
   const other = await startGateway(t, { ...on, secret }, { wrapStore: () => store })
@@ -62,16 +65,17 @@ t.test('a binding is in force once the device has shown that it knows of it, by 
     const registered = await register(url, cookie, device.register(challenge))
     const both = `${cookie}; ${deviceCookieOf(registered)}`
     for (const gateway of [url, other.url]) {
-      t.equal((await fetch(`${gateway}/orders`, { headers: { cookie } })).status, 200, 'sent before the answer came')
-      t.match(await (await sessionOf(gateway, cookie)).json(), { session: { device: null } })
+      t.equal((await fetch(`${gateway}/orders`, { headers: { cookie, ...ofPage } })).status, 200, 'sent before the answer came')
+      t.equal((await fetch(`${gateway}/orders`, { headers: { cookie } })).status, 401, 'there is no page')
+      t.match(await (await sessionOf(gateway, cookie, ofPage)).json(), { session: { device: null } })
     }
-    t.equal((await sessionOf(url, `${cookie}; ${deviceCookieName}=${'A'.repeat(56)}`)).status, 200, 'what is none shows nothing')
+    t.equal((await sessionOf(url, `${cookie}; ${deviceCookieName}=${'A'.repeat(56)}`, ofPage)).status, 200, 'what is none shows nothing')
 
     if (show === 'cookie') t.match(await (await sessionOf(url, both)).json(), { session: { device: { bound_at: Number } } })
     else t.equal((await refresh(url, cookie, sid, device.refresh(challengeOf(await refresh(url, cookie, sid))))).status, 200)
 
-    await assertProblem(t, await sessionOf(url, cookie), 401, 'PTC_ERR_SESSION_INVALID')
-    await untilTrue(async () => (await sessionOf(other.url, cookie)).status === 401, 5)
+    await assertProblem(t, await sessionOf(url, cookie, ofPage), 401, 'PTC_ERR_SESSION_INVALID')
+    await untilTrue(async () => (await sessionOf(other.url, cookie, ofPage)).status === 401, 5)
     t.equal((await sessionOf(other.url, both)).status, 200)
     t.match(await store.read(sid), { device: { renewals: 1 } })
   }
@@ -84,11 +88,11 @@ t.test('a device cookie that is shown first while the store is away is as good a
   const both = `${cookie}; ${deviceCookieOf(await register(url, cookie, createDevice().register(challenge)))}`
   faulty!.fail('renewDevice')
   t.equal((await sessionOf(url, both)).status, 200)
-  t.equal((await sessionOf(url, cookie)).status, 200, 'not in force yet')
+  t.equal((await sessionOf(url, cookie, ofPage)).status, 200, 'not in force yet')
 
   faulty!.recover()
   t.equal((await sessionOf(url, both)).status, 200)
-  t.equal((await sessionOf(url, cookie)).status, 401)
+  t.equal((await sessionOf(url, cookie, ofPage)).status, 401)
 })
 
 t.test('the device cookie runs out, and is renewed by a proof of the key', async t => {
