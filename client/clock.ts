@@ -1,6 +1,5 @@
 import type { Answer } from './machine.ts'
 
-const firstRetrySeconds = 0.5
 const longestRetrySeconds = 30
 
 /** Timers that are given much more fire at once. */
@@ -49,7 +48,7 @@ export function createClock (onDue: () => void): Clock {
     },
     wait (failures, retryAfter) {
       refreshAt = Infinity
-      const seconds = Math.min(longestSeconds, retryAfter ?? Math.min(longestRetrySeconds, firstRetrySeconds * 2 ** (failures - 1)))
+      const seconds = Math.min(longestSeconds, retryAfter ?? Math.min(longestRetrySeconds, 2 ** failures / 4))
       start(onDue, seconds * (1000 + Math.random() * 250))
     },
     isExpired: () => performance.now() >= expiresAt,

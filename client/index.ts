@@ -1,7 +1,7 @@
 import { isRefusal, type ClientError } from './errors.ts'
 import { callGateway } from './gateway.ts'
 import { createKeeper, settle } from './keeper.ts'
-import type { Answer } from './machine.ts'
+import type { Answer, Session } from './machine.ts'
 import { send, type Sender } from './send.ts'
 import { alone } from './tabs.ts'
 import type { Client, ClientOptions } from './types.ts'
@@ -18,7 +18,8 @@ export function createClient ({ base = '', mode = 'session', audience, onSignedO
   const call = (path: string, body?: object): Promise<Answer> => callGateway(fetch, `${base}/auth/${path}`, body)
   const isTokens = mode === 'tokens'
   const question = (): Promise<Answer> => isTokens ? call('refresh', { audience }) : call('session')
-  const keeper = createKeeper({ kind: `${mode} ${String(audience)}`, question, onSignedOut })
+  const keeper = createKeeper({ kind: `${mode} ${audience}`, question, onSignedOut })
+  const current = (): Session | null => keeper.state.held?.session ?? null
   let pendingStepUp: Promise<unknown> | null = null
   /** Requests that need it at the same time share it. */
   const askForStepUp = onStepUp && ((maxAge: number | null): Promise<unknown> => {
@@ -58,18 +59,18 @@ export function createClient ({ base = '', mode = 'session', audience, onSignedO
       return answer.session
     },
     async signOut ({ scope = 'this' } = {}) {
-      const sid = keeper.state.held?.session.sid
+      const sid = current()?.sid
       await change('logout', { scope })
       if (scope !== 'others') keeper.dispatch('signed-out', sid)
     },
     fetch: (input, init) => send(sender, input, init),
     async session () {
       await settle(keeper)
-      return keeper.state.held?.session ?? null
+      return current()
     },
     onChange: listener => keeper.watch(() => {
-      const { status, held } = keeper.state
-      queueMicrotask(() => { listener({ status, session: held?.session ?? null }) })
+      const change = { status: keeper.state.status, session: current() }
+      queueMicrotask(() => { listener(change) })
     }),
     close: keeper.close
   }

@@ -29,8 +29,6 @@ export function createKeeper ({ kind, question, onSignedOut }: KeeperOptions): K
   const listeners = new Set<() => void>()
   const closing = new AbortController()
   let state = initial
-  /** Ends the waiting for other tabs. */
-  let hurry: AbortController | undefined
 
   listenToPage(type => {
     dispatch(type)
@@ -38,7 +36,6 @@ export function createKeeper ({ kind, question, onSignedOut }: KeeperOptions): K
   }, closing.signal)
   channel.onmessage = ({ data }: { data: Message }) => {
     if (!data.held || data.kind === kind) dispatch('heard', data.held, data.sid)
-    if (state.status !== 'refreshing') hurry?.abort()
   }
 
   function dispatch (...event: Event): void {
@@ -58,16 +55,16 @@ export function createKeeper ({ kind, question, onSignedOut }: KeeperOptions): K
   }
 
   async function ask (epoch: number): Promise<void> {
-    hurry = new AbortController()
     dispatch(...await alone<Event>(async () => {
-      if (state.epoch !== epoch) return ['unneeded']
+      // Another tab had the answer first. Out of its epoch no answer is heard, so none is needed.
+      if (state.epoch !== epoch) return ['answered', null]
       try {
         return ['answered', await question()]
       } catch (error) {
         const failure = error as ClientError
         return isRefusal(failure) ? ['answered', null] : ['unreachable', failure]
       }
-    }, hurry))
+    }))
   }
 
   return {

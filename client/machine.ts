@@ -74,8 +74,6 @@ export interface Events {
   /** The question is: null when nobody is signed in. */
   answered: [Answer | null]
   unreachable: [ClientError]
-  /** It was not put, because its epoch is over. */
-  unneeded: []
   'signed-in': [Answer]
   'stepped-up': [Answer]
   /** The session that was held when it was asked for. */
@@ -98,7 +96,6 @@ const handlers: { [Type in keyof Events]: (state: State, ...about: Events[Type])
   wake: state => askIf(state.status === 'waiting' && state.failure?.retryAfter === null, state),
   answered: (state, answer) => conclude(state, state => !answer || answer.session.sid === state.endedSid ? end(state) : hold(state, answer)),
   unreachable: (state, failure) => conclude(state, state => ({ ...state, status: 'waiting', failures: state.failures + 1, failure })),
-  unneeded: state => conclude(state, askAgain),
   'signed-in': hold,
   // It renews what is held, and nothing else.
   'stepped-up': (state, answer) => sidOf(state) === answer.session.sid ? hold(state, answer) : state,
@@ -130,10 +127,6 @@ function askIf (condition: boolean, state: State): State {
   return condition ? { ...state, status: 'refreshing', question: state.question ?? state.epoch } : state
 }
 
-function askAgain (state: State): State {
-  return askIf(state.status === 'refreshing', state)
-}
-
 /** A token that is not the one held has been replaced already. */
 function doubt (state: State, token?: string): State {
   const { held } = state
@@ -143,7 +136,8 @@ function doubt (state: State, token?: string): State {
 
 /** An answer to what was asked before the epoch changed says nothing. */
 function conclude (state: State, work: (state: State) => State): State {
-  return (state.question === state.epoch ? work : askAgain)({ ...state, question: null })
+  const concluded = { ...state, question: null }
+  return state.question === state.epoch ? work(concluded) : askIf(state.status === 'refreshing', concluded)
 }
 
 function hold (state: State, held: Answer): State {

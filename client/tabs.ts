@@ -9,16 +9,14 @@ const patienceMs = 5000
 /** After an answer, so that the tabs that wait have heard of it before it is their turn. */
 const lingerMs = 100
 
-/** Runs work that changes the cookie, one tab at a time, or when the time for waiting is over. `hurry` ends the waiting at once. */
-export function alone<Result> (work: () => Promise<Result>, hurry = new AbortController()): Promise<Result> {
+/** Runs work that changes the cookie, one tab at a time, or when the time for waiting is over. */
+export function alone<Result> (work: () => Promise<Result>): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => { hurry.abort() }, patienceMs)
     const run = async (): Promise<void> => {
-      clearTimeout(timer)
       await work().then(resolve, reject)
       await new Promise(resolve => setTimeout(resolve, lingerMs))
     }
-    navigator.locks.request(sharedName, { signal: hurry.signal }, run).catch(run)
+    navigator.locks.request(sharedName, { signal: AbortSignal.timeout(patienceMs) }, run).catch(run)
   })
 }
 

@@ -10,6 +10,7 @@ import { join } from 'node:path'
  */
 const app = `import Fastify from 'fastify'
 import { authenticate, buildGateway, defineConfig, serverOptions, type Portcullis } from 'portcullis'
+import { createClient, type Session } from 'portcullis/client'
 import blocklist, { type Blocklist } from 'portcullis/plugins/blocklist'
 import cookies from 'portcullis/plugins/cookies'
 import keys from 'portcullis/plugins/keys'
@@ -30,6 +31,8 @@ await app.close()
 
 // @ts-expect-error: the types are there, so a wrong option is an error.
 void (() => app.register(authenticate, { origin: 1 }))
+
+void ((): Promise<Session | null> => createClient({ mode: 'tokens', onStepUp: ({ stepUp }) => stepUp({ password: '' }) }).session())
 
 const gateway = await buildGateway(defineConfig({ origin, store: { type: 'sqlite', path: 'gateway.db' }, identity: async ({ username }) => username, pages: true, log: { level: 'silent' } }))
 const answer = await gateway.inject({ method: 'POST', url: '/auth/login', payload: { username: 'ada', password: 'any' } })

@@ -1,6 +1,6 @@
 import { chmod, cp } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { buildClient } from './build-client.mjs'
+import { buildClient } from './build-client.ts'
 
 // What tsc leaves out: the scripts that the Redis store reads at run time, the templates and styles of the pages, the browser's part as
 // one file, and the permission to run the command line.

@@ -7,7 +7,7 @@ const entry = fileURLToPath(new URL('../client/index.ts', import.meta.url))
 const target = 'es2022'
 
 /** Makes one small file of the client, `index.js` in the folder. */
-export async function buildClient (folder) {
+export async function buildClient (folder: string): Promise<void> {
   await build({
     configFile: false,
     publicDir: false,
@@ -24,6 +24,6 @@ export async function buildClient (folder) {
   // Afterwards, because of libraries vite leaves the white space.
   const file = join(folder, 'index.js')
   const { code, errors } = await minify('index.js', await readFile(file, 'utf8'), { module: true, compress: { target }, mangle: { toplevel: true }, codegen: { removeWhitespace: true } })
-  if (errors.length > 0) throw new Error(`${file}: ${errors[0].message}`)
+  if (errors.length > 0) throw new Error(`${file}: ${errors[0]!.message}`)
   await writeFile(file, code)
 }
