@@ -58,6 +58,9 @@ const Options = Type.Object({
   path: Type.String({ pattern: '^(?:/[A-Za-z0-9._~-]+)+$', default: '/auth/device', errorMessage: 'must be a path such as /auth/device' })
 }, { additionalProperties: false })
 
+/** Seen with Chromium 156: of what is left for less than two minutes it renews at every request, and signs no more than six times in nine minutes. */
+const shortestMs = 240_000
+
 /**
  * Binds sessions to a key that never leaves the device (Device Bound Session Credentials): stolen cookies are dead within `cookieTtl`.
  * Browsers that cannot do it go on as before.
@@ -67,6 +70,7 @@ export default fp<DeviceBoundOptions>(async function deviceBoundPlugin (fastify,
   const cookieTtlMs = durationMs(cookieTtl)
   if (cookieTtlMs < 1000 || cookieTtlMs > 3_600_000) throw new ConfigInvalidError('portcullis-device-bound: cookieTtl must be from 1s to 1h')
   if (!origin.startsWith('https:')) fastify.log.warn(`no browser will bind a session to its device, because origin is ${origin}: they do so over https alone`)
+  if (cookieTtlMs < shortestMs) fastify.log.warn('people will be signed out for minutes at a time, because cookieTtl is below 4m: Chromium signs six times in nine minutes at most, and renews two minutes ahead')
   const { portcullis } = fastify
   const devices = new Devices(portcullis, { secrets: deriveSecrets('portcullis-device-bound', secret), origin, path, cookieTtlMs })
   portcullis.session.guardDevices(devices)

@@ -26,8 +26,8 @@ t.test('an application of its own binds sessions under a path of its own', async
   t.match(registered.json(), { refresh_url: '/me/device/refresh', scope: { origin } })
   t.match(registered.cookies, [{ name: deviceCookieName, maxAge: 110, httpOnly: true, secure: true, path: '/', sameSite: 'Lax' }])
   const both = `${cookie}; ${cookieOf(registered, deviceCookieName) ?? ''}`
-  t.equal((await app.inject({ url: '/orders', headers: { cookie } })).statusCode, 401)
   t.equal((await app.inject({ url: '/orders', headers: { cookie: both } })).statusCode, 200)
+  t.equal((await app.inject({ url: '/orders', headers: { cookie } })).statusCode, 401)
   t.equal((await openSession(app)).cookie.startsWith(sessionCookieName), true)
   advance(120_000)
   t.equal((await app.inject({ url: '/orders', headers: { cookie: both } })).statusCode, 401)
@@ -40,6 +40,7 @@ t.test('without the request a bound session is not resolved', async t => {
   const value = cookie.slice(sessionCookieName.length + 1)
   t.match(await app.portcullis.session.resolve(value, true), { sid })
   await store.bindDevice(sid, { publicKey: 'A'.repeat(86) })
+  await store.renewDevice(sid, 0)
   app.portcullis.blocklist.note({ kind: 'changed', sid })
 
   await t.rejects(async () => await app.portcullis.session.resolve(value, true), { code: 'PTC_ERR_SESSION_INVALID' })
@@ -66,8 +67,8 @@ t.test('on http://localhost the cookie has no prefix, and a warning says that br
 
   const [line = ''] = response.headers.getSetCookie()
   t.match(line, /^portcullis-device=[^;]+; Max-Age=290; Path=\/; HttpOnly; SameSite=Lax$/)
-  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie } })).status, 401)
   t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `${cookie}; ${line.split(';')[0]!}` } })).status, 200)
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie } })).status, 401)
   t.same(app.portcullis.cookies.describe('device'), { name: 'portcullis-device', attributes: 'Path=/; HttpOnly; SameSite=Lax' })
 })
 
@@ -81,6 +82,7 @@ t.test('two gateways on one Redis share bindings, proofs and budgets; Redis away
 
   const registered = await register(one.url, cookie, device.register(challenge))
   const both = `${cookie}; ${deviceCookieOf(registered)}`
+  t.equal((await fetch(`${one.url}/orders`, { headers: { cookie: both } })).status, 200)
   await until(async () => (await fetch(`${two.url}/orders`, { headers: { cookie } })).status === 401)
   t.equal((await fetch(`${two.url}/orders`, { headers: { cookie: both } })).status, 200)
   await assertProblem(t, await register(two.url, cookie, createDevice().register(challenge)), 403, 'PTC_ERR_DEVICE_PROOF_REQUIRED')
@@ -99,6 +101,18 @@ t.test('two gateways on one Redis share bindings, proofs and budgets; Redis away
   })
   t.equal((await fetch(`${one.url}/orders`, { headers: { cookie: both } })).status, 200)
   t.ok((await signInBound(two.url)).deviceCookie)
+})
+
+t.test('a device cookie that browsers would renew too often is warned of', async t => {
+  for (const [cookieTtl, isWarnedOf] of [['3m', true], ['239s', true], ['4m', false], ['1h', false]] as const) {
+    const { store } = await createStore(t)
+    const warnings: unknown[] = []
+    await buildApp(t, store, {}, async app => {
+      app.log.warn = ((warning: unknown) => { warnings.push(warning) }) as typeof app.log.warn
+      await app.register(deviceBound, { origin, secret, cookieTtl })
+    })
+    t.equal(warnings.some(warning => /cookieTtl is below 4m/.test(String(warning))), isWarnedOf, cookieTtl)
+  }
 })
 
 t.test('it does not boot without what it needs, nor with options that make no sense', async t => {
