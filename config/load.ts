@@ -4,7 +4,6 @@ import { ConfigInvalidError } from '../lib/errors.ts'
 import type { Config } from './config.ts'
 import { substitute, type Environment } from './environment.ts'
 import { checkIssuers } from './issuer-rules.ts'
-import { findNotYet } from './not-yet.ts'
 import { findProblems, type Problem } from './problems.ts'
 import { readInput } from './read.ts'
 import { resolveConfig } from './resolve.ts'
@@ -25,7 +24,6 @@ export function checkConfig (input: unknown, { directory, env }: { directory: st
   const { value, problems } = substitute(input, configSchema, env)
   const wrong = findProblems(configSchema, value)
   const settings = withDefaults(value as Record<string, unknown>)
-  add(problems, findNotYet(value))
   add(problems, wrong)
   add(problems, findContradictions(settings, wrong))
   if (problems.length > 0) throw new ConfigInvalidError(problems.map(({ setting, text }) => `${setting}: ${text}`).join('\n'))

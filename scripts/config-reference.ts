@@ -1,5 +1,4 @@
 import type { TSchema } from '@sinclair/typebox'
-import { notYet } from '../config/not-yet.ts'
 import { configSchema } from '../config/schema.ts'
 
 /** What this script reads of a setting's schema. */
@@ -44,7 +43,7 @@ function rowsOfSetting (schema: TSchema, path: string, isRequired: boolean): str
   const setting = schema as Setting
   if (setting.const !== undefined) return []
   const groups = setting.anyOf?.filter(branch => (branch as Setting).properties !== undefined) ?? []
-  const own = [`\`${path}\``, valueOf(setting, groups), defaultOf(setting, isRequired), meaningOf(setting, path)]
+  const own = [`\`${path}\``, valueOf(setting, groups), defaultOf(setting, isRequired), meaningOf(setting)]
   if (setting.properties !== undefined) return [own, ...rowsOf(schema, path)]
   if (groups.length > 0) return [own, ...groups.flatMap(group => [variantOf(group as Setting, path), ...rowsOf(group, path)])]
   const item = setting.items as Setting | undefined
@@ -74,8 +73,6 @@ function defaultOf ({ default: value }: Setting, isRequired: boolean): string {
   return `\`${JSON.stringify(value)}\``
 }
 
-function meaningOf ({ description = '' }: Setting, path: string): string {
-  const isNotYet = notYet.some(name => name.replace(/\[\]$/, '') === path)
-  return `${isNotYet ? '**Not supported yet.** ' : ''}${description}`
-    .replaceAll('|', '\\|').replaceAll('<', '\\<')
+function meaningOf ({ description = '' }: Setting): string {
+  return description.replaceAll('|', '\\|').replaceAll('<', '\\<')
 }

@@ -288,8 +288,7 @@ const operation: Row[] = [
   ['a setting of another group', set({ ttl: '10m' }), 1, 'ttl: unknown setting; did you mean "accessToken.ttl"?'],
   ['a setting twice in YAML', { raw: ['portcullis.yaml', 'origin: https://app.example.com\norigin: https://zebra.example.com\n'] }, 1, 'portcullis.yaml:2: has a setting twice; remove one of them'],
   ['a setting twice in JSON', { raw: ['portcullis.json', '{ "origin": "https://app.example.com",\n  "origin": "https://zebra.example.com" }'] }, 1, 'portcullis.json:2: has a setting twice; remove one of them'],
-  ['a wrong indentation', { raw: ['portcullis.yaml', 'origin: https://app.example.com\n secret: zebra\n'] }, 1, 'portcullis.yaml:1: is not valid YAML (block as implicit key); check the indentation and put unusual texts in quotes'],
-  ['a part that is not there yet', set({ session: { deviceBound: {} } }), 1, 'session.deviceBound: not supported yet; remove it']
+  ['a wrong indentation', { raw: ['portcullis.yaml', 'origin: https://app.example.com\n secret: zebra\n'] }, 1, 'portcullis.yaml:1: is not valid YAML (block as implicit key); check the indentation and put unusual texts in quotes']
 ]
 
 const table = [...origins, ...proxies, ...secrets, ...stores, ...lifetimes, ...audiences, ...paths, ...others, ...identities, ...operation]
