@@ -7,7 +7,7 @@ import { startFront, type Front } from './front.ts'
 
 export interface SecureGateway extends TestGateway { front: Front, origin: string }
 
-export const host = 'gate.shop.test'
+const host = 'gate.shop.test'
 
 export interface SecureOptions extends Omit<Partial<ConfigInput>, 'upstreams'> {
   /** URL of what is served at /page, to everybody. Default: a blank page. */

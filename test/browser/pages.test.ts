@@ -5,7 +5,7 @@ import { makeAuthority } from '../helpers/certificate.ts'
 import { findClosedPort } from '../helpers/closed-port.ts'
 import { startNpmRegistry } from '../helpers/npm-registry.ts'
 import { startUpstream } from '../helpers/upstream.ts'
-import { openContext, startBrowser } from './browser.ts'
+import { goBack, openContext, startBrowser } from './browser.ts'
 import { startSite } from './front.ts'
 import { frame } from './frame.ts'
 import { startSecureGateway } from './gateway.ts'
@@ -17,7 +17,6 @@ import { startSecureGateway } from './gateway.ts'
  */
 
 declare const document: { documentElement: { scrollWidth: number, clientWidth: number }, activeElement: { textContent: string, id: string } }
-declare const history: { back (): void }
 declare const open: (url: string) => { closed: boolean, location: { href: string } }
 
 const authority = makeAuthority()
@@ -108,8 +107,8 @@ t.test('the back button shows nothing of the account after sign-out', async t =>
   await other.getByText('You are signed out.').waitFor()
 
   for (const tab of [page, other]) {
-    await tab.evaluate(() => { history.back() })
-    await tab.waitForURL(/sign-in/)
+    await goBack(tab)
+    await tab.waitForURL(/\/auth\/sign-in\?return_to=/)
     t.notOk((await tab.textContent('body'))!.includes('Your account'))
     t.ok(await tab.getByLabel('Username').isVisible())
   }
