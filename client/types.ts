@@ -41,7 +41,8 @@ export interface Client {
   /**
    * The platform's `fetch`, signed in. The access token goes to the gateway's origin alone, and never takes the place of an
    * Authorization that the caller set. A request whose token is refused is sent once more with the next one, unless its body is a
-   * stream or it was a HEAD, whose refusal has no body to tell why. While a token is needed and the gateway cannot be reached, it waits; a `signal` ends that.
+   * stream, or it was a HEAD: its refusal has no body that tells why. While a token is needed and the gateway cannot be reached,
+   * it waits; a `signal` ends that.
    */
   fetch: typeof globalThis.fetch
   /** Who is signed in, or null. Asks the gateway once, then remembers. While the gateway cannot be reached, it waits. */
