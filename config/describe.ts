@@ -29,7 +29,7 @@ function describeGateway ({ origin, listen, admin, store, session, accessToken, 
       ['store', store.type === 'sqlite' ? `sqlite ${store.path}` : `redis ${redisAddresses(store).map(({ host }) => host).join(' ')}`],
       ['users', typeof identity === 'function' ? 'a function' : identity.file],
       ['sessions', `${say(session.idleTimeoutMs)} idle, ${say(session.absoluteTimeoutMs)} in all`],
-      ['device cookies', session.deviceBound === null ? null : `good for ${say(session.deviceBound.cookieTtlMs)}, in browsers that bind sessions`],
+      ['devices', session.deviceBound === null ? null : `bind sessions where browsers can, by a cookie of ${say(session.deviceBound.cookieTtlMs)}`],
       ['access tokens', say(accessToken.ttlMs)],
       ['pages', pages ? '/auth/sign-in /auth/account' : null],
       ['other origins', cors.origins.length === 0 ? null : cors.origins.join(' ')]

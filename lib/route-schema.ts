@@ -58,12 +58,13 @@ const Problem = Type.Object({
 
 /** A header that is always there, or only sometimes. */
 export const required = (description: string) => ({ type: 'string', description, required: true })
-const sometimes = (description: string) => ({ type: 'string', description })
+export const sometimes = (description: string) => ({ type: 'string', description })
 
 export const noStoreHeader = { 'Cache-Control': required('no-store.') }
 export const setCookieHeader = { 'Set-Cookie': required('The cookie of the mode that was asked for, and the end of the other mode\'s.') }
 export const optionalSetCookieHeader = { 'Set-Cookie': sometimes('The next cookie.') }
 export const endCookiesHeaders = { 'Set-Cookie': sometimes('The end of both cookies, unless scope is others.'), 'Clear-Site-Data': sometimes('"cache", "storage", unless scope is others.') }
+export const registrationHeader = { 'Secure-Session-Registration': sometimes('The offer to bind the session to the device, with session.deviceBound and in session mode.') }
 export const budgetHeaders = {
   RateLimit: sometimes('What is left of the budget, such as "signIn";r=9;t=60.'),
   'RateLimit-Policy': sometimes('The budget, such as "signIn";q=10;w=60.')

@@ -34,6 +34,11 @@ export interface RateLimit {
    * the token is forged (null).
    */
   refresh: <Result>(reply: FastifyReply, sid: string | null, rotate: (budget: Budget) => Promise<Result>) => Promise<Result>
+  /**
+   * One proof of a session's device: as a refresh of the session, but counted by this process alone, so that a store which takes
+   * nothing more keeps no device from renewing what is good for minutes.
+   */
+  device: (reply: FastifyReply, sid: string) => Promise<void>
   /** The hook that does as `authenticate` does, and counts by subject, or by address where there is none. */
   guard: (name: string, size: BudgetSize, authenticate: onRequestHookHandler) => onRequestHookHandler
   /** A budget of the application's own. */
@@ -81,8 +86,8 @@ export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, opt
   const { signIn, refresh, timeout, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
   const redis = (fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis
   const shared = redis === undefined ? null : await RedisCounts.create(fastify, redis, durationMs(timeout))
-  const countsOf = (limits: BudgetLimits): Counts => shared ?? new MemoryCounts(limits, { maxKeys, now })
-  const createBudget = (name: string, size: BudgetSize): Budget => {
+  const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
+  const createBudget = (name: string, size: BudgetSize, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {
     const limits = { name, max: size.max, windowMs: durationMs(size.window) }
     if (!/^[\w/.~:@-]{1,200}$/.test(name)) throw new ConfigInvalidError('portcullis-rate-limit: the name of a budget may hold letters, digits and / . ~ : @ _ - only')
     if (limits.windowMs < 1000) throw new ConfigInvalidError(`portcullis-rate-limit: ${name}.window must be at least 1s`)
@@ -90,15 +95,17 @@ export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, opt
   }
   const signIns = createBudget('signIn', signIn)
   const refreshes = createBudget('refresh', refresh)
+  const proofs = createBudget('refresh', refresh, ownCounts)
 
   addPart(fastify, 'rateLimit', {
-    createBudget,
+    createBudget: (name, size) => createBudget(name, size),
     attempt: async (request, account, verify) => await attempt(signIns, request, account, verify),
     async signIn (reply, username, verify) {
       await signIns.spend(reply, addressKey(reply.request))
       return await attempt(signIns, reply.request, username, verify)
     },
     refresh: async (reply, sid, rotate) => await countRefresh(refreshes, reply, sid, rotate),
+    device: async (reply, sid) => { await proofs.spend(reply, `sid ${sid}`) },
     guard: (name, size, authenticate) => guardAccess(createBudget(name, size), authenticate)
   })
 }, { name: 'portcullis-rate-limit', fastify: '5.x', dependencies: ['portcullis-store'] })

@@ -1,14 +1,15 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { CookieDuplicateError, CredentialsMissingError, CsrfRefusedError, DeviceProofRequiredError, RateLimitedError, SessionInvalidError, StoreUnavailableError } from '../lib/errors.ts'
-import { bodyErrors, budgetHeaders, counted, json, noStoreHeader, problems, required, type Operation } from '../lib/route-schema.ts'
+import { bodyErrors, budgetHeaders, counted, json, noStoreHeader, problems, required, sometimes, type Operation } from '../lib/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 import { limitDevice } from './auth/limits.ts'
 
 const tags = ['Devices']
 const credentials = { 'x-credentials': ['sessionCookie'] } satisfies Partial<Operation>
-const errors = counted(problems(...bodyErrors, CookieDuplicateError, CredentialsMissingError, SessionInvalidError, CsrfRefusedError, DeviceProofRequiredError, RateLimitedError, StoreUnavailableError))
+const described = counted(problems(...bodyErrors, CookieDuplicateError, CredentialsMissingError, SessionInvalidError, CsrfRefusedError, DeviceProofRequiredError, RateLimitedError, StoreUnavailableError))
+const errors = { ...described, 403: { ...described['403']!, headers: { ...described['403']!.headers, 'Secure-Session-Challenge': sometimes('What to sign, where the session has a device.') } } }
 
 const Instructions = Type.Object({
   session_identifier: Type.String({ description: 'Public id of the session.' }),
@@ -23,12 +24,12 @@ const response = {
 }
 
 const registerSchema = {
-  ...{ operationId: 'registerDevice', tags, summary: 'Bind the session to the browser\'s device', description: 'Browsers do it by themselves after a sign-in; the proof is in Secure-Session-Response.', ...credentials } satisfies Operation,
+  ...{ operationId: 'registerDevice', tags, summary: 'Bind the session to the browser\'s device', description: 'There with session.deviceBound alone. Browsers do it by themselves after a sign-in; the proof is in Secure-Session-Response.', ...credentials } satisfies Operation,
   response
 }
 
 const refreshSchema = {
-  ...{ operationId: 'refreshDevice', tags, summary: 'Renew the device cookie', description: 'Browsers do it by themselves: Sec-Secure-Session-Id names the session, the proof is in Secure-Session-Response. Without one, 403 carries the challenge to sign in Secure-Session-Challenge.', ...credentials } satisfies Operation,
+  ...{ operationId: 'refreshDevice', tags, summary: 'Renew the device cookie', description: 'There with session.deviceBound alone. Browsers do it by themselves: Sec-Secure-Session-Id names the session, the proof is in Secure-Session-Response. Without one, 403 carries the challenge to sign in Secure-Session-Challenge.', ...credentials } satisfies Operation,
   response
 }
 

@@ -69,6 +69,7 @@ async function describeListeners (): Promise<JsonObject[]> {
       origin: 'https://app.example.com',
       store: { type: 'sqlite', path: ':memory:' },
       identity: async () => null,
+      session: { deviceBound: {} },
       admin: { host: '127.0.0.1', port: 0, token: 'described-not-used' },
       log: { level: 'silent' }
     })

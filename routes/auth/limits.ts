@@ -41,9 +41,6 @@ export async function limitDevice<Result> (reply: FastifyReply, { rateLimit, dev
     if (rateLimit === undefined || !(error instanceof SessionInvalidError)) throw error
     return await rateLimit.refresh(reply, null, async () => { throw error })
   }
-  if (rateLimit === undefined) return await prove(record)
-  return await rateLimit.refresh(reply, record.sid, async budget => {
-    await budget.spend(reply, `sid ${record.sid}`)
-    return await prove(record)
-  })
+  await rateLimit?.device(reply, record.sid)
+  return await prove(record)
 }

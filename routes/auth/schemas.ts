@@ -3,7 +3,7 @@ import {
   AudienceUnknownError, CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError,
   LoginRefusedError, RateLimitedError, RefreshRefusedError, SessionInvalidError, StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../../lib/errors.ts'
-import { bodyErrors, budgetHeaders, counted, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../../lib/route-schema.ts'
+import { bodyErrors, budgetHeaders, counted, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, registrationHeader, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../../lib/route-schema.ts'
 
 const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
 export const Username = Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' })
@@ -27,7 +27,7 @@ export const loginSchema = {
   ...{ operationId: 'login', tags, summary: 'Sign in', description: 'A session that the request carries already is ended.', 'x-credentials': [] } satisfies Operation,
   body: Login,
   response: {
-    200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...budgetHeaders }),
+    200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...registrationHeader, ...budgetHeaders }),
     ...counted(problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError))
   }
 }
@@ -45,7 +45,7 @@ export const stepUpSchema = {
   ...{ operationId: 'stepUp', tags, summary: 'Authenticate anew within the session', 'x-credentials': ['sessionCookie', 'refreshCookie'] } satisfies Operation,
   body: StepUp,
   response: {
-    200: json(Type.Union([SessionAnswer, Tokens]), 'As login: the session and a new session cookie, or tokens and the next refresh cookie.', { ...noStoreHeader, ...optionalSetCookieHeader }),
+    200: json(Type.Union([SessionAnswer, Tokens]), 'As login: the session and a new session cookie, or tokens and the next refresh cookie.', { ...noStoreHeader, ...optionalSetCookieHeader, ...registrationHeader }),
     ...problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, RefreshRefusedError, LoginRefusedError, RateLimitedError)
   }
 }

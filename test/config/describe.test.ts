@@ -11,7 +11,7 @@ t.test('each upstream says what it accepts and what it is told', async t => {
     origin: 'https://app.example.com',
     secret,
     store: { type: 'redis', url: 'redis://:hunter2@redis:6379' },
-    session: { idleTimeout: '90s' },
+    session: { idleTimeout: '90s', deviceBound: {} },
     identity: async () => null,
     upstreams: [
       { prefix: '/orders', target, audience: 'orders', scopes: ['orders:read', 'orders:write'], rewritePrefix: '/', stepUp: { maxAge: '5m', methods: ['POST'] } },
@@ -29,6 +29,7 @@ t.test('each upstream says what it accepts and what it is told', async t => {
     '  store          redis redis:6379',
     '  users          a function',
     '  sessions       90s idle, 1d in all',
+    '  devices        bind sessions where browsers can, by a cookie of 5m',
     '  access tokens  10m',
     '/orders → http://127.0.0.1:3001/',
     '  accepts        session cookie or access token',

@@ -21,6 +21,8 @@ const doubtful: Array<[reason: string, input: object, ...settings: string[]]> = 
   ['TLS for an http origin', { origin: 'http://localhost', listen: { host: 'localhost', tls: { cert: 'a', key: 'b' } } }, 'origin', 'listen.tls'],
   ['a database in memory', { store: { type: 'sqlite', path: ':memory:' } }, 'store.path'],
   ['a key that signs before services know it', { keys: { publishAhead: '30s' } }, 'keys.publishAhead'],
+  ['device cookies that Chromium cannot keep up with', { session: { deviceBound: { cookieTtl: '3m' } } }, 'session.deviceBound.cookieTtl'],
+  ['device cookies for an http origin', { origin: 'http://localhost:8080', listen: { host: 'localhost' }, session: { deviceBound: {} } }, 'origin', 'session.deviceBound'],
   ['serving stale', { revocation: { staleFor: '1m' } }, 'revocation.staleFor'],
   ['the textbook rule of rotation', { refreshToken: { overlap: '0s', retryWindow: '0s' } }, 'refreshToken'],
   ['one audience for two services', { upstreams: [orders, { ...orders, prefix: '/b', target: 'http://127.0.0.1:3002' }] }, 'upstreams[1].audience'],

@@ -97,6 +97,7 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string | R
   ['an unknown unit', { ...good, session: { idleTimeout: '2 weeks' } }, 'session.idleTimeout: must be a duration with a unit, such as 500ms, 30s, 15m, 24h or 30d'],
   ['an idle timeout beyond the absolute one', { ...good, session: { idleTimeout: '2h', absoluteTimeout: '1h' } }, 'session.idleTimeout: must be at most session.absoluteTimeout; shorten it, or lengthen session.absoluteTimeout'],
   ['too many sessions', { ...good, session: { maxPerSubject: 1001 } }, 'session.maxPerSubject: must be a whole number from 1 to 1000'],
+  ['a device cookie for a day', { ...good, session: { deviceBound: { cookieTtl: '24h' } } }, 'session.deviceBound.cookieTtl: must be from 1s to 1h'],
   ['half a session', { ...good, session: { maxPerSubject: 1.5 } }, 'session.maxPerSubject: must be a whole number from 1 to 1000'],
   ['an access token that lives too long', { ...good, accessToken: { ttl: '1h' } }, 'accessToken.ttl: must be from 1m to 15m'],
   ['an access token that lives too short', { ...good, accessToken: { ttl: '59s' } }, 'accessToken.ttl: must be from 1m to 15m'],
@@ -183,17 +184,7 @@ for (const [reason, input, line] of misconfigurations) {
   })
 }
 
-const later: Array<[setting: string, input: object]> = [
-  ['session.deviceBound', { session: { deviceBound: {} } }]
-]
-
-for (const [setting, input] of later) {
-  t.test(`${setting} is refused as not supported yet`, async t => {
-    t.strictSame(linesOf({ ...good, ...input }), [`${setting}: not supported yet; remove it`])
-  })
-}
-
-t.test('a part that is not supported yet may be switched off', async t => {
+t.test('a part may be switched off in words', async t => {
   t.strictSame(linesOf({ ...good, issuers: [], pages: false, ...withUpstream({ websocket: false }) }), [])
 })
 
@@ -228,7 +219,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     store: { type: 'sqlite', path: '/etc/portcullis/portcullis.db', timeoutMs: 5000 },
     secrets: null,
     keys: { algorithm: 'ES256', rotateEveryMs: 2_592_000_000, publishAheadMs: 90_000 },
-    session: { idleTimeoutMs: 1_800_000, absoluteTimeoutMs: 86_400_000, maxPerSubject: 20 },
+    session: { idleTimeoutMs: 1_800_000, absoluteTimeoutMs: 86_400_000, maxPerSubject: 20, deviceBound: null },
     accessToken: { ttlMs: 600_000 },
     refreshToken: { overlapMs: 10_000, retryWindowMs: 1_800_000 },
     cookies: { sameSite: 'lax' },
@@ -280,6 +271,10 @@ t.test('a short idle timeout shortens the windows that are not set', async t => 
   const { refreshToken } = checkConfig({ ...good, session: { idleTimeout: '4s' } }, where)
 
   t.strictSame(refreshToken, { overlapMs: 2000, retryWindowMs: 4000 })
+})
+
+t.test('sessions are bound to devices when a group says so, even an empty one', async t => {
+  for (const [deviceBound, cookieTtlMs] of [[{}, 300_000], [{ cookieTtl: '90s' }, 90_000]] as const) t.strictSame(checkConfig({ ...good, session: { deviceBound } }, where).session.deviceBound, { cookieTtlMs })
 })
 
 t.test('both windows at zero are accepted', async t => {

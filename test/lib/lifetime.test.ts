@@ -32,8 +32,10 @@ t.test('a view tells the last use on the grid alone, never past the absolute end
     amr: ['pwd'],
     idle_expires_at: seconds(at) + 60 + 1800,
     expires_at: seconds(at) + 86_400,
-    client: { user_agent: 'agent', ip: '::1' }
+    client: { user_agent: 'agent', ip: '::1' },
+    device: null
   })
+  t.same(viewSession({ ...record, device: { publicKey: 'key', boundAtMs: at + 2999, renewals: 3 } }, 1_800_000), { ...view, device: { bound_at: seconds(at) + 2 } })
   t.same(viewSession({ ...record, lastUsedAtMs: at + 119_999 }, 1_800_000), view)
   t.equal(viewSession({ ...record, lastUsedAtMs: at + 86_399_000 }, 1_800_000).idle_expires_at, view.expires_at)
 })

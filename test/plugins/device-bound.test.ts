@@ -7,7 +7,7 @@ import { post, startGateway } from '../helpers/build-gateway.ts'
 import { challengeOf, createDevice, deviceCookieName, deviceCookieOf, refresh, register, signInBound, signInToBind } from '../helpers/device.ts'
 import { assertProblem } from '../helpers/problem.ts'
 import { startRedisGateways } from '../helpers/redis-gateways.ts'
-import { startRedis } from '../helpers/redis-server.ts'
+import { connectAdmin, startRedis } from '../helpers/redis-server.ts'
 
 t.test('an application of its own binds sessions under a path of its own', async t => {
   const { store, advance } = await createStore(t)
@@ -72,7 +72,7 @@ t.test('on http://localhost the cookie has no prefix, and a warning says that br
   t.same(app.portcullis.cookies.describe('device'), { name: 'portcullis-device', attributes: 'Path=/; HttpOnly; SameSite=Lax' })
 })
 
-t.test('two gateways on one Redis share bindings, proofs and budgets; Redis away ends nothing', async t => {
+t.test('two gateways on one Redis share bindings and proofs; Redis away, or full, ends nothing', async t => {
   const redis = await startRedis(t)
   const gateways = await startRedisGateways(t, redis, 2, { session: { deviceBound: {} }, store: { type: 'redis', url: redis.url, timeout: '500ms' } })
   const [one, two] = [gateways[0]!, gateways[1]!]
@@ -100,6 +100,14 @@ t.test('two gateways on one Redis share bindings, proofs and budgets; Redis away
     return challenged.status === 403 && (await refresh(one.url, cookie, sid, device.refresh(challengeOf(challenged)))).status === 200
   })
   t.equal((await fetch(`${one.url}/orders`, { headers: { cookie: both } })).status, 200)
+
+  const late = await signInToBind(two.url)
+  const admin = await connectAdmin(t, redis)
+  await admin.config('SET', 'maxmemory', '1')
+  await assertProblem(t, await register(two.url, late.cookie, createDevice().register(late.challenge)), 503, 'PTC_ERR_STORE_UNAVAILABLE', 'a full store begins nothing new')
+  const again = challengeOf(await refresh(two.url, cookie, sid))
+  t.equal((await refresh(one.url, cookie, sid, device.refresh(again))).status, 200, 'and keeps who is bound')
+  await admin.config('SET', 'maxmemory', '0')
   t.ok((await signInBound(two.url)).deviceCookie)
 })
 

@@ -32,6 +32,7 @@ t.test('every documented metric is there before anything has happened, each with
     portcullis_verifications_total: 'counter',
     portcullis_verification_seconds: 'histogram',
     portcullis_refresh_total: 'counter',
+    portcullis_device_proofs_total: 'counter',
     portcullis_revocations_total: 'counter',
     portcullis_blocklist_entries: 'gauge',
     portcullis_blocklist_staleness_seconds: 'gauge',

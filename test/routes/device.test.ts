@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { origin, password, post, setCookies, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
+import { scrape, startAdministered } from '../helpers/admin.ts'
 import { createFaultyStore, recordEvents } from '../helpers/build-app.ts'
 import { attributesOf, isDeletion, sessionAttributes } from '../helpers/credentials.ts'
 import { challengeOf, createDevice, deviceCookieName, deviceCookieOf, refresh, register, signInBound, signInToBind } from '../helpers/device.ts'
@@ -296,6 +297,24 @@ t.test('without the setting nothing is offered and nothing is bound, whatever wa
   t.match(await (await sessionOf(url, cookie)).json(), { session: { sid, device: null } })
   await assertProblem(t, await register(url, cookie, createDevice().register('x')), 404, 'PTC_ERR_NOT_FOUND')
   await assertProblem(t, await refresh(url, cookie, sid), 404, 'PTC_ERR_NOT_FOUND')
+})
+
+t.test('what becomes of proofs is told in events and counted', async t => {
+  const events = recordEvents(t)
+  const { url, admin } = await startAdministered(t, on)
+  const { cookie, sid, device, next, challenge } = await signInBound(url)
+  await register(url, cookie, createDevice().register(challenge))
+  await refresh(url, cookie, sid)
+  await refresh(url, cookie, sid, 'x')
+  await refresh(url, cookie, sid, createDevice().refresh(next))
+  await refresh(url, cookie, sid, device.refresh(next))
+  await refresh(url, cookie, sid, device.refresh(next))
+
+  const told = events.filter(({ event }) => event.startsWith('device.'))
+  t.same(told.map(({ event, outcome = '' }) => `${event} ${outcome}`), ['device.bound ', 'device.refused key', 'device.refused malformed', 'device.refused signature', 'device.renewed ', 'device.refused challenge'])
+  t.ok(told.every(event => event.sid === sid && event.subject === 'ada' && event.ip === '127.0.0.1'))
+  const { value } = await scrape(admin)
+  t.same(['bound', 'renewed', 'refused'].map(outcome => value(`portcullis_device_proofs_total{outcome="${outcome}"}`)), [1, 1, 4])
 })
 
 t.test('tokens mode is offered nothing', async t => {

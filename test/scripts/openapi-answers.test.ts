@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import type { ConfigInput } from '../../config/schema.ts'
 import { adminToken, startAdministered } from '../helpers/admin.ts'
 import { password, signIn, signInForTokens, type StartOptions } from '../helpers/build-gateway.ts'
+import { challengeOf, createDevice, refresh as challengeFor, signInBound, signInToBind } from '../helpers/device.ts'
 import { foreignClaims, foreignKey, signForeign } from '../helpers/foreign-issuer.ts'
 import { AnswerChecker, resolveAnswers } from '../helpers/openapi.ts'
 import { createOutage } from '../helpers/outage.ts'
@@ -26,6 +27,8 @@ const requests: Record<string, string> = {
   getSession: 'GET /auth/session',
   listSessions: 'GET /auth/sessions',
   endSession: 'DELETE /auth/sessions/AAAAAAAAAAAAAAAAAAAAAA',
+  registerDevice: 'POST /auth/device/register',
+  refreshDevice: 'POST /auth/device/refresh',
   getKeys: 'GET /.well-known/jwks.json',
   getHealth: 'GET /healthz',
   getReadiness: 'GET /readyz',
@@ -34,7 +37,8 @@ const requests: Record<string, string> = {
   revoke: 'POST /admin/revocations'
 }
 const administrative = ['getHealth', 'getReadiness', 'getMetrics', 'listSessionsOf', 'revoke']
-const withBody = ['login', 'refresh', 'stepUp', 'logout', 'endSession', 'revoke']
+const withBody = ['login', 'refresh', 'stepUp', 'logout', 'endSession', 'registerDevice', 'refreshDevice', 'revoke']
+const ofDevices = ['registerDevice', 'refreshDevice']
 /** A body that each of them takes. */
 const bodies: Record<string, object> = { login: { username: 'ada', password }, refresh: {}, stepUp: { password }, logout: {}, revoke: { sid: 'AAAAAAAAAAAAAAAAAAAAAA' } }
 
@@ -46,7 +50,7 @@ const cookie = (text: string): string[] => ['cookie', text]
 const bearer = (token: string): string[] => ['authorization', `Bearer ${token}`]
 
 async function start (t: Test, overrides: Partial<ConfigInput> = {}, options: StartOptions = {}): Promise<Awaited<ReturnType<typeof startAdministered>> & { ask: Ask }> {
-  const gateway = await startAdministered(t, { limits: { body: '1KiB' }, ...overrides }, options)
+  const gateway = await startAdministered(t, { limits: { body: '1KiB' }, session: { deviceBound: {} }, ...overrides }, options)
   const ask: Ask = async (operationId, status, code = '', sent = {}, path) => {
     const [method = '', known = ''] = requests[operationId]!.split(' ')
     const isAdmin = administrative.includes(operationId)
@@ -74,6 +78,11 @@ t.test('endpoints answer what is described when they do what they are asked', as
   await ask('logout', 204, '', { headers: cookie(fresh) })
   await ask('logout', 204, '', { headers: cookie((await signIn(url)).cookie), body: { scope: 'others' } })
   await ask('logout', 204)
+  const { cookie: bound, challenge, sid } = await signInToBind(url)
+  const device = createDevice()
+  await ask('registerDevice', 200, '', { headers: [...cookie(bound), 'secure-session-response', device.register(challenge)] })
+  const next = challengeOf(await challengeFor(url, bound, sid))
+  await ask('refreshDevice', 200, '', { headers: [...cookie(bound), 'sec-secure-session-id', sid, 'secure-session-response', device.refresh(next)] })
   await ask('revoke', 202, '', { headers: asAdmin, body: { subject: 'ada' } })
   for (const operation of ['getKeys', 'getHealth', 'getReadiness', 'getMetrics']) await ask(operation, 200)
   app.portcullis.health.leave()
@@ -100,11 +109,11 @@ t.test('endpoints answer what is described to credentials that are not good', as
   const { ask, url, advance } = await start(t)
   const session = cookie((await signIn(url)).cookie)
   const twice = (name: string): string[] => cookie(`${name}=a; ${name}=b`)
-  for (const operation of ['login', 'stepUp', 'logout', 'getSession', 'listSessions', 'endSession']) {
+  for (const operation of ['login', 'stepUp', 'logout', 'getSession', 'listSessions', 'endSession', ...ofDevices]) {
     await ask(operation, 400, 'PTC_ERR_COOKIE_DUPLICATE', { headers: twice('__Host-portcullis'), ...operation in bodies ? { body: bodies[operation]! } : {} })
   }
   await ask('refresh', 400, 'PTC_ERR_COOKIE_DUPLICATE', { headers: twice('__Secure-portcullis-refresh') })
-  for (const operation of ['login', 'refresh', 'stepUp', 'logout', 'endSession', 'listSessionsOf', 'revoke']) await ask(operation, 403, 'PTC_ERR_CSRF_REFUSED', { headers: ['sec-fetch-site', 'cross-site', ...asAdmin] })
+  for (const operation of ['login', 'refresh', 'stepUp', 'logout', 'endSession', 'listSessionsOf', 'revoke', ...ofDevices]) await ask(operation, 403, 'PTC_ERR_CSRF_REFUSED', { headers: ['sec-fetch-site', 'cross-site', ...asAdmin] })
 
   const all = { body: { scope: 'all' } }
   const given: Record<string, ToSend> = { stepUp: { body: { password } }, logout: all }
@@ -113,6 +122,14 @@ t.test('endpoints answer what is described to credentials that are not good', as
     await ask(operation, 401, 'PTC_ERR_CREDENTIALS_MISSING', given[operation])
     await ask(operation, 401, 'PTC_ERR_SESSION_INVALID', { ...given[operation], headers: badSession })
     if (operation !== 'stepUp') await ask(operation, 401, 'PTC_ERR_TOKEN_INVALID', { ...given[operation], headers: badToken })
+  }
+  const bound = await signInBound(url)
+  await ask('registerDevice', 403, 'PTC_ERR_DEVICE_PROOF_REQUIRED', { headers: session })
+  await ask('registerDevice', 403, 'PTC_ERR_DEVICE_PROOF_REQUIRED', { headers: cookie(bound.cookie) })
+  await ask('refreshDevice', 403, 'PTC_ERR_DEVICE_PROOF_REQUIRED', { headers: [...cookie(bound.cookie), 'sec-secure-session-id', bound.sid] })
+  for (const operation of ofDevices) {
+    await ask(operation, 401, 'PTC_ERR_CREDENTIALS_MISSING')
+    await ask(operation, 401, 'PTC_ERR_SESSION_INVALID', { headers: badSession })
   }
   for (const operation of ['listSessionsOf', 'revoke']) {
     await ask(operation, 401, 'PTC_ERR_CREDENTIALS_MISSING')
@@ -140,7 +157,7 @@ t.test('endpoints answer what is described while the store is away', async t => 
 
   await ask('login', 503, 'PTC_ERR_STORE_UNAVAILABLE', { body: { username: 'ada', password } })
   await ask('refresh', 503, 'PTC_ERR_STORE_UNAVAILABLE', { headers: cookie(tokens.cookie) })
-  for (const operation of ['stepUp', 'logout', 'getSession', 'listSessions', 'endSession']) await ask(operation, 503, 'PTC_ERR_STORE_UNAVAILABLE', { headers: cookie(session.cookie), ...operation in bodies ? { body: bodies[operation]! } : {} })
+  for (const operation of ['stepUp', 'logout', 'getSession', 'listSessions', 'endSession', ...ofDevices]) await ask(operation, 503, 'PTC_ERR_STORE_UNAVAILABLE', { headers: cookie(session.cookie), ...operation in bodies ? { body: bodies[operation]! } : {} })
   await ask('listSessionsOf', 503, 'PTC_ERR_STORE_UNAVAILABLE', { headers: asAdmin })
   await ask('revoke', 503, 'PTC_ERR_STORE_UNAVAILABLE', { headers: asAdmin, body: bodies['revoke']! })
   outage.end()
@@ -154,6 +171,8 @@ t.test('endpoints answer what is described when a budget is used up', async t =>
   for (let attempt = 0; attempt < 3; attempt++) await ask('stepUp', 401, 'PTC_ERR_LOGIN_REFUSED', { headers: cookie(session.cookie), body: { password: 'wrong' } })
   await ask('stepUp', 429, 'PTC_ERR_RATE_LIMITED', { headers: cookie(session.cookie), body: { password } })
   await ask('login', 429, 'PTC_ERR_RATE_LIMITED', { body: { username: 'ada', password } })
+  await ask('registerDevice', 403, 'PTC_ERR_DEVICE_PROOF_REQUIRED', { headers: cookie(session.cookie) })
+  for (const operation of ofDevices) await ask(operation, 429, 'PTC_ERR_RATE_LIMITED', { headers: cookie(session.cookie) })
 })
 
 t.test('endpoints answer what is described while the keys of another issuer are away', async t => {

@@ -54,7 +54,7 @@ t.test('every endpoint of both listeners is described, and nothing else', async 
     fastify.addHook('onRoute', route => { routes.push(...endpointsOf(route)) })
   }
   subscribe('fastify.initialization', onListener)
-  await startAdministered(t, { upstreams: [] })
+  await startAdministered(t, { upstreams: [], session: { deviceBound: {} } })
   unsubscribe('fastify.initialization', onListener)
 
   const described = (isAdmin: boolean) => operations.filter(({ path }) => (document.paths[path]!.servers !== undefined) === isAdmin).map(({ name }) => name).sort()
