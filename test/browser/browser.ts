@@ -3,7 +3,7 @@ import { access, constants, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { chromium, type Browser, type BrowserContext } from 'playwright-core'
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 import type { Certificate } from '../helpers/certificate.ts'
 
@@ -37,6 +37,13 @@ export async function openContext (t: Test, browser: Browser): Promise<BrowserCo
   const context = await browser.newContext()
   t.teardown(async () => { await context.close() })
   return context
+}
+
+declare const history: { back (): void }
+
+/** The back button. What comes back may come from the back-forward cache, of which Playwright's own does not hear. */
+export async function goBack (page: Page): Promise<void> {
+  await page.evaluate(() => { setTimeout(() => { history.back() }) })
 }
 
 /** A home in which nobody has used a browser before, and which trusts the authority. */

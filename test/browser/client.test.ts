@@ -5,7 +5,7 @@ import { makeAuthority } from '../helpers/certificate.ts'
 import { password } from '../helpers/build-gateway.ts'
 import { untilTrue } from '../helpers/portcullis.ts'
 import { openTab, startApplication, type Application } from './application.ts'
-import { openContext, startBrowser } from './browser.ts'
+import { goBack, openContext, startBrowser } from './browser.ts'
 import { startSite } from './front.ts'
 import { startSecureGateway } from './gateway.ts'
 import { takeHeap } from './heap.ts'
@@ -17,7 +17,7 @@ import { takeHeap } from './heap.ts'
 
 declare const app: Application
 declare const document: { cookie: string, documentElement: { outerHTML: string }, body: { textContent: string } }
-declare const history: { back (): void, state: unknown }
+declare const history: { state: unknown }
 declare const name: string
 declare const localStorage: object
 declare const sessionStorage: object
@@ -220,7 +220,7 @@ for (const mode of ['session', 'tokens'] as const) {
     await tab.evaluate(() => { addEventListener('pageshow', ({ persisted }) => { app.told.push(`restored ${persisted}`) }) })
     await tab.goto(`${origin}/page/elsewhere?mode=${mode}`)
     await other!.evaluate(async () => { await app.client.signOut() })
-    await tab.evaluate(() => { history.back() })
+    await goBack(tab)
     await tab.waitForURL(`${origin}/page?mode=${mode}`, { waitUntil: 'commit' })
     await tab.waitForFunction(() => 'app' in globalThis)
 
@@ -234,7 +234,7 @@ for (const mode of ['session', 'tokens'] as const) {
     await tab.evaluate(() => { addEventListener('pageshow', ({ persisted }) => { app.told.push(`restored ${persisted}`) }) })
     await tab.goto(`${origin}/orders/1`)
     await gateway.store.close(sid, { maxTokenAgeMs: 900_000 })
-    await tab.evaluate(() => { history.back() })
+    await goBack(tab)
     await tab.waitForURL(`${origin}/page?mode=${mode}`, { waitUntil: 'commit' })
 
     await tab.getByText('nobody', { exact: true }).waitFor()

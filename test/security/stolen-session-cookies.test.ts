@@ -99,7 +99,7 @@ t.test('a gateway that has just started knows who is bound, and what was used', 
   await assertProblem(t, await fetch(`${after.url}/orders`, { headers: { cookie: `${cookie}; ${deviceCookie}` } }), 401, 'PTC_ERR_SESSION_INVALID')
 })
 
-t.test('a thief who comes before the binding is shut out when its owner uses it, and cannot bind in its place', async t => {
+t.test('a thief who comes before the binding is shut out by it, and cannot bind in its place', async t => {
   const { url } = await startGateway(t, on)
   const { cookie, challenge } = await signInToBind(url)
   t.equal((await fetch(`${url}/orders`, { headers: { cookie } })).status, 200, 'the one moment in which the cookie is enough')
