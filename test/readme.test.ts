@@ -98,7 +98,7 @@ t.test('the reference of the configuration is what the schema says: npm run docs
 })
 
 t.test('links between the documents lead somewhere', async t => {
-  for (const file of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/composing.md', 'docs/operating.md', 'docs/scaling.md', 'docs/guide.md', 'docs/threat-model.md']) {
+  for (const file of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/browser.md', 'docs/composing.md', 'docs/operating.md', 'docs/scaling.md', 'docs/guide.md', 'docs/threat-model.md']) {
     const text = await read(file)
     for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) {
       // The harness of the benches writes its own.
