@@ -109,6 +109,7 @@ t.test('every error that there is, is the documented problem on the wire and tel
   await provoke('bad refresh cookie', 'POST /auth/refresh', [`Cookie: __Secure-portcullis-refresh=${marker}`])
   await provoke('too little scope', 'GET /admin', [session])
   await provoke('another site', 'POST /auth/logout', [session, 'Sec-Fetch-Site: cross-site', `Origin: https://${marker}.example`])
+  await provoke('no proof of the device', 'POST /auth/device/register', [session, `Secure-Session-Response: ${marker}`])
   for (const body of [`{"${marker}`, `"${marker}"`, '[]', 'null', login({ [marker]: 1 }), login({ mode: marker }), login({ username: 1 }), `{"password":"${marker}","password":"${marker}"}`, `{"__proto__":{"${marker}":1}}`]) await provoke(`body ${body}`, 'POST /auth/login', [json], body)
   await provoke('unknown audience', 'POST /auth/login', [json], login({ audience: [marker] }))
   await provoke('a form', 'POST /auth/login', [`Content-Type: application/x-www-form-urlencoded; x=${marker}`], `password=${marker}`)
