@@ -77,9 +77,8 @@ for (const key of ['state', 'log', 'revocations', 'beat']) {
     const [session, tokens, ended] = [await signIn(url), await signInForTokens(url), await signInForTokens(url)]
     await post(`${url}/auth/logout`, undefined, { cookie: ended.cookie })
 
-    await admin.del(`portcullis:{0}:${key}`)
-    await admin.hset(`portcullis:{0}:${key}`, 'seq', 'not a number')
-    await admin.hset(`portcullis:{0}:${key}`, 'floor', 'not a number')
+    // At once, or the gateways' next beat comes in between.
+    await admin.multi().del(`portcullis:{0}:${key}`).hset(`portcullis:{0}:${key}`, { seq: 'not a number', floor: 'not a number' }).exec()
     for (let round = 0; round < 5; round++) {
       for (const response of [
         await fetch(`${url}/strict`, { headers: bearer(tokens.token) }),
