@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { deviceInForce } from '../../lib/device-binding.ts'
 import { isSignedBy, parseProof, type DeviceProof } from '../../lib/device-proof.ts'
 import { formatTicket, parseTicket, type Ticket } from '../../lib/device-ticket.ts'
 import { CredentialsMissingError, DeviceProofRequiredError, SessionInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
@@ -90,6 +91,8 @@ export class Devices implements DeviceBound, DeviceGuard {
     const binding = await store.bindDevice(record.sid, { publicKey: proof.publicKey })
     if (binding === null) throw new SessionInvalidError()
     if (binding.outcome === 'refused') throw this.#refused(reply, record, 'key')
+    // Only a browser that has not heard of its binding has a reason to ask again; anybody else has copied the request.
+    if (deviceInForce(binding.record) !== null) throw this.#refused(reply, binding.record, 'challenge')
     blocklist.note({ kind: 'changed', sid: record.sid })
     if (binding.outcome === 'bound') this.#publish('device.bound', reply, record)
     return this.#admit(reply, binding.record)

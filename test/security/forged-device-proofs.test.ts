@@ -103,6 +103,24 @@ t.test('a challenge is good for one session, one purpose and one time', async t 
   await refuses(t, await refresh(url, another.cookie, another.sid, another.device.refresh(another.next)), 'expired')
 })
 
+t.test('a registration that was copied whole gives no device cookie once the binding is in force', async t => {
+  const { url, store } = await startGateway(t, on)
+  for (const show of ['cookie', 'proof'] as const) {
+    const { cookie, sid, challenge } = await signInToBind(url)
+    const device = createDevice()
+    const copied = device.register(challenge)
+    const first = await register(url, cookie, copied)
+    t.equal((await register(url, cookie, copied)).status, 200, 'its answer was lost, so the browser may repeat it')
+
+    if (show === 'cookie') t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `${cookie}; ${deviceCookieOf(first)}` } })).status, 200)
+    else t.equal((await refresh(url, cookie, sid, device.refresh(challengeOf(await refresh(url, cookie, sid))))).status, 200)
+
+    await refuses(t, await register(url, cookie, copied), show)
+    await refuses(t, await register(url, cookie, device.register(challenge)), 'signed anew')
+    t.match(await store.read(sid), { device: { renewals: 1 } })
+  }
+})
+
 t.test('of many proofs for one challenge that come at once, one counts', async t => {
   let faulty: FaultyStore | null = null
   const { url, store } = await startGateway(t, on, { wrapStore: store => (faulty = createFaultyStore(store)).store })
