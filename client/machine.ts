@@ -21,6 +21,8 @@ export interface Session {
   /** When it is over, however much it is used. */
   expires_at: number
   client: { user_agent: string, ip: string }
+  /** The device that it is bound to; null: it is good wherever its cookie is. */
+  device: { bound_at: number } | null
 }
 
 /** What the gateway answers to a sign-in, a refresh and a step-up; in session mode there are no tokens in it. */

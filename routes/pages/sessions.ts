@@ -1,7 +1,7 @@
 import { deviceName } from '../../lib/device-name.ts'
 import type { Identity } from '../../lib/identity.ts'
 import { ago, inWords } from '../../lib/instants.ts'
-import { lastUseOnGrid, seconds, type SessionView } from '../../lib/lifetime.ts'
+import { lastUseOnGrid, seconds } from '../../lib/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import type { SessionRecord } from '../../stores/store.ts'
 
@@ -31,8 +31,7 @@ export async function describeSessions ({ subject, sid }: Identity, { session, s
 }
 
 function describeSession (record: SessionRecord, { view, idleTimeoutMs }: Portcullis['session'], nowSeconds: number): DescribedSession {
-  // Where sessions cannot be bound there is no such member.
-  const { sid, client, created_at: createdAt, device = null } = view(record) as SessionView & { device?: { bound_at: number } | null }
+  const { sid, client, created_at: createdAt, device } = view(record)
   const lastUsedAt = seconds(lastUseOnGrid(record, idleTimeoutMs))
   return {
     sid,

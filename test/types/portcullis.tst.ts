@@ -1,11 +1,18 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import type { Identity, SessionRecord, SessionView } from '../../index.ts'
+import type { Session } from '../../client/machine.ts'
 import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
 
 declare const app: FastifyInstance
 declare const request: FastifyRequest
 declare const reply: FastifyReply
+
+describe('portcullis/client', () => {
+  test('a session is what the gateway answers', () => {
+    expect<Session>().type.toBe<SessionView>()
+  })
+})
 
 describe('app.portcullis', () => {
   const { portcullis } = app
