@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { clientFiles } from '../lib/client-files.ts'
+import { clientFiles } from './pages/client-files.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import type { PasswordVerifier } from './auth.ts'
 import { addAccountPage } from './pages/account.ts'

@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { clientFiles } from '../../lib/client-files.ts'
+import { clientFiles } from '../../routes/pages/client-files.ts'
 import { startUpstream, type Upstream } from '../helpers/upstream.ts'
 
 /** What the pages of the application below have as `app`. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 export interface ClientFile { body: string | Buffer }
 
-const folder = join(import.meta.dirname, '..', 'client')
+const folder = join(import.meta.dirname, '..', '..', 'client')
 
 /**
  * The browser's part as browsers load it, by file name; `index.js` is the one to import. Of an installed package it is one file;
