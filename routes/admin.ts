@@ -9,6 +9,7 @@ import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operati
 import { sidPattern } from '../lib/sid.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
+import { noStore } from './auth/no-store.ts'
 
 export interface AdminRoutesOptions {
   /** What `Authorization: Bearer` has to carry; at least 16 characters. */
@@ -52,7 +53,7 @@ export default async function adminRoutes (fastify: FastifyInstance, { token, is
     refuseOtherSites(request, portcullis)
     assertToken(request, token)
   })
-  app.addHook('onSend', async (_request, reply) => { void reply.header('cache-control', 'no-store') })
+  app.addHook('onSend', noStore)
 
   app.get('/sessions', { schema: sessionsSchema }, async ({ query }) => {
     const records = await portcullis.session.list(query.subject)

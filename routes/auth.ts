@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { AudienceUnknownError, SessionInvalidError } from '../lib/errors.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { loginSchema, logoutSchema, refreshSchema, sessionSchema, stepUpSchema } from './auth/schemas.ts'
@@ -7,6 +7,7 @@ import { limitRefresh } from './auth/limits.ts'
 import { signIn } from './auth/sign-in.ts'
 import { signOut } from './auth/sign-out.ts'
 import { stepUp } from './auth/step-up.ts'
+import { noStore } from './auth/no-store.ts'
 
 /** Who checks user names and passwords. */
 export interface PasswordVerifier {
@@ -55,10 +56,6 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
     if (record === null) throw new SessionInvalidError()
     return { session: portcullis.session.view(record) }
   })
-}
-
-async function noStore (_request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  void reply.header('cache-control', 'no-store')
 }
 
 /** The audiences asked for, or all; `origin` may be said literally or by its name. */

@@ -1,10 +1,11 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { CookieDuplicateError, CredentialsMissingError, CsrfRefusedError, DeviceProofRequiredError, RateLimitedError, SessionInvalidError, StoreUnavailableError } from '../lib/errors.ts'
 import { bodyErrors, budgetHeaders, counted, json, noStoreHeader, problems, required, sometimes, type Operation } from '../lib/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 import { limitDevice } from './auth/limits.ts'
+import { noStore } from './auth/no-store.ts'
 
 const tags = ['Devices']
 const credentials = { 'x-credentials': ['sessionCookie'] } satisfies Partial<Operation>
@@ -43,8 +44,4 @@ export default async function deviceRoutes (fastify: FastifyInstance): Promise<v
 
   app.post('/register', { schema: registerSchema }, async (_request, reply) => await limitDevice(reply, portcullis, async record => await portcullis.deviceBound.register(reply, record)))
   app.post('/refresh', { schema: refreshSchema }, async (_request, reply) => await limitDevice(reply, portcullis, async record => await portcullis.deviceBound.refresh(reply, record)))
-}
-
-async function noStore (_request: unknown, reply: FastifyReply): Promise<void> {
-  void reply.header('cache-control', 'no-store')
 }

@@ -8,6 +8,7 @@ import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operati
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { endSession } from './auth/end-session.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
+import { noStore } from './auth/no-store.ts'
 
 export interface SessionsRoutesOptions {
   /** The audience of these routes. */
@@ -38,7 +39,7 @@ export default async function sessionsRoutes (fastify: FastifyInstance, { origin
   acceptJsonAlone(app)
   app.addHook('onRequest', portcullis.refuseForeign)
   app.addHook('onRequest', portcullis.authenticate({ audience: origin }))
-  app.addHook('onSend', async (_request, reply) => { void reply.header('cache-control', 'no-store') })
+  app.addHook('onSend', noStore)
 
   // Not '/': that would be one more address, with a slash at its end.
   app.get('', { schema: listSchema }, async ({ identity }) => {
