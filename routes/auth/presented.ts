@@ -3,6 +3,11 @@ import { publish } from '../../lib/events.ts'
 import type { CookieKind } from '../../plugins/cookies.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 
+/** Throws CookieDuplicateError, for before anything is done: an error afterwards would be the answer to what has happened all the same. */
+export function assertNoCookieTwice (request: FastifyRequest, { cookies }: Portcullis): void {
+  for (const kind of ['session', 'refresh', 'device'] as const) cookies.read(request, kind)
+}
+
 /** The sessions whose cookies the request carries rightly: by secret, or by MAC. */
 export async function presentedSids (request: FastifyRequest, { cookies, session, refreshToken }: Portcullis): Promise<string[]> {
   const sessionCookie = cookies.read(request, 'session')

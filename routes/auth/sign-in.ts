@@ -7,7 +7,7 @@ import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
 import type { SessionMode } from '../../stores/store.ts'
 import type { PasswordVerifier } from '../auth.ts'
 import { limitSignIn } from './limits.ts'
-import { clearCookies, endSessions, presentedSids } from './presented.ts'
+import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from './presented.ts'
 
 export interface SignInOptions {
   username: string
@@ -23,6 +23,7 @@ export interface SignInOptions {
 export async function signIn (reply: FastifyReply, options: SignInOptions): Promise<{ session: SessionView } | TokenResponse> {
   const { username, password, mode, audiences, identity, portcullis } = options
   const { request } = reply
+  assertNoCookieTwice(request, portcullis)
   let before: string[] = []
   const subject = await limitSignIn(reply, username, portcullis, async () => {
     // Not after the password: whoever is signed out between that and the new session would be signed in again by it.

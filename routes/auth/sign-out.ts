@@ -4,7 +4,7 @@ import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError
 import { publish } from '../../lib/events.ts'
 import { freshSeconds } from '../../lib/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
-import { clearCookies, endSessions, presentedSids } from './presented.ts'
+import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from './presented.ts'
 
 export interface SignOutOptions {
   scope: 'this' | 'others' | 'all'
@@ -15,6 +15,7 @@ export interface SignOutOptions {
 /** Ends what the scope says, durably, before anything is answered; then takes the cookies away. */
 export async function signOut (request: FastifyRequest, reply: FastifyReply, options: SignOutOptions): Promise<void> {
   const { scope, portcullis } = options
+  assertNoCookieTwice(request, portcullis)
   await (scope === 'this' ? endPresented(request, options) : endOfSubject(request, options))
   if (scope === 'others') return
   clearCookies(reply, portcullis, ['session', 'refresh'], { onlyPresent: false })

@@ -46,6 +46,26 @@ t.test('the same cookie twice is refused, in either order, in one header or two'
   t.equal((await post(`${url}/auth/refresh`, undefined, { cookie: tokens[0]!.cookie })).status, 200)
 })
 
+t.test('a cookie that comes twice is refused before anything is done, whichever it is', async t => {
+  const { url, store } = await startGateway(t, { pages: true })
+  const twice = '__Host-portcullis-device=a; __Host-portcullis-device=b'
+  const { cookie, sid } = await signIn(url, 'victim')
+  const before = await store.list('victim')
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+
+  const answers = {
+    'a sign-in': await post(`${url}/auth/login`, { username: 'victim', password }, { cookie: `${cookie}; ${twice}` }),
+    'a sign-in for tokens': await post(`${url}/auth/login`, { username: 'victim', password, mode: 'tokens' }, { cookie: `${cookie}; ${twice}` }),
+    'a sign-in on the page': await fetch(`${url}/auth/sign-in`, { method: 'POST', headers: { ...form, cookie: `${cookie}; ${twice}` }, body: new URLSearchParams({ username: 'victim', password }) }),
+    'a sign-out': await post(`${url}/auth/logout`, undefined, { cookie: `${cookie}; ${twice}` }),
+    'a sign-out everywhere': await post(`${url}/auth/logout`, { scope: 'all' }, { cookie: `${cookie}; ${twice}` })
+  }
+
+  for (const [what, { status, headers }] of Object.entries(answers)) t.same([status, headers.getSetCookie(), headers.get('secure-session-registration')], [400, [], null], what)
+  t.same((await store.list('victim')).map(record => record.sid), before.map(record => record.sid))
+  t.not(await store.read(sid), null)
+})
+
 t.test('a planted refresh cookie does not keep the credentials beside it from being ended', async t => {
   const { url } = await startGateway(t)
   const planted = `${refreshName}=${randomBytes(56).toString('base64url')}`
