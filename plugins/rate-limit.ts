@@ -36,7 +36,8 @@ export interface RateLimit {
   refresh: <Result>(reply: FastifyReply, sid: string | null, rotate: (budget: Budget) => Promise<Result>) => Promise<Result>
   /**
    * One proof of a session's device: as a refresh of the session, but counted by this process alone, so that a store which takes
-   * nothing more keeps no device from renewing what is good for minutes.
+   * nothing more keeps no device from renewing what is good for minutes; and by address, so that whoever has copied the session's
+   * cookie uses up proofs of their own.
    */
   device: (reply: FastifyReply, sid: string) => Promise<void>
   /** The hook that does as `authenticate` does, and counts by subject, or by address where there is none. */
@@ -105,7 +106,7 @@ export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, opt
       return await attempt(signIns, reply.request, username, verify)
     },
     refresh: async (reply, sid, rotate) => await countRefresh(refreshes, reply, sid, rotate),
-    device: async (reply, sid) => { await proofs.spend(reply, `sid ${sid}`) },
+    device: async (reply, sid) => { await proofs.spend(reply, `sid ${sid} ${addressKey(reply.request)}`) },
     guard: (name, size, authenticate) => guardAccess(createBudget(name, size), authenticate)
   })
 }, { name: 'portcullis-rate-limit', fastify: '5.x', dependencies: ['portcullis-store'] })

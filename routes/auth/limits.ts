@@ -30,8 +30,8 @@ export async function limitRefresh<Result> (reply: FastifyReply, { rateLimit, co
 }
 
 /**
- * The same for proofs of devices: a session's own are counted by it, and never by what a stranger says its cookie is; cookies that are
- * no session's are counted by address.
+ * The same for proofs of devices: a session's own are counted by it and the address, and never by what a stranger says its cookie is;
+ * cookies that are no session's are counted by address.
  */
 export async function limitDevice<Result> (reply: FastifyReply, { rateLimit, deviceBound }: Parts, prove: (record: SessionRecord) => Promise<Result>): Promise<Result> {
   let record: SessionRecord

@@ -16,6 +16,26 @@ import { openSocket, startSocketGateway, startSocketUpstream } from '../helpers/
 const on = { session: { deviceBound: {} } }
 const minute = 60_000
 
+t.test('whoever has copied a session cookie cannot use up the proofs of its owner, who comes from another address', async t => {
+  const { url } = await startGateway(t, { session: { deviceBound: {} }, listen: { host: '127.0.0.1', port: 0, trustProxy: ['127.0.0.0/8'] }, rateLimit: { signIn: { max: 1000 }, refresh: { max: 5 } } })
+  const { cookie, sid, challenge } = await signInToBind(url)
+  const device = createDevice()
+  const [owner, thief] = [{ 'x-forwarded-for': '192.0.2.1' }, { 'x-forwarded-for': '198.51.100.1' }]
+  const prove = async (path: string, headers: Record<string, string>): Promise<Response> => await post(`${url}/auth/device/${path}`, undefined, { cookie, 'sec-secure-session-id': sid, ...headers })
+  const exhaust = async (path: string): Promise<void> => {
+    for (let more = 0; more < 8; more++) await prove(path, thief)
+    t.equal((await prove(path, thief)).status, 429)
+  }
+
+  await exhaust('register')
+  const registered = await prove('register', { ...owner, 'secure-session-response': device.register(challenge) })
+  t.equal(registered.status, 200)
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `${cookie}; ${deviceCookieOf(registered)}` } })).status, 200)
+
+  await exhaust('refresh')
+  t.equal((await prove('refresh', { ...owner, 'secure-session-response': device.refresh(challengeOf(registered)) })).status, 200)
+})
+
 t.test('the session cookie of a bound session opens nothing, wherever it counts', async t => {
   for (const consistency of ['replica', 'strict'] as const) {
     const upstream = await startSocketUpstream(t, { onRequest (_request, response) { response.end('ok') } })
