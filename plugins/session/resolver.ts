@@ -20,6 +20,8 @@ interface Entry {
   secret: Buffer | null
   /** The device cookie that was found right last, and its end. */
   device: { cookie: Buffer, endsAtMs: number } | null
+  /** When a binding that is not in force was last seen to have reached its device. */
+  shownAtMs: number
   /** Last use that this process saw or the record tells. */
   usedAtMs: number
   notedAtMs: number
@@ -30,6 +32,8 @@ interface Presented { sid: string, secret: string, request: FastifyRequest | und
 /** A refusal is confirmed by reading the store, per session at most this often. */
 const confirmEveryMs = 100
 const attempts = 3
+/** A store that cannot be told now is told again, by a later request. */
+const tellAgainMs = 1000
 
 /**
  * Who a session cookie speaks for. Records are remembered until the log says that they changed or ended, and a remembered one
@@ -123,7 +127,8 @@ export class SessionResolver {
     if (isOver(entry.record, nowMs) || isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) return false
     if (!this.#isSecretRight(entry, secret)) return false
     if (entry.record.device === null || this.#devices === null) return true
-    return (deviceInForce(entry.record) === null && mayBeUnderWay(request)) || this.#isOnDevice(this.#devices, entry, nowMs, request)
+    const isInForce = deviceInForce(entry.record) !== null || entry.shownAtMs > -Infinity
+    return (!isInForce && mayBeUnderWay(request)) || this.#isOnDevice(this.#devices, entry, nowMs, request)
   }
 
   #isSecretRight (entry: Entry, secret: string): boolean {
@@ -152,8 +157,8 @@ export class SessionResolver {
   }
 
   /** Whether this is the first that is seen of a device cookie: the binding has reached its device. */
-  #showsFirst ({ record }: Entry, nowMs: number, request: FastifyRequest | undefined): boolean {
-    if (record.device?.renewals !== 0 || this.#devices === null || request === undefined) return false
+  #showsFirst ({ record, shownAtMs }: Entry, nowMs: number, request: FastifyRequest | undefined): boolean {
+    if (record.device?.renewals !== 0 || nowMs - shownAtMs < tellAgainMs || this.#devices === null || request === undefined) return false
     const cookie = this.#devices.read(request)
     if (cookie === null) return false
     try {
@@ -165,10 +170,13 @@ export class SessionResolver {
     }
   }
 
-  /** Once for a binding, so the request waits for it. While the store is away it is left to a later one: nobody is worse off than before. */
+  /** Here at once, and in the store: once for a binding, so the request waits for it. While the store is away it is left to a later one. */
   async #putInForce (entry: Entry, nowMs: number, isUse: boolean): Promise<Identity> {
+    entry.shownAtMs = nowMs
     const renewal = await this.#store.renewDevice(entry.record.sid, 0).catch(() => null)
     if (renewal !== null) entry.record = renewal.record
+    // What is read at the same time may be older.
+    this.#changes++
     return this.#use(entry, nowMs, isUse)
   }
 
@@ -209,7 +217,7 @@ function mayBeUnderWay (request: FastifyRequest | undefined): boolean {
 /** The same entry for a record that was only used since, so that what was verified and minted for it stays. */
 function updated (known: Entry | undefined, record: SessionRecord): Entry {
   if (known === undefined || known.record.secretHash !== record.secretHash || known.record.authTimeMs !== record.authTimeMs || known.record.epoch !== record.epoch) {
-    return { record, identity: identityOfSession(record), secret: null, device: null, usedAtMs: record.lastUsedAtMs, notedAtMs: record.lastUsedAtMs }
+    return { record, identity: identityOfSession(record), secret: null, device: null, shownAtMs: -Infinity, usedAtMs: record.lastUsedAtMs, notedAtMs: record.lastUsedAtMs }
   }
   known.record = record
   known.usedAtMs = Math.max(known.usedAtMs, record.lastUsedAtMs)

@@ -82,18 +82,23 @@ t.test('for a page the binding is in force once its device has shown that it kno
   }
 })
 
-t.test('a device cookie that is shown first while the store is away is as good as none', async t => {
+t.test('a device cookie that is shown first while the store is away counts here at once, and in the store when it is back', async t => {
   let faulty: ReturnType<typeof createFaultyStore> | null = null
-  const { url } = await startGateway(t, on, { wrapStore: store => (faulty = createFaultyStore(store)).store })
-  const { cookie, challenge } = await signInToBind(url)
+  const { url, store, advance } = await startGateway(t, on, { wrapStore: store => (faulty = createFaultyStore(store)).store })
+  const { cookie, sid, challenge } = await signInToBind(url)
   const both = `${cookie}; ${deviceCookieOf(await register(url, cookie, createDevice().register(challenge)))}`
   faulty!.fail('renewDevice')
   t.equal((await sessionOf(url, both)).status, 200)
-  t.equal((await sessionOf(url, cookie, ofPage)).status, 200, 'not in force yet')
+  t.equal((await sessionOf(url, cookie, ofPage)).status, 401)
+  const tries = faulty!.calls.renewDevice
+  t.equal((await sessionOf(url, both)).status, 200)
+  t.equal(faulty!.calls.renewDevice, tries, 'not every request waits for a store that is away')
+  t.match(await store.read(sid), { device: { renewals: 0 } })
 
   faulty!.recover()
+  advance(1000)
   t.equal((await sessionOf(url, both)).status, 200)
-  t.equal((await sessionOf(url, cookie, ofPage)).status, 401)
+  t.match(await store.read(sid), { device: { renewals: 1 } })
 })
 
 t.test('the device cookie runs out, and is renewed by a proof of the key', async t => {
