@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
 import { signInAddress } from '../../lib/return-to.ts'
 import { hidden } from '../../lib/route-schema.ts'
+import { isSid } from '../../lib/sid.ts'
 import type { TypeBoxProvider } from '../../lib/type-provider.ts'
 import { describeError } from '../../plugins/errors.ts'
 import { endSession } from '../auth/end-session.ts'
@@ -57,6 +58,8 @@ export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
 async function end (request: FastifyRequest, reply: FastifyReply, { sid, password }: { sid: string, password?: string }, pages: Pages): Promise<FastifyReply> {
   const { portcullis, origin, accountPath } = pages
   const who = await portcullis.identify(request, { audience: origin, access: 'session' })
+  // What is none is not repeated in an address.
+  if (!isSid(sid)) return pages.redirect(reply, `${accountPath}?notice=gone`)
   if (password !== undefined) return await confirmAndEnd(request, reply, { sid, password, who }, pages)
   try {
     await endSession(request, { sid, by: who, portcullis })

@@ -24,7 +24,7 @@ export interface Pages extends PagesRoutesOptions {
   redirect (reply: FastifyReply, to: string): FastifyReply
 }
 
-type Page = 'sign-in' | 'step-up' | 'account' | 'confirm' | 'again' | 'problem'
+type Page = 'sign-in' | 'step-up' | 'account' | 'confirm' | 'again' | 'from-elsewhere' | 'problem'
 type PageData = { title: string } & Record<string, unknown>
 
 const decorator = 'portcullisPage'

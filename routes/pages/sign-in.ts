@@ -29,7 +29,11 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
     const isStepUp = query.step_up === '1'
     const who = await whoIsSignedIn(request, pages, { isUse: false })
     if (who !== null) return isStepUp ? await pages.show(reply, 'step-up', { title: 'Confirm that it is you', returnTo, refusal: null, username: await nameOf(who, pages) }) : pages.redirect(reply, returnTo)
-    if (mayLackCookies(request, pages)) return await leadOn(reply, `${signInAddress(pages.signInPath, returnTo, { isStepUp })}&again=1`, pages)
+    if (mayLackCookies(request, pages)) {
+      const next = `${signInAddress(pages.signInPath, returnTo, { isStepUp })}&again=1`
+      // Strict cookies are for whoever wants no other site to decide what is asked for with them.
+      return pages.sameSite === 'strict' ? await pages.show(reply, 'from-elsewhere', { title: 'Continue', link: next, returnTo }) : await leadOn(reply, next, pages)
+    }
     const isSignedOut = query.signed_out !== undefined
     return await pages.show(reply, 'sign-in', { title: isSignedOut ? 'Signed out' : 'Sign in', returnTo, refusal: null, username: '', isSignedOut })
   })

@@ -251,5 +251,6 @@ t.test('what is no action of the page does nothing', async t => {
     t.equal(response.status, 400, JSON.stringify(fields))
   }
   t.ok(await isSignedIn(gateway, cookie))
+  for (const sid of ['/'.repeat(10_000), 'zebra', '']) t.equal((await submit(page, { action: 'end', sid }, { cookie })).headers.get('location'), '/auth/account?notice=gone')
   for (const notice of ['constructor', 'zebra', '<b>']) t.notMatch(await (await open(`${page}?notice=${notice}`, { cookie })).text(), /role="status"/)
 })
