@@ -109,11 +109,12 @@ t.test('a refresh whose answer is lost is repeated, and nobody is signed out', a
 })
 
 /** Stops a page's script where it is, as browsers do with tabs in the background; what it holds it goes on holding. */
-async function freeze (tab: Page): Promise<CDPSession> {
+async function freeze (tab: Page): Promise<{ session: CDPSession, stopped: Promise<unknown> }> {
   const session = await tab.context().newCDPSession(tab)
+  const stopped = new Promise(resolve => { session.once('Debugger.paused', resolve) })
   await session.send('Debugger.enable')
   await session.send('Debugger.pause')
-  return session
+  return { session, stopped }
 }
 
 t.test('a tab that freezes in the middle of a refresh blocks no other, and is still signed in when it thaws', async t => {
@@ -128,10 +129,11 @@ t.test('a tab that freezes in the middle of a refresh blocks no other, and is st
   await untilTrue(async () => refreshes()[0] === 200, 5)
   const frozen = await freeze(first)
   answer()
+  await frozen.stopped
   t.equal(await order(second!), 200)
   t.same(refreshes(), [200, 200])
 
-  await frozen.send('Debugger.resume')
+  await frozen.session.send('Debugger.resume')
   t.equal(await ordered, 200)
   for (const tab of [first, second!]) {
     t.equal(await order(tab), 200)
@@ -202,8 +204,9 @@ for (const mode of ['session', 'tokens'] as const) {
     const frozen = await freeze(third!)
     await first.evaluate(async () => { await app.client.signOut() })
     t.equal(await sidOf(second!), undefined)
-    await frozen.send('Debugger.resume').catch(() => {})
-    await frozen.detach()
+    await frozen.stopped
+    await frozen.session.send('Debugger.resume')
+    await frozen.session.detach()
 
     for (const tab of [first, second!, third!]) {
       t.equal(await sidOf(tab), undefined)
@@ -217,7 +220,6 @@ for (const mode of ['session', 'tokens'] as const) {
 
   t.test(`a page that comes back from the back-forward cache shows nobody after sign-out, in ${mode} mode`, async t => {
     const { tabs: [tab, other] } = await signIn(t, { mode, count: 2 })
-    await tab.evaluate(() => { addEventListener('pageshow', ({ persisted }) => { app.told.push(`restored ${persisted}`) }) })
     await tab.goto(`${origin}/page/elsewhere?mode=${mode}`)
     await other!.evaluate(async () => { await app.client.signOut() })
     await goBack(tab)

@@ -14,10 +14,10 @@ export interface SeenRequest {
 }
 
 /**
- * What the network does to a request: it never arrives, its answer never comes back, or one of them waits. What is lost has its
+ * What the network does to a request: it never arrives, its answer never comes back, or is late. What is lost has its
  * connection cut in the middle of an answer, which no browser repeats by itself.
  */
-export type Mishap = 'request lost' | 'answer lost' | { holdRequest: Promise<unknown> } | { holdAnswer: Promise<unknown> }
+export type Mishap = 'request lost' | 'answer lost' | { holdAnswer: Promise<unknown> }
 
 export interface Front {
   /** What browsers see. */
@@ -62,7 +62,6 @@ async function forward (front: Front, request: IncomingMessage, response: Server
   const seen = see(front, request)
   const mishap = front.mishap(seen)
   if (mishap === 'request lost') { cut(response); return }
-  if (mishap !== null && typeof mishap === 'object' && 'holdRequest' in mishap) await mishap.holdRequest
 
   const forwarded = send(new URL(request.url!, front.target), { method: request.method, headers: request.rawHeaders })
   request.pipe(forwarded)

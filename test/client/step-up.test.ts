@@ -20,7 +20,7 @@ async function start (t: Test, mode: 'session' | 'tokens'): Promise<{ gateway: T
 const order = { method: 'POST', body: 'three apples' }
 
 for (const mode of ['session', 'tokens'] as const) {
-  t.test(`${mode} mode`, async t => {
+  t.test(`in ${mode} mode what needs a fresh authentication gets one`, async t => {
     t.test('a request that needs it is sent again after the step-up', async t => {
       const { browser, service, orders } = await start(t, mode)
       const demands: Array<StepUpDemand['maxAge']> = []

@@ -24,7 +24,7 @@ t.test('common browsers are called by their names', t => {
   t.end()
 })
 
-t.test('nothing of a hostile header is in the name, and none takes long', t => {
+t.test('nothing of a hostile header is in the name', t => {
   for (const userAgent of ['<script>alert(1)</script>', 'Firefox/<b> Windows', `Version/${'x'.repeat(120)} Mobile/${'y'.repeat(120)}`, ' '.repeat(256), 'Version/ '.repeat(28)]) {
     t.match(deviceName(userAgent), /^[A-Za-z ]+$/)
   }

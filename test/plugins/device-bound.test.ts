@@ -57,7 +57,7 @@ t.test('the cookie is kept a little shorter than it is good, so that a request u
   }
 })
 
-t.test('on http://localhost the cookie has no prefix, and a warning says that browsers bind nothing', async t => {
+t.test('on http://localhost the cookie has no prefix', async t => {
   const { url, app } = await startGateway(t, { origin: 'http://localhost:8080', session: { deviceBound: {} } })
   const device = createDevice()
   const login = await post(`${url}/auth/login`, { username: 'ada', password: 'correct horse' })
@@ -70,6 +70,24 @@ t.test('on http://localhost the cookie has no prefix, and a warning says that br
   t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `${cookie}; ${line.split(';')[0]!}` } })).status, 200)
   t.equal((await fetch(`${url}/auth/session`, { headers: { cookie } })).status, 401)
   t.same(app.portcullis.cookies.describe('device'), { name: 'portcullis-device', attributes: 'Path=/; HttpOnly; SameSite=Lax' })
+})
+
+t.test('what browsers do not bear is warned of at the start', async t => {
+  const { store } = await createStore(t)
+  for (const [options, warning] of [
+    [{ origin: 'http://localhost:8080' }, /^no browser will bind a session to its device, because origin is http:\/\/localhost:8080/],
+    [{ cookieTtl: '239s' }, /because cookieTtl is below 4m/],
+    [{ cookieTtl: '4m' }, null]
+  ] as const) {
+    const warnings: string[] = []
+    await buildApp(t, store, {}, async app => {
+      app.log.warn = (text: unknown) => { warnings.push(String(text)) }
+      await app.register(deviceBound, Object.assign({ origin, secret }, options))
+    })
+
+    t.equal(warnings.length, warning === null ? 0 : 1)
+    if (warning !== null) t.match(warnings[0], warning)
+  }
 })
 
 t.test('two gateways on one Redis share bindings and proofs; Redis away, or full, ends nothing', async t => {

@@ -276,11 +276,12 @@ t.test('a warm request of a bound session makes no call of the store', async t =
   const { url } = await startGateway(t, on, { wrapStore: store => (faulty = createFaultyStore(store)).store })
   const { both } = await signInBound(url)
   await fetch(`${url}/orders`, { headers: { cookie: both } })
-  const before = faulty!.calls.read
+  const before = { ...faulty!.calls }
 
   for (let requests = 0; requests < 20; requests++) t.equal((await fetch(`${url}/orders`, { headers: { cookie: both } })).status, 200)
 
-  t.equal(faulty!.calls.read, before)
+  // The log is followed whatever is asked.
+  for (const [method, count] of Object.entries(faulty!.calls)) if (method !== 'pull') t.equal(count, before[method as keyof typeof before], method)
 })
 
 t.test('registrations and renewals are limited by session, and what has none by address', async t => {

@@ -276,7 +276,7 @@ t.test('style and script can be kept by what they are, and are asked for again o
 t.test('without the setting there are no pages, and with it the JSON routes still refuse forms', async t => {
   const { url } = await startGateway(t)
   for (const path of ['/auth/sign-in', '/auth/account', '/auth/style.css', '/auth/account.js']) await assertProblem(t, await fetch(`${url}${path}`), 404, 'PTC_ERR_NOT_FOUND')
-  await assertProblem(t, await fetch(`${url}/orders`, { redirect: 'manual', headers: navigation }), 401, 'PTC_ERR_CREDENTIALS_MISSING')
+  await assertProblem(t, await open(`${url}/orders`, navigation), 401, 'PTC_ERR_CREDENTIALS_MISSING')
 
   const { url: withPages } = await start(t)
   await assertProblem(t, await submit(`${withPages}/auth/login`, ada), 415, 'PTC_ERR_MEDIA_TYPE_UNSUPPORTED')

@@ -10,7 +10,7 @@ import { open, submit } from '../helpers/forms.ts'
  */
 
 const hostile = [
-  '<script>alert(1)</script>', '"><script>alert(1)</script>', '\'><img src=x onerror=alert(1)>', '" autofocus onfocus=alert(1) x="', '</title><script>alert(1)</script>', '</form><form action=https://evil.example>', '<!--', '-->', '&lt;script&gt;', '&#x3c;script>', '<%= 7 * 7 %>', '<%~ it.assets %>', ['$', '{7*7}'].join(''), '{{7*7}}', '`', '\u2028<b>', '+ADw-script+AD4-', '<svg/onload=alert(1)>', '<style>*{}</style>', '<meta http-equiv=refresh content=0>', 'it.constructor'
+  '<script>alert(1)</script>', '"><script>alert(1)</script>', '\'><img src=x onerror=alert(1)>', '" autofocus onfocus=alert(1) x="', '</title><script>alert(1)</script>', '</form><form action=https://evil.example>', '<!--', '-->', '&lt;script&gt;', '&#x3c;script>', '<%= 7919 * 7907 %>', '<%~ it.assets %>', ['$', '{7919*7907}'].join(''), '{{7919*7907}}', '`', '\u2028<b>', '+ADw-script+AD4-', '<svg/onload=alert(1)>', '<style>*{}</style>', '<meta http-equiv=refresh content=0>', 'it.constructor'
 ]
 
 /** Nothing of the text but what means nothing in HTML: it stands there escaped, or not at all. */
@@ -19,7 +19,7 @@ function assertInert (t: Test, html: string, text: string, what: string): void {
   t.notMatch(html, /<(?:script(?! src="\/auth\/account\.js\?v=[\w-]+" defer>)|img|style|svg\/|b>|iframe)/i, `${what}: ${encodeURI(text)}`)
   t.notMatch(html.replaceAll(/="[^"]*"/g, ''), /<[^>]*\son\w+\s*=/i, `${what}: ${encodeURI(text)}`)
   t.equal(html.split(/<form[ >]/).length, html.split('</form>').length, what)
-  t.notMatch(html.replaceAll(text, ''), /\b49\b/, what)
+  t.notMatch(html, /62615533/, `${what}: nothing is computed`)
 }
 
 t.test('what a request says stands in the pages as text', async t => {
