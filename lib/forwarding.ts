@@ -9,13 +9,16 @@ const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'proxy-authent
  */
 const neverForwarded = new Set([
   ...hopByHop, 'proxy-authorization', 'proxy-authentication-info', 'expect', 'host', 'set-cookie', 'forwarded', 'x-real-ip', 'x-request-id',
-  'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-original-url', 'x-rewrite-url'
+  'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-original-url', 'x-rewrite-url',
+  // Proofs of the gateway's own sessions (Device Bound Session Credentials).
+  'secure-session-response', 'sec-secure-session-id'
 ])
 
 /** Names whose `_` spelling is nobody's but an attacker's: CGI-like upstreams read it as the one with `-`. */
 const neverSpeltOtherwise = new Set([...neverForwarded, 'content-length', 'content-type'])
 
-const neverReturned = new Set(hopByHop)
+/** Browsers keep the sessions of an origin by these, and here the origin's are the gateway's; with the names of earlier drafts. */
+const neverReturned = new Set([...hopByHop, 'secure-session-registration', 'secure-session-challenge', 'sec-session-registration', 'sec-session-challenge'])
 
 /** Names of our response headers that stand beside the upstream's; all others replace them. */
 const combined = new Set(['set-cookie', 'vary', 'access-control-expose-headers'])

@@ -158,3 +158,23 @@ t.test('no answer has two cookies of one name', async t => {
     t.equal(Object.keys(setCookies(response)).length, 2)
   }
 })
+
+t.test('an upstream does not bind, renew or end the sessions of the origin, and is sent no proof of a device', async t => {
+  const upstream = await startUpstream(t, (request, response) => {
+    request.resume()
+    response.setHeader('secure-session-registration', '(ES256);path="/orders/dbsc";challenge="x"')
+    response.setHeader('secure-session-challenge', '"x";id="y"')
+    response.setHeader('sec-session-registration', '(ES256);path="/orders/dbsc"')
+    response.setHeader('x-mine', 'kept')
+    response.end()
+  })
+  const { url } = await startGateway(t, { upstreams: [{ prefix: '/open', target: upstream.url, access: 'public' }] })
+
+  const { headers } = await fetch(`${url}/open`, { headers: { 'secure-session-response': 'a.b.c', 'sec-secure-session-id': 'y', 'x-mine': 'kept' } })
+
+  t.equal(headers.get('x-mine'), 'kept')
+  t.same([...headers.keys()].filter(name => /^sec(?:ure)?-session/.test(name)), [])
+  const [received] = upstream.requests
+  t.equal(received?.headers['x-mine'], 'kept')
+  t.same(Object.keys(received?.headers ?? {}).filter(name => /secure-session/.test(name)), [])
+})
