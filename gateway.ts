@@ -91,7 +91,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(health)
   if (config.admin !== null) await app.register(metrics)
   await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
-  await app.register(cookies, { origin, sameSite: config.cookies.sameSite })
+  await app.register(cookies, { origin, ...config.cookies, formerFor: absoluteTimeoutMs })
   await app.register(keys, { secret, algorithm: config.keys.algorithm, rotateEvery: config.keys.rotateEveryMs, publishAhead: config.keys.publishAheadMs, maxTokenAge: config.accessToken.ttlMs })
   await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs, cacheSize: config.accessToken.cacheSize })
   if (config.issuers.length > 0) await app.register(issuers, { issuers: config.issuers.map(({ maxTokenAgeMs, ...issuer }) => ({ ...issuer, maxTokenAge: maxTokenAgeMs })), cacheSize: config.accessToken.cacheSize })

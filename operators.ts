@@ -45,6 +45,6 @@ async function addPlugins (app: FastifyInstance, config: Config): Promise<void> 
   await app.register(store, storeOptions(config))
   await app.register(audit)
   await app.register(blocklist, blocklistOptions(config))
-  await app.register(cookies, { origin: config.origin })
+  await app.register(cookies, { origin: config.origin, ...config.cookies })
   await app.register(session, { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject })
 }

@@ -20,7 +20,7 @@ export interface Config {
   session: { idleTimeoutMs: number, absoluteTimeoutMs: number, maxPerSubject: number, cacheSize: number, deviceBound: { cookieTtlMs: number } | null }
   accessToken: { ttlMs: number, cacheSize: number }
   refreshToken: { overlapMs: number, retryWindowMs: number }
-  cookies: { sameSite: 'lax' | 'strict' }
+  cookies: { sameSite: 'lax' | 'strict', name: string }
   revocation: { consistency: Consistency, maxStalenessMs: number, staleForMs: number }
   identity: IdentityOption
   issuers: IssuerConfig[]

@@ -29,7 +29,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
       overlapMs: refreshToken.overlap === undefined ? Math.min(defaultOverlapMs, Math.floor(idleTimeoutMs / 2)) : ms(refreshToken.overlap),
       retryWindowMs: refreshToken.retryWindow === undefined ? idleTimeoutMs : ms(refreshToken.retryWindow)
     },
-    cookies: { sameSite: settings.cookies.sameSite },
+    cookies: settings.cookies,
     revocation: { consistency: revocation.consistency, maxStalenessMs: ms(revocation.maxStaleness), staleForMs: ms(revocation.staleFor) },
     identity: typeof settings.identity === 'function' ? settings.identity : { type: 'users', file: resolve(directory, settings.identity.file) },
     issuers: settings.issuers.map(issuer => resolveIssuer(issuer, directory)),

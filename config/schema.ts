@@ -112,7 +112,8 @@ export const configSchema = group({
   }, { description: 'Access tokens.', default: {} })),
   refreshToken: Optional(refreshToken),
   cookies: Optional(group({
-    sameSite: Optional(choice(['lax', 'strict'], { description: 'SameSite of the session cookie.', default: 'lax' }))
+    sameSite: Optional(choice(['lax', 'strict'], { description: 'SameSite of the session cookie.', default: 'lax' })),
+    name: Optional(text(check.checkCookieName, { description: 'What the names of all cookies are made of. Each deployment on a host needs a name, because browsers send the cookies of a host to all its ports.', default: 'portcullis', expects: 'letters, digits, - and _, at most 64 of them' }))
   }, { description: 'Cookies.', default: {} })),
   revocation: Optional(revocation),
   identity,

@@ -2,6 +2,7 @@ import { METHODS } from 'node:http'
 import { isIPv6 } from 'node:net'
 import { isAddressBlock, isEveryAddress, isMappedAddress } from '../lib/cidr.ts'
 import { nearest } from '../lib/nearest.ts'
+import { cookieNamePattern } from '../lib/own-cookies.ts'
 import type { TextCheck } from './fields.ts'
 
 /*
@@ -26,6 +27,11 @@ export const checkOtherOrigin: TextCheck = text => {
   if (text === '*') return 'must not be everyone; name each origin, for example https://spa.example.com'
   if (text === 'null') return 'must not be null, which is every sandboxed page; name the origin, for example https://spa.example.com'
   return checkOrigin(text)?.replace('because cookies are safe there alone', 'because anyone on the way could use its tokens otherwise') ?? null
+}
+
+/** The part of every cookie's name that tells deployments apart. */
+export const checkCookieName: TextCheck = text => {
+  return new RegExp(cookieNamePattern).test(text) ? null : 'must be letters, digits, - and _, at most 64 of them, without a prefix such as __Host- and not ending with -refresh or -device; write for example orders'
 }
 
 /** Where an upstream listens. */

@@ -15,6 +15,11 @@ export function readCookie (header: string | undefined, name: string): string | 
   return trimmed(header, start, end === -1 ? header.length : end)
 }
 
+/** Whether a Cookie header has a cookie called exactly `name`, however often. */
+export function hasCookie (header: string | undefined, name: string): boolean {
+  return header !== undefined && findCookie(header, name, 0) !== -1
+}
+
 /** Without spaces and tabs alone, as around every pair: `trim()` takes more away, and one value would have many spellings. */
 function trimmed (header: string, start: number, end: number): string {
   while (start < end && isBlank(header, start)) start++

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { setsOwnCookie, withoutOwnCookies } from './own-cookies.ts'
+import type { OwnCookies } from './own-cookies.ts'
 
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings']
 
@@ -23,16 +23,23 @@ const neverReturned = new Set([...hopByHop, 'secure-session-registration', 'secu
 /** Names of our response headers that stand beside the upstream's; all others replace them. */
 const combined = new Set(['set-cookie', 'vary', 'access-control-expose-headers'])
 
+export interface HeaderPolicy {
+  /** Whether the client's Authorization is for the upstream. */
+  readonly keepAuthorization: boolean
+  /** The gateway's cookies, which no upstream receives or sets. */
+  readonly ownCookies: OwnCookies
+}
+
 /**
  * What an upstream gets of a client's headers, as name, value, name, value…, followed by ours.
  * Connection takes away what the client sent, never what we add (RFC 9110, section 7.6.1).
  */
-export function requestHeaders (client: IncomingHttpHeaders, ours: readonly string[], keepAuthorization: boolean): string[] {
+export function requestHeaders (client: IncomingHttpHeaders, ours: readonly string[], { keepAuthorization, ownCookies }: HeaderPolicy): string[] {
   const forwarded: string[] = []
   const named = connectionOptions(client.connection)
   for (const name in client) {
     if (isStripped(name, keepAuthorization) || named?.has(name) === true || isOurs(name, ours)) continue
-    const value = name === 'cookie' ? withoutOwnCookies(client.cookie!) : client[name]
+    const value = name === 'cookie' ? ownCookies.without(client.cookie!) : client[name]
     if (typeof value === 'string') forwarded.push(name, value)
   }
   for (let i = 0; i < ours.length; i++) forwarded.push(ours[i]!)
@@ -57,12 +64,12 @@ function isOurs (name: string, ours: readonly string[]): boolean {
  * What the client gets of an upstream's headers, as name, value, name, value…, with those of the reply beside or in place of them.
  * An upstream never sets or clears a Portcullis cookie.
  */
-export function responseHeaders (upstream: IncomingHttpHeaders, status: number, ours: Record<string, unknown>): Array<string | string[]> {
+export function responseHeaders (upstream: IncomingHttpHeaders, status: number, ours: Record<string, unknown>, ownCookies: OwnCookies): Array<string | string[]> {
   const returned: Array<string | string[]> = []
   const named = connectionOptions(upstream.connection)
   for (const name in upstream) {
     if (neverReturned.has(name) || named?.has(name) === true || (name in ours && !combined.has(name))) continue
-    const value = returnedValue(name, upstream[name], status)
+    const value = name === 'set-cookie' ? otherCookies(upstream[name], ownCookies) : returnedValue(name, upstream[name], status)
     if (value !== null && value !== undefined) returned.push(name, value)
   }
   for (const name in ours) {
@@ -74,7 +81,6 @@ export function responseHeaders (upstream: IncomingHttpHeaders, status: number, 
 
 function returnedValue (name: string, value: string | string[] | undefined, status: number): string | string[] | null | undefined {
   switch (name) {
-    case 'set-cookie': return otherCookies(value)
     case 'clear-site-data': return value === undefined ? null : withoutCookieClearing(String(value))
     // RFC 9110, section 8.6: never with 204, nor with 101.
     case 'content-length': return status === 204 || status === 101 ? null : value
@@ -82,9 +88,9 @@ function returnedValue (name: string, value: string | string[] | undefined, stat
   }
 }
 
-function otherCookies (value: string | string[] | undefined): string[] | null {
+function otherCookies (value: string | string[] | undefined, ownCookies: OwnCookies): string[] | null {
   const lines = Array.isArray(value) ? value : value === undefined ? [] : [value]
-  const others = lines.filter(line => !setsOwnCookie(line))
+  const others = lines.filter(line => !ownCookies.areSetBy(line))
   return others.length === 0 ? null : others
 }
 

@@ -2,9 +2,10 @@ import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { readCookie } from '../lib/cookie-header.ts'
+import { hasCookie, readCookie } from '../lib/cookie-header.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { checkOptions } from '../lib/options.ts'
+import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { cookieNamePattern, cookieNames, createOwnCookies, type CookieKind, type CookieName, type OwnCookies } from '../lib/own-cookies.ts'
 import { addPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
@@ -14,21 +15,28 @@ declare module './portcullis.ts' {
   }
 }
 
-export type CookieKind = 'session' | 'refresh' | 'device'
-
 export interface Cookies {
-  /** The value, or null. Throws CookieDuplicateError when the request has it twice. */
+  /**
+   * The value, or null. Throws CookieDuplicateError when the request has it twice. For `formerFor` after the start, a cookie under its
+   * name of the first release is read too, where the request has none under the present name.
+   */
   read (request: FastifyRequest, kind: CookieKind): string | null
   /** `maxAgeSeconds`: how long browsers keep it; without, as long as they run. */
   set (reply: FastifyReply, kind: CookieKind, value: string, maxAgeSeconds?: number): void
   clear (reply: FastifyReply, kind: CookieKind): void
   /** Its name, and its attributes as Set-Cookie has them, the time that it is kept apart. */
   describe (kind: CookieKind): { name: string, attributes: string }
+  /** Recognises these cookies in headers. */
+  readonly own: OwnCookies
 }
 
 export interface CookiesOptions {
   /** What browsers see: scheme, host and port. https, except on localhost and 127.0.0.1. */
   origin: string
+  /** What the names of all cookies are made of; another one for each deployment on a host, because cookies do not know ports. Default portcullis. */
+  name?: string
+  /** How long after the start the names of the first release are read too: the absolute timeout of its sessions. Default 24h. */
+  formerFor?: Duration
   /** Of the session cookie and the device cookie; the refresh cookie is always strict. Default lax. */
   sameSite?: 'lax' | 'strict'
   /** Where refresh, step-up and logout live. Default /auth. */
@@ -37,29 +45,43 @@ export interface CookiesOptions {
 
 const Options = Type.Object({
   origin: Type.String(),
+  name: Type.String({ pattern: cookieNamePattern, default: 'portcullis', errorMessage: 'must be letters, digits, - and _, at most 64 of them, and not end with -refresh or -device' }),
+  formerFor: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '24h' }),
   sameSite: Type.Union([Type.Literal('lax'), Type.Literal('strict')], { default: 'lax', errorMessage: 'must be lax or strict' }),
   refreshPath: Type.String({ pattern: '^/[A-Za-z0-9/_-]*$', default: '/auth', errorMessage: 'must be a path such as /auth' })
 }, { additionalProperties: false })
 
 type Serialize = FastifyInstance['serializeCookie']
 
-interface CookieForm { name: string, attributes: NonNullable<Parameters<Serialize>[2]> }
+interface CookieForm extends CookieName { attributes: NonNullable<Parameters<Serialize>[2]> }
 
 /** Hardened cookies: HttpOnly, Secure, SameSite, tight Path, no Domain, prefixed names. There is no option for less. */
 export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options) {
-  const { origin, sameSite, refreshPath } = checkOptions('portcullis-cookies', Options, options)
+  const { origin, name, formerFor, sameSite, refreshPath } = checkOptions('portcullis-cookies', Options, options)
   const secure = isSecureOrigin(origin)
   const serialize = await createSerializer(fastify)
   if (!secure) fastify.log.warn(`cookies are set without Secure and without name prefix, because origin is ${origin}: for development only`)
+  const names = cookieNames(name, secure)
   const forms: Record<CookieKind, CookieForm> = {
-    session: { name: secure ? '__Host-portcullis' : 'portcullis', attributes: { httpOnly: true, secure, sameSite, path: '/' } },
-    refresh: { name: secure ? '__Secure-portcullis-refresh' : 'portcullis-refresh', attributes: { httpOnly: true, secure, sameSite: 'strict', path: refreshPath } },
-    device: { name: secure ? '__Host-portcullis-device' : 'portcullis-device', attributes: { httpOnly: true, secure, sameSite, path: '/' } }
+    session: { ...names.session, attributes: { httpOnly: true, secure, sameSite, path: '/' } },
+    refresh: { ...names.refresh, attributes: { httpOnly: true, secure, sameSite: 'strict', path: refreshPath } },
+    device: { ...names.device, attributes: { httpOnly: true, secure, sameSite, path: '/' } }
+  }
+  const formerUntilMs = performance.now() + durationMs(formerFor)
+  const deletion = (called: string, attributes: CookieForm['attributes']): string => serialize(called, '', { ...attributes, maxAge: 0, expires: new Date(0) })
+  const write = (reply: FastifyReply, { name, former, attributes }: CookieForm, line: string): void => {
+    put(reply, name, line)
+    if (former !== null && hasCookie(reply.request.headers.cookie, former)) put(reply, former, deletion(former, attributes))
   }
   addPart(fastify, 'cookies', {
-    read: (request, kind) => readCookie(request.headers.cookie, forms[kind].name),
-    set: (reply, kind, value, maxAge) => { put(reply, forms[kind].name, serialize(forms[kind].name, value, { ...forms[kind].attributes, ...maxAge === undefined ? {} : { maxAge } })) },
-    clear: (reply, kind) => { put(reply, forms[kind].name, serialize(forms[kind].name, '', { ...forms[kind].attributes, maxAge: 0, expires: new Date(0) })) },
+    own: createOwnCookies(name),
+    read (request, kind) {
+      const { name, former } = forms[kind]
+      const value = readCookie(request.headers.cookie, name)
+      return value !== null || former === null || performance.now() >= formerUntilMs ? value : readCookie(request.headers.cookie, former)
+    },
+    set: (reply, kind, value, maxAge) => { write(reply, forms[kind], serialize(forms[kind].name, value, { ...forms[kind].attributes, ...maxAge === undefined ? {} : { maxAge } })) },
+    clear: (reply, kind) => { write(reply, forms[kind], deletion(forms[kind].name, forms[kind].attributes)) },
     describe: kind => ({ name: forms[kind].name, attributes: serialize(forms[kind].name, '', forms[kind].attributes).replace(/^[^;]*;\s*/, '') })
   })
 }, { name: 'portcullis-cookies', fastify: '5.x' })

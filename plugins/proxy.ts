@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { ConfigInvalidError, InternalError, MethodNotAllowedError, UpstreamLoopError } from '../lib/errors.ts'
 import { loopName, passedHops } from '../lib/loop.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { createOwnCookies } from '../lib/own-cookies.ts'
 import { plainAddress } from '../lib/peers.ts'
 import { asError } from '../lib/thrown.ts'
 import { UpstreamCounts } from '../lib/upstream-counts.ts'
@@ -89,6 +90,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     clientTimeoutMs: durationMs(options.clientTimeout),
     limited: options.connections !== undefined,
     keepAuthorization: options.authorization === 'keep',
+    ownCookies: fastify.hasPlugin('portcullis-cookies') ? fastify.portcullis.cookies.own : createOwnCookies('portcullis'),
     stripCors: options.cors === 'strip',
     websocket: options.websocket,
     streams,

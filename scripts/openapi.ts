@@ -17,7 +17,7 @@ export interface OpenApiDocument {
 }
 
 const securitySchemes: Record<Credential, JsonObject> = {
-  sessionCookie: { type: 'apiKey', in: 'cookie', name: '__Host-portcullis', description: 'Session mode. Without the prefix where the origin is http.' },
+  sessionCookie: { type: 'apiKey', in: 'cookie', name: '__Host-Http-portcullis', description: 'Session mode. Without the prefix where the origin is http.' },
   refreshCookie: { type: 'apiKey', in: 'cookie', name: '__Secure-portcullis-refresh', description: 'Tokens mode: the refresh token. Without the prefix where the origin is http.' },
   accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'Tokens mode: an access token whose audience includes the origin.' },
   adminToken: { type: 'http', scheme: 'bearer', description: 'admin.token of the configuration.' }

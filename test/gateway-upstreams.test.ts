@@ -16,7 +16,7 @@ interface Started extends TestGateway { up: Upstream, last: () => RecordedReques
 async function start (t: Test, upstream: Partial<UpstreamInput> = {}, overrides: Partial<ConfigInput> = {}): Promise<Started> {
   const up = await startUpstream(t, (request, response) => {
     request.resume()
-    response.setHeader('set-cookie', ['theme=dark; Path=/', '__Host-portcullis=planted; Path=/; Secure', '__Secure-portcullis-refresh=planted; Path=/auth; Secure'])
+    response.setHeader('set-cookie', ['theme=dark; Path=/', '__Host-Http-portcullis=planted; Path=/; Secure', '__Secure-portcullis-refresh=planted; Path=/auth; Secure'])
     response.end('ok')
   })
   const gateway = await startGateway(t, { upstreams: [{ prefix: '/up', target: up.url, audience: 'up', ...upstream } as UpstreamInput], ...overrides })
@@ -60,7 +60,7 @@ t.test('a public upstream is told who it is with a good credential, and nothing 
 
   for (const [headers, subject] of [
     [{ cookie }, 'ada'], [bearer(token), 'ada'],
-    [{}, null], [{ cookie: closed.cookie }, null], [{ cookie: '__Host-portcullis=x' }, null], [{ cookie: `${cookie}; ${cookie}` }, null], [bearer('x'), null], [bearer(narrow), null], [{ cookie, ...bearer(token) }, null]
+    [{}, null], [{ cookie: closed.cookie }, null], [{ cookie: '__Host-Http-portcullis=x' }, null], [{ cookie: `${cookie}; ${cookie}` }, null], [bearer('x'), null], [bearer(narrow), null], [{ cookie, ...bearer(token) }, null]
   ] as const) {
     t.equal((await fetch(`${url}/up`, { headers })).status, 200)
     if (subject === null) t.equal(last().headers.authorization, undefined, JSON.stringify(headers))

@@ -80,7 +80,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     this.#options = {
       path,
       method: raw.method as Dispatcher.HttpMethod,
-      headers: requestHeaders(raw.headers, ours, upstream.keepAuthorization),
+      headers: requestHeaders(raw.headers, ours, upstream),
       body: hasBody(raw) ? new Upload(raw, this.#response, upstream.timeoutMs) : null
     }
     if (upstream.websocket) this.#upgrade = pendingUpgrade(raw)
@@ -109,7 +109,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     // A throw here is still reported as an error; after hijack() it would leave the client waiting.
     const ours = this.#reply.getHeaders()
     if (this.request.identityOrNull?.credential === 'session') keepForOwner(headers)
-    this.#response.writeHead(status, responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours))
+    this.#response.writeHead(status, responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours, this.#upstream.ownCookies))
     this.#reply.hijack()
     this.#answering = true
     this.#contentLength = Number(headers['content-length'])
@@ -197,7 +197,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
   #open (upgrade: PendingUpgrade, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
     if (upgrade.hasEarlyBytes) throw new RequestInvalidError()
     const ours = checkAnswer(this.request.raw, status, headers)
-    this.#response.writeHead(status, [...responseHeaders(headers, status, this.#reply.getHeaders()), ...ours])
+    this.#response.writeHead(status, [...responseHeaders(headers, status, this.#reply.getHeaders(), this.#upstream.ownCookies), ...ours])
     this.#reply.hijack()
     this.#response.flushHeaders()
     const client = upgrade.take()

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { Pool } from 'undici'
 import { ConfigInvalidError, RequestTimeoutError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
+import type { HeaderPolicy } from '../../lib/forwarding.ts'
 import type { UpstreamCounts } from '../../lib/upstream-counts.ts'
 import type { Streams } from '../streams.ts'
 import { createConnector } from './connector.ts'
@@ -18,14 +19,13 @@ export interface UpstreamMessage {
 export const upstreamChannel = channel('portcullis:upstream')
 
 /** What all exchanges with one upstream share. */
-export interface Upstream {
+export interface Upstream extends HeaderPolicy {
   readonly prefix: string
   readonly pool: Pool
   readonly timeoutMs: number
   readonly clientTimeoutMs: number
   /** Whether requests may have to wait for a connection. */
   readonly limited: boolean
-  readonly keepAuthorization: boolean
   readonly websocket: boolean
   /** Null where nobody ends them with their session. */
   readonly streams: Streams | null

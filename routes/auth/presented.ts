@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { publish } from '../../lib/events.ts'
-import type { CookieKind } from '../../plugins/cookies.ts'
+import type { CookieKind } from '../../lib/own-cookies.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 
 /** Throws CookieDuplicateError, for before anything is done: an error afterwards would be the answer to what has happened all the same. */

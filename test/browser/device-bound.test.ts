@@ -28,7 +28,7 @@ const gateway = await startSecureGateway(t, authority, () => ({
   upstreams: [{ prefix: '/chat', target: sockets.url, audience: 'chat', websocket: true }]
 }))
 const { origin, front } = gateway
-const names = ['__Host-portcullis', '__Host-portcullis-device']
+const names = ['__Host-Http-portcullis', '__Host-Http-portcullis-device']
 
 interface Session { sid: string, device: { bound_at: number } | null }
 
@@ -51,7 +51,7 @@ async function signInOn (page: Page): Promise<string> {
 async function bind (t: Test, context: BrowserContext): Promise<{ page: Page, sid: string }> {
   const page = await openPage(context)
   const sid = await signInOn(page)
-  await untilTrue(async () => (await namesIn(context)).includes('__Host-portcullis-device'), 10)
+  await untilTrue(async () => (await namesIn(context)).includes('__Host-Http-portcullis-device'), 10)
   t.same(front.seen('POST', '/auth/device/register').map(({ status }) => status), [200])
   return { page, sid }
 }
@@ -80,7 +80,7 @@ async function askWith (cookie: string, path = '/auth/session', headers: Record<
 }
 
 const refreshes = (): Array<number | undefined> => front.seen('POST', '/auth/device/refresh').map(({ status }) => status)
-const isGone = async (context: BrowserContext): Promise<boolean> => !(await namesIn(context)).includes('__Host-portcullis-device')
+const isGone = async (context: BrowserContext): Promise<boolean> => !(await namesIn(context)).includes('__Host-Http-portcullis-device')
 
 t.test('a browser binds its session by itself, and the page sees nothing of it', async t => {
   const context = await (await prepareDevice(t, authority)).start()
@@ -113,7 +113,7 @@ t.test('a stolen jar is dead when the device cookie has run out, while its owner
   const { page, sid } = await bind(t, context)
   const stolen = await jarOf(context)
   t.equal(await askWith(stolen), 200, 'until then it is as good as its owner')
-  t.equal(await askWith(stolen.replace(/; __Host-portcullis-device=.*|__Host-portcullis-device=[^;]*; /, '')), 401, 'the session cookie alone never is')
+  t.equal(await askWith(stolen.replace(/; __Host-Http-portcullis-device=.*|__Host-Http-portcullis-device=[^;]*; /, '')), 401, 'the session cookie alone never is')
 
   await untilTrue(async () => await askWith(stolen) === 401, 50)
   for (const path of ['/auth/session', '/auth/sessions', '/orders/1']) t.equal(await askWith(stolen, path), 401, path)

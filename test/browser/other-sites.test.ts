@@ -25,7 +25,7 @@ declare const document: {
   createElement (name: 'input'): Field
   createElement (name: 'img' | 'script'): Loaded
 }
-declare const cookieStore: { getAll (): Promise<unknown[]> }
+declare const cookieStore: { getAll (): Promise<unknown[]>, set (cookie: { name: string, value: string, path: string }): Promise<void> }
 
 const authority = makeAuthority()
 const browser = await startBrowser(t, authority)
@@ -75,7 +75,7 @@ async function sessionOf (context: BrowserContext): Promise<string | null> {
   return sid
 }
 
-const hasSessionCookie = (cookie: string | undefined): boolean => /(^|; )__Host-portcullis=[^;]{20}/.test(cookie ?? '')
+const hasSessionCookie = (cookie: string | undefined): boolean => /(^|; )__Host-Http-portcullis=[^;]{20}/.test(cookie ?? '')
 
 for (const { kind, site } of sites) {
   t.test(`a form of a ${kind} page changes nothing`, async t => {
@@ -142,7 +142,7 @@ for (const { kind, site } of sites) {
 
     t.same(Object.values(outcomes).filter(outcome => outcome !== 'refused'), [])
     t.equal(front.requests.length, 10, 'they were asked for')
-    t.same(await context.cookies(origin).then(cookies => cookies.map(({ name }) => name)), ['__Host-portcullis'])
+    t.same(await context.cookies(origin).then(cookies => cookies.map(({ name }) => name)), ['__Host-Http-portcullis'])
     t.equal(await sessionOf(context), sid)
   })
 
@@ -187,7 +187,7 @@ async function openSocket (page: Page): Promise<string> {
 t.test('a sibling site plants no session cookie, and a refresh cookie that it plants is refused', async t => {
   const context = await openContext(t, browser)
   const sid = await signIn(context)
-  await plant(context, '__Host-portcullis=eve')
+  await plant(context, '__Host-Http-portcullis=eve')
   t.equal(await sessionOf(context), sid)
 
   // Nothing keeps a sibling from this one: two of them are too many, so that nobody is signed in as somebody else.
@@ -195,6 +195,27 @@ t.test('a sibling site plants no session cookie, and a refresh cookie that it pl
   t.equal(await refresh(context), '200 undefined')
   await plant(context, '__Secure-portcullis-refresh=eve')
   t.equal(await refresh(context), '400 PTC_ERR_COOKIE_DUPLICATE')
+})
+
+t.test('no script sets a session or device cookie, not even one of a page of the origin, and what it sets under a former name is not read', async t => {
+  const context = await openContext(t, browser)
+  const sid = await signIn(context)
+  const page = await context.newPage()
+  await page.goto(`${origin}/page`)
+  const held = async () => (await context.cookies(origin)).filter(({ name }) => name.includes('portcullis')).map(({ name, value }) => `${name}=${value.slice(0, 22)}`).sort()
+
+  for (const name of ['__Host-Http-portcullis', '__Host-Http-portcullis-device', '__host-http-portcullis', '=__Host-Http-portcullis']) {
+    await page.evaluate(async name => {
+      for (const rest of ['Path=/; Secure', 'Path=/; Secure; HttpOnly', 'Path=/; Secure; Max-Age=0']) document.cookie = `${name}=eve; ${rest}`
+      await cookieStore.set({ name, value: 'eve', path: '/' }).catch(() => {})
+    }, name)
+    t.same(await held(), [`__Host-Http-portcullis=${sid}`], name)
+  }
+
+  // Browsers let a script set this one: beside the cookie of the gateway it counts for nothing.
+  await page.evaluate(() => { document.cookie = '__Host-portcullis=eve; Path=/; Secure' })
+  t.same(await held(), [`__Host-Http-portcullis=${sid}`, '__Host-portcullis=eve'])
+  t.equal(await sessionOf(context), sid)
 })
 
 async function plant (context: BrowserContext, cookie: string): Promise<void> {

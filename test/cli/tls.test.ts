@@ -23,7 +23,7 @@ t.test('a gateway with a certificate says https, and signs in over it with a __H
   await proxied.body.dump()
 
   t.match(signedIn, { statusCode: 200, headers: { 'strict-transport-security': /max-age=/ } })
-  t.match(cookie, /^__Host-portcullis=.*; Secure/)
+  t.match(cookie, /^__Host-Http-portcullis=.*; Secure/)
   t.equal(proxied.statusCode, 200)
   t.match(upstream.requests[0]!.headers, { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'app.example.com' })
   t.equal((await gateway.end()).code, 0)

@@ -222,7 +222,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     session: { idleTimeoutMs: 1_800_000, absoluteTimeoutMs: 86_400_000, maxPerSubject: 20, cacheSize: 20_000, deviceBound: null },
     accessToken: { ttlMs: 600_000, cacheSize: 20_000 },
     refreshToken: { overlapMs: 10_000, retryWindowMs: 1_800_000 },
-    cookies: { sameSite: 'lax' },
+    cookies: { sameSite: 'lax', name: 'portcullis' },
     revocation: { consistency: 'replica', maxStalenessMs: 2000, staleForMs: 0 },
     identity: { type: 'users', file: '/etc/portcullis/users.json' },
     issuers: [],

@@ -3,7 +3,7 @@ import { password } from '../helpers/build-gateway.ts'
 import { refreshName } from '../helpers/refresh.ts'
 import type { History, Operation, Outcome } from './history.ts'
 
-export const sessionName = '__Host-portcullis'
+export const sessionName = '__Host-Http-portcullis'
 
 /** `revocation.maxStaleness`, by default: until then a gateway may let through what another one has ended. */
 const heardWithinMs = 2000

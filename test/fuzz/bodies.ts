@@ -65,7 +65,7 @@ function arbitrary (people: People): Arbitrary<Probe> {
     const opens = where === 'login' && isJson && maySignIn(text)
     // With a good cookie only where that could change nothing: a wrong password, or a body that must be refused.
     const carries = good !== null && where === 'step-up' && !text.includes(password)
-    const headers = [...type === null ? [] : [['Content-Type', type] as const], ...carries ? [['Cookie', `__Host-portcullis=${good.cookie}`] as const] : []]
+    const headers = [...type === null ? [] : [['Content-Type', type] as const], ...carries ? [['Cookie', `__Host-Http-portcullis=${good.cookie}`] as const] : []]
     return { method: 'POST', target: `/auth/${where}`, headers, body: text, opens }
   })
 }

@@ -7,7 +7,7 @@ type Headers = Array<readonly [name: string, value: string]>
 export function credentials (people: People): Arbitrary<Headers> {
   return fc.oneof(
     fc.constant<Headers>([]),
-    fc.constantFrom(...people.cookies).map(({ cookie }): Headers => [['Cookie', `theme=dark; __Host-portcullis=${cookie}`]]),
+    fc.constantFrom(...people.cookies).map(({ cookie }): Headers => [['Cookie', `theme=dark; __Host-Http-portcullis=${cookie}`]]),
     fc.constantFrom(...people.tokens).map(({ token }): Headers => [['Authorization', `Bearer ${token}`]])
   )
 }

@@ -66,10 +66,10 @@ export class People {
   /** Null when every credential is still good, for the same subject and session as at the beginning; each is used as its owner would. */
   async check (): Promise<string | null> {
     for (const { cookie, sid, subject } of this.cookies) {
-      const answer = await fetch(`${this.url}/auth/session`, { headers: { cookie: `__Host-portcullis=${cookie}` } })
+      const answer = await fetch(`${this.url}/auth/session`, { headers: { cookie: `__Host-Http-portcullis=${cookie}` } })
       const { session } = await answer.json() as { session?: Person }
       if (session?.sid !== sid || session.subject !== subject) return `a session cookie of ${subject} is answered ${answer.status}`
-      const { status } = await fetch(`${this.url}/orders/checked`, { headers: { cookie: `__Host-portcullis=${cookie}`, 'x-fuzz': 'check' } })
+      const { status } = await fetch(`${this.url}/orders/checked`, { headers: { cookie: `__Host-Http-portcullis=${cookie}`, 'x-fuzz': 'check' } })
       if (status !== 200) return `a session cookie of ${subject} is answered ${status} at /orders`
     }
     for (const person of this.tokens) {
@@ -90,7 +90,7 @@ export class People {
 async function withCookie (url: string, username: string): Promise<WithCookie> {
   const answer = await post(`${url}/auth/login`, { username, password })
   const { session } = await answer.json() as { session: Person }
-  return { subject: username, sid: session.sid, cookie: cookieOf(answer, '__Host-portcullis') ?? '' }
+  return { subject: username, sid: session.sid, cookie: cookieOf(answer, '__Host-Http-portcullis') ?? '' }
 }
 
 async function withTokens (url: string, username: string, audience: string[]): Promise<WithTokens> {

@@ -25,7 +25,7 @@ export const otherSecret = randomBytes(32).toString('base64url')
 
 for (const configured of [secret, otherSecret]) learnSecret('a configured secret', configured)
 
-export const sessionCookieName = '__Host-portcullis'
+export const sessionCookieName = '__Host-Http-portcullis'
 export const refreshCookieName = '__Secure-portcullis-refresh'
 
 /** Options of the plugins; what is left out has its default. */

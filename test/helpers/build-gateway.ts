@@ -82,7 +82,7 @@ export function setCookies (response: Response): Record<string, string> {
 export async function signIn (url: string, username = 'ada'): Promise<{ cookie: string, sid: string }> {
   const response = await post(`${url}/auth/login`, { username, password })
   const { session } = await response.json() as { session: { sid: string } }
-  return { cookie: `__Host-portcullis=${setCookies(response)['__Host-portcullis'] ?? ''}`, sid: session.sid }
+  return { cookie: `__Host-Http-portcullis=${setCookies(response)['__Host-Http-portcullis'] ?? ''}`, sid: session.sid }
 }
 
 export interface SignedInWithTokens { cookie: string, token: string, sid: string }

@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import type { Jwk } from '../../lib/jws.ts'
 import { password, post, setCookies } from './build-gateway.ts'
 
-export const deviceCookieName = '__Host-portcullis-device'
+export const deviceCookieName = '__Host-Http-portcullis-device'
 
 /** A device's key, and what a browser makes with it. */
 export interface Device {
@@ -50,7 +50,7 @@ export interface SignedIn { cookie: string, sid: string, challenge: string }
 export async function signInToBind (url: string, username = 'ada', headers: Record<string, string> = {}): Promise<SignedIn> {
   const response = await post(`${url}/auth/login`, { username, password }, headers)
   const { session: { sid } } = await response.json() as { session: { sid: string } }
-  return { cookie: `__Host-portcullis=${setCookies(response)['__Host-portcullis'] ?? ''}`, sid, challenge: challengeOf(response) }
+  return { cookie: `__Host-Http-portcullis=${setCookies(response)['__Host-Http-portcullis'] ?? ''}`, sid, challenge: challengeOf(response) }
 }
 
 /** What a browser sends to bind its session. */

@@ -17,7 +17,7 @@ export async function open (url: string, headers: Record<string, string> = {}): 
 export const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', 'sec-fetch-site': 'same-origin' }
 
 /** The Cookie header after an answer that sets one cookie of a name. */
-export function cookieFrom (response: Response, name = '__Host-portcullis'): string {
+export function cookieFrom (response: Response, name = '__Host-Http-portcullis'): string {
   const line = response.headers.getSetCookie().find(line => line.startsWith(`${name}=`)) ?? ''
   learnCookie(line)
   return line.split(';')[0] ?? ''

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { readCookie } from '../../lib/cookie-header.ts'
 
-const name = '__Host-portcullis'
+const name = '__Host-Http-portcullis'
 
 t.test('a cookie is found wherever it stands', async t => {
   for (const header of [`${name}=v`, `a=1; ${name}=v`, `${name}=v; a=1`, `a=1;${name}=v;b=2`, `a=1;\t ${name}=v `, `; ;${name}=v;`]) t.equal(readCookie(header, name), 'v', header)

@@ -32,7 +32,7 @@ t.test('on https both cookies are as hard as cookies can be', async t => {
   const app = await build(t)
 
   t.same((await app.inject('/set')).headers['set-cookie'], [
-    '__Host-portcullis=v; Path=/; HttpOnly; Secure; SameSite=Lax',
+    '__Host-Http-portcullis=v; Path=/; HttpOnly; Secure; SameSite=Lax',
     '__Secure-portcullis-refresh=w; Path=/auth; HttpOnly; Secure; SameSite=Strict'
   ])
 })
@@ -54,14 +54,14 @@ t.test('on this machine they go without Secure and prefix, and one line says so'
 t.test('the session cookie may be strict, the refresh cookie may live elsewhere', async t => {
   const app = await build(t, { sameSite: 'strict', refreshPath: '/account/tokens' })
 
-  t.match((await app.inject('/set')).headers['set-cookie'], [/^__Host-portcullis=v; Path=\/; HttpOnly; Secure; SameSite=Strict$/, /; Path=\/account\/tokens; /])
+  t.match((await app.inject('/set')).headers['set-cookie'], [/^__Host-Http-portcullis=v; Path=\/; HttpOnly; Secure; SameSite=Strict$/, /; Path=\/account\/tokens; /])
 })
 
 t.test('a cookie is deleted with the attributes that it was set with', async t => {
   const app = await build(t)
 
   t.same((await app.inject('/clear')).headers['set-cookie'], [
-    '__Host-portcullis=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax',
+    '__Host-Http-portcullis=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax',
     '__Secure-portcullis-refresh=; Max-Age=0; Path=/auth; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Strict'
   ])
 })
@@ -73,26 +73,57 @@ t.test('of two words on one cookie the last one counts, and other cookies stay',
     app.portcullis.cookies.set(reply, 'session', 'first')
     app.portcullis.cookies.clear(reply, 'session')
     app.portcullis.cookies.set(reply, 'session', 'last')
-    void reply.header('set-cookie', '__Host-portcullis-other=1')
+    void reply.header('set-cookie', '__Host-Http-portcullis-other=1')
     return 'ok'
   })
 
-  t.match((await app.inject('/twice')).headers['set-cookie'], ['theme=dark', /^__Host-portcullis=last; /, '__Host-portcullis-other=1'])
+  t.match((await app.inject('/twice')).headers['set-cookie'], ['theme=dark', /^__Host-Http-portcullis=last; /, '__Host-Http-portcullis-other=1'])
 })
 
 t.test('only the exact name is read', async t => {
   const app = await build(t)
   const read = async (header: string) => (await app.inject({ url: '/read', headers: { cookie: header } })).json<object>()
 
-  t.same(await read('a=1; __Host-portcullis=v; __Secure-portcullis-refresh=w'), { session: 'v', refresh: 'w' })
-  for (const header of ['__HOST-portcullis=v', '__host-portcullis=v', '__Host-Portcullis=v', 'portcullis=v', 'portcullis-refresh=w', '__Secure-portcullis=v', '__Host-portcullis-refresh=w', 'x=__Host-portcullis=v']) {
+  t.same(await read('a=1; __Host-Http-portcullis=v; __Secure-portcullis-refresh=w'), { session: 'v', refresh: 'w' })
+  for (const header of ['__HOST-portcullis=v', '__host-portcullis=v', '__Host-Portcullis=v', 'portcullis=v', 'portcullis-refresh=w', '__Secure-portcullis=v', '__Host-Http-portcullis-refresh=w', 'x=__Host-Http-portcullis=v']) {
     t.same(await read(header), { session: null, refresh: null }, header)
+  }
+})
+
+t.test('a name of the first release is read where the present one is not there, until its sessions have ended', async t => {
+  const app = await build(t, { formerFor: '24h' })
+  const late = await build(t, { formerFor: '0s' })
+  const read = async (server: typeof app, header: string) => (await server.inject({ url: '/read', headers: { cookie: header } })).json<{ session: string | null }>().session
+
+  t.equal(await read(app, 'a=1; __Host-portcullis=old'), 'old')
+  t.equal(await read(app, '__Host-portcullis=planted; __Host-Http-portcullis=v'), 'v')
+  t.equal(await read(app, '__Host-portcullis=planted; __Host-Http-portcullis='), '', 'an empty one is one')
+  t.equal((await app.inject({ url: '/read', headers: { cookie: '__Host-portcullis=a; __Host-portcullis=b' } })).statusCode, 400)
+  t.equal(await read(late, '__Host-portcullis=old'), null)
+})
+
+t.test('a cookie under a former name is deleted when the present one is set or deleted', async t => {
+  const app = await build(t)
+  const linesFor = async (url: string, cookie: string) => [(await app.inject({ url, headers: { cookie } })).headers['set-cookie'] ?? []].flat().map(line => line.split(';').slice(0, 2).join(';'))
+
+  t.same(await linesFor('/set', '__Host-portcullis=old'), ['__Host-Http-portcullis=v; Path=/', '__Host-portcullis=; Max-Age=0', '__Secure-portcullis-refresh=w; Path=/auth'])
+  t.same(await linesFor('/clear', 'b=2;__Host-portcullis=old'), ['__Host-Http-portcullis=; Max-Age=0', '__Host-portcullis=; Max-Age=0', '__Secure-portcullis-refresh=; Max-Age=0'])
+})
+
+t.test('a configured name is the name of every cookie, with its prefix', async t => {
+  const app = await build(t, { name: 'orders' })
+
+  t.match((await app.inject('/set')).headers['set-cookie'], [/^__Host-Http-orders=v; /, /^__Secure-orders-refresh=w; /])
+  t.equal(app.portcullis.cookies.describe('device').name, '__Host-Http-orders-device')
+  t.same((await app.inject({ url: '/read', headers: { cookie: '__Host-Http-portcullis=x; __Host-Http-orders=y; __Secure-portcullis-refresh=z' } })).json(), { session: 'y', refresh: null })
+  for (const name of ['', 'a b', '__Host-x', 'a;b', 'a=b', 'ä', '-a', 'a'.repeat(65), 'orders-refresh', 'orders-device', 'a.b', 'a\n']) {
+    await t.rejects(build(t, { name }), { code: 'PTC_ERR_CONFIG_INVALID', message: /name/ }, JSON.stringify(name))
   }
 })
 
 t.test('a cookie that comes twice is refused, also in two headers', async t => {
   const app = await build(t)
-  for (const cookie of ['__Host-portcullis=v; __Host-portcullis=v', ['__Host-portcullis=a', '__Host-portcullis=b'], '__Secure-portcullis-refresh=; __Secure-portcullis-refresh=w']) {
+  for (const cookie of ['__Host-Http-portcullis=v; __Host-Http-portcullis=v', ['__Host-Http-portcullis=a', '__Host-Http-portcullis=b'], '__Secure-portcullis-refresh=; __Secure-portcullis-refresh=w']) {
     const response = await app.inject({ url: '/read', headers: { cookie } })
     t.match({ status: response.statusCode, body: response.json<object>() }, { status: 400, body: { code: 'PTC_ERR_COOKIE_DUPLICATE' } }, String(cookie))
   }
@@ -143,9 +174,9 @@ for (const order of ['before', 'after']) {
     const response = await app.inject({ url: '/both', headers: { cookie: 'theme=dark' } })
     const lines = [response.headers['set-cookie'] ?? []].flat().sort()
     t.equal(lines.length, 2)
-    t.equal(lines[0], '__Host-portcullis=v; Path=/; HttpOnly; Secure; SameSite=Lax')
+    t.equal(lines[0], '__Host-Http-portcullis=v; Path=/; HttpOnly; Secure; SameSite=Lax')
     t.match(lines[1], /^own=theirs\..*Max-Age=60; Domain=example\.com/)
     t.same(response.json(), { read: { theme: 'dark' }, unsigned: 'x' })
-    t.match((await app.inject('/clear')).headers['set-cookie'], [/^__Host-portcullis=; (?!.*Domain)/, /^__Secure-portcullis-refresh=; (?!.*Domain)/])
+    t.match((await app.inject('/clear')).headers['set-cookie'], [/^__Host-Http-portcullis=; (?!.*Domain)/, /^__Secure-portcullis-refresh=; (?!.*Domain)/])
   })
 }

@@ -191,7 +191,7 @@ t.test('without other origins nothing is said of them', async t => {
   t.same(corsNames(answer), [])
   t.notOk('vary' in answer.headers)
   t.equal(signedIn.headers.get('vary'), null)
-  t.ok(setCookies(signedIn)['__Host-portcullis'])
+  t.ok(setCookies(signedIn)['__Host-Http-portcullis'])
 })
 
 t.test('origins that could mean more than one are refused at registration', async t => {

@@ -214,13 +214,13 @@ t.test('a trusted proxy is believed about the client, an untrusted one is not', 
 
 t.test('Portcullis cookies stay here, in both directions', async t => {
   const upstream = await startUpstream(t, (_request, response) => {
-    response.setHeader('set-cookie', ['a=1; Path=/', '__Host-portcullis=evil; Secure; Path=/', 'PORTCULLIS-refresh=; Max-Age=0', 'b=2', '=portcullis=x', ' __secure-Portcullis-Refresh=; Domain=example.com'])
+    response.setHeader('set-cookie', ['a=1; Path=/', '__Host-Http-portcullis=evil; Secure; Path=/', 'PORTCULLIS-refresh=; Max-Age=0', 'b=2', '=portcullis=x', ' __secure-Portcullis-Refresh=; Domain=example.com'])
     response.setHeader('clear-site-data', '"cache", "cookies", "storage"')
     response.end()
   })
   const { url } = await startProxy(t, [{ target: upstream.url }])
 
-  const { headers } = await ask(url, { headers: { cookie: 'first=1; __Host-portcullis=secret; second="2"; PORTCULLIS=x; portcullis-refresh=y; portcullisx=3' } })
+  const { headers } = await ask(url, { headers: { cookie: 'first=1; __Host-Http-portcullis=secret; second="2"; PORTCULLIS=x; portcullis-refresh=y; portcullisx=3' } })
 
   t.equal(upstream.requests[0]!.headers.cookie, 'first=1; second="2"; portcullisx=3')
   t.same(headers['set-cookie'], ['a=1; Path=/', 'b=2'])

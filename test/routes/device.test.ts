@@ -25,7 +25,7 @@ t.test('a sign-in offers a binding, and a browser that takes it has a session th
   t.match(login.headers.get('secure-session-registration'), /^\(ES256\);path="\/auth\/device\/register";challenge="[A-Za-z0-9_-]{56}"$/)
   const { session } = await login.json() as { session: { sid: string, device: unknown } }
   t.equal(session.device, null)
-  const cookie = `__Host-portcullis=${setCookies(login)['__Host-portcullis'] ?? ''}`
+  const cookie = `__Host-Http-portcullis=${setCookies(login)['__Host-Http-portcullis'] ?? ''}`
   t.equal((await fetch(`${url}/orders`, { headers: { cookie } })).status, 200, 'not bound yet')
 
   const response = await register(url, cookie, device.register(challengeOf(login)))
@@ -138,7 +138,7 @@ t.test('a link from another site, with which no browser renews anything, is aske
     t.match(await follow(sent), { status: 401, code: 'PTC_ERR_SESSION_INVALID', headers: { refresh: '0', 'www-authenticate': 'Bearer' } })
   }
   for (const headers of [{ 'sec-fetch-site': 'same-origin' }, { 'sec-fetch-site': 'none' }, { 'sec-fetch-dest': 'iframe' }, { 'sec-fetch-mode': 'cors' }]) t.match(await follow(cookie, headers), { status: 401, headers: { refresh: undefined } })
-  t.equal((await follow(`__Host-portcullis=${sid}.${'A'.repeat(43)}`)).headers['refresh'], undefined, 'a wrong secret')
+  t.equal((await follow(`__Host-Http-portcullis=${sid}.${'A'.repeat(43)}`)).headers['refresh'], undefined, 'a wrong secret')
   t.equal((await follow((await signInToBind(url)).cookie)).status, 200)
   const renewed = await refresh(url, cookie, sid, device.refresh(next))
   t.equal((await follow(`${cookie}; ${deviceCookieOf(renewed)}`)).status, 200)
@@ -194,7 +194,7 @@ t.test('a step-up keeps the binding, and needs the device cookie; that of an unb
   const response = await post(`${url}/auth/step-up`, { password }, { cookie: bound.both })
   t.equal(response.status, 200)
   t.equal(response.headers.get('secure-session-registration'), null)
-  const renewed = `__Host-portcullis=${setCookies(response)['__Host-portcullis'] ?? ''}`
+  const renewed = `__Host-Http-portcullis=${setCookies(response)['__Host-Http-portcullis'] ?? ''}`
   t.match(await response.json(), { session: { sid: bound.sid, device: { bound_at: Number } } })
   t.equal((await sessionOf(url, renewed)).status, 401)
   t.equal((await sessionOf(url, `${renewed}; ${bound.deviceCookie}`)).status, 200)
@@ -204,7 +204,7 @@ t.test('a step-up keeps the binding, and needs the device cookie; that of an unb
   advance(6 * minute)
   await assertProblem(t, await register(url, unbound.cookie, createDevice().register(unbound.challenge)), 403, 'PTC_ERR_DEVICE_PROOF_REQUIRED', 'an offer that has run out')
   const stepUp = await post(`${url}/auth/step-up`, { password }, { cookie: unbound.cookie })
-  const cookie = `__Host-portcullis=${setCookies(stepUp)['__Host-portcullis'] ?? ''}`
+  const cookie = `__Host-Http-portcullis=${setCookies(stepUp)['__Host-Http-portcullis'] ?? ''}`
   t.equal((await register(url, cookie, createDevice().register(challengeOf(stepUp)))).status, 200)
 })
 
@@ -294,7 +294,7 @@ t.test('registrations and renewals are limited by session, and what has none by 
   await assertProblem(t, limited, 429, 'PTC_ERR_RATE_LIMITED')
   t.equal((await refresh(url, other.cookie, other.sid)).status, 403)
 
-  const forged = `__Host-portcullis=${other.sid}.${'A'.repeat(43)}`
+  const forged = `__Host-Http-portcullis=${other.sid}.${'A'.repeat(43)}`
   for (let more = 0; more < 5; more++) await assertProblem(t, await refresh(url, forged, other.sid), 401, 'PTC_ERR_SESSION_INVALID')
   await assertProblem(t, await refresh(url, forged, other.sid), 429, 'PTC_ERR_RATE_LIMITED')
   t.equal((await refresh(url, other.cookie, other.sid)).status, 403, 'guesses cost the session nothing')

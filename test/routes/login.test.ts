@@ -31,7 +31,7 @@ t.test('session mode answers the session and one hardened cookie', async t => {
   const lines = response.headers.getSetCookie()
   t.equal(lines.length, 1)
   t.same(attributesOf(lines[0]), sessionAttributes)
-  const { '__Host-portcullis': cookie = '' } = setCookies(response)
+  const { '__Host-Http-portcullis': cookie = '' } = setCookies(response)
   t.match(cookie, /^[\w-]{22}\.[\w-]{43}$/)
   t.equal(cookie.split('.')[0], session.sid)
   t.notMatch(text, cookie.split('.')[1])
@@ -110,7 +110,7 @@ t.test('a token is for exactly the audiences that were asked for', async t => {
 
 t.test('a session that was opened for one audience is refused at the others', async t => {
   const { url, billing } = await startGateway(t)
-  const cookie = `__Host-portcullis=${setCookies(await login(url, { audience: ['orders'] }))['__Host-portcullis'] ?? ''}`
+  const cookie = `__Host-Http-portcullis=${setCookies(await login(url, { audience: ['orders'] }))['__Host-Http-portcullis'] ?? ''}`
 
   t.equal((await fetch(`${url}/orders`, { headers: { cookie } })).status, 200)
   t.equal((await fetch(`${url}/auth/session`, { headers: { cookie } })).status, 200)
@@ -149,7 +149,7 @@ t.test('a sign-in closes the sessions that the request carries, and deletes the 
     t.equal((await fetch(`${gateway.url}/billing`, { headers: { authorization: `Bearer ${token}` } })).status, 401)
     const lines = response.headers.getSetCookie()
     t.equal(lines.length, 2)
-    const [kept, deleted] = mode === 'session' ? ['__Host-portcullis', '__Secure-portcullis-refresh'] : ['__Secure-portcullis-refresh', '__Host-portcullis']
+    const [kept, deleted] = mode === 'session' ? ['__Host-Http-portcullis', '__Secure-portcullis-refresh'] : ['__Secure-portcullis-refresh', '__Host-Http-portcullis']
     t.ok(isDeletion(lines.find(line => line.startsWith(`${deleted}=`)), deleted, mode === 'session' ? refreshAttributes : sessionAttributes))
     t.match(lines.find(line => line.startsWith(`${kept}=`)), /=[\w-]{22}/)
   }
@@ -178,10 +178,10 @@ t.test('a sign-in with dead, forged or foreign cookies succeeds and adopts nothi
   const { cookie, sid } = await signIn(url)
   await post(`${url}/auth/logout`, undefined, { cookie })
 
-  for (const carried of [cookie, '__Host-portcullis=x', `__Host-portcullis=${sid}.${'A'.repeat(43)}`, `__Secure-portcullis-refresh=${'A'.repeat(75)}`, '__Host-portcullis=', 'other=1']) {
+  for (const carried of [cookie, '__Host-Http-portcullis=x', `__Host-Http-portcullis=${sid}.${'A'.repeat(43)}`, `__Secure-portcullis-refresh=${'A'.repeat(75)}`, '__Host-Http-portcullis=', 'other=1']) {
     const response = await login(url, {}, { cookie: carried })
     t.equal(response.status, 200, carried)
-    t.not(setCookies(response)['__Host-portcullis']?.split('.')[0], sid)
+    t.not(setCookies(response)['__Host-Http-portcullis']?.split('.')[0], sid)
   }
 })
 

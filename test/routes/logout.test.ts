@@ -15,7 +15,7 @@ function assertSignedOut (t: Test, response: Response, message: string): void {
   t.equal(response.headers.get('clear-site-data'), '"cache", "storage"', message)
   const lines = response.headers.getSetCookie()
   t.equal(lines.length, 2, message)
-  t.ok(isDeletion(lines.find(line => line.startsWith('__Host-')), '__Host-portcullis', sessionAttributes), message)
+  t.ok(isDeletion(lines.find(line => line.startsWith('__Host-')), '__Host-Http-portcullis', sessionAttributes), message)
   t.ok(isDeletion(lines.find(line => line.startsWith('__Secure-')), '__Secure-portcullis-refresh', refreshAttributes), message)
 }
 
@@ -115,8 +115,8 @@ t.test('nothing, something long dead and something forged are answered as signed
     'an expired session': { cookie: idle.session.cookie },
     'an expired family': { cookie: idle.tokens.cookie },
     'an expired bearer': { authorization: `Bearer ${idle.tokens.token}` },
-    garbage: { cookie: '__Host-portcullis=x; __Secure-portcullis-refresh=y' },
-    'a wrong secret': { cookie: `__Host-portcullis=${alive.sid}.${'A'.repeat(43)}` },
+    garbage: { cookie: '__Host-Http-portcullis=x; __Secure-portcullis-refresh=y' },
+    'a wrong secret': { cookie: `__Host-Http-portcullis=${alive.sid}.${'A'.repeat(43)}` },
     'a wrong MAC': { cookie: `${dead.tokens.cookie.slice(0, -2)}AA` }
   })) assertSignedOut(t, await logout(url, headers), what)
   t.equal(await statusOf.session(url, alive.cookie), 200)
@@ -225,7 +225,7 @@ t.test('scope others and all need a live credential', async t => {
     await assertRefused(t, await logout(url, {}, scope), { code: 'PTC_ERR_CREDENTIALS_MISSING' })
     await assertRefused(t, await logout(url, { cookie: closed.session.cookie }, scope), { code: 'PTC_ERR_SESSION_INVALID' })
     await assertRefused(t, await logout(url, { cookie: idle.session.cookie }, scope), { code: 'PTC_ERR_SESSION_INVALID' })
-    await assertRefused(t, await logout(url, { cookie: '__Host-portcullis=x' }, scope), { code: 'PTC_ERR_SESSION_INVALID' })
+    await assertRefused(t, await logout(url, { cookie: '__Host-Http-portcullis=x' }, scope), { code: 'PTC_ERR_SESSION_INVALID' })
     await assertRefused(t, await logout(url, { cookie: closed.tokens.cookie }, scope), { code: 'PTC_ERR_REFRESH_REFUSED' })
     await assertRefused(t, await logout(url, { cookie: idle.tokens.cookie }, scope), { code: 'PTC_ERR_REFRESH_REFUSED' })
     await assertRefused(t, await logout(url, { cookie: used }, scope), { code: 'PTC_ERR_REFRESH_REFUSED' }, 'a superseded refresh token')

@@ -20,7 +20,7 @@ async function start (t: Test, overrides: Partial<ConfigInput> = {}): Promise<Pa
 async function signInWith (url: string, userAgent: string): Promise<{ cookie: string, sid: string }> {
   const response = await post(`${url}/auth/login`, { username: 'ada', password }, { 'user-agent': userAgent })
   const { session } = await response.json() as { session: { sid: string } }
-  return { cookie: `__Host-portcullis=${setCookies(response)['__Host-portcullis'] ?? ''}`, sid: session.sid }
+  return { cookie: `__Host-Http-portcullis=${setCookies(response)['__Host-Http-portcullis'] ?? ''}`, sid: session.sid }
 }
 
 async function isSignedIn ({ url }: TestGateway, cookie: string): Promise<boolean> {
@@ -71,7 +71,7 @@ t.test('whoever is not signed in is sent to the sign-in page and back', async t 
   const { cookie: refresh, token } = await signInForTokens(url)
   await post(`${url}/auth/logout`, undefined, { cookie })
 
-  for (const headers of [{}, { cookie }, { cookie: '__Host-portcullis=x' }, { cookie: refresh }, { authorization: `Bearer ${token}` }] as Array<Record<string, string>>) {
+  for (const headers of [{}, { cookie }, { cookie: '__Host-Http-portcullis=x' }, { cookie: refresh }, { authorization: `Bearer ${token}` }] as Array<Record<string, string>>) {
     const response = await open(page, headers)
     t.equal(response.status, 303)
     t.equal(response.headers.get('location'), '/auth/sign-in?return_to=%2Fauth%2Faccount')
@@ -132,7 +132,7 @@ t.test('a sign-in of more than five minutes ago needs the password, which goes w
   t.equal(done.headers.get('location'), '/auth/account?notice=ended')
   t.notOk(await isSignedIn(gateway, other.cookie))
   const renewed = cookieFrom(done)
-  t.ok(renewed.startsWith(`__Host-portcullis=${sid}.`))
+  t.ok(renewed.startsWith(`__Host-Http-portcullis=${sid}.`))
   t.not(renewed, cookie)
   t.ok(await isSignedIn(gateway, renewed))
   t.notOk(await isSignedIn(gateway, cookie))
@@ -196,7 +196,7 @@ t.test('signing out ends this session, empties the jar and says so', async t => 
   t.equal(response.headers.get('clear-site-data'), '"cache", "storage"')
   t.equal(response.headers.get('cache-control'), 'no-store')
   const lines = response.headers.getSetCookie()
-  t.ok(lines.some(line => isDeletion(line, '__Host-portcullis', sessionAttributes)))
+  t.ok(lines.some(line => isDeletion(line, '__Host-Http-portcullis', sessionAttributes)))
   t.ok(lines.some(line => isDeletion(line, '__Secure-portcullis-refresh', refreshAttributes)))
   t.notOk(await isSignedIn(gateway, cookie))
   t.ok(await isSignedIn(gateway, other.cookie))
@@ -218,7 +218,7 @@ t.test('signing out everywhere ends every session of the subject and of nobody e
 
   t.equal(response.headers.get('location'), '/auth/sign-in?signed_out')
   t.equal(response.headers.get('clear-site-data'), '"cache", "storage"')
-  t.ok(response.headers.getSetCookie().some(line => isDeletion(line, '__Host-portcullis', sessionAttributes)))
+  t.ok(response.headers.getSetCookie().some(line => isDeletion(line, '__Host-Http-portcullis', sessionAttributes)))
   for (const dead of [cookie, other.cookie]) t.notOk(await isSignedIn(gateway, dead))
   t.equal((await post(`${url}/auth/refresh`, undefined, { cookie: tokens.cookie })).status, 401)
   t.ok(await isSignedIn(gateway, bob.cookie))

@@ -12,7 +12,7 @@ t.test('a navigation without a session is led to the sign-in page, and nothing i
   const { cookie } = await signIn(url)
   await post(`${url}/auth/logout`, undefined, { cookie })
 
-  for (const headers of [{}, { cookie }, { cookie: '__Host-portcullis=garbage' }, { authorization: 'Basic eDp5' }] as Array<Record<string, string>>) {
+  for (const headers of [{}, { cookie }, { cookie: '__Host-Http-portcullis=garbage' }, { authorization: 'Basic eDp5' }] as Array<Record<string, string>>) {
     const response = await open(`${url}/orders/42?a=b&c=%2F`, { ...navigation, ...headers })
     t.equal(response.status, 303, Object.keys(headers).join())
     t.equal(response.headers.get('location'), '/auth/sign-in?return_to=%2Forders%2F42%3Fa%3Db%26c%3D%252F')
@@ -109,6 +109,6 @@ t.test('a budget of the upstream counts navigations that are led away', async t 
   const upstream = await startUpstream(t)
   const { url } = await startGateway(t, { pages: true, upstreams: [{ prefix: '/orders', target: upstream.url, audience: 'orders', rateLimit: { max: 1, window: '1h' } }] })
 
-  t.equal((await open(`${url}/orders`, { ...navigation, cookie: '__Host-portcullis=garbage' })).status, 303)
-  await assertProblem(t, await open(`${url}/orders`, { ...navigation, cookie: '__Host-portcullis=garbage' }), 429, 'PTC_ERR_RATE_LIMITED')
+  t.equal((await open(`${url}/orders`, { ...navigation, cookie: '__Host-Http-portcullis=garbage' })).status, 303)
+  await assertProblem(t, await open(`${url}/orders`, { ...navigation, cookie: '__Host-Http-portcullis=garbage' }), 429, 'PTC_ERR_RATE_LIMITED')
 })

@@ -135,7 +135,7 @@ t.test('a dead session cookie is nobody, and is left alone', async t => {
   const { cookie } = await signIn(url)
   await post(`${url}/auth/logout`, undefined, { cookie })
 
-  for (const carried of [cookie, '__Host-portcullis=garbage']) {
+  for (const carried of [cookie, '__Host-Http-portcullis=garbage']) {
     const response = await open(page, { cookie: carried })
     t.equal(response.status, 200)
     t.same(response.headers.getSetCookie(), [])

@@ -199,7 +199,7 @@ t.test('unknown, expired, reused, forged and missing refresh tokens are told apa
     missing: { cookie: 'a=b' },
     'a session cookie': { cookie: session },
     'a bearer token': { cookie: 'a=b', authorization: `Bearer ${cut.token}` },
-    'a session cookie by that name': { cookie: session.replace('__Host-portcullis', name) },
+    'a session cookie by that name': { cookie: session.replace('__Host-Http-portcullis', name) },
     'an access token by that name': { cookie: `${name}=${cut.token}` }
   })) {
     const response = await post(`${url}/auth/refresh`, undefined, headers)

@@ -142,7 +142,7 @@ t.test('neither the refresh cookie nor a token for an upstream is a credential h
     [{}, 401, 'PTC_ERR_CREDENTIALS_MISSING'],
     [{ cookie }, 401, 'PTC_ERR_CREDENTIALS_MISSING'],
     [{ authorization: `Bearer ${narrow}` }, 401, 'PTC_ERR_TOKEN_INVALID'],
-    [{ cookie: '__Host-portcullis=x' }, 401, 'PTC_ERR_SESSION_INVALID'],
+    [{ cookie: '__Host-Http-portcullis=x' }, 401, 'PTC_ERR_SESSION_INVALID'],
     [{ cookie: session.cookie, authorization: `Bearer ${token}` }, 400, 'PTC_ERR_CREDENTIALS_AMBIGUOUS']
   ] as const) {
     await assertProblem(t, await fetch(`${url}/auth/sessions`, { headers }), status, code)

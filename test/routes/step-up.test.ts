@@ -4,7 +4,7 @@ import { attributesOf, claimsOf, refreshAttributes, sessionAttributes, type Sign
 import { assertProblem } from '../helpers/problem.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
-const sessionName = '__Host-portcullis'
+const sessionName = '__Host-Http-portcullis'
 const refreshName = '__Secure-portcullis-refresh'
 
 const minute = 60_000

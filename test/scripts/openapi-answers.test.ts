@@ -43,7 +43,7 @@ const ofDevices = ['registerDevice', 'refreshDevice']
 const bodies: Record<string, object> = { login: { username: 'ada', password }, refresh: {}, stepUp: { password }, logout: {}, revoke: { sid: 'AAAAAAAAAAAAAAAAAAAAAA' } }
 
 const asAdmin = ['authorization', `Bearer ${adminToken}`]
-const badSession = ['cookie', '__Host-portcullis=bad']
+const badSession = ['cookie', '__Host-Http-portcullis=bad']
 const badRefresh = ['cookie', '__Secure-portcullis-refresh=bad']
 const badToken = ['authorization', 'Bearer bad']
 const cookie = (text: string): string[] => ['cookie', text]
@@ -110,7 +110,7 @@ t.test('endpoints answer what is described to credentials that are not good', as
   const session = cookie((await signIn(url)).cookie)
   const twice = (name: string): string[] => cookie(`${name}=a; ${name}=b`)
   for (const operation of ['login', 'stepUp', 'logout', 'getSession', 'listSessions', 'endSession', ...ofDevices]) {
-    await ask(operation, 400, 'PTC_ERR_COOKIE_DUPLICATE', { headers: twice('__Host-portcullis'), ...operation in bodies ? { body: bodies[operation]! } : {} })
+    await ask(operation, 400, 'PTC_ERR_COOKIE_DUPLICATE', { headers: twice('__Host-Http-portcullis'), ...operation in bodies ? { body: bodies[operation]! } : {} })
   }
   await ask('refresh', 400, 'PTC_ERR_COOKIE_DUPLICATE', { headers: twice('__Secure-portcullis-refresh') })
   for (const operation of ['login', 'refresh', 'stepUp', 'logout', 'endSession', 'listSessionsOf', 'revoke', ...ofDevices]) await ask(operation, 403, 'PTC_ERR_CSRF_REFUSED', { headers: ['sec-fetch-site', 'cross-site', ...asAdmin] })

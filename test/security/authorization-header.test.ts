@@ -72,7 +72,7 @@ t.test('two credentials are refused, in whatever order and form, and one that is
   const { cookie } = await signIn(url)
   const { port } = app.server.address() as AddressInfo
   const bearer = `Authorization: Bearer ${token}`
-  for (const lines of [[bearer, bearer], [bearer, 'authorization: Basic YTpi'], ['AUTHORIZATION: Basic YTpi', bearer], ['Authorization:', bearer], [bearer, 'Authorization:'], [bearer, 'Authorization: Bearer zebra'], [`Cookie: ${cookie}`, bearer], [bearer, `Cookie: ${cookie}`], ['Cookie: __Host-portcullis=', bearer]]) {
+  for (const lines of [[bearer, bearer], [bearer, 'authorization: Basic YTpi'], ['AUTHORIZATION: Basic YTpi', bearer], ['Authorization:', bearer], [bearer, 'Authorization:'], [bearer, 'Authorization: Bearer zebra'], [`Cookie: ${cookie}`, bearer], [bearer, `Cookie: ${cookie}`], ['Cookie: __Host-Http-portcullis=', bearer]]) {
     judge(t, await askRaw(t, port, 'GET /orders', lines), 400, 'PTC_ERR_CREDENTIALS_AMBIGUOUS', null, lines.map(line => line.slice(0, 24)).join())
   }
   t.equal(orders.requests.length, 0)

@@ -20,7 +20,7 @@ function parse (text: string): Line {
 const deleting = ['max-age=0', 'expires=thu, 01 jan 1970 00:00:00 gmt']
 
 const allowed: Record<string, (sameSite: string) => string[]> = {
-  '__Host-portcullis': sameSite => ['httponly', 'path=/', `samesite=${sameSite}`, 'secure'],
+  '__Host-Http-portcullis': sameSite => ['httponly', 'path=/', `samesite=${sameSite}`, 'secure'],
   '__Secure-portcullis-refresh': () => ['httponly', 'path=/auth', 'samesite=strict', 'secure']
 }
 
@@ -88,7 +88,7 @@ t.test('a refusal neither sets nor deletes a cookie, however bad what it carries
   const [session, tokens] = [await signIn(url), await signInForTokens(url)]
   await post(`${url}/auth/refresh`, undefined, { cookie: tokens.cookie })
   advance(40 * 60_000)
-  const carried = [session.cookie, tokens.cookie, `${session.cookie}; ${tokens.cookie}`, `${session.cookie}x`, '__Host-portcullis=', '__Secure-portcullis-refresh=', `${session.cookie}; ${session.cookie}`]
+  const carried = [session.cookie, tokens.cookie, `${session.cookie}; ${tokens.cookie}`, `${session.cookie}x`, '__Host-Http-portcullis=', '__Secure-portcullis-refresh=', `${session.cookie}; ${session.cookie}`]
   for (const cookie of carried) {
     for (const [method, path] of [['GET', '/orders'], ['GET', '/auth/session'], ['POST', '/auth/refresh'], ['POST', '/auth/step-up'], ['DELETE', '/auth/sessions/x']] as const) {
       const response = await fetch(`${url}${path}`, { method, headers: { cookie, ...method === 'POST' && path.endsWith('up') ? { 'content-type': 'application/json' } : {} }, ...path.endsWith('up') ? { body: JSON.stringify({ password }) } : {} })
@@ -99,7 +99,7 @@ t.test('a refusal neither sets nor deletes a cookie, however bad what it carries
 })
 
 t.test('what a service sets beside it never makes a second cookie of one of our names', async t => {
-  const names = ['__Host-portcullis', '__Secure-portcullis-refresh', '__host-Portcullis', 'portcullis', '__Host-portcullis ']
+  const names = ['__Host-Http-portcullis', '__Secure-portcullis-refresh', '__host-Portcullis', 'portcullis', '__Host-Http-portcullis ']
   const service = await startUpstream(t, (_request, response) => {
     response.setHeader('set-cookie', [...names.map(name => `${name}=planted; Path=/`), 'theme=dark', 'theme=light'])
     response.end()

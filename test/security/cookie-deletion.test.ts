@@ -31,7 +31,7 @@ function openBrowser (url: string): Browser {
   }
 }
 
-const sessionName = '__Host-portcullis'
+const sessionName = '__Host-Http-portcullis'
 const refreshName = '__Secure-portcullis-refresh'
 
 async function start (t: Test) {

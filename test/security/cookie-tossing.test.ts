@@ -12,7 +12,7 @@ import { startRawUpstream, startUpstream } from '../helpers/upstream.ts'
  * are no prefixes.
  */
 
-const name = '__Host-portcullis'
+const name = '__Host-Http-portcullis'
 const refreshName = '__Secure-portcullis-refresh'
 
 t.test('the same cookie twice is refused, in either order, in one header or two', async t => {
@@ -48,7 +48,7 @@ t.test('the same cookie twice is refused, in either order, in one header or two'
 
 t.test('a cookie that comes twice is refused before anything is done, whichever it is', async t => {
   const { url, store } = await startGateway(t, { pages: true })
-  const twice = '__Host-portcullis-device=a; __Host-portcullis-device=b'
+  const twice = '__Host-Http-portcullis-device=a; __Host-Http-portcullis-device=b'
   const { cookie, sid } = await signIn(url, 'victim')
   const before = await store.list('victim')
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -85,7 +85,7 @@ t.test('only the exact name is the cookie', async t => {
   const { url } = await startGateway(t)
   const { cookie } = await signIn(url)
   const value = cookie.slice(name.length + 1)
-  for (const other of ['__host-portcullis', '__HOST-PORTCULLIS', '__Host-Portcullis', 'portcullis', '__Secure-portcullis', '__Host-portcullis2', 'x__Host-portcullis', '__Host-portcullis-x', '$__Host-portcullis', '"__Host-portcullis"', '__Host_portcullis']) {
+  for (const other of ['__host-portcullis', '__HOST-PORTCULLIS', '__Host-Portcullis', 'portcullis', '__Secure-portcullis', '__Host-Http-portcullis2', 'x__Host-Http-portcullis', '__Host-Http-portcullis-x', '$__Host-Http-portcullis', '"__Host-Http-portcullis"', '__Host_portcullis']) {
     await assertProblem(t, await fetch(`${url}/auth/session`, { headers: { cookie: `${other}=${value}` } }), 401, 'PTC_ERR_CREDENTIALS_MISSING', other)
     t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `${other}=zebra; ${cookie}` } })).status, 200, `${other} beside the real one`)
   }
@@ -112,7 +112,7 @@ t.test('an upstream neither sets nor clears a cookie of ours, and is sent none',
 })
 
 t.test('no trick of writing Set-Cookie gets a cookie of ours past, and cookies of others stay as they are', async t => {
-  const planted = [name, refreshName, '__Host-portcullis-device', 'portcullis', 'portcullis-refresh', 'portcullis-device']
+  const planted = [name, refreshName, '__Host-Http-portcullis-device', 'portcullis', 'portcullis-refresh', 'portcullis-device']
   const odd = (text: string): string => [...text].map((letter, index) => index % 2 === 0 ? letter.toUpperCase() : letter.toLowerCase()).join('')
   const linesOf = (cookie: string): string[] => [
     `${cookie}=x`, `${odd(cookie)}=x`, `${cookie.toUpperCase()}=x; Path=/; Secure; HttpOnly; SameSite=None`, `${cookie}=; Expires=Thu, 01 Jan 1970 00:00:00 GMT`, `${cookie}=; Max-Age=-1; Domain=example.com; Path=/auth/refresh`,

@@ -20,7 +20,7 @@ t.test('credentials in queries, paths, bodies and other headers are nobody\'s, a
   const { url } = gateway
   const [session, tokens] = [await signIn(url), await signInForTokens(url)]
   const [cookie = '', refresh = ''] = [session.cookie, tokens.cookie].map(pair => pair.split('=')[1])
-  const names = { '__Host-portcullis': cookie, '__Secure-portcullis-refresh': refresh, sid: session.sid, session: cookie, access_token: tokens.token, token: tokens.token, refresh_token: refresh }
+  const names = { '__Host-Http-portcullis': cookie, '__Secure-portcullis-refresh': refresh, sid: session.sid, session: cookie, access_token: tokens.token, token: tokens.token, refresh_token: refresh }
   const query = new URLSearchParams(names).toString()
 
   const headers = Object.fromEntries([

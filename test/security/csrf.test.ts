@@ -130,7 +130,7 @@ t.test('an upstream gets no unsafe request with the session cookie that another 
 t.test('a dead, forged or doubled session cookie is checked like a good one', async t => {
   const target = await startUpstream(t)
   const { url } = await startGateway(t, { upstreams: [{ prefix: '/up', target: target.url, access: 'public' }] })
-  for (const cookie of ['__Host-portcullis=x', '__Host-portcullis=', '__Host-portcullis=a; __Host-portcullis=b']) {
+  for (const cookie of ['__Host-Http-portcullis=x', '__Host-Http-portcullis=', '__Host-Http-portcullis=a; __Host-Http-portcullis=b']) {
     await assertProblem(t, await post(`${url}/up`, undefined, { cookie, 'sec-fetch-site': 'cross-site' }), 403, 'PTC_ERR_CSRF_REFUSED')
   }
   t.same(target.requests, [])

@@ -8,7 +8,7 @@ import { assertProblem } from '../helpers/problem.ts'
  * session without ever having seen a password.
  */
 
-const name = '__Host-portcullis'
+const name = '__Host-Http-portcullis'
 
 async function whoIs (url: string, cookie: string): Promise<string> {
   const response = await fetch(`${url}/auth/session`, { headers: { cookie } })

@@ -117,7 +117,7 @@ t.test('a refresh token is taken from its cookie alone, and by POST alone', asyn
   const { url } = await startGateway(t, { secret })
   const { cookie, token } = await signInForTokens(url)
   const value = cookie.split('=')[1]!
-  const elsewhere: Array<Record<string, string>> = [{ authorization: `Bearer ${value}` }, { authorization: `Refresh ${value}` }, { 'x-refresh-token': value }, { cookie: `refresh_token=${value}` }, { cookie: `__Host-portcullis-refresh=${value}` }, { cookie: `portcullis-refresh=${value}` }, { cookie: `${refreshName.toLowerCase()}=${value}` }, { authorization: `Bearer ${token}` }]
+  const elsewhere: Array<Record<string, string>> = [{ authorization: `Bearer ${value}` }, { authorization: `Refresh ${value}` }, { 'x-refresh-token': value }, { cookie: `refresh_token=${value}` }, { cookie: `__Host-Http-portcullis-refresh=${value}` }, { cookie: `portcullis-refresh=${value}` }, { cookie: `${refreshName.toLowerCase()}=${value}` }, { authorization: `Bearer ${token}` }]
   for (const headers of elsewhere) t.equal((await post(`${url}/auth/refresh`, undefined, headers)).status, 401, JSON.stringify(headers))
   for (const body of [{ refresh_token: value }, { grant_type: 'refresh_token', refresh_token: value }, { grant_type: 'password', username: 'ada', password: 'correct horse' }]) t.equal((await post(`${url}/auth/refresh`, body)).status, 400)
   for (const path of ['/oauth/token', '/auth/token', '/oauth/authorize']) {

@@ -11,7 +11,7 @@ import { startRawUpstream, startUpstream } from '../helpers/upstream.ts'
  * Every place is filled with line breaks in all spellings, and the bytes on both sides are looked at.
  */
 
-const payload = 'X-Injected: 1\r\nSet-Cookie: __Host-portcullis=planted; Path=/; Secure'
+const payload = 'X-Injected: 1\r\nSet-Cookie: __Host-Http-portcullis=planted; Path=/; Secure'
 const breaks = ['\r\n', '\n', '\r', '%0d%0a', '%0D%0A', '%0a', '\\r\\n', '\u2028', '\u560d\u560a', '\u0085', '\0', '\r\n\r\n', '\t', '\v', '%E5%98%8D%E5%98%8A']
 
 /** The header lines of an answer, cut at the line breaks that clients and proxies know. */
@@ -21,7 +21,7 @@ function lines (answer: string): string[] {
 
 function assertClean (t: Test, answer: string, what: string): void {
   t.match(answer, /^HTTP\/1\.1 \d{3} /, what)
-  t.notOk(lines(answer).some(line => /^(?:x-injected|set-cookie: __Host-portcullis=planted)/i.test(line)), `${what}: ${answer.slice(0, 300)}`)
+  t.notOk(lines(answer).some(line => /^(?:x-injected|set-cookie: __Host-Http-portcullis=planted)/i.test(line)), `${what}: ${answer.slice(0, 300)}`)
   // One status line: nothing after the first answer is a second one.
   t.equal(answer.match(/^HTTP\/1\.1 /gm)?.length, 1, what)
   t.same(lines(answer).filter(line => !/^[\w-]+: [\t\x20-\x7e\x80-\xff]*$/.test(line)), [], `${what}: plain lines alone`)
@@ -57,7 +57,7 @@ t.test('nothing that a client says begins a header or an answer', async t => {
       ['a path', bytes(`GET /open/${encodeURI(separator)}${encodeURIComponent(payload)}`, [])],
       ['a path of ours', bytes(`GET /auth/${encodeURI(separator)}${encodeURIComponent(payload)}`, [])],
       ['a bearer', bytes('GET /auth/session', [`Authorization: Bearer ${bare}`])],
-      ['a cookie', bytes('POST /auth/logout', [`Cookie: __Host-portcullis=${bare}`, 'Content-Length: 0'])],
+      ['a cookie', bytes('POST /auth/logout', [`Cookie: __Host-Http-portcullis=${bare}`, 'Content-Length: 0'])],
       ['a user agent', bytes('GET /open', [`User-Agent: ${bare}`])]
     ]
     for (const [what, sent] of requests) assertClean(t, await sendRaw(t, port, sent).ended, `${what}: ${encodeURI(separator)}`)
@@ -74,8 +74,8 @@ t.test('a line break in a name that signs in stands in no header for a service',
       upstreams: [{ prefix: '/up', target: upstream.url, audience: 'up', forward: 'headers' }, { prefix: '/mint', target: upstream.url, audience: 'mint' }]
     })
     const response = await fetch(`${url}/auth/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username: `zebra${separator}${payload}`, password }) })
-    t.same(Object.keys(setCookies(response)).filter(name => name !== '__Host-portcullis'), [])
-    const cookie = `__Host-portcullis=${setCookies(response)['__Host-portcullis'] ?? 'none'}`
+    t.same(Object.keys(setCookies(response)).filter(name => name !== '__Host-Http-portcullis'), [])
+    const cookie = `__Host-Http-portcullis=${setCookies(response)['__Host-Http-portcullis'] ?? 'none'}`
     for (const path of ['/up', '/mint']) await fetch(`${url}${path}`, { headers: { cookie } })
   }
   for (const { rawHeaders } of upstream.requests) t.notOk(rawHeaders.some((text, index) => index % 2 === 0 ? /^(?:x-injected|set-cookie)$/i.test(text) : /[\r\n\0]/.test(text)))

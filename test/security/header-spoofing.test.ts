@@ -81,7 +81,7 @@ t.test('no spelling of a header that we add arrives from a client, and ours arri
 
 t.test('nobody is somebody by headers: where no credential is, an upstream is told of none', async t => {
   const { send } = await start(t)
-  for (const credential of ['', 'Cookie: __Host-portcullis=forged', 'Authorization: Bearer forged', 'Authorization: Basic YWRhOmFkYQ==']) {
+  for (const credential of ['', 'Cookie: __Host-Http-portcullis=forged', 'Authorization: Bearer forged', 'Authorization: Basic YWRhOmFkYQ==']) {
     const request = await send('/public', ['X-Auth-Subject', 'X-Auth-Session', 'X-Auth-Scope'].flatMap(spellings).map(name => `${name}: admin`), credential)
     for (const name of ['X-Auth-Subject', 'X-Auth-Session', 'X-Auth-Scope', 'Authorization']) t.same(linesOf(request, name), [], name)
   }

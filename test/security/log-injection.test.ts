@@ -32,7 +32,7 @@ t.test('whatever a client sends, each line of the log is one object that says wh
     const path = encodeURIComponent(text.isWellFormed() ? text : 'x')
     for (const [line, lines] of [
       [`GET /up/${path}?${path}`, [`Cookie: ${cookie}`]], [`GET /gone/${path}`, []], [`GET /${path}`, []], [`GET /up#${path}`, []],
-      ['GET /up', [`User-Agent: ${value}`, `Referer: ${value}`, `X-Request-Id: ${value}`, `X-Forwarded-For: ${value}`, `Cookie: ${value}`]], ['GET /up', [`Authorization: Bearer ${value}`]], ['GET /auth/session', [`Cookie: __Host-portcullis=${value}`]],
+      ['GET /up', [`User-Agent: ${value}`, `Referer: ${value}`, `X-Request-Id: ${value}`, `X-Forwarded-For: ${value}`, `Cookie: ${value}`]], ['GET /up', [`Authorization: Bearer ${value}`]], ['GET /auth/session', [`Cookie: __Host-Http-portcullis=${value}`]],
       ['DELETE /up', [`Cookie: ${cookie}`, `Origin: ${value || 'x'}`]]
     ] as const) {
       await sendRaw(t, port, `${line} HTTP/1.1\r\nHost: ${value.replaceAll(/[^a-z]/gi, '') || 'a'}\r\n${lines.map(header => `${header}\r\n`).join('')}Connection: close\r\n\r\n`).ended

@@ -48,7 +48,7 @@ t.test('a step-up proves the password of the session that it renews, and renews 
   const bobBefore = JSON.stringify(await gateway.store.read(bob.sid))
   const renewed = await post(`${url}/auth/step-up`, { password: `${password} of ada` }, { cookie: mixed })
   t.equal(await subjectOf(renewed), 'ada')
-  t.same(Object.keys(setCookies(renewed)), ['__Host-portcullis'])
+  t.same(Object.keys(setCookies(renewed)), ['__Host-Http-portcullis'])
   t.equal(JSON.stringify(await gateway.store.read(bob.sid)), bobBefore)
 })
 
@@ -74,7 +74,7 @@ t.test('no credential is good in the place of another', async t => {
   const before = await state()
 
   for (const value of [refresh, bob.token, `${bob.sid}.${refresh}`, `${bob.sid}.${refresh.slice(-43)}`]) {
-    for (const path of ['/orders', '/auth/session']) await assertProblem(t, await fetch(`${url}${path}`, { headers: { cookie: `__Host-portcullis=${value}` } }), 401, 'PTC_ERR_SESSION_INVALID', path)
+    for (const path of ['/orders', '/auth/session']) await assertProblem(t, await fetch(`${url}${path}`, { headers: { cookie: `__Host-Http-portcullis=${value}` } }), 401, 'PTC_ERR_SESSION_INVALID', path)
   }
   for (const value of [session, bob.token, session.split('.')[1]!]) await assertProblem(t, await post(`${url}/auth/refresh`, undefined, { cookie: `__Secure-portcullis-refresh=${value}` }), 401, 'PTC_ERR_REFRESH_REFUSED')
   for (const value of [session, refresh]) await assertProblem(t, await fetch(`${url}/orders`, { headers: { authorization: `Bearer ${value}` } }), 401, 'PTC_ERR_TOKEN_INVALID')

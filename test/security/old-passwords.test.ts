@@ -56,7 +56,7 @@ t.test('nothing that a sign-in waits for lies between its password and its sessi
   gate.dispatchEvent(new Event('open'))
 
   const answer = await signingIn
-  const opened = setCookies(answer)['__Host-portcullis'] ?? ''
+  const opened = setCookies(answer)['__Host-Http-portcullis'] ?? ''
   t.equal(answer.status, 401)
-  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `__Host-portcullis=${opened}` } })).status, 401)
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie: `__Host-Http-portcullis=${opened}` } })).status, 401)
 })

@@ -42,7 +42,7 @@ t.test('what the sign-ins of others leave behind stands in the account page as t
   for (const text of texts) {
     await post(`${url}/auth/login`, { username: 'ada', password }, { 'user-agent': `Mozilla/5.0 (Windows) Firefox/${text}`, 'x-forwarded-for': text })
   }
-  const cookie = `__Host-portcullis=${setCookies(await post(`${url}/auth/login`, { username: 'ada', password }))['__Host-portcullis'] ?? ''}`
+  const cookie = `__Host-Http-portcullis=${setCookies(await post(`${url}/auth/login`, { username: 'ada', password }))['__Host-Http-portcullis'] ?? ''}`
   const page = `${url}/auth/account`
 
   const html = await (await open(page, { cookie })).text()
@@ -63,7 +63,7 @@ t.test('a name that is nothing but markup signs in, and is shown as it is', asyn
   const { url } = await startGateway(t, { pages: true, identity: async () => ({ subject: '<script>x</script>', scopes: [] }) })
   for (const text of hostile) {
     const response = await submit(`${url}/auth/sign-in`, { username: text, password })
-    const cookie = `__Host-portcullis=${setCookies(response)['__Host-portcullis'] ?? ''}`
+    const cookie = `__Host-Http-portcullis=${setCookies(response)['__Host-Http-portcullis'] ?? ''}`
     for (const path of ['/auth/account', '/auth/sign-in?step_up=1']) assertInert(t, await (await open(`${url}${path}`, { cookie })).text(), text, path)
   }
 })

@@ -158,7 +158,7 @@ t.test('10000 guessed session ids are refused by address, told once, and keep no
   const { url } = await startGuessed(t, { upstreams: [{ prefix: '/orders', target: upstream.url, audience: 'orders', rateLimit: { max: 50, window: '1m' } }] })
   const [cookie = ''] = (await guess(url, 'ada', '192.0.2.2', password)).headers.getSetCookie()
   const get = async (cookie: string, address: string) => await fetch(`${url}/orders/1`, { headers: { cookie, 'x-forwarded-for': address } })
-  const guessed = () => `__Host-portcullis=${randomBytes(16).toString('base64url')}.${randomBytes(32).toString('base64url')}`
+  const guessed = () => `__Host-Http-portcullis=${randomBytes(16).toString('base64url')}.${randomBytes(32).toString('base64url')}`
   const tally = new Map<number, number>()
 
   for (let round = 0; round < 100; round++) {

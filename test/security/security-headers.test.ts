@@ -88,7 +88,7 @@ t.test('every refusal carries the security headers and is kept by nobody', async
     [400, 'a cookie twice', request('GET /auth/session', `Cookie: ${cookie}; ${cookie}\r\n`)],
     [400, 'two credentials', request('GET /closed', `Cookie: ${cookie}\r\nAuthorization: Bearer ${token}\r\n`)],
     [401, 'nothing presented', request('GET /closed')],
-    [401, 'a bad session cookie', request('GET /auth/session', 'Cookie: __Host-portcullis=x\r\n')],
+    [401, 'a bad session cookie', request('GET /auth/session', 'Cookie: __Host-Http-portcullis=x\r\n')],
     [401, 'a bad token', request('GET /closed', 'Authorization: Bearer x\r\n')],
     [401, 'a refused sign-in', login(credentials('nobody'))],
     [401, 'a refused refresh', request('POST /auth/refresh', 'Content-Length: 0\r\n')],

@@ -26,6 +26,6 @@ for (const [name, open] of sharedStores) {
     const countGood = async () => (await Promise.all(urls.flatMap(url => carried.map(async cookie => await isGood(url, cookie) ? cookie : null)))).filter(cookie => cookie !== null)
     while (new Set(await countGood()).size > 3) await new Promise(resolve => { setTimeout(resolve, 10) })
     t.equal(new Set(await countGood()).size, 3, 'three of the twenty are good, and the others nowhere')
-    t.ok(await isGood(here, `__Host-portcullis=${setCookies(bob)['__Host-portcullis'] ?? ''}`), 'nobody else is concerned')
+    t.ok(await isGood(here, `__Host-Http-portcullis=${setCookies(bob)['__Host-Http-portcullis'] ?? ''}`), 'nobody else is concerned')
   })
 }

@@ -16,7 +16,7 @@ import { askRaw } from '../helpers/wire.ts'
 
 const minute = 60_000
 const challenge = 'Bearer error="insufficient_user_authentication", max_age="300"'
-const sessionName = '__Host-portcullis'
+const sessionName = '__Host-Http-portcullis'
 
 async function start (t: Test): Promise<TestGateway & { up: Upstream }> {
   const up = await startUpstream(t)

@@ -87,13 +87,13 @@ for (const [name, open] of kinds) {
       else t.fail(`${method} ${path} ${JSON.stringify(headers)}: ${status}`)
     }
     const attempts = pieces.flatMap(piece => [
-      () => attempt('/auth/session', 'GET', { cookie: `__Host-portcullis=${piece}` }),
-      () => attempt('/auth/session', 'GET', { cookie: `__Host-portcullis=${sids[0]}.${piece}` }),
+      () => attempt('/auth/session', 'GET', { cookie: `__Host-Http-portcullis=${piece}` }),
+      () => attempt('/auth/session', 'GET', { cookie: `__Host-Http-portcullis=${sids[0]}.${piece}` }),
       () => attempt('/auth/session', 'GET', { authorization: `Bearer ${piece}` }),
       () => attempt('/auth/refresh', 'POST', { cookie: `__Secure-portcullis-refresh=${piece}` })
     ])
     const hashes = await Promise.all(sids.map(async sid => [sid, (await store.read(sid))?.secretHash] as const))
-    for (const [sid, hash] of hashes) if (typeof hash === 'string') attempts.push(() => attempt('/auth/session', 'GET', { cookie: `__Host-portcullis=${sid}.${hash}` }))
+    for (const [sid, hash] of hashes) if (typeof hash === 'string') attempts.push(() => attempt('/auth/session', 'GET', { cookie: `__Host-Http-portcullis=${sid}.${hash}` }))
     for (let from = 0; from < attempts.length; from += 50) await Promise.all(attempts.slice(from, from + 50).map(async work => { await work() }))
     t.equal(refused, attempts.length)
     t.ok(copy.includes(hashes.find(([, hash]) => typeof hash === 'string')![1]!), 'what was tried is what is in the copy')

@@ -140,12 +140,12 @@ t.test('after an answer that is no 101 the connection ends: nothing more on it i
 })
 
 t.test('no cookie of ours is set or cleared by a handshake', async t => {
-  const { port } = await startBefore(t, `HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${acceptOf(key)}\r\nSet-Cookie: __Host-portcullis=evil\r\nSet-Cookie: theme=dark\r\nContent-Length: 7\r\n\r\n`)
+  const { port } = await startBefore(t, `HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${acceptOf(key)}\r\nSet-Cookie: __Host-Http-portcullis=evil\r\nSet-Cookie: theme=dark\r\nContent-Length: 7\r\n\r\n`)
 
   const answer = await sendRaw(t, port, handshake('/open')).until(/\r\n\r\n/)
 
   t.match(answer, /theme=dark/)
-  t.notMatch(answer, /__Host-portcullis|content-length/i)
+  t.notMatch(answer, /__Host-Http-portcullis|content-length/i)
 })
 
 t.test('h2c and an Upgrade where none is configured go on as HTTP', async t => {

@@ -21,7 +21,7 @@ const triedForMs = 30_000
 const maxStreams = 3
 const wellWithinMs = 5000
 
-const sessionName = '__Host-portcullis'
+const sessionName = '__Host-Http-portcullis'
 const refreshName = '__Secure-portcullis-refresh'
 
 interface Credential { sid: string, cookie: string, token: string | null, sinceMs: number, tokenUntilMs: number }
