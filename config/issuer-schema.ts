@@ -3,7 +3,7 @@ import { choice, duration, group, list, text } from './fields.ts'
 import * as check from './text-checks.ts'
 
 const { Optional } = Type
-const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const
 
 /** Another issuer whose access tokens are accepted too. */
 export const issuer = group({

@@ -5,6 +5,7 @@ import type { BudgetConfig, Config, Consistency, IssuerConfig, StoreConfig, Upst
 import { forwardOf } from './rules.ts'
 import type { Settings } from './schema.ts'
 import { parseSize } from './size.ts'
+import { canonicalAlgorithms } from '../lib/jws-verify.ts'
 
 const ms = parseDurationMs
 const defaultOverlapMs = 10_000
@@ -56,7 +57,7 @@ function redisTarget ({ url, cluster, sentinels, name = '', username, password }
 }
 
 function resolveIssuer ({ jwks, jwksUri, maxTokenAge, ...issuer }: Settings['issuers'][number], directory: string): IssuerConfig {
-  return { ...issuer, keys: jwks === undefined ? { url: jwksUri! } : { file: resolve(directory, jwks) }, maxTokenAgeMs: ms(maxTokenAge) }
+  return { ...issuer, algorithms: canonicalAlgorithms(issuer.algorithms), keys: jwks === undefined ? { url: jwksUri! } : { file: resolve(directory, jwks) }, maxTokenAgeMs: ms(maxTokenAge) }
 }
 
 function resolveUpstream (upstream: Settings['upstreams'][number], consistency: Consistency): UpstreamConfig {

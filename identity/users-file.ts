@@ -3,6 +3,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Value, ValueErrorType } from '@sinclair/typebox/value'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { isPasswordHash } from '../lib/password.ts'
+import { maxScopesLength } from '../lib/sign-in.ts'
 
 const usersSchema = Type.Object({
   users: Type.Array(Type.Object({
@@ -62,6 +63,7 @@ function checkUser (user: StoredUser, index: number, users: StoredUser[]): strin
   const problems: string[] = []
   if (!isPasswordHash(user.password)) problems.push(`users[${index}].password: must be a scrypt or argon2id hash; make it with: portcullis users add`)
   if (user.subject === undefined && !/^[\x21-\x7b\x7d-\x7e]+$/.test(subject)) problems.push(`users[${index}].subject: is required when the username is not visible ASCII without space and |; add one`)
+  if (user.scopes !== undefined && user.scopes.join(' ').length > maxScopesLength) problems.push(`users[${index}].scopes: must have at most ${maxScopesLength} characters together, or no access token could carry them; remove some`)
   const first = users.findIndex(other => other.username.normalize('NFC') === username)
   if (first < index) problems.push(`users[${index}].username: is that of users[${first}] too; remove one`)
   const same = users.findIndex(other => completeUser(other).subject === subject)

@@ -20,6 +20,19 @@ export type VerificationAlgorithm = keyof typeof parameters
 
 export const verificationAlgorithms = Object.keys(parameters) as VerificationAlgorithm[]
 
+/** Names that configurations may use: also `Ed25519`, the fully specified name (RFC 9864) of what `EdDSA` means for the keys known here. */
+export const algorithmNames = [...verificationAlgorithms, 'Ed25519'] as const
+
+/** The name that keys and tokens of an algorithm are compared by; an unknown one stays as it is. */
+export function canonicalAlgorithm (name: unknown): unknown {
+  return name === 'Ed25519' ? 'EdDSA' : name
+}
+
+/** Configured names without repetition, as keys and tokens are compared by. */
+export function canonicalAlgorithms (names: readonly string[]): VerificationAlgorithm[] {
+  return [...new Set(names.map(name => canonicalAlgorithm(name) as VerificationAlgorithm))]
+}
+
 /** A key that verifies with exactly one algorithm. */
 export interface VerificationKey {
   algorithm: VerificationAlgorithm

@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
 import { hasWeakModulus } from './rsa-modulus.ts'
-import type { VerificationAlgorithm, VerificationKey } from './jws-verify.ts'
+import { canonicalAlgorithm, type VerificationAlgorithm, type VerificationKey } from './jws-verify.ts'
 import { parseObject } from './token-format.ts'
 
 const maxKeys = 100
@@ -23,9 +23,11 @@ interface PublishedKey extends VerificationKey {
 
 /** What an issuer publishes, as far as it may be used. */
 export interface KeySet {
-  /** The key that a token's `kid` names; without one, the only key there is. */
-  find (kid: string | null): VerificationKey | null
+  /** The key of this algorithm that a token's `kid` names; without a `kid`, the only key of that algorithm. */
+  find (kid: string | null, algorithm: VerificationAlgorithm): VerificationKey | null
   has (key: VerificationKey): boolean
+  /** Whether the set names a key so, used or refused. */
+  names (kid: string): boolean
   readonly keys: readonly PublishedKey[]
   /** Why each of the other keys is not used. Names them by place, and repeats nothing. */
   readonly refused: readonly string[]
@@ -41,7 +43,7 @@ export function parseKeySet (bytes: Uint8Array, algorithms: readonly Verificatio
  * was in `before` stays the same object, so what was verified with it can be remembered. Null when it is no JWK set at all.
  */
 export function createKeySet (set: Record<string, unknown> | null, algorithms: readonly VerificationAlgorithm[], before: readonly PublishedKey[] = []): KeySet | null {
-  const published = set?.['keys']
+  const published: unknown = set?.['keys']
   if (!Array.isArray(published) || published.length > maxKeys) return null
   const refused: string[] = []
   const imported: PublishedKey[] = []
@@ -50,14 +52,20 @@ export function createKeySet (set: Record<string, unknown> | null, algorithms: r
     if (typeof key === 'string') refused.push(`keys[${index}]: ${key}`)
     else if (!imported.some(other => isSame(other, key))) imported.push(before.find(other => isSame(other, key)) ?? key)
   }
-  const keys = imported.filter(key => key.kid === null || !imported.some(other => other !== key && other.kid === key.kid))
-  if (keys.length < imported.length) refused.push('keys: different ones have the same kid')
+  // RFC 7517, section 4.5: keys of different types may share a kid, and the algorithm tells them apart.
+  const keys = imported.filter(key => key.kid === null || !imported.some(other => other !== key && other.kid === key.kid && other.algorithm === key.algorithm))
+  if (keys.length < imported.length) refused.push('keys: different ones have the same kid and algorithm')
   const inForce = new Set<VerificationKey>(keys)
   return {
     keys,
     refused,
     has: key => inForce.has(key),
-    find: kid => kid === null ? (keys.length === 1 ? keys[0] ?? null : null) : keys.find(key => key.kid === kid) ?? null
+    names: kid => published.some(jwk => (jwk as { kid?: unknown } | null)?.kid === kid),
+    find (kid, algorithm) {
+      if (kid !== null) return keys.find(key => key.kid === kid && key.algorithm === algorithm) ?? null
+      const [only, another] = keys.filter(key => key.algorithm === algorithm)
+      return another === undefined ? only ?? null : null
+    }
   }
 }
 
@@ -73,7 +81,7 @@ function importKey (jwk: unknown, algorithms: readonly VerificationAlgorithm[]):
   if (!isKid(kid)) return 'has a kid that is no text of 1 to 256 characters'
   if (!isForVerifying(use, operations)) return 'is not for verifying signatures'
   const family = families[String(kty === 'RSA' ? kty : crv)] ?? []
-  const [algorithm, another] = algorithms.filter(name => family.includes(name) && (alg === undefined || alg === name))
+  const [algorithm, another] = algorithms.filter(name => family.includes(name) && (alg === undefined || canonicalAlgorithm(alg) === name))
   if (algorithm === undefined) return 'has no algorithm of those that are configured'
   if (another !== undefined) return 'says no alg, and more than one of those that are configured fits'
   const publicKey = toKeyObject({ ...numbers, kty, crv })

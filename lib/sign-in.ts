@@ -18,12 +18,16 @@ export interface SignIn {
 
 const longestUserAgent = 256
 
+/** Most characters of a subject's scopes, joined by spaces: an access token with all of them is short enough to be accepted. */
+export const maxScopesLength = 9000
+
 /**
  * What a sign-in leaves in the session's record, the mode's own parts apart. Throws LoginRefusedError when there is no subject:
  * an author may hand on what a password check has found, and that may be nobody.
  */
 export function describeSignIn (request: FastifyRequest, { subject, username = subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'] }: SignIn): Pick<OpenSession, 'subject' | 'username' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client'> {
   if (typeof subject !== 'string' || subject === '') throw new LoginRefusedError({ cause: new Error('no subject') })
+  if (scopes.join(' ').length > maxScopesLength) throw new TypeError(`the scopes of a subject must have at most ${maxScopesLength} characters together, or no access token could carry them`)
   const userAgent = (request.headers['user-agent'] ?? '').slice(0, longestUserAgent)
   return { subject, username, scopes, audiences, acr, amr, client: { userAgent, ip: request.ip } }
 }

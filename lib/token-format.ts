@@ -1,7 +1,7 @@
 import { findFault } from './json.ts'
 
-/** Longest access token that is looked at, in characters. */
-export const maxTokenLength = 8192
+/** Longest access token that is looked at, in characters: one with 200 groups of 36 characters has some 12,000. */
+export const maxTokenLength = 16_384
 /** Deepest nesting of header and claims, themselves included. */
 const maxDepth = 16
 

@@ -2,7 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { verificationAlgorithms } from '../lib/jws-verify.ts'
+import { algorithmNames, canonicalAlgorithms, type VerificationAlgorithm } from '../lib/jws-verify.ts'
 import { parseKeySet } from '../lib/key-set.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { FileKeys } from './issuers/file-keys.ts'
@@ -15,7 +15,7 @@ const Options = Type.Object({
     name: Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$', errorMessage: 'must be 1 to 64 letters, digits and . _ -' }),
     issuer: Type.String({ minLength: 1 }),
     keys: Type.Union([Type.Object({ file: Type.String({ minLength: 1 }) }, { additionalProperties: false }), Type.Object({ url: Type.String({ pattern: '^https?://' }) }, { additionalProperties: false })], { errorMessage: 'must be { file } or { url }' }),
-    algorithms: Type.Array(Type.Union(verificationAlgorithms.map(name => Type.Literal(name)), { errorMessage: 'must be an asymmetric algorithm' }), { minItems: 1 }),
+    algorithms: Type.Array(Type.Union(algorithmNames.map(name => Type.Literal(name)), { errorMessage: 'must be an asymmetric algorithm' }), { minItems: 1 }),
     scopes: Type.Optional(Type.Array(Type.String())),
     maxTokenAge: Type.Optional(DurationOption),
     typ: Type.Optional(Type.Union([Type.Literal('at+jwt'), Type.Literal('any')], { errorMessage: 'must be at+jwt or any' }))
@@ -45,7 +45,8 @@ export default fp<IssuersOptions>(async function issuersPlugin (fastify, options
   assertOneMeaning(issuers, accessToken.issuer)
   const accepted: Issuer[] = []
   fastify.addHook('onClose', async () => { await Promise.all(accepted.map(({ keys }) => keys.stop())) })
-  for (const { maxTokenAge = '1h', scopes = [], typ = 'at+jwt', keys, ...issuer } of issuers) {
+  for (const { maxTokenAge = '1h', scopes = [], typ = 'at+jwt', keys, ...named } of issuers) {
+    const issuer = { ...named, algorithms: canonicalAlgorithms(named.algorithms) }
     if (durationMs(maxTokenAge) > blocklist.maxForeignTokenAgeMs) throw new ConfigInvalidError('portcullis-issuers: maxForeignTokenAge of portcullis-blocklist must be at least every maxTokenAge, or revocations are forgotten too early')
     const hooks = hooksFor(fastify, issuer)
     accepted.push({ ...issuer, scopes, typ, maxTokenAgeSeconds: Math.floor(durationMs(maxTokenAge) / 1000), ownAudience: accessToken.issuer, keys: await openKeys(keys, issuer.name, durationMs(coolDown), hooks) })
@@ -62,7 +63,7 @@ function assertOneMeaning (issuers: IssuerOptions[], own: string): void {
   if (new Set(issuers.map(({ name }) => name)).size < issuers.length) throw new ConfigInvalidError('portcullis-issuers: every name must be another one')
 }
 
-function hooksFor (fastify: FastifyInstance, { name, algorithms }: Pick<IssuerOptions, 'name' | 'algorithms'>): KeySourceHooks {
+function hooksFor (fastify: FastifyInstance, { name, algorithms }: { name: string, algorithms: VerificationAlgorithm[] }): KeySourceHooks {
   let told = ''
   return {
     toKeySet (bytes, before) {

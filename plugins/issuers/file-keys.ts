@@ -8,9 +8,12 @@ const pollMs = 500
 /** Keys of a file, which is read again when it changes. A changed file that is not good leaves the keys as they were. */
 export class FileKeys implements KeySource {
   readonly retryAfterMs = 0
+  /** The file is read again for every unknown key, so a key that it does not have is none of the issuer's. */
+  readonly readAtMs = Infinity
   readonly #file: string
   readonly #hooks: KeySourceHooks
   #set: KeySet | null = null
+  #reading: Promise<void> | null = null
   readonly #onChange = (): void => { this.#read().catch(this.#hooks.onError) }
 
   constructor (file: string, hooks: KeySourceHooks) {
@@ -28,7 +31,10 @@ export class FileKeys implements KeySource {
     return this.#set
   }
 
+  /** Reads the file, once for all who ask at the same time. The watcher reports a file that is not good. */
   async lookAgain (): Promise<boolean> {
+    this.#reading ??= this.#read().catch(() => {}).finally(() => { this.#reading = null })
+    await this.#reading
     return true
   }
 

@@ -1,14 +1,17 @@
 import { RecencyCache } from '../../lib/cache.ts'
 import { IssuerUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
-import { identityOfForeign, kidOfForeign, type ForeignTokenRules } from '../../lib/foreign-token.ts'
+import { clockToleranceSeconds } from '../../lib/claims.ts'
+import { identityOfForeign, keyNameOfForeign, type ForeignTokenRules } from '../../lib/foreign-token.ts'
 import type { Identity } from '../../lib/identity.ts'
-import { hasGoodSignature, type VerificationKey } from '../../lib/jws-verify.ts'
+import { canonicalAlgorithm, hasGoodSignature, type VerificationAlgorithm, type VerificationKey } from '../../lib/jws-verify.ts'
 import type { TokenParts } from '../../lib/token-format.ts'
 import type { KeySource } from './key-source.ts'
 
 export interface Issuer extends ForeignTokenRules {
   keys: KeySource
 }
+
+interface KeyName { kid: string | null, algorithm: VerificationAlgorithm }
 
 interface Verified { identity: Identity, key: VerificationKey, keys: KeySource }
 
@@ -33,29 +36,34 @@ export class ForeignTokens {
     const { iss } = parts.claims
     const issuer = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
     if (issuer === undefined) throw refused('of no known issuer')
-    const kid = kidOfForeign(parts.header, issuer)
-    if (kid === false) throw refused('typ, alg, kid or another parameter of its header is not that of this issuer\'s access tokens')
-    const key = issuer.keys.current()?.find(kid) ?? null
-    return key === null ? this.#verifyLater(token, parts, { issuer, kid }) : this.#verifyWith(key, token, parts, issuer)
+    const name = keyNameOfForeign(parts.header, issuer)
+    if (typeof name === 'string') throw refused(name)
+    const key = issuer.keys.current()?.find(name.kid, name.algorithm) ?? null
+    return key === null ? this.#verifyLater(token, parts, issuer, name) : this.#verifyWith(key, token, parts, issuer)
   }
 
-  async #verifyLater (token: string, parts: TokenParts, { issuer, kid }: { issuer: Issuer, kid: string | null }): Promise<Identity> {
+  async #verifyLater (token: string, parts: TokenParts, issuer: Issuer, { kid, algorithm }: KeyName): Promise<Identity> {
     const isLastWord = await issuer.keys.lookAgain()
-    const key = issuer.keys.current()?.find(kid) ?? null
+    const key = issuer.keys.current()?.find(kid, algorithm) ?? null
     if (key !== null) return this.#verifyWith(key, token, parts, issuer)
-    // The key may be there, behind an address that does not answer: not to know is no reason to say no.
-    if (!isLastWord) throw unavailable(issuer.keys.retryAfterMs)
+    // The key may be published where it cannot be read now, or not until the next time: an unknown key is not a bad one.
+    if (!isLastWord || (kid !== null && mayBeNew(kid, parts.claims, issuer.keys))) throw unavailable(issuer.keys.retryAfterMs)
     throw refused('unknown key')
   }
 
   #verifyWith (key: VerificationKey, token: string, { header, claims, signingInput, signature }: TokenParts, issuer: Issuer): Identity {
-    if (header['alg'] !== key.algorithm) throw refused('not the algorithm of its key')
+    if (canonicalAlgorithm(header['alg']) !== key.algorithm) throw refused('not the algorithm of its key')
     if (!hasGoodSignature(key, signingInput, signature)) throw refused('wrong signature')
     const identity = identityOfForeign(claims, issuer, Date.now() / 1000)
-    if (identity === null) throw refused('a claim is missing, malformed, in the future, or that of another kind of token')
+    if (typeof identity === 'string') throw refused(identity)
     this.#verified.set(token, { identity, key, keys: issuer.keys })
     return identity
   }
+}
+
+/** Whether the keys were read before the token was issued, by its own word, and do not have this name: an issuer publishes a key before that signs. */
+function mayBeNew (kid: string, { iat }: TokenParts['claims'], keys: KeySource): boolean {
+  return keys.current()?.names(kid) !== true && typeof iat === 'number' && (iat + clockToleranceSeconds) * 1000 >= keys.readAtMs
 }
 
 function unavailable (retryAfterMs: number): Error {

@@ -6,6 +6,8 @@ export interface KeySource {
   current (): KeySet | null
   /** Looks whether there are others by now, as often as it may. Resolves to whether `current` is the issuer's last word. */
   lookAgain (): Promise<boolean>
+  /** The instant (milliseconds since the epoch) at which reading the current keys began; Infinity where `lookAgain` always reads them. */
+  readonly readAtMs: number
   /** How long until looking again can help. */
   readonly retryAfterMs: number
   stop (): Promise<void>

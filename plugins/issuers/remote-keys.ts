@@ -24,6 +24,7 @@ export class RemoteKeys implements KeySource {
   #fetchedAtMs = -Infinity
   #triedAtMs = -Infinity
   #hasFailed = false
+  readAtMs = 0
   #running: Promise<void> | null = null
   #timer: NodeJS.Timeout | null = null
 
@@ -58,12 +59,14 @@ export class RemoteKeys implements KeySource {
 
   async #refresh (): Promise<void> {
     const startedAtMs = this.#triedAtMs = performance.now()
+    const readAtMs = Date.now()
     if (this.#timer !== null) clearTimeout(this.#timer)
     try {
       const set = this.#hooks.toKeySet(await this.#fetch(), this.#set)
       if (set === null) throw new Error('it is no JWK set')
       this.#set = set
       this.#fetchedAtMs = startedAtMs
+      this.readAtMs = readAtMs
       this.#hasFailed = false
     } catch (error) {
       if (!this.#hasFailed && !this.#ending.signal.aborted) this.#hooks.onError(error)

@@ -18,9 +18,9 @@ t.test('every algorithm has keys', async t => {
   const set = createKeySet({ keys: keys.map(({ jwk }) => jwk) }, verificationAlgorithms)
 
   t.same(set?.refused, [])
-  for (const algorithm of verificationAlgorithms) t.equal(set?.find(algorithm)?.algorithm, algorithm)
-  t.equal(set?.find('other'), null)
-  t.equal(set?.find(null), null)
+  for (const algorithm of verificationAlgorithms) t.equal(set?.find(algorithm, algorithm)?.algorithm, algorithm)
+  t.equal(set?.find('other', 'ES256'), null)
+  t.equal(set?.find('ES256', 'ES384'), null)
 })
 
 t.test('keys that are not meant for this, or not well made, are not used', async t => {
@@ -58,19 +58,31 @@ t.test('keys that are not meant for this, or not well made, are not used', async
 
 t.test('a key that says no algorithm has the one that is configured for its kind', async t => {
   const { alg: _, ...jwk } = rsa
-  t.equal(createKeySet({ keys: [jwk] }, ['PS256', 'ES256'])?.find('k1')?.algorithm, 'PS256')
+  t.equal(createKeySet({ keys: [jwk] }, ['PS256', 'ES256'])?.find('k1', 'PS256')?.algorithm, 'PS256')
+})
+
+t.test('keys of one kid and different algorithms are told apart by the algorithm', async t => {
+  const set = createKeySet({ keys: [{ ...ec, kid: 'k' }, { ...rsa, kid: 'k' }] }, ['ES256', 'RS256', 'PS256'])
+  t.same([set?.refused, set?.find('k', 'ES256')?.algorithm, set?.find('k', rsa.alg as 'RS256')?.algorithm], [[], 'ES256', rsa.alg])
+  t.same([set?.find(null, 'ES256')?.algorithm, set?.find('k', 'ES512')], ['ES256', null])
+})
+
+t.test('Ed25519 and EdDSA name one algorithm of a key', async t => {
+  const { jwk } = foreignKey('k', 'EdDSA')
+  for (const alg of ['EdDSA', 'Ed25519', undefined]) t.equal(createKeySet({ keys: [{ ...jwk, alg }] }, ['EdDSA'])?.find('k', 'EdDSA')?.algorithm, 'EdDSA', String(alg))
+  t.same(refusedOf({ ...jwk, alg: 'Ed448' }), ['keys[0]: has no algorithm of those that are configured'])
 })
 
 t.test('different keys of one kid are both left out, the same key twice is one', async t => {
   const other = foreignKey('k1').jwk
   const set = createKeySet({ keys: [ec, other, foreignKey('k2').jwk] }, ['ES256'])
-  t.same([set?.find('k1'), set?.keys.length, set?.refused], [null, 1, ['keys: different ones have the same kid']])
+  t.same([set?.find('k1', 'ES256'), set?.keys.length, set?.refused], [null, 1, ['keys: different ones have the same kid and algorithm']])
   t.equal(createKeySet({ keys: [ec, ec] }, ['ES256'])?.keys.length, 1)
 })
 
 t.test('a set with one key serves tokens that name none', async t => {
-  t.equal(createKeySet({ keys: [{ ...ec, kid: undefined }] }, ['ES256'])?.find(null)?.algorithm, 'ES256')
-  t.equal(createKeySet({ keys: [{ ...ec, kid: undefined }] }, ['ES256'])?.find('k1'), null)
+  t.equal(createKeySet({ keys: [{ ...ec, kid: undefined }] }, ['ES256'])?.find(null, 'ES256')?.algorithm, 'ES256')
+  t.equal(createKeySet({ keys: [{ ...ec, kid: undefined }] }, ['ES256'])?.find('k1', 'ES256'), null)
 })
 
 t.test('a key that stays is the same object, one that changed is not', async t => {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
+import { writeFile } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import issuers, { type IssuerOptions, type IssuersOptions } from '../../plugins/issuers.ts'
@@ -46,8 +47,9 @@ t.test('a thousand tokens of made-up keys cause no fetch within the cool-down', 
   const app = await build(t, server)
   t.equal((await get(app, good)).status, 200)
 
+  const old = foreignClaims(idp, { iat: Math.floor(Date.now() / 1000) - 60 })
   for (let i = 0; i < 1000; i++) {
-    const response = await get(app, signForeign(first, foreignClaims(idp), { alg: 'ES256', typ: 'at+jwt', kid: `made up ${i}` }))
+    const response = await get(app, signForeign(first, old, { alg: 'ES256', typ: 'at+jwt', kid: `made up ${i}` }))
     if (response.status !== 401) t.fail(`answered ${response.status}`)
   }
 
@@ -66,6 +68,31 @@ t.test('when keys are rotated the new one is found by the first token that names
 
   t.equal(server.requests.length, 2)
   t.equal((await get(app, good)).status, 401, 'also where it is remembered')
+})
+
+t.test('a token of a key that may have been published since the keys were read is not refused: it is asked to come again', async t => {
+  const server = await startKeyServer(t, [first])
+  const app = await build(t, server)
+  t.equal((await get(app, good)).status, 200)
+  server.answer = publish([first, second])
+
+  const response = await get(app, signForeign(second, foreignClaims(idp)))
+
+  t.equal(response.status, 503)
+  t.match(response.headers.get('retry-after'), /^(?:[1-9]|[12]\d|30)$/)
+  t.equal(server.requests.length, 1, 'the cool-down holds')
+  t.equal((await get(app, signForeign(second, foreignClaims(idp, { iat: Math.floor(Date.now() / 1000) - 60 })))).status, 401, 'what was issued before the keys were read is of no new key')
+})
+
+t.test('a key that is added to a file is known to the first token that names it', async t => {
+  const folder = t.testdir({ 'keys.json': JSON.stringify({ keys: [first.jwk] }) })
+  const file = `${folder}/keys.json`
+  const app = await build(t, { url: '' }, {}, { keys: { file } })
+  t.equal((await get(app, good)).status, 200)
+  await writeFile(file, JSON.stringify({ keys: [first.jwk, second.jwk] }))
+
+  t.equal((await get(app, signForeign(second, foreignClaims(idp)))).status, 200)
+  t.equal((await get(app, signForeign(foreignKey('k3'), foreignClaims(idp)))).status, 401, 'a key that the file does not have')
 })
 
 t.test('a rotation keeps what is remembered of a key that stays', async t => {

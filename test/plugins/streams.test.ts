@@ -249,6 +249,7 @@ t.test('a stream of another issuer\'s token ends with the token, also while the 
   t.teardown(() => { registry.stop() })
   const ends: string[] = []
   const identity = identityOfForeign({ iss: 'i', sub: 'eve', aud: 'orders', exp: 1060, iat: 1000, jti: 'j' }, { name: 'idp', issuer: 'i', algorithms: ['ES256'], scopes: [], maxTokenAgeSeconds: 3600, typ: 'any', ownAudience: 'o' }, 1000)
+  if (typeof identity === 'string') throw new Error(identity)
   const stream: Stream = { identity, startedAtMs: 0, youngAt: -1, end (reason) { ends.push(reason) } }
   registry.add(stream)
   registry.keep(stream)

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SignJWT } from 'jose'
@@ -100,8 +100,8 @@ t.test('every claim that is missing, of the wrong type or out of its time is ref
     iss: [undefined],
     sub: [undefined, null, '', 1, ['bob'], 'b\nob', 'b\u0000ob', '\ud800', 'b'.repeat(256)],
     aud: [undefined, null, '', [], ['other'], 'order', 'orders2', 'Orders', 'orders ', ' orders', 1, { orders: true }, [['orders']], ['orders', 1], ['']],
-    exp: [undefined, null, String(now + 60), -1, now - 6, now + 0.5, 2 ** 53],
-    iat: [undefined, null, String(now), -1, now + 3600, now - 3601, 0, now - 0.5],
+    exp: [undefined, null, String(now + 60), -1, now - 6, now - 0.5, 2 ** 53],
+    iat: [undefined, null, String(now), -1, now + 3600, now - 3601, now + 10.5, 0],
     nbf: [null, String(now), now + 60, -1],
     jti: [undefined, null, '', 1, ['j1']],
     scope: [null, 1, ['orders:read']],
@@ -117,7 +117,7 @@ t.test('every claim that is missing, of the wrong type or out of its time is ref
   for (const [name, values] of Object.entries(wrong)) {
     for (const value of values) await assertRefused(t, gateway, signForeign(key, foreignClaims(idp, { [name]: value })), `${name}: ${JSON.stringify(value)}`)
   }
-  for (const changes of [{ aud: 'orders' }, { aud: ['else', 'orders'] }, { nbf: now + 4, iat: now + 4 }, { sub: 'auth0|ü ö' }, { token_use: 'access', typ: 'Bearer' }]) {
+  for (const changes of [{ aud: 'orders' }, { aud: ['else', 'orders'] }, { nbf: now + 4, iat: now + 4 }, { exp: now + 600.5, iat: now - 0.5, nbf: now - 0.25, auth_time: now - 1.75 }, { exp: now + 1e2 }, { sub: 'auth0|ü ö' }, { token_use: 'access', typ: 'Bearer' }]) {
     t.equal((await get(`${gateway.url}/orders`, signForeign(key, foreignClaims(idp, changes)))).status, 200, JSON.stringify(changes))
   }
 })
@@ -201,6 +201,44 @@ t.test('a key verifies with the one algorithm that it says', async t => {
   await assertRefused(t, gateway, signForeign({ ...rsa, algorithm: 'PS256' }, foreignClaims(idp)), 'PS256 with the RS256 key')
   await assertRefused(t, gateway, signForeign({ ...pss, algorithm: 'RS256' }, foreignClaims(idp)), 'RS256 with the PS256 key')
   await assertRefused(t, gateway, signForeign({ ...rsa, kid: 'pss' }, foreignClaims(idp)), 'the kid of the other key')
+})
+
+t.test('a kid of two keys names the one whose type the token\'s algorithm has', async t => {
+  const [ec, rsa] = [foreignKey('k', 'ES256'), foreignKey('k', 'RS256')]
+  const gateway = await start(t, { algorithms: ['ES256', 'RS256'] }, [ec, rsa])
+  for (const one of [ec, rsa]) t.equal((await get(`${gateway.url}/orders`, signForeign(one, foreignClaims(idp)))).status, 200, one.algorithm)
+  await assertRefused(t, gateway, signForeign(foreignKey('k', 'RS256'), foreignClaims(idp)), 'another key of that kid')
+})
+
+t.test('the fully specified name of an Edwards curve is good in the configuration, the key and the token', async t => {
+  const ours = foreignKey('k', 'EdDSA')
+  for (const configured of ['Ed25519', 'EdDSA'] as const) {
+    for (const alg of ['Ed25519', 'EdDSA']) {
+      const { url } = await start(t, { algorithms: [configured] }, [{ ...ours, jwk: { ...ours.jwk, alg } }])
+      for (const name of ['Ed25519', 'EdDSA']) t.equal((await get(`${url}/orders`, signForeign(ours, foreignClaims(idp), { alg: name, typ: 'at+jwt', kid: 'k' }))).status, 200, `${configured} ${alg} ${name}`)
+    }
+  }
+})
+
+t.test('a token with two hundred groups is accepted, and so is every token that is issued here', async t => {
+  const { url } = await start(t, {}, [key], { identity: async () => ({ subject: 'ada', scopes: ['orders:read', ...Array.from({ length: 500 }, (_, index) => `scope:number-${index}`)] }) })
+  const groups = Array.from({ length: 200 }, () => randomUUID())
+  t.equal((await get(`${url}/orders`, signForeign(key, foreignClaims(idp, { groups })))).status, 200)
+
+  const { token } = await signInForTokens(url)
+
+  t.ok(token.length > 10_000)
+  t.equal((await get(`${url}/orders`, token)).status, 200)
+})
+
+t.test('a subject with more scopes than a token can carry is not signed in, in either mode', async t => {
+  const { url, store } = await start(t, {}, [key], { identity: async () => ({ subject: 'ada', scopes: Array.from({ length: 1000 }, (_, index) => `scope:number-${index}`) }) })
+
+  for (const mode of ['session', 'tokens']) {
+    const response = await post(`${url}/auth/login`, { username: 'ada', password: 'x', mode })
+    t.same([response.status, response.headers.getSetCookie()], [500, []], mode)
+  }
+  t.same(await store.list('ada'), [])
 })
 
 t.test('a token without kid is accepted where there is one key, and refused where there are two', async t => {

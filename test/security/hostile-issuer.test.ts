@@ -102,7 +102,7 @@ t.test('naming two thousand keys that nobody has makes the issuer no work, and k
     t.equal((await fetch(`${gateway.url}/orders`, { headers: bearer(token) })).status, 200)
   }
 
-  t.same([...statuses], [[401, 2000]])
+  t.same([...statuses], [[503, 2000]], 'the keys may be new')
   t.equal(server.requests.length, before, 'not once within the cool-down of thirty seconds')
 })
 
