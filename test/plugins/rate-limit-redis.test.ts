@@ -12,8 +12,8 @@ import { startUpstream } from '../helpers/upstream.ts'
 
 const timeoutMs = 300
 
-/** Gateways that share one Redis, one upstream and one secret. */
-async function startGateways (t: Test, redis: { url: string }, count: number): Promise<{ urls: string[], looked: string[] }> {
+/** Gateways that share one Redis, one upstream and one secret. A window is longer than a test takes on a slow machine, where it is not to end. */
+async function startGateways (t: Test, redis: { url: string }, count: number, window = '1m'): Promise<{ urls: string[], looked: string[] }> {
   const upstream = await startUpstream(t)
   const secret = randomBytes(32).toString('base64url')
   const looked: string[] = []
@@ -27,7 +27,7 @@ async function startGateways (t: Test, redis: { url: string }, count: number): P
       log: { level: 'silent' },
       // Requests go on past an outage here, so that what fails is the budget alone.
       revocation: { staleFor: '1m' },
-      rateLimit: { signIn: { max: 10, window: '2s' }, refresh: { max: 4, window: '1m' } },
+      rateLimit: { signIn: { max: 10, window }, refresh: { max: 4, window: '1m' } },
       identity: async ({ username, password: given }: { username: string, password: string }) => {
         looked.push(username)
         return given === password ? { subject: username, scopes: [] } : null
@@ -64,11 +64,11 @@ t.test('gateways on one Redis share the attempts of an address, and tell of it o
   t.strictSame([countOf(answers, 401), countOf(answers, 429), looked.length], [10, 30, 10])
   t.strictSame(events.filter(({ event }) => event === 'rate.limited').map(({ outcome }) => outcome), ['signIn'])
   const refused = answers.find(({ status }) => status === 429)!
-  t.match(Object.fromEntries(refused.headers), { 'retry-after': /^[12]$/, ratelimit: /^"signIn";r=0;t=[12]$/, 'ratelimit-policy': '"signIn";q=10;w=2' })
+  t.match(Object.fromEntries(refused.headers), { 'retry-after': /^(?:60|[45]\d)$/, ratelimit: /^"signIn";r=0;t=(?:60|[45]\d)$/, 'ratelimit-policy': '"signIn";q=10;w=60' })
 })
 
 t.test('gateways on one Redis share the failures of an account, until the window ends', async t => {
-  const { urls, looked } = await startGateways(t, await startRedis(t), 2)
+  const { urls, looked } = await startGateways(t, await startRedis(t), 2, '5s')
 
   await spread(urls, 40, async (url, index) => await guess(url, 'ada', `192.0.2.${index}`))
   t.equal(looked.length, 10)
