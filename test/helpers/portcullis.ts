@@ -121,7 +121,7 @@ export async function writeConfig (t: Test, more: object = {}): Promise<ConfigFo
   await writeFile(config, JSON.stringify({
     origin: 'https://app.example.com',
     listen: { host: '127.0.0.1', port: 0 },
-    store: { type: 'sqlite', path: './portcullis.db' },
+    store: { type: 'sqlite', path: './portcullis.db', timeout: '30s' },
     identity: { type: 'users', file: './users.json' },
     log: { level: 'trace', access: true },
     rateLimit: generousLimits,
