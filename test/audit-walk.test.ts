@@ -15,7 +15,7 @@ t.test('a walk through the gateway is in the audit log, each event once and no s
   const { config, users } = await writeConfig(t, {
     admin: { port, token: adminToken },
     log: { level: 'info' },
-    session: { maxPerSubject: 3, idleTimeout: '2s' },
+    session: { maxPerSubject: 3, idleTimeout: '4s' },
     refreshToken: { overlap: '0s', retryWindow: '2s' },
     upstreams: [{ prefix: '/up', target: up.url, audience: 'up' }]
   })
@@ -69,7 +69,7 @@ t.test('a walk through the gateway is in the audit log, each event once and no s
   await post(`http://127.0.0.1:${port}/admin/revocations`, { jti: 'j-that-is-nobodys' }, asAdmin)
   expected.push('revocation.added - - jti')
 
-  await wait(2100)
+  await wait(4100)
   for (let i = 0; i < 3; i++) await fetch(`${url}/up`, { headers: { cookie: session.cookie } })
   expected.push(`session.expired ${session.sid} ada idle`)
   const { stdout, stderr, code } = await gateway.end()

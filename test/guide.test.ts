@@ -7,8 +7,6 @@ import { installFolder, stepsOf, Terminal, withFreePorts } from './helpers/page.
  * The page is done as a reader does it: its files are written, its commands pasted into a shell, against real processes, and what
  * they print is compared with what the page says. Ports and the folder alone are others.
  */
-t.setTimeout(150_000)
-
 const ports = [8080, 3001, 3002, 3003, 3004]
 
 t.test('the guide does what it says, command by command', async t => {

@@ -3,9 +3,10 @@ import { access, constants, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
+import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
 import type { Test } from 'tap'
 import type { Certificate } from '../helpers/certificate.ts'
+import { patienceMs } from '../helpers/patience.ts'
 
 const run = promisify(execFile)
 
@@ -27,14 +28,15 @@ const ignoreDefaultArgs = ['--disable-back-forward-cache']
 
 /** One for a file of tests, which ends it; each test has a context of its own, with its own cookies and storage. */
 export async function startBrowser (t: Test, authority: Certificate): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: await findChromium(), args, ignoreDefaultArgs, env: await makeHome(t, authority) })
+  const browser = await chromium.launch({ executablePath: await findChromium(), args, ignoreDefaultArgs, env: await makeHome(t, authority), timeout: patienceMs })
   t.teardown(async () => { await browser.close() })
   return browser
 }
 
 /** A context that ends with the test. */
-export async function openContext (t: Test, browser: Browser): Promise<BrowserContext> {
-  const context = await browser.newContext()
+export async function openContext (t: Test, browser: Browser, options: BrowserContextOptions = {}): Promise<BrowserContext> {
+  const context = await browser.newContext(options)
+  context.setDefaultTimeout(patienceMs)
   t.teardown(async () => { await context.close() })
   return context
 }
@@ -88,7 +90,8 @@ export async function prepareDevice (t: Test, authority: Certificate, { keepsSes
   const executablePath = await findChromium()
   return {
     start: async () => {
-      const context = await chromium.launchPersistentContext(profile, { executablePath, env, ignoreDefaultArgs: true, args: [...args, ...deviceBoundArgs, `--user-data-dir=${profile}`, 'about:blank'] })
+      const context = await chromium.launchPersistentContext(profile, { executablePath, env, ignoreDefaultArgs: true, args: [...args, ...deviceBoundArgs, `--user-data-dir=${profile}`, 'about:blank'], timeout: patienceMs })
+      context.setDefaultTimeout(patienceMs)
       t.teardown(async () => { await context.close() })
       return context
     }

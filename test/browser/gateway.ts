@@ -7,9 +7,9 @@ import { startFront, type Front } from './front.ts'
 
 export interface SecureGateway extends TestGateway { front: Front, origin: string }
 
-const host = 'gate.shop.test'
-
 export interface SecureOptions extends Omit<Partial<ConfigInput>, 'upstreams'> {
+  /** Name that browsers find it by. Default: gate.shop.test. */
+  host?: string
   /** URL of what is served at /page, to everybody. Default: a blank page. */
   page?: string
   upstreams?: NonNullable<ConfigInput['upstreams']>
@@ -17,9 +17,9 @@ export interface SecureOptions extends Omit<Partial<ConfigInput>, 'upstreams'> {
 
 /** A gateway of helpers/build-gateway.ts, without /billing, that browsers find behind a front with TLS. `upstreams` are added. */
 export async function startSecureGateway (t: Test, authority: Certificate, options: (upstream: { orders: string }) => SecureOptions = () => ({})): Promise<SecureGateway> {
-  const front = await startFront(t, authority, host)
   const orders = await startUpstream(t)
-  const { page = await startBlankPage(t), upstreams = [], ...overrides } = options({ orders: orders.url })
+  const { host = 'gate.shop.test', page = await startBlankPage(t), upstreams = [], ...overrides } = options({ orders: orders.url })
+  const front = await startFront(t, authority, host)
   const gateway = await startGateway(t, {
     origin: front.origin,
     ...overrides,

@@ -117,8 +117,7 @@ t.test('the back button shows nothing of the account after sign-out', async t =>
 })
 
 t.test('everything can be done without script', async t => {
-  const context = await browser.newContext({ javaScriptEnabled: false })
-  t.teardown(async () => { await context.close() })
+  const context = await openContext(t, browser, { javaScriptEnabled: false })
   await signIn(t, { username: 'grace' })
   const { page } = await signIn(t, { context, username: 'grace' })
   await page.getByText('Active now').waitFor()
@@ -160,8 +159,7 @@ t.test('a keyboard is enough, and the pages complain of nothing', async t => {
 })
 
 t.test('no page is wider than a small phone', async t => {
-  const context = await browser.newContext({ viewport: { width: 320, height: 640 } })
-  t.teardown(async () => { await context.close() })
+  const context = await openContext(t, browser, { viewport: { width: 320, height: 640 } })
   const longest = 'x'.repeat(120)
   const { page } = await signIn(t, { context, username: longest })
   for (const path of ['/auth/account', '/auth/sign-in?step_up=1']) {

@@ -33,7 +33,7 @@ t.test('during shutdown.delay it is not ready and serves on, new connections too
     else response.end('ok')
   })
   const port = await findClosedPort()
-  const { config } = await writeConfig(t, { shutdown: { delay: '1s', timeout: '30s' }, admin: { port, token: adminToken }, upstreams: [{ prefix: '/up', target: up.url, access: 'public' }] })
+  const { config } = await writeConfig(t, { shutdown: { delay: '3s', timeout: '60s' }, admin: { port, token: adminToken }, upstreams: [{ prefix: '/up', target: up.url, access: 'public' }] })
   const gateway = await startPortcullis(t, config)
   const probe = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status
   const answers = [fetch(`${gateway.url}/up/slow`)]

@@ -153,8 +153,8 @@ async function walk (t: Test, setup: Setup): Promise<void> {
 }
 
 for (const [name, open] of [
-  ['one SQLite file', async (_t: Test) => ({ type: 'sqlite', path: './portcullis.db' })],
-  ['one Redis', async (t: Test) => ({ type: 'redis', url: (await startRedis(t)).url })]
+  ['one SQLite file', async (_t: Test) => ({ type: 'sqlite', path: './portcullis.db', timeout: '30s' })],
+  ['one Redis', async (t: Test) => ({ type: 'redis', url: (await startRedis(t)).url, timeout: '30s' })]
 ] as const) {
   t.test(`a rotation under load at two processes on ${name} fails nothing, and a revocation ends the old key's tokens everywhere`, async t => {
     await walk(t, await start(t, await open(t)))

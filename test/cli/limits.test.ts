@@ -57,7 +57,7 @@ t.test('limits.headersTimeout: a head that does not arrive in time is 408, also 
 })
 
 t.test('limits.headersTimeout is for the head alone: a body may take longer', async t => {
-  const { port, up } = await start(t, { headersTimeout: '100ms' })
+  const { port, up } = await start(t, { headersTimeout: '300ms' })
   const body = 'a body that is late'
   const client = sendRaw(t, port, `POST /up HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`)
   for (const letter of body) {
@@ -70,10 +70,10 @@ t.test('limits.headersTimeout is for the head alone: a body may take longer', as
 })
 
 t.test('limits.keepAlive: a connection is used again, and ends when it was idle for that long', async t => {
-  const { port } = await start(t, { keepAlive: '1s' })
+  const { port } = await start(t, { keepAlive: '2s' })
   const request = 'GET /up HTTP/1.1\r\nHost: a\r\n\r\n'
   const client = sendRaw(t, port, request)
-  t.match(await client.until(/ok\r\n0\r\n\r\n$|ok$/), /^keep-alive: timeout=1\r$/im)
+  t.match(await client.until(/ok\r\n0\r\n\r\n$|ok$/), /^keep-alive: timeout=2\r$/im)
   client.socket.write(request)
   await client.until(/ok[^]*HTTP\/1\.1 200 [^]*ok/)
 

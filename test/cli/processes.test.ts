@@ -61,8 +61,8 @@ async function refreshInTurn (t: Test, [{ url: here }, { url: there }]: [Gateway
 }
 
 for (const [name, open] of [
-  ['one SQLite file', async (_t: Test) => ({ type: 'sqlite', path: './portcullis.db' })],
-  ['one Redis', async (t: Test) => ({ type: 'redis', url: (await startRedis(t)).url })]
+  ['one SQLite file', async (_t: Test) => ({ type: 'sqlite', path: './portcullis.db', timeout: '30s' })],
+  ['one Redis', async (t: Test) => ({ type: 'redis', url: (await startRedis(t)).url, timeout: '30s' })]
 ] as const) {
   t.test(`two processes on ${name} are one gateway`, async t => {
     const gateways = await startTwo(t, await open(t))

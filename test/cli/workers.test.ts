@@ -17,7 +17,7 @@ function serving (output: string): Set<number> {
 
 for (const type of ['sqlite', 'redis']) {
   t.test(`what one worker opens is good at all of them, and what one ends is refused by all (${type})`, async t => {
-    const store = type === 'redis' ? { type, url: (await startRedis(t)).url } : { type, path: './portcullis.db' }
+    const store = type === 'redis' ? { type, url: (await startRedis(t)).url, timeout: '30s' } : { type, path: './portcullis.db', timeout: '30s' }
     const gateway = await startWorkers(t, 2, { store, secret: randomBytes(32).toString('base64url') })
     const { cookie } = await signIn(gateway.url)
     const tokens = await signInForTokens(gateway.url, 'bob')

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { patienceMs } from '../helpers/patience.ts'
 
 /** A request as it goes over the wire. Every text here is one character a byte (latin1): what is sent is never normalized. */
 export interface Sent {
@@ -17,9 +18,6 @@ export interface Answer {
 
 /** How an exchange went that brought no answer. */
 export type Silence = 'ended without an answer' | 'no answer in time' | 'more than one answer'
-
-/** A hang is not waited for longer than this. */
-const deadlineMs = 10_000
 
 /** UTF-8, one character a byte. */
 export function bytesOf (text: string): string {
@@ -59,7 +57,7 @@ export class Connection {
     this.#isHead = isHead
     return await new Promise(resolve => {
       this.#settle = resolve
-      this.#timer = setTimeout(() => { this.#finish('no answer in time') }, deadlineMs)
+      this.#timer = setTimeout(() => { this.#finish('no answer in time') }, patienceMs)
       socket.write(bytes, 'latin1')
     })
   }

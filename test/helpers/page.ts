@@ -4,6 +4,7 @@ import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
 import { findClosedPort } from './closed-port.ts'
+import { patienceMs } from './patience.ts'
 
 const project = join(import.meta.dirname, '..', '..')
 
@@ -82,9 +83,9 @@ export class Terminal {
   }
 
   async #until (isDone: () => boolean): Promise<void> {
-    const deadline = AbortSignal.timeout(40_000)
+    const deadline = AbortSignal.timeout(patienceMs)
     while (!isDone()) {
-      await once(this.#shell.stdout!, 'data', { signal: deadline }).catch(() => { throw new Error(`not within 40 s; printed so far: ${this.#printed}`) })
+      await once(this.#shell.stdout!, 'data', { signal: deadline }).catch(() => { throw new Error(`not within ${patienceMs} ms; printed so far: ${this.#printed}`) })
     }
   }
 }

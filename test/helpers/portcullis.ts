@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import { main } from '../../cli/main.ts'
 import { hashPassword } from '../../lib/password.ts'
 import { generousLimits, password } from './build-gateway.ts'
+import { patienceMs } from './patience.ts'
 import { learnConfigured, learnSecret, report } from './secrets.ts'
 
 const cli = join(import.meta.dirname, '..', '..', 'cli.ts')
@@ -120,7 +121,7 @@ export async function writeConfig (t: Test, more: object = {}): Promise<ConfigFo
   await writeFile(config, JSON.stringify({
     origin: 'https://app.example.com',
     listen: { host: '127.0.0.1', port: 0 },
-    store: { type: 'sqlite', path: './portcullis.db' },
+    store: { type: 'sqlite', path: './portcullis.db', timeout: '30s' },
     identity: { type: 'users', file: './users.json' },
     log: { level: 'trace', access: true },
     rateLimit: generousLimits,
@@ -137,13 +138,13 @@ export async function editUsers (file: string, edit: (users: Array<{ username: s
   await writeFile(file, JSON.stringify(content))
 }
 
-/** Asks until `isTrue`, at most ten seconds; resolves to how long it took, in milliseconds, and how often it was asked in vain. */
+/** Asks until `isTrue`; resolves to how long it took, in milliseconds, and how often it was asked in vain. */
 export async function untilTrue (isTrue: () => Promise<boolean>, pauseMs = 0): Promise<{ ms: number, inVain: number }> {
   const startedAt = performance.now()
-  for (let inVain = 0; performance.now() - startedAt < 10_000; inVain++) {
+  for (let inVain = 0; performance.now() - startedAt < patienceMs; inVain++) {
     const askedAt = performance.now()
     if (await isTrue()) return { ms: askedAt - startedAt, inVain }
     if (pauseMs > 0) await wait(pauseMs)
   }
-  throw new Error('not within ten seconds')
+  throw new Error(`not within ${patienceMs} ms`)
 }

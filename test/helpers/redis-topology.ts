@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { createRedisClient, type RedisClient, type RedisTarget } from '../../stores/redis.ts'
+import { patienceMs } from './patience.ts'
 import { accepts, redisMissing } from './redis-server.ts'
 
 const run = promisify(execFile)
@@ -199,7 +200,7 @@ async function isFree (port: number): Promise<boolean> {
   }
 }
 
-export async function until (isTrue: () => Promise<boolean>, atMostMs = 30_000): Promise<void> {
+export async function until (isTrue: () => Promise<boolean>, atMostMs = patienceMs): Promise<void> {
   for (const startedAtMs = performance.now(); !await isTrue().catch(() => false); await sleep(25)) {
     if (performance.now() - startedAtMs > atMostMs) throw new Error(`not within ${atMostMs} ms`)
   }

@@ -1,5 +1,6 @@
 import { request, type IncomingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { patienceMs } from './patience.ts'
 
 export interface Answer { status: number, headers: IncomingHttpHeaders, text: string, /** Of a problem. */ code: string }
 
@@ -16,7 +17,7 @@ export async function send (method: string, url: string, { headers = [], body }:
   const payload = typeof body === 'object' ? JSON.stringify(body) : body ?? (method === 'GET' ? undefined : '')
   const own = ['host', host, 'connection', 'close', ...payload === undefined ? [] : ['content-length', String(Buffer.byteLength(payload))], ...typeof body === 'object' ? ['content-type', 'application/json'] : []]
   return await new Promise((resolve, reject) => {
-    const sent = request(url, { method, headers: [...own, ...headers] as unknown as string[], signal: AbortSignal.timeout(20_000) }, response => {
+    const sent = request(url, { method, headers: [...own, ...headers] as unknown as string[], signal: AbortSignal.timeout(patienceMs) }, response => {
       text(response).then(received => { resolve({ status: response.statusCode!, headers: response.headers, text: received, code: codeOf(received) }) }, reject)
     })
     sent.on('error', reject)

@@ -1,6 +1,7 @@
 import { Agent, request, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { setTimeout as wait } from 'node:timers/promises'
+import { patienceMs } from './patience.ts'
 
 export interface SteadyLoadOptions {
   /** Where to ask. */
@@ -80,7 +81,7 @@ interface Asked { method: string, agent: Agent, headers: Record<string, string>,
 async function ask (url: string, { method, agent, headers, body }: Asked): Promise<{ status: number, body: string, isLetGo: boolean }> {
   return await new Promise((resolve, reject) => {
     const length = body === '' ? {} : { 'content-length': String(body.length) }
-    const asked = request(url, { method, agent, headers: { ...headers, ...length }, signal: AbortSignal.timeout(20_000) }, response => {
+    const asked = request(url, { method, agent, headers: { ...headers, ...length }, signal: AbortSignal.timeout(patienceMs) }, response => {
       const isLetGo = response.headers.connection === 'close'
       text(response).then(received => { resolve({ status: response.statusCode!, body: received, isLetGo }) }, reject)
     })

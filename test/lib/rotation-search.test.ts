@@ -7,9 +7,6 @@ import { search, type Scenario, type SearchResult } from './rotation-search.ts'
  * shortest way to it; a search that has shrunk proves less, so its size is a part of what is tested.
  */
 
-// For a machine that does other things too; nothing is timed.
-t.setTimeout(300_000)
-
 const windows = { overlapMs: 2, retryWindowMs: 4 }
 const twoTabs: Scenario = { windows, idleTimeout: 6, messages: 2 }
 

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import issuers, { type IssuerOptions, type IssuersOptions } from '../../plugins/issuers.ts'
 import { buildApp, createServer, createStore, origin, until } from '../helpers/build-app.ts'
 import { foreignClaims, foreignKey, publish, signForeign, startKeyServer, type KeyServer } from '../helpers/foreign-issuer.ts'
+import { settlesWithin } from '../helpers/patience.ts'
 
 const idp = 'https://idp.example.com'
 const [first, second] = [foreignKey('k1'), foreignKey('k2')]
@@ -44,7 +45,7 @@ t.test('the keys of an address are fetched once, however many ask at the same ti
 
 t.test('a thousand tokens of made-up keys cause no fetch within the cool-down', async t => {
   const server = await startKeyServer(t, [first])
-  const app = await build(t, server)
+  const app = await build(t, server, { coolDown: '1h' })
   t.equal((await get(app, good)).status, 200)
 
   const old = foreignClaims(idp, { iat: Math.floor(Date.now() / 1000) - 60 })
@@ -148,14 +149,15 @@ t.test('a slow server is given five seconds, and holds up nobody else', async t 
   const server = await startKeyServer(t, [])
   server.answer = (_request, response) => { response.write('{') }
   const app = await build(t, server)
-  const startedAt = performance.now()
 
   const pending = get(app, good)
-  t.equal((await get(app, 'a.b.c')).status, 401)
-  t.ok(performance.now() - startedAt < 1000)
+  const isInTime = settlesWithin(6000, pending)
+  const other = get(app, 'a.b.c')
+  t.ok(await settlesWithin(1000, other))
+  t.equal((await other).status, 401)
 
+  t.ok(await isInTime)
   t.equal((await pending).status, 503)
-  t.ok(performance.now() - startedAt < 6000)
 })
 
 t.test('keys that were read count for an hour and ten minutes without their server, and not longer', async t => {
@@ -180,11 +182,8 @@ t.test('closing does not wait for an answer that does not come', async t => {
   const server = await startKeyServer(t, [])
   server.answer = () => {}
   const app = await build(t, server)
-  const startedAt = performance.now()
 
-  await app.close()
-
-  t.ok(performance.now() - startedAt < 2000)
+  t.ok(await settlesWithin(2000, app.close()))
 })
 
 t.test('options that could mix up people or keys stop the start', async t => {

@@ -166,7 +166,7 @@ t.test('an upstream that dies in the middle of the body ends the connection with
 
 t.test('an upstream that falls silent in the middle of the body ends the connection', async t => {
   const upstream = await startUpstream(t, (_request, response) => { response.writeHead(200).write('some') })
-  const answer = await answerTo(t, get, upstream.url, 100)
+  const answer = await answerTo(t, get, upstream.url, 1000)
 
   t.equal(answer.status, 200)
   t.notMatch(answer.body, /\r\n0\r\n/)
@@ -181,10 +181,10 @@ t.test('a client that stops in the middle of its body is 408', async t => {
 
 t.test('a client that sends slowly but steadily is not cut', async t => {
   const upstream = await startUpstream(t)
-  const { port } = await startProxy(t, [{ target: upstream.url, timeout: 300 }])
+  const { port } = await startProxy(t, [{ target: upstream.url, timeout: 1000 }])
   const client = sendRaw(t, port, 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 8\r\n\r\n')
   for (const letter of 'abcdefgh') {
-    await new Promise(resolve => { setTimeout(resolve, 100) })
+    await new Promise(resolve => { setTimeout(resolve, 150) })
     client.socket.write(letter)
   }
 

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { buildGateway } from '../../gateway.ts'
 import { recordEvents } from '../helpers/build-app.ts'
 import { origin, password, post, setCookies, signInForTokens } from '../helpers/build-gateway.ts'
+import { settlesWithin } from '../helpers/patience.ts'
 import { untilTrue } from '../helpers/portcullis.ts'
 import { assertProblem } from '../helpers/problem.ts'
 import { connectAdmin, startRedis } from '../helpers/redis-server.ts'
@@ -11,8 +12,8 @@ import { startUpstream } from '../helpers/upstream.ts'
 
 const timeoutMs = 300
 
-/** Gateways that share one Redis, one upstream and one secret. */
-async function startGateways (t: Test, redis: { url: string }, count: number): Promise<{ urls: string[], looked: string[] }> {
+/** Gateways that share one Redis, one upstream and one secret. A window is longer than a test takes on a slow machine, where it is not to end. */
+async function startGateways (t: Test, redis: { url: string }, count: number, window = '1m'): Promise<{ urls: string[], looked: string[] }> {
   const upstream = await startUpstream(t)
   const secret = randomBytes(32).toString('base64url')
   const looked: string[] = []
@@ -26,7 +27,7 @@ async function startGateways (t: Test, redis: { url: string }, count: number): P
       log: { level: 'silent' },
       // Requests go on past an outage here, so that what fails is the budget alone.
       revocation: { staleFor: '1m' },
-      rateLimit: { signIn: { max: 10, window: '2s' }, refresh: { max: 4, window: '1m' } },
+      rateLimit: { signIn: { max: 10, window }, refresh: { max: 4, window: '1m' } },
       identity: async ({ username, password: given }: { username: string, password: string }) => {
         looked.push(username)
         return given === password ? { subject: username, scopes: [] } : null
@@ -63,11 +64,11 @@ t.test('gateways on one Redis share the attempts of an address, and tell of it o
   t.strictSame([countOf(answers, 401), countOf(answers, 429), looked.length], [10, 30, 10])
   t.strictSame(events.filter(({ event }) => event === 'rate.limited').map(({ outcome }) => outcome), ['signIn'])
   const refused = answers.find(({ status }) => status === 429)!
-  t.match(Object.fromEntries(refused.headers), { 'retry-after': /^[12]$/, ratelimit: /^"signIn";r=0;t=[12]$/, 'ratelimit-policy': '"signIn";q=10;w=2' })
+  t.match(Object.fromEntries(refused.headers), { 'retry-after': /^(?:60|[45]\d)$/, ratelimit: /^"signIn";r=0;t=(?:60|[45]\d)$/, 'ratelimit-policy': '"signIn";q=10;w=60' })
 })
 
 t.test('gateways on one Redis share the failures of an account, until the window ends', async t => {
-  const { urls, looked } = await startGateways(t, await startRedis(t), 2)
+  const { urls, looked } = await startGateways(t, await startRedis(t), 2, '5s')
 
   await spread(urls, 40, async (url, index) => await guess(url, 'ada', `192.0.2.${index}`))
   t.equal(looked.length, 10)
@@ -103,7 +104,13 @@ t.test('refreshes that go on over their budget write nothing', async t => {
   const written = async (): Promise<number> => Number(/cmdstat_hset:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1])
   // The first one over the budget and the one after it are told apart.
   for (const status of [200, 200, 200, 200, 429, 429]) t.equal(await refresh(), status)
-  const before = await written()
+  // That a refresh was received is written after its answer.
+  let before = -1
+  await untilTrue(async () => {
+    const last = before
+    before = await written()
+    return before === last
+  }, 200)
   t.ok(before > 0, 'writes are counted')
 
   for (let more = 0; more < 5; more++) t.equal(await refresh(), 429)
@@ -135,17 +142,15 @@ for (const [what, happens] of [['hangs', 'pause'], ['is gone', 'stop']] as const
     looked.length = 0
 
     await server[happens]()
-    const startedAt = performance.now()
-    const answers = await Promise.all([
+    const answered = Promise.all([
       guess(url, 'ada', '192.0.2.1', password),
       guess(url, 'bob', '192.0.2.2'),
       post(`${url}/auth/refresh`, undefined, { cookie }),
       fetch(`${url}/orders`, { headers })
     ])
 
-    const tookMs = performance.now() - startedAt
-    t.ok(tookMs < timeoutMs + 700, `${tookMs} ms`)
-    for (const answer of answers) {
+    t.ok(await settlesWithin(timeoutMs + 700, answered))
+    for (const answer of await answered) {
       await assertProblem(t, answer, 503, 'PTC_ERR_STORE_UNAVAILABLE')
       t.strictSame(setCookies(answer), {})
     }

@@ -15,20 +15,21 @@ import { runPortcullis, startPortcullis, writeConfig } from '../helpers/portcull
 import { eventually } from '../helpers/proxy.ts'
 import { ask, closeOf, openSocket, startSocketGateway, startSocketUpstream } from '../helpers/sockets.ts'
 
-/** An upstream with WebSockets, event streams at …/events, downloads without an end at …/download, no answer at …/poll, and some that end. */
+/** An upstream with WebSockets, event streams at …/events, downloads without an end at …/download, no answer at …/poll, answers at …/slow that the test ends, and some that end. */
 async function startStreamUpstream (t: Test) {
+  const slow: ServerResponse[] = []
   const open: ServerResponse[] = []
   const upstream = await startSocketUpstream(t, {
     onRequest (request, response) {
       const kind = request.url!.split('/').at(-1)
-      if (kind === 'slow') setTimeout(() => { response.end('slow') }, 400)
+      if (kind === 'slow') slow.push(response)
       else if (kind === 'quick') response.end('quick')
       else open.push(response)
       if (kind === 'events') response.setHeader('content-type', 'text/event-stream; charset=utf-8')
       if (kind === 'events' || kind === 'download') response.write('data: 1\n\n')
     }
   })
-  return { ...upstream, open }
+  return { ...upstream, open, slow }
 }
 
 async function start (t: Test, overrides = {}) {
@@ -166,9 +167,10 @@ t.test('event streams are cut at once, downloads and waiting requests as well, a
   await events.begun
   t.equal(app.portcullis.streams.open, 3)
   const slow = fetch(`${url}/live/slow`, { headers: bearer(token) })
-  await wait(50)
+  await eventually(() => upstream.slow.length === 1)
 
   await post(`${url}/auth/logout`, undefined, { cookie })
+  upstream.slow[0]!.end('slow')
 
   t.strictSame(await Promise.all([download.ended, poll.ended, events.ended]), ['cut', 'cut', 'cut'])
   t.equal(await (await slow).text(), 'slow')

@@ -112,7 +112,7 @@ t.test('a client that is gone before the answer comes back with the old token an
 
 t.test('refreshes that were under way when Redis stopped answering, at two gateways, all succeed when it does again', async t => {
   const redis = await startRedis(t)
-  const gateways = await startRedisGateways(t, redis, 2, { store: { type: 'redis', url: redis.url, timeout: '300ms' } })
+  const gateways = await startRedisGateways(t, redis, 2, { store: { type: 'redis', url: redis.url, timeout: '1s' } })
   const events = recordEvents(t)
   const people = await Promise.all(Array.from({ length: 20 }, async (_, index) => ({ ...await signInForTokens(gateways[index % 2]!.url, `user-${index}`), url: gateways[(index + 1) % 2]!.url })))
 

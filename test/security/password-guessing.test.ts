@@ -11,7 +11,8 @@ import { startUpstream } from '../helpers/upstream.ts'
  * Passwords are guessed: many for one account, one for many accounts, from one machine or from many, and as many at once as
  * there are connections. Guessers hide their address behind headers, or take a new one out of their IPv6 network for each guess.
  */
-const counted = { signIn: { max: 5, window: '1m' }, refresh: { max: 3, window: '1m' } }
+/** Windows that are longer than a test takes on a slow machine. */
+const counted = { signIn: { max: 5, window: '1h' }, refresh: { max: 3, window: '1h' } }
 
 /** A gateway behind a proxy on this machine, that says where each request comes from; it counts which passwords are looked at. */
 async function startGuessed (t: Test, overrides: Partial<ConfigInput> = {}): Promise<TestGateway & { looked: string[] }> {
@@ -67,7 +68,7 @@ t.test('an account that exists is refused in the same words as one that does not
   for (const [index, username] of ['ada', 'nobody'].entries()) {
     await many(5, async at => await guess(url, username, `198.51.${index}.${at}`))
     const refused = await guess(url, username, `198.51.${index}.99`, password)
-    t.match(Object.fromEntries(refused.headers), { ratelimit: /^"signIn";r=0;t=(?:60|59)$/, 'ratelimit-policy': '"signIn";q=5;w=60' })
+    t.match(Object.fromEntries(refused.headers), { ratelimit: /^"signIn";r=0;t=(?:3600|35\d\d)$/, 'ratelimit-policy': '"signIn";q=5;w=3600' })
     bodies.push(await assertProblem(t, refused, 429, 'PTC_ERR_RATE_LIMITED'))
     t.strictSame(setCookies(refused), {})
   }
@@ -76,12 +77,12 @@ t.test('an account that exists is refused in the same words as one that does not
 })
 
 t.test('the right password is refused until the window of failures ends, and then signs in', async t => {
-  const { url } = await startGuessed(t, { rateLimit: { signIn: { max: 2, window: '1s' } } })
+  const { url } = await startGuessed(t, { rateLimit: { signIn: { max: 2, window: '3s' } } })
   await many(2, async index => await guess(url, 'ada', `192.0.2.${index}`))
 
   const refused = await guess(url, 'ada', '198.51.100.1', password)
   t.equal(refused.status, 429)
-  t.equal(refused.headers.get('retry-after'), '1')
+  t.match(refused.headers.get('retry-after'), /^[123]$/)
 
   let address = 2
   await untilTrue(async () => (await guess(url, 'ada', `198.51.100.${address++}`, password)).status === 200, 100)
@@ -119,7 +120,7 @@ t.test('what is refused before a password would be looked at does not use the bu
 
   const response = await guess(url, 'ada', '192.0.2.1', password)
   t.equal(response.status, 200)
-  t.match(response.headers.get('ratelimit'), /^"signIn";r=4;t=60$/)
+  t.match(response.headers.get('ratelimit'), /^"signIn";r=4;t=3600$/)
 })
 
 t.test('refreshes are counted by session, so that a neighbour at the same address goes on', async t => {
@@ -130,7 +131,7 @@ t.test('refreshes are counted by session, so that a neighbour at the same addres
   for (let index = 0; index < 3; index++) {
     const response = await post(`${url}/auth/refresh`, undefined, { cookie })
     t.equal(response.status, 200)
-    t.equal(response.headers.get('ratelimit-policy'), '"refresh";q=3;w=60')
+    t.equal(response.headers.get('ratelimit-policy'), '"refresh";q=3;w=3600')
     cookie = `__Secure-portcullis-refresh=${setCookies(response)['__Secure-portcullis-refresh']!}`
   }
 
@@ -155,7 +156,7 @@ t.test('forged refresh tokens are counted by address, and sign nobody there out'
 t.test('10000 guessed session ids are refused by address, told once, and keep nobody with a good one out', async t => {
   const events = recordEvents(t)
   const upstream = await startUpstream(t)
-  const { url } = await startGuessed(t, { upstreams: [{ prefix: '/orders', target: upstream.url, audience: 'orders', rateLimit: { max: 50, window: '1m' } }] })
+  const { url } = await startGuessed(t, { upstreams: [{ prefix: '/orders', target: upstream.url, audience: 'orders', rateLimit: { max: 50, window: '1h' } }] })
   const [cookie = ''] = (await guess(url, 'ada', '192.0.2.2', password)).headers.getSetCookie()
   const get = async (cookie: string, address: string) => await fetch(`${url}/orders/1`, { headers: { cookie, 'x-forwarded-for': address } })
   const guessed = () => `__Host-Http-portcullis=${randomBytes(16).toString('base64url')}.${randomBytes(32).toString('base64url')}`
@@ -179,7 +180,7 @@ t.test('10000 guessed session ids are refused by address, told once, and keep no
 
 t.test('a service with a budget refuses one subject and serves the other', async t => {
   const upstream = await startUpstream(t)
-  const limited = { rateLimit: { max: 3, window: '1m' } }
+  const limited = { rateLimit: { max: 3, window: '1h' } }
   const { url } = await startGuessed(t, {
     upstreams: [
       { prefix: '/orders', target: upstream.url, audience: 'orders', ...limited },

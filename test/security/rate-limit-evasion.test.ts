@@ -162,7 +162,7 @@ t.test('while the counters cannot be reached nobody signs in, and nothing that i
   const looked: string[] = []
   const up = await startUpstream(t)
   const [gateway] = await startRedisGateways(t, redis, 1, {
-    store: { type: 'redis', url: redis.url, timeout: '300ms' },
+    store: { type: 'redis', url: redis.url, timeout: '1s' },
     revocation: { staleFor: '1h' },
     identity: async ({ username }: { username: string }) => { looked.push(username); return { subject: username, scopes: [] } },
     upstreams: [{ prefix: '/orders', target: up.url, audience: 'orders', rateLimit: { max: 1000, window: '1h' } }]

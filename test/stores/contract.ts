@@ -6,6 +6,7 @@ import { absoluteTimeoutMs, closing, idleTimeoutMs, maxTokenAgeMs, minute, open,
 import { countedRefreshes } from './counted-refreshes.ts'
 import { deviceBindings } from './device-bindings.ts'
 import type { CredentialClaims, LogEntry, Revocation, SessionRecord, Store } from '../../stores/store.ts'
+import { patienceMs } from '../helpers/patience.ts'
 import { takeSnapshot } from '../helpers/snapshot.ts'
 
 /*
@@ -44,9 +45,9 @@ function sidsOf (records: ReadonlyArray<SessionRecord>): string[] {
 }
 
 async function until (isDone: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + patienceMs
   while (!isDone()) {
-    if (Date.now() > deadline) throw new Error('it did not happen within ten seconds')
+    if (Date.now() > deadline) throw new Error(`it did not happen within ${patienceMs} ms`)
     await new Promise(resolve => setTimeout(resolve, 5))
   }
 }

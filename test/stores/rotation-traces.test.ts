@@ -52,8 +52,6 @@ const trace: fc.Arbitrary<Trace> = fc.record({
 const startMs = Date.now()
 let clockMs = startMs
 // Redis answers one step at a time, as fast as the machine lets it.
-t.setTimeout(120_000)
-
 async function redisStore (): Promise<Store> {
   const redis = connectRedis(t, await startRedis(t))
   freezeClock(redis, startMs)
@@ -103,7 +101,7 @@ const searchedTraces = 200
 const found = search(searched)
 
 for (const [name, create] of Object.entries(stores)) {
-  t.test(`the ${name} store decides every trace of a family as the pure function does`, { timeout: 120_000 }, async t => {
+  t.test(`the ${name} store decides every trace of a family as the pure function does`, async t => {
     const store = await create()
     t.teardown(() => store.end())
     const property = fc.asyncProperty(trace, async trace => {
@@ -116,7 +114,7 @@ for (const [name, create] of Object.entries(stores)) {
 }
 
 for (const [name, create] of Object.entries(stores)) {
-  t.test(`the ${name} store goes every way that the search has found to a state of a family`, { timeout: 120_000 }, async t => {
+  t.test(`the ${name} store goes every way that the search has found to a state of a family`, async t => {
     const store = await create()
     t.teardown(() => store.end())
 
