@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { decoyOf, defaultDecoy, verifyPassword } from '../lib/password.ts'
+import { decoyOf, defaultDecoy, maxPasswordBytes, verifyPassword } from '../lib/password.ts'
 import type { Credentials, IdentitySource, Principal } from './identity.ts'
 import { createLimiter } from './limiter.ts'
 import { completeUser, readUsersFile, type User } from './users-file.ts'
@@ -12,7 +12,6 @@ export interface UsersOptions {
   pollMs?: number
 }
 
-const maxPasswordBytes = 1024
 // Hashing runs on the four threads that name look-ups and files need too: one stays free. Who waits behind a hundred waits for nothing.
 const hashing = { running: 3, waiting: 100 }
 
