@@ -8,6 +8,8 @@ export interface KeySource {
   lookAgain (): Promise<boolean>
   /** How long until looking again can help. */
   readonly retryAfterMs: number
+  /** Why the keys cannot be read at the moment; null while they can. */
+  problem (): string | null
   stop (): Promise<void>
 }
 
