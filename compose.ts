@@ -3,7 +3,9 @@ import type { Config } from './config/config.ts'
 import { maxForeignTokenAgeMs } from './config/retention.ts'
 import { createIdentity, type IdentitySource } from './identity/identity.ts'
 import { persist } from './lib/persist.ts'
+import { addGauge } from './plugins/metrics/from-counts.ts'
 import type { BlocklistOptions } from './plugins/blocklist.ts'
+import type { Portcullis } from './plugins/portcullis.ts'
 import type { StoreOptions } from './plugins/store.ts'
 
 /*
@@ -28,17 +30,32 @@ export function blocklistOptions (config: Config): BlocklistOptions {
 
 /** Rejects with ConfigInvalidError when the file of users is not good; later on, that is logged. */
 export async function openIdentity (app: FastifyInstance, { identity }: Config): Promise<IdentitySource> {
-  return await createIdentity(identity, { onError: error => app.log.error({ err: error }, 'the users file was not taken over') })
+  return await createIdentity(identity, {
+    onError: error => app.log.error({ err: error }, 'the users file was not taken over'),
+    onRecovery: () => app.log.info('the users file is read again')
+  })
 }
 
-/** Whoever is gone, or has a new password, is signed out everywhere; also when the store is away at that moment. */
-export function watchUsers (app: FastifyInstance, identity: IdentitySource): void {
+/**
+ * Keeps up with the users file, and tells operators while it cannot be read. Whoever is gone, or has a new password, is signed out
+ * everywhere, also when the store is away at that moment; not by a worker, because another process does it for all of them.
+ */
+export function watchUsers (app: FastifyInstance, identity: IdentitySource, { isWorker = false } = {}): void {
   const ending = new AbortController()
-  const unwatch = identity.watch?.(subject => {
-    void persist(() => app.portcullis.blocklist.revoke({ subject }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
-  })
+  const unwatch = identity.watch?.(isWorker
+    ? null
+    : subject => {
+      void persist(() => app.portcullis.blocklist.revoke({ subject }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
+    })
+  if (identity.problem !== undefined) showProblem(app.portcullis, () => identity.problem!())
   app.addHook('preClose', async () => {
     ending.abort()
     unwatch?.()
   })
+}
+
+function showProblem ({ health, metrics }: Omit<Portcullis, 'metrics'> & Partial<Pick<Portcullis, 'metrics'>>, problem: () => string | null): void {
+  health.warnWhile(problem)
+  if (metrics === undefined) return
+  addGauge(metrics.registry, { name: 'portcullis_users_file_ok', aggregator: 'min', help: '1 while the users file can be read, 0 while it cannot.' }, () => problem() === null ? 1 : 0)
 }

@@ -113,7 +113,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
 async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boolean): Promise<void> {
   const { origin, upstreams } = config
   const identity = await openIdentity(app, config)
-  if (!isWorker) watchUsers(app, identity)
+  watchUsers(app, identity, { isWorker })
   const audiences = [...new Set(upstreams.flatMap(({ audience }) => audience ?? []))]
 
   await app.register(async function ownRoutes (scope) {

@@ -7,6 +7,7 @@ import audit from './plugins/audit.ts'
 import blocklist from './plugins/blocklist.ts'
 import cookies from './plugins/cookies.ts'
 import errors from './plugins/errors.ts'
+import { createHealth } from './plugins/health.ts'
 import { addPart } from './plugins/portcullis.ts'
 import { serverOptions } from './plugins/server-options.ts'
 import session from './plugins/session.ts'
@@ -27,7 +28,7 @@ export async function composeOperators (config: Config, workers: WorkersView): P
   const app = Fastify(serverOptions({ logger: { level: config.log.level } }))
   try {
     await addPlugins(app, config)
-    addPart(app, 'health', { isReady: () => app.portcullis.blocklist.isFresh() && workers.isReady(), leave: () => {} })
+    addPart(app, 'health', createHealth(() => app.portcullis.blocklist.isFresh() && workers.isReady()))
     addPart(app, 'metrics', { contentType: Registry.PROMETHEUS_CONTENT_TYPE, registry: new Registry(), text: async () => await workers.metrics() })
     watchUsers(app, await openIdentity(app, config))
     if (config.admin !== null) await addAdmin(app, config.admin, config)

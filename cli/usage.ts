@@ -39,7 +39,8 @@ ${config}
        portcullis users remove NAME --file FILE
 
 Adds a user, gives an existing one a new password, or removes one. The password is asked for, or read from standard input where
-that is no terminal, and stored as a hash.
+that is no terminal, and stored as a hash. A new one has at least 8 characters and at most 1024 bytes, of any kind, and is none of
+the commonest; fewer than 15 is a warning. The file keeps its owner, group, mode and access control list.
 A running gateway takes the change over, and signs out everywhere who is gone, has a new password or loses a scope.
 
   --file FILE     the users file, made by add if it is absent

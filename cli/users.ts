@@ -21,8 +21,9 @@ export async function usersCommand (args: Arguments, { stdin, stdout, stderr }: 
   if (scopes?.includes(',') === true) throw new UsageError('--scopes: are separated by spaces, not by commas; write --scopes "a b"')
   const password = isTerminal(stdin) ? await ask(stdin, stderr) : (await text(stdin)).replace(/\r?\n$/, '')
   if (password === '') throw new UsageError('give the password on standard input')
-  const outcome = await addUser(file, name, password, { ...subject === undefined ? {} : { subject }, ...scopes === undefined ? {} : { scopes: scopes.split(' ').filter(scope => scope !== '') } })
+  const { outcome, warning } = await addUser(file, name, password, { ...subject === undefined ? {} : { subject }, ...scopes === undefined ? {} : { scopes: scopes.split(' ').filter(scope => scope !== '') } })
   stdout.write(`${outcome} ${name}\n`)
+  if (warning !== null) stderr.write(`warning: ${warning}\n`)
   return 0
 }
 

@@ -1,11 +1,14 @@
 import type { IdentityOption } from '../identity/identity.ts'
 import type { VerificationAlgorithm } from '../lib/jws-verify.ts'
 import type { RedisTarget } from '../stores/redis.ts'
+import type { NamedFile } from './environment.ts'
 
 /** The configuration as the gateway uses it: checked, every default filled in, frozen; milliseconds and bytes are numbers. */
 export interface Config {
   /** Where the configuration lies; the paths below are absolute already. */
   directory: string
+  /** Files that texts were taken from (`${file:PATH}`). */
+  textFiles: NamedFile[]
   /** Scheme, host and port that browsers see, without a trailing slash. */
   origin: string
   /** Whether the origin is https, and so whether cookies carry a prefix and Secure. */

@@ -1,5 +1,7 @@
 import type { TObject, TSchema } from '@sinclair/typebox'
+import { resolve } from 'node:path'
 import type { Problem } from './problems.ts'
+import { readTextFile } from './text-file.ts'
 
 export type Environment = Record<string, string | undefined>
 
@@ -10,13 +12,22 @@ export function reference (name: string): string {
 
 const deepest = 16
 
+/** A text that is taken from a file, and the setting that it is part of. */
+export interface NamedFile { setting: string, path: string }
+
+export interface Substituted { value: unknown, problems: Problem[], files: NamedFile[] }
+
+const filePrefix = 'file:'
+
 /**
- * A copy of the input in which every `${NAME}` in a string is the environment variable, and `$${` is `${`.
- * A number or a flag may be one variable as a whole (`port: ${PORT}`).
+ * A copy of the input in which every `${NAME}` in a string is the environment variable, every `${file:PATH}` what the file holds
+ * without its last newline, and `$${` is `${`. Relative paths start from `directory`. What a variable or a file holds is not looked
+ * at again. A number or a flag may be one variable or file as a whole (`port: ${PORT}`).
  */
-export function substitute (input: unknown, schema: TSchema, env: Environment): { value: unknown, problems: Problem[] } {
+export function substitute (input: unknown, schema: TSchema, env: Environment, directory = '.'): Substituted {
   const problems: Problem[] = []
-  return { value: visit(input, schema, '', 0), problems }
+  const files: NamedFile[] = []
+  return { value: visit(input, schema, '', 0), problems, files }
 
   function visit (value: unknown, schema: TSchema | undefined, setting: string, depth: number): unknown {
     if (typeof value === 'string') return typed(expand(value, setting), value, schema)
@@ -38,8 +49,9 @@ export function substitute (input: unknown, schema: TSchema, env: Environment): 
   function expand (text: string, setting: string): string {
     return text.replaceAll(/(\$?)\$\{([^}]*)(\}?)/g, (whole, escape: string, name: string, end: string) => {
       if (escape !== '') return whole.slice(1)
+      if (end !== '' && name.startsWith(filePrefix)) return contentOf(name.slice(filePrefix.length), setting)
       if (end === '' || !/^[A-Za-z_]\w*$/.test(name)) {
-        problems.push({ setting, text: `has an unfinished variable; write ${reference('NAME')}, or $$ where a plain $ stands before {` })
+        problems.push({ setting, text: `has an unfinished variable; write ${reference('NAME')} or ${reference('file:PATH')}, or $$ where a plain $ stands before {` })
         return ''
       }
       const value = env[name]
@@ -47,10 +59,26 @@ export function substitute (input: unknown, schema: TSchema, env: Environment): 
       return value ?? ''
     })
   }
+
+  function contentOf (name: string, setting: string): string {
+    // The braces of a variable inside would end at the wrong one.
+    if (name.trim() === '' || name.includes('${') || name.includes('\0')) {
+      problems.push({ setting, text: `names no file; write ${reference('file:PATH')} with a plain path` })
+      return ''
+    }
+    const path = resolve(directory, name)
+    const found = readTextFile(path)
+    if ('problem' in found) {
+      problems.push({ setting, text: `needs the file ${path}, which ${found.problem}` })
+      return ''
+    }
+    files.push({ setting, path })
+    return found.text
+  }
 }
 
 function typed (text: string, written: string, schema: TSchema | undefined): unknown {
-  if (!/^\$\{\w+\}$/.test(written)) return text
+  if (!/^\$\{(?:\w+|file:[^}]+)\}$/.test(written)) return text
   if (schema?.['type'] === 'integer' && /^\d{1,15}$/.test(text)) return Number(text)
   if (schema?.['type'] === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
   return text

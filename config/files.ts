@@ -33,6 +33,7 @@ export async function readFiles (config: Config, { store: withStore }: { store: 
     ...listen.tls === null ? [] : await warnOfReaders('listen.tls.key', listen.tls.key, forOthers),
     ...usersFile === null || users === null ? [] : [...await warnOfReaders('identity.file', usersFile, forOthers), ...warnOfUsers(usersFile, users)],
     ...keys.flat(),
+    ...await warnOfTextFiles(config),
     ...store
   ]
   return { tls, users, warnings }
@@ -68,6 +69,14 @@ async function checkSecretFile (database: string, configured: string[] | null): 
   }
   if (kept !== null) return await warnOfReaders('secret', file, forAnyone)
   return await modeOf(database) === null ? [] : [`secret: ${file} is missing beside its database, so the signing keys in there cannot be opened; put it back`]
+}
+
+/** Where Docker mounts secrets, for every user of the container. */
+const mountedSecrets = ['/run/secrets/', '/var/run/secrets/']
+
+async function warnOfTextFiles ({ textFiles }: Config): Promise<string[]> {
+  const named = new Map(textFiles.filter(({ path }) => !mountedSecrets.some(folder => path.startsWith(folder))).map(({ setting, path }) => [path, setting]))
+  return (await Promise.all(Array.from(named, async ([path, setting]) => await warnOfReaders(setting, path, forOthers)))).flat()
 }
 
 const forOthers = 0o007

@@ -21,19 +21,20 @@ export function checkConfig (input: unknown, { directory, env }: { directory: st
   if (input === null || typeof input !== 'object' || Array.isArray(input)) {
     throw new ConfigInvalidError('configuration: must be a group of settings; start with origin: https://app.example.com')
   }
-  const { value, problems } = substitute(input, configSchema, env)
+  const { value, problems, files } = substitute(input, configSchema, env, directory)
   const wrong = findProblems(configSchema, value)
   const settings = withDefaults(value as Record<string, unknown>)
   add(problems, wrong)
   add(problems, findContradictions(settings, wrong))
   if (problems.length > 0) throw new ConfigInvalidError(problems.map(({ setting, text }) => `${setting}: ${text}`).join('\n'))
-  return resolveConfig(settings, resolve(directory))
+  return resolveConfig(settings, resolve(directory), files)
 }
 
 /** Fills in what is absent; may also hide what is wrong, so the value is checked before. */
 function withDefaults ({ identity, ...rest }: Record<string, unknown>): Settings {
   // TypeBox copies what it fills in, and a function cannot be copied.
-  return { ...Value.Default(configSchema, rest) as Settings, identity: identity as Settings['identity'] }
+  const source = typeof identity === 'function' ? identity : Value.Default(configSchema.properties.identity, identity)
+  return { ...Value.Default(configSchema, rest) as Settings, identity: source as Settings['identity'] }
 }
 
 /** Keeps the first thing that is said about a setting and what it holds: the rest follows from it. */

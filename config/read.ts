@@ -38,7 +38,7 @@ async function readText (file: string): Promise<string> {
 const hidden = { open: '\uE000', close: '\uE001' }
 
 function parseYaml (text: string, name: string): unknown {
-  const document = parseDocument(text.replaceAll(/\$\{(\w*)\}/g, `${hidden.open}$1${hidden.close}`), { uniqueKeys: true, stringKeys: true })
+  const document = parseDocument(text.replaceAll(/\$\{(\w*|file:[^}\n]*)\}/g, `${hidden.open}$1${hidden.close}`), { uniqueKeys: true, stringKeys: true })
   const errors = [...document.errors, ...document.warnings]
   if (errors.length > 0) {
     // Of one line the first error alone: the others follow from it.

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { parseDurationMs } from '../lib/duration.ts'
 import type { RedisTarget } from '../stores/redis.ts'
 import type { BudgetConfig, Config, Consistency, IssuerConfig, StoreConfig, UpstreamConfig } from './config.ts'
+import type { NamedFile } from './environment.ts'
 import { forwardOf } from './rules.ts'
 import type { Settings } from './schema.ts'
 import { parseSize } from './size.ts'
@@ -11,12 +12,13 @@ const ms = parseDurationMs
 const defaultOverlapMs = 10_000
 
 /** The configuration that checked settings mean. */
-export function resolveConfig (settings: Settings, directory: string): Config {
+export function resolveConfig (settings: Settings, directory: string, textFiles: NamedFile[] = []): Config {
   const { listen, session, accessToken, refreshToken, revocation, shutdown, limits } = settings
   const origin = originOf(settings.origin)
   const idleTimeoutMs = ms(session.idleTimeout)
   return freeze({
     directory,
+    textFiles,
     origin,
     secure: origin.startsWith('https:'),
     listen: { host: listen.host, port: listen.port, trustProxy: listen.trustProxy, tls: listen.tls === undefined ? null : { cert: resolve(directory, listen.tls.cert), key: resolve(directory, listen.tls.key) } },
@@ -32,7 +34,7 @@ export function resolveConfig (settings: Settings, directory: string): Config {
     },
     cookies: settings.cookies,
     revocation: { consistency: revocation.consistency, maxStalenessMs: ms(revocation.maxStaleness), staleForMs: ms(revocation.staleFor) },
-    identity: typeof settings.identity === 'function' ? settings.identity : { type: 'users', file: resolve(directory, settings.identity.file) },
+    identity: typeof settings.identity === 'function' ? settings.identity : { type: 'users', file: resolve(directory, settings.identity.file), staleForMs: ms(settings.identity.staleFor) },
     issuers: settings.issuers.map(issuer => resolveIssuer(issuer, directory)),
     shutdown: { delayMs: ms(shutdown.delay), timeoutMs: ms(shutdown.timeout) },
     log: { level: settings.log.level, access: settings.log.access },

@@ -87,7 +87,8 @@ const revocation = group({
 const identity = Type.Union([
   group({
     type: Type.Literal('users'),
-    file: text(check.checkNotEmpty, { description: 'The file of users, kept by portcullis users.', expects: 'a path', example: './users.json' })
+    file: text(check.checkNotEmpty, { description: 'The file of users, kept by portcullis users.', expects: 'a path', example: './users.json' }),
+    staleFor: Optional(duration({ description: 'How long passwords are still checked against what was read last while the file cannot be read. After that sign-ins and step-ups are refused with 503; sessions go on.', default: '5m', minimum: '0s', maximum: '24h' }))
   }, { description: 'Users of a file.' }),
   Type.Unsafe<VerifyPassword>({ [Kind]: 'Function', type: 'Function', parameters: [], returns: Type.Unknown() })
 ], { description: 'Who may sign in: a file of users or, in a TypeScript configuration, a function.', expects: 'a file of users or a function', example: '{ type: users, file: ./users.json }' })

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { link, open, readFile, rm } from 'node:fs/promises'
+import { link, open, readFile, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { ConfigInvalidError } from '../lib/errors.ts'
+import { rightsOfNewFile } from '../lib/new-file.ts'
 import { checkSecret } from './secret-checks.ts'
 
 /**
@@ -43,6 +45,11 @@ async function make (file: string): Promise<string> {
   const draft = `${file}.${randomBytes(8).toString('hex')}`
   const handle = await open(draft, 'wx', 0o600)
   try {
+    const rights = rightsOfNewFile(await stat(dirname(file)), (await handle.stat()).uid)
+    if (rights !== null) {
+      await handle.chown(rights.uid, rights.gid)
+      await handle.chmod(rights.mode)
+    }
     await handle.writeFile(`${randomBytes(32).toString('base64url')}\n`)
     await handle.sync()
   } finally {

@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto'
-import { open, realpath, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { ConfigInvalidError } from '../lib/errors.ts'
 import { hashPassword, type ScryptCost } from '../lib/password.ts'
+import { checkNewPassword } from './password-rule.ts'
+import { updateFile } from './update-file.ts'
 import { checkUsers, readUsersFile, type StoredUser } from './users-file.ts'
 
 export interface UserOptions {
@@ -14,30 +12,49 @@ export interface UserOptions {
   cost?: ScryptCost
 }
 
+export interface Added {
+  outcome: 'added' | 'changed'
+  /** What is allowed about the password but not recommended. */
+  warning: string | null
+}
+
 /** Adds a user, or gives an existing one a new password, and subject and scopes where they are given. */
-export async function addUser (file: string, username: string, password: string, { subject, scopes, cost }: UserOptions = {}): Promise<'added' | 'changed'> {
-  if (password === '' || Buffer.byteLength(password) > 1024) throw new ConfigInvalidError('password: must be 1 to 1024 bytes; give it on standard input')
+export async function addUser (file: string, username: string, password: string, { subject, scopes, cost }: UserOptions = {}): Promise<Added> {
+  const warning = checkNewPassword(password, [username, subject ?? ''])
   const hash = await hashPassword(password, cost)
-  const users = await readOrStart(file)
-  const index = users.findIndex(user => isNamed(user, username))
-  const old = users[index]
-  const user = {
-    username: username.normalize('NFC'),
-    subject: subject ?? old?.subject ?? username.normalize('NFC'),
-    password: hash,
-    scopes: scopes ?? old?.scopes ?? []
-  }
-  await replaceFile(file, old === undefined ? [...users, user] : users.with(index, user))
-  return old === undefined ? 'added' : 'changed'
+  let outcome: Added['outcome'] = 'added'
+  await updateFile(file, async () => {
+    const users = await readOrStart(file)
+    const index = users.findIndex(user => isNamed(user, username))
+    const old = users[index]
+    const user = {
+      username: username.normalize('NFC'),
+      subject: subject ?? old?.subject ?? username.normalize('NFC'),
+      password: hash,
+      scopes: scopes ?? old?.scopes ?? []
+    }
+    outcome = old === undefined ? 'added' : 'changed'
+    return format(old === undefined ? [...users, user] : users.with(index, user))
+  })
+  return { outcome, warning }
 }
 
 /** Removes a user; false when there is none of that name. */
 export async function removeUser (file: string, username: string): Promise<boolean> {
-  const users = await readUsersFile(file)
-  const others = users.filter(user => !isNamed(user, username))
-  if (others.length === users.length) return false
-  await replaceFile(file, others)
-  return true
+  let isRemoved = false
+  await updateFile(file, async () => {
+    const users = await readUsersFile(file)
+    const others = users.filter(user => !isNamed(user, username))
+    isRemoved = others.length < users.length
+    return isRemoved ? format(others) : null
+  })
+  return isRemoved
+}
+
+/** Throws ConfigInvalidError when they are not what a users file may hold. */
+function format (users: StoredUser[]): string {
+  checkUsers({ users })
+  return `${JSON.stringify({ users }, null, 2)}\n`
 }
 
 function isNamed (user: StoredUser, username: string): boolean {
@@ -50,40 +67,5 @@ async function readOrStart (file: string): Promise<StoredUser[]> {
   } catch (error) {
     if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return []
     throw error
-  }
-}
-
-/** A reader sees the old file or the new one, also after a crash. */
-async function replaceFile (file: string, users: StoredUser[]): Promise<void> {
-  checkUsers({ users })
-  // A link stays a link.
-  const target = await realpath(file).catch(() => file)
-  const draft = `${target}.${randomUUID()}.tmp`
-  try {
-    await writeDurably(draft, `${JSON.stringify({ users }, null, 2)}\n`)
-    await rename(draft, target)
-    await syncDirectory(dirname(target))
-  } catch (cause) {
-    await rm(draft, { force: true })
-    throw new ConfigInvalidError(`${file}: cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}); check the directory and its permissions`, { cause })
-  }
-}
-
-async function writeDurably (file: string, text: string): Promise<void> {
-  const handle = await open(file, 'wx', 0o600)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-async function syncDirectory (directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -16,25 +16,32 @@ export interface Credentials {
 export interface IdentitySource {
   /** The principal whose credentials these are, or null; takes the same time for an unknown user and a wrong password. */
   verify (credentials: Credentials): Promise<Principal | null>
-  /** Tells of every subject who must be signed out: gone, with a new password or with fewer scopes. Returns what ends the watching. */
-  watch? (onGone: (subject: string) => void): () => void
+  /**
+   * Keeps up with the source by itself and tells of every subject who must be signed out: gone, with a new password or with fewer
+   * scopes. Null: tells nobody. Returns what ends the watching.
+   */
+  watch? (onGone: ((subject: string) => void) | null): () => void
+  /** Why the source cannot be read at the moment, without a secret; null while it can. */
+  problem? (): string | null
 }
 
 /** A plugin author's own check: the subject, with scopes or without, or null when the credentials are wrong. */
 export type VerifyPassword = (credentials: Credentials) => Promise<{ subject: string, scopes?: string[] } | string | null>
 
 /** The `identity` setting: a file of users, or a function. */
-export type IdentityOption = { type: 'users', file: string } | VerifyPassword
+export type IdentityOption = { type: 'users', file: string, staleForMs?: number } | VerifyPassword
 
 export interface IdentityHooks {
-  /** Hears why a changed file of users was not taken over. */
+  /** Is told why the file of users cannot be used, again and again while that is so. */
   onError?: (error: unknown) => void
+  /** Is told that it can be used again. */
+  onRecovery?: () => void
 }
 
 /** The identity that the setting means; throws ConfigInvalidError when its file is not good. */
 export async function createIdentity (option: IdentityOption, hooks: IdentityHooks = {}): Promise<IdentitySource> {
   if (typeof option === 'function') return { verify: async credentials => toPrincipal(await option(credentials)) }
-  if (option.type === 'users') return await createUsers({ file: option.file, ...hooks })
+  if (option.type === 'users') return await createUsers({ file: option.file, ...option.staleForMs === undefined ? {} : { staleForMs: option.staleForMs }, ...hooks })
   throw new ConfigInvalidError('identity: must be a file of users or a function')
 }
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { constants, open } from 'node:fs/promises'
 import { Type, type Static } from '@sinclair/typebox'
 import { Value, ValueErrorType } from '@sinclair/typebox/value'
 import { ConfigInvalidError } from '../lib/errors.ts'
@@ -23,12 +23,7 @@ export type User = Required<StoredUser>
 
 /** The users of the file, as they stand there; throws ConfigInvalidError naming the user by index, never the hash. */
 export async function readUsersFile (file: string): Promise<StoredUser[]> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
-    throw refuse([`cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}); make it with: portcullis users add <name> --file ${file}`], cause)
-  }
+  const text = await readText(file)
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -37,6 +32,23 @@ export async function readUsersFile (file: string): Promise<StoredUser[]> {
     throw refuse(['is not valid JSON; check commas, quotes and brackets'])
   }
   return checkUsers(value)
+}
+
+async function readText (file: string): Promise<string> {
+  try {
+    // Without O_NONBLOCK the opening of a pipe waits for its writer.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      if (!(await handle.stat()).isFile()) throw refuse(['is no regular file; name a file'])
+      return await handle.readFile('utf8')
+    } finally {
+      await handle.close()
+    }
+  } catch (cause) {
+    if (cause instanceof ConfigInvalidError) throw cause
+    const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error'
+    throw refuse([`cannot be read (${code}); ${code === 'EACCES' ? 'let the gateway\'s user read it' : `make it with: portcullis users add <name> --file ${file}`}`], cause)
+  }
 }
 
 export function completeUser ({ username, subject, password, scopes }: StoredUser): User {

@@ -1,34 +1,43 @@
 import { stat } from 'node:fs/promises'
-import { decoyOf, defaultDecoy, verifyPassword } from '../lib/password.ts'
+import { StoreUnavailableError } from '../lib/errors.ts'
+import { Failure } from '../lib/failure.ts'
+import { decoyOf, defaultDecoy, maxPasswordBytes, verifyPassword } from '../lib/password.ts'
 import type { Credentials, IdentitySource, Principal } from './identity.ts'
 import { createLimiter } from './limiter.ts'
 import { completeUser, readUsersFile, type User } from './users-file.ts'
 
 export interface UsersOptions {
   file: string
-  /** Hears why a changed file was not taken over; the users stay as they were. */
+  /** Is told why the file cannot be used: at once, when the reason changes, and every minute. The users stay as they were. */
   onError?: (error: unknown) => void
+  /** Is told that the file can be used again. */
+  onRecovery?: () => void
+  /** How long passwords are checked against what was read last; after that `verify` rejects. Milliseconds; five minutes by default. */
+  staleForMs?: number
+  /** A monotonic clock, in milliseconds. */
+  now?: () => number
   /** How often the file is looked at while it is watched. Milliseconds; 500 by default. */
   pollMs?: number
 }
 
-const maxPasswordBytes = 1024
 // Hashing runs on the four threads that name look-ups and files need too: one stays free. Who waits behind a hundred waits for nothing.
 const hashing = { running: 3, waiting: 100 }
 
 /** The users of a file; throws ConfigInvalidError when it is not good. A later change of the file is taken over by itself. */
-export async function createUsers ({ file, onError = () => {}, pollMs = 500 }: UsersOptions): Promise<IdentitySource> {
+export async function createUsers ({ file, onError = () => {}, onRecovery = () => {}, staleForMs = 300_000, pollMs = 500, now = () => performance.now() }: UsersOptions): Promise<IdentitySource> {
   const limit = createLimiter(hashing)
   const listeners = new Set<(subject: string) => void>()
   let version = await versionOf(file)
   let users = await readUsers(file)
   let decoy = makeDecoy(users)
   let reading: Promise<void> | null = null
+  const failure = new Failure()
 
-  return { verify, watch }
+  return { verify, watch, problem: () => failure.reason }
 
   async function verify ({ username, password }: Credentials): Promise<Principal | null> {
     await refreshUnlessWatched()
+    assertKnown()
     const isTooLong = Buffer.byteLength(password) > maxPasswordBytes
     const attempt = isTooLong ? password.slice(0, maxPasswordBytes) : password
     return await limit(async () => {
@@ -37,6 +46,7 @@ export async function createUsers ({ file, onError = () => {}, pollMs = 500 }: U
       const isRight = await verifyPassword(attempt, user?.password ?? decoy)
       // And again after it: whoever was signed out meanwhile must not come in by what was true before.
       await refreshUnlessWatched()
+      assertKnown()
       const current = users.get(username.normalize('NFC'))
       const isCurrent = current !== undefined && current.password === user?.password
       return isRight && isCurrent && !isTooLong ? { subject: current.subject, scopes: [...current.scopes] } : null
@@ -45,12 +55,20 @@ export async function createUsers ({ file, onError = () => {}, pollMs = 500 }: U
 
   /** Another process may be watching, and have signed out already whom an older file would let in: so it is looked at each time. */
   async function refreshUnlessWatched (): Promise<void> {
-    if (listeners.size === 0) await refresh()
+    if (listeners.size > 0) return
+    // One that is under way may have begun before the file was changed.
+    await reading
+    await refresh()
   }
 
-  function watch (onGone: (subject: string) => void): () => void {
-    const listener = (subject: string) => onGone(subject)
-    listeners.add(listener)
+  /** Who was removed meanwhile must not sign in because the file that says so cannot be read. */
+  function assertKnown (): void {
+    if (failure.reason !== null && failure.lastsMs(now()) >= staleForMs) throw new StoreUnavailableError({ cause: new Error(failure.reason) })
+  }
+
+  function watch (onGone: ((subject: string) => void) | null): () => void {
+    const listener = (subject: string) => onGone?.(subject)
+    if (onGone !== null) listeners.add(listener)
     const timer = setInterval(() => { void refresh() }, pollMs).unref()
     return () => {
       clearInterval(timer)
@@ -65,15 +83,16 @@ export async function createUsers ({ file, onError = () => {}, pollMs = 500 }: U
 
   async function takeOver (): Promise<void> {
     const current = await versionOf(file)
-    if (current === version) return
+    if (current === version && failure.reason === null) return
     version = current
     try {
       const before = users
       users = await readUsers(file)
       decoy = makeDecoy(users)
       for (const subject of findGone(before, users)) for (const listener of listeners) listener(subject)
+      if (failure.end()) onRecovery()
     } catch (error) {
-      onError(error)
+      if (failure.note((error as Error).message, now())) onError(error)
     }
   }
 }

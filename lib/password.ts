@@ -13,6 +13,9 @@ export type PasswordHash =
   | { algorithm: 'scrypt', cost: ScryptCost, salt: Buffer, hash: Buffer }
   | { algorithm: 'argon2id', cost: { memoryKib: number, passes: number, parallelism: number }, salt: Buffer, hash: Buffer }
 
+/** The longest password, in bytes of UTF-8: a longer one is wrong at sign-in, and is not hashed. */
+export const maxPasswordBytes = 1024
+
 const defaultCost: ScryptCost = { ln: 15, r: 8, p: 3 }
 // A hash comes from a file that others may write: no line of it may take more memory or time than this.
 const maxMemoryKib = 256 * 1024

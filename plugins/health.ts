@@ -17,6 +17,10 @@ export interface Health {
   isReady (): boolean
   /** From now on not ready: load balancers send nothing new. */
   leave (): void
+  /** Reasons for operators to look at this process although it can verify. */
+  warnings (): string[]
+  /** Adds a warning that holds while `read` returns a text. */
+  warnWhile (read: () => string | null): void
 }
 
 const Options = Type.Object({}, { additionalProperties: false })
@@ -24,15 +28,25 @@ const Options = Type.Object({}, { additionalProperties: false })
 /** Knows whether this process can verify. `healthRoutes` tells it. */
 export default fp(async function healthPlugin (fastify, options) {
   checkOptions('portcullis-health', Options, options)
-  let isLeaving = false
-  addPart(fastify, 'health', {
-    isReady: () => !isLeaving && fastify.portcullis.blocklist.isFresh(),
-    leave: () => { isLeaving = true }
-  })
+  addPart(fastify, 'health', createHealth(() => fastify.portcullis.blocklist.isFresh()))
 }, { name: 'portcullis-health', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
+
+export function createHealth (canVerify: () => boolean): Health {
+  const readers: Array<() => string | null> = []
+  let isLeaving = false
+  return {
+    isReady: () => !isLeaving && canVerify(),
+    leave: () => { isLeaving = true },
+    warnings: () => readers.flatMap(read => read() ?? []),
+    warnWhile: read => { readers.push(read) }
+  }
+}
 
 const tags = ['Health']
 const Status = <Text extends string>(status: Text) => Type.Object({ status: Type.Literal(status) }, { additionalProperties: false })
+
+/** A process that warns can verify all the same: to take all of them out of service for a file that they share would end every session's use. */
+const Readiness = <Text extends string>(status: Text) => Type.Object({ status: Type.Literal(status), warnings: Type.Optional(Type.Array(Type.String(), { description: 'What an operator should look at; absent when there is nothing.' })) }, { additionalProperties: false })
 
 const healthzSchema = {
   ...{ operationId: 'getHealth', tags, summary: 'Whether the process is alive', 'x-credentials': [] } satisfies Operation,
@@ -41,7 +55,7 @@ const healthzSchema = {
 
 const readyzSchema = {
   ...{ operationId: 'getReadiness', tags, summary: 'Whether the process can verify', 'x-credentials': [] } satisfies Operation,
-  response: { 200: json(Status('ready'), 'It can.'), ...problems(), 503: json(Status('not ready'), 'The store is away, or the process is about to end.') }
+  response: { 200: json(Readiness('ready'), 'It can.'), ...problems(), 503: json(Readiness('not ready'), 'The store is away, or the process is about to end.') }
 }
 
 /** `GET /healthz`: alive. `GET /readyz`: able to verify, 503 otherwise. For a listener that only operators reach. */
@@ -49,7 +63,9 @@ export async function healthRoutes (fastify: FastifyInstance): Promise<void> {
   fastify.setSerializerCompiler(serializerCompiler)
   fastify.get('/healthz', { schema: healthzSchema }, async () => ({ status: 'alive' }))
   fastify.get('/readyz', { schema: readyzSchema }, async (_request, reply) => {
-    const isReady = fastify.portcullis.health.isReady()
-    return await reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready' })
+    const { health } = fastify.portcullis
+    const isReady = health.isReady()
+    const warnings = health.warnings()
+    return await reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready', ...warnings.length === 0 ? {} : { warnings } })
   })
 }

@@ -9,6 +9,7 @@ import { FileKeys } from './issuers/file-keys.ts'
 import { ForeignTokens, type Issuer } from './issuers/foreign-tokens.ts'
 import type { KeySource, KeySourceHooks } from './issuers/key-source.ts'
 import { RemoteKeys } from './issuers/remote-keys.ts'
+import type { Portcullis } from './portcullis.ts'
 
 const Options = Type.Object({
   issuers: Type.Array(Type.Object({
@@ -41,7 +42,7 @@ export interface IssuersOptions {
 /** Accepts access tokens of other issuers, each for its own users and the scopes that it may give. */
 export default fp<IssuersOptions>(async function issuersPlugin (fastify, options) {
   const { issuers, coolDown, cacheSize } = checkOptions('portcullis-issuers', Options, options)
-  const { accessToken, blocklist } = fastify.portcullis
+  const { accessToken, blocklist, health } = fastify.portcullis as Omit<Portcullis, 'health'> & Partial<Pick<Portcullis, 'health'>>
   assertOneMeaning(issuers, accessToken.issuer)
   const accepted: Issuer[] = []
   fastify.addHook('onClose', async () => { await Promise.all(accepted.map(({ keys }) => keys.stop())) })
@@ -49,7 +50,9 @@ export default fp<IssuersOptions>(async function issuersPlugin (fastify, options
     const issuer = { ...named, algorithms: canonicalAlgorithms(named.algorithms) }
     if (durationMs(maxTokenAge) > blocklist.maxForeignTokenAgeMs) throw new ConfigInvalidError('portcullis-issuers: maxForeignTokenAge of portcullis-blocklist must be at least every maxTokenAge, or revocations are forgotten too early')
     const hooks = hooksFor(fastify, issuer)
-    accepted.push({ ...issuer, scopes, typ, maxTokenAgeSeconds: Math.floor(durationMs(maxTokenAge) / 1000), ownAudience: accessToken.issuer, keys: await openKeys(keys, issuer.name, durationMs(coolDown), hooks) })
+    const source = await openKeys(keys, issuer.name, durationMs(coolDown), hooks)
+    health?.warnWhile(() => source.problem() === null ? null : `issuers: ${issuer.name}: ${source.problem()}`)
+    accepted.push({ ...issuer, scopes, typ, maxTokenAgeSeconds: Math.floor(durationMs(maxTokenAge) / 1000), ownAudience: accessToken.issuer, keys: source })
   }
   accessToken.acceptForeign(new ForeignTokens(accepted, cacheSize))
   // Nobody waits for it: an issuer that is away keeps nobody else out.

@@ -23,7 +23,7 @@ const opening = `# Configuration
 Every setting, made from the schema that the gateway itself checks with (\`npm run docs\`).
 
 One file: \`.yaml\`, \`.json\`, or \`.ts\`/\`.js\` with a default export. Paths are relative to it. Durations are texts with a unit: \`500ms\`, \`30s\`, \`15m\`, \`24h\`, \`30d\`; sizes: \`512B\`, \`16KiB\`, \`1MiB\`.
-\`\${NAME}\` in a text is the environment variable, which must be set. An unknown setting is an error. \`portcullis check --config FILE\` says everything that is wrong at once.
+\`\${NAME}\` in a text is the environment variable, which must be set. \`\${file:PATH}\` is what the file holds, without its last newline: at most 64 KiB of UTF-8, not empty, the path relative to the configuration and without \`}\`. Both may stand in the middle of a text, and what they hold is not looked at again; \`$\${\` is a plain \`\${\`. Inside an address (\`redis://:\${file:/run/secrets/redis}@host\`) the file must hold the password percent-encoded. An unknown setting is an error. \`portcullis check --config FILE\` says everything that is wrong at once.
 
 | setting | value | default | meaning |
 | --- | --- | --- | --- |

@@ -1,24 +1,37 @@
 import { unwatchFile, watchFile } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { Failure } from '../../lib/failure.ts'
 import type { KeySet } from '../../lib/key-set.ts'
 import type { KeySource, KeySourceHooks } from './key-source.ts'
 
 const pollMs = 500
+/** While the file cannot be read, the last keys count this much longer, as those of an address do. */
+const staleForMs = 3_600_000
 
-/** Keys of a file, which is read again when it changes. A changed file that is not good leaves the keys as they were. */
+export interface FileKeysOptions {
+  /** A monotonic clock, in milliseconds. */
+  now?: () => number
+}
+
+/** Keys of a file, which is read again when it changes, and again and again while it cannot be used. */
 export class FileKeys implements KeySource {
-  readonly retryAfterMs = 0
+  readonly retryAfterMs = pollMs
   /** The file is read again for every unknown key, so a key that it does not have is none of the issuer's. */
   readonly readAtMs = Infinity
   readonly #file: string
   readonly #hooks: KeySourceHooks
+  readonly #now: () => number
+  readonly #failure = new Failure()
   #set: KeySet | null = null
+  #timer: NodeJS.Timeout | null = null
+  #isStopped = false
   #reading: Promise<void> | null = null
-  readonly #onChange = (): void => { this.#read().catch(this.#hooks.onError) }
+  readonly #onChange = (): void => { void this.#readAgain() }
 
-  constructor (file: string, hooks: KeySourceHooks) {
+  constructor (file: string, hooks: KeySourceHooks, { now = () => performance.now() }: FileKeysOptions = {}) {
     this.#file = file
     this.#hooks = hooks
+    this.#now = now
   }
 
   /** Rejects when the file has no key that can be used. */
@@ -28,18 +41,37 @@ export class FileKeys implements KeySource {
   }
 
   current (): KeySet | null {
-    return this.#set
+    return this.#failure.lastsMs(this.#now()) < staleForMs ? this.#set : null
   }
 
-  /** Reads the file, once for all who ask at the same time. The watcher reports a file that is not good. */
+  /** Reads the file, once for all who ask at the same time. */
   async lookAgain (): Promise<boolean> {
-    this.#reading ??= this.#read().catch(() => {}).finally(() => { this.#reading = null })
+    this.#reading ??= this.#readAgain().finally(() => { this.#reading = null })
     await this.#reading
-    return true
+    return this.#failure.reason === null
+  }
+
+  problem (): string | null {
+    return this.#failure.reason === null ? null : `the file of keys cannot be used: ${this.#failure.reason}`
   }
 
   async stop (): Promise<void> {
+    this.#isStopped = true
     unwatchFile(this.#file, this.#onChange)
+    if (this.#timer !== null) clearInterval(this.#timer)
+  }
+
+  async #readAgain (): Promise<void> {
+    try {
+      await this.#read()
+      this.#failure.end()
+      if (this.#timer !== null) clearInterval(this.#timer)
+      this.#timer = null
+    } catch (error) {
+      // The file system's own words name the path, which a readiness answer need not.
+      if (this.#failure.note((error as NodeJS.ErrnoException).code ?? (error as Error).message, this.#now())) this.#hooks.onError(error)
+      if (!this.#isStopped) this.#timer ??= setInterval(this.#onChange, pollMs).unref()
+    }
   }
 
   async #read (): Promise<void> {

@@ -10,6 +10,8 @@ export interface KeySource {
   readonly readAtMs: number
   /** How long until looking again can help. */
   readonly retryAfterMs: number
+  /** Why the keys cannot be read at the moment; null while they can. */
+  problem (): string | null
   stop (): Promise<void>
 }
 

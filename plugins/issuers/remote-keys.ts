@@ -50,6 +50,10 @@ export class RemoteKeys implements KeySource {
     return this.#set !== null && !this.#hasFailed
   }
 
+  problem (): string | null {
+    return this.#hasFailed ? 'the keys could not be fetched' : null
+  }
+
   async stop (): Promise<void> {
     this.#ending.abort()
     if (this.#timer !== null) clearTimeout(this.#timer)

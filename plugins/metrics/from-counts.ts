@@ -23,7 +23,7 @@ export function addCounter (registry: Registry, named: Named & { labelNames: str
 }
 
 /** A gauge that is read when it is asked for. `aggregator`: what it is of several processes. */
-export function addGauge (registry: Registry, named: Named & { aggregator: 'max' | 'sum' }, read: () => number): void {
+export function addGauge (registry: Registry, named: Named & { aggregator: 'max' | 'min' | 'sum' }, read: () => number): void {
   const gauge = new Gauge({ ...named, registers: [registry], collect () { gauge.set(read()) } })
 }
 

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { createHash } from 'node:crypto'
+import { foldAccount } from '../../lib/account.ts'
 import { countedAddress } from '../../lib/client-address.ts'
 import { RateLimitedError } from '../../lib/errors.ts'
 import { publish } from '../../lib/events.ts'
@@ -92,9 +93,9 @@ export function addressKey (request: FastifyRequest): string {
 }
 
 /**
- * The key of whoever a password is tried for: not longer than any other, and not readable. Spellings that some directory takes
- * for the same user are one, or each would have a budget of its own.
+ * The key of the account that a password is tried for, hashed, so that it has one length and cannot be read. Spellings that a
+ * directory may take for one account share a budget.
  */
 export function accountKey (name: string): string {
-  return `account ${createHash('sha256').update(name.normalize('NFKC').trim().toLowerCase()).digest('base64url')}`
+  return `account ${createHash('sha256').update(foldAccount(name)).digest('base64url')}`
 }

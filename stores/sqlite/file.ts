@@ -1,6 +1,8 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, fchownSync, fstatSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ConfigInvalidError } from '../../lib/errors.ts'
+import { rightsOfNewFile } from '../../lib/new-file.ts'
 import { resultCode, retryWhileBusy } from './busy.ts'
 import { createSchema, identify } from './schema.ts'
 
@@ -40,12 +42,17 @@ export function connect (path: string, lockMs: number): DatabaseSync {
 }
 
 /**
- * Whoever reads the file reads who is signed in. SQLite gives its companion files the mode of this one.
+ * Whoever reads the file reads who is signed in. SQLite gives its companion files the mode and the owner of this one, so a command
+ * that root runs in the folder of the gateway's user leaves nothing that the gateway cannot open.
  * An existing file is not opened here: closing it would drop the locks of every connection that this process has to it.
  */
 function createPrivately (path: string): void {
   try {
-    closeSync(openSync(path, 'wx', 0o600))
+    const file = openSync(path, 'wx', 0o600)
+    const rights = rightsOfNewFile(statSync(dirname(path)), fstatSync(file).uid)
+    // A group that may read the folder alone could not use a database in it.
+    if (rights !== null && rights.uid !== 0) fchownSync(file, rights.uid, rights.gid)
+    closeSync(file)
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
   }

@@ -16,13 +16,25 @@ async function readUsers (file: string): Promise<StoredUser[]> {
 t.test('add takes the password from standard input and stores a hash, for nobody else to read', async t => {
   const file = join(t.testdir({}), 'users.json')
 
-  const { code, stdout, stderr } = await runPortcullis(t, ['users', 'add', 'zoe', '--file', file, '--scopes', 'a b'], { stdin: 'zebra crossing\n' })
+  const { code, stdout, stderr } = await runPortcullis(t, ['users', 'add', 'zoe', '--file', file, '--scopes', 'a b'], { stdin: 'a slow zebra crossing\n' })
 
   t.same([code, stdout, stderr], [0, 'added zoe\n', ''])
   const text = await readFile(file, 'utf8')
   t.notMatch(text, /zebra/)
   t.match(await readUsers(file), [{ username: 'zoe', subject: 'zoe', password: /^\$(scrypt|argon2id)\$/, scopes: ['a', 'b'] }])
   t.equal((await stat(file)).mode & 0o777, 0o600)
+})
+
+t.test('a password that is short or among the first to be tried is refused, and one that could be longer is warned of', async t => {
+  const file = join(t.testdir({}), 'users.json')
+
+  const short = await runMain(['users', 'add', 'dave', '--file', file], { stdin: 'x' })
+  t.same(short, { code: 1, stdout: '', stderr: 'password: must have at least 8 characters, of any kind, spaces too; give it on standard input\n' })
+  const common = await runMain(['users', 'add', 'dave', '--file', file], { stdin: 'iloveyou' })
+  t.match(common, { code: 1, stdout: '', stderr: /^password: is one of the first that are tried: [^\n]+; choose another\n$/ })
+  await t.rejects(stat(file), { code: 'ENOENT' })
+  const fair = await runMain(['users', 'add', 'dave', '--file', file], { stdin: 'zebra crossing' })
+  t.match(fair, { code: 0, stdout: 'added dave\n', stderr: /^warning: password: has fewer than 15 characters[^\n]+\n$/ })
 })
 
 t.test('at a terminal the password is asked for and not shown', async t => {
@@ -48,10 +60,10 @@ t.test('scopes with commas are refused, because they would be one scope that nob
 
 t.test('add changes the password of a user who is there, and keeps subject and scopes', async t => {
   const file = join(t.testdir({}), 'users.json')
-  await runMain(['users', 'add', 'zoe', '--file', file, '--subject', 'u-1', '--scopes', 'a'], { stdin: 'one' })
+  await runMain(['users', 'add', 'zoe', '--file', file, '--subject', 'u-1', '--scopes', 'a'], { stdin: 'zebra number one' })
   const [before] = await readUsers(file)
 
-  const { code, stdout } = await runMain(['users', 'add', 'zoe', '--file', file], { stdin: 'two' })
+  const { code, stdout } = await runMain(['users', 'add', 'zoe', '--file', file], { stdin: 'zebra number two' })
 
   t.same([code, stdout], [0, 'changed zoe\n'])
   const [after, ...others] = await readUsers(file)
@@ -62,7 +74,7 @@ t.test('add changes the password of a user who is there, and keeps subject and s
 
 t.test('remove takes a user away, and says when there is none', async t => {
   const file = join(t.testdir({}), 'users.json')
-  await runMain(['users', 'add', 'zoe', '--file', file], { stdin: 'one' })
+  await runMain(['users', 'add', 'zoe', '--file', file], { stdin: 'zebra number one' })
   t.same(await runMain(['users', 'remove', 'zoe', '--file', file]), { code: 0, stdout: 'removed zoe\n', stderr: '' })
   t.same(await readUsers(file), [])
   t.match(await runMain(['users', 'remove', 'zoe', '--file', file]), { code: 1, stdout: '', stderr: /^there is no user "zoe"[^\n]*\n$/ })
@@ -73,8 +85,8 @@ t.test('no password, a name that cannot be a subject and a broken file are refus
   const file = join(folder, 'users.json')
   t.match(await runMain(['users', 'add', 'zoe', '--file', file]), { code: 2, stderr: /^[^\n]*standard input\n$/ })
   t.match(await runMain(['users', 'add', 'zoe', '--file', file], { stdin: 'x'.repeat(1025) }), { code: 1, stderr: /^password: [^\n]+\n$/ })
-  t.match(await runMain(['users', 'add', 'a b', '--file', file], { stdin: 'x' }), { code: 1, stderr: /^[^\n]+subject[^\n]+\n$/ })
-  const broken = await runMain(['users', 'add', 'bob', '--file', join(folder, 'broken.json')], { stdin: 'x' })
+  t.match(await runMain(['users', 'add', 'a b', '--file', file], { stdin: 'zebra crossing' }), { code: 1, stderr: /^[^\n]+subject[^\n]+\n$/ })
+  const broken = await runMain(['users', 'add', 'bob', '--file', join(folder, 'broken.json')], { stdin: 'zebra crossing' })
   t.equal(broken.code, 1)
   t.notMatch(broken.stderr, /zebra/)
 })

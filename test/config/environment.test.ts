@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { reference, substitute } from '../../config/environment.ts'
 import { configSchema } from '../../config/schema.ts'
@@ -52,4 +55,43 @@ t.test('an input that holds itself ends', async t => {
   input['session'] = input
 
   t.match(substitute(input, configSchema, {}).problems, [{ text: 'is nested too deeply; write it flat' }])
+})
+
+const file = (path: string): string => reference(`file:${path}`)
+
+t.test('a file in any string is its content without the last newline, and is not looked at again', async t => {
+  const folder = t.testdir({ plain: 'a', unix: 'b\n', dos: 'c\r\n', more: '\nd \n\n', variable: `${name}$${name}`, nested: file('./plain'), 'strange name': 'é' })
+  const contents: Array<[path: string, text: string]> = [['./plain', 'a'], ['unix', 'b'], ['dos', 'c'], ['more', '\nd \n'], ['variable', `${name}$${name}`], ['nested', file('./plain')], ['strange name', 'é'], [join(folder, 'plain'), 'a']]
+  for (const [path, text] of contents) {
+    const { value, problems, files } = substitute({ secret: [file(path)] }, configSchema, { NAME: 'x' }, folder)
+    t.strictSame(value, { secret: [text] }, path)
+    t.strictSame(problems, [])
+    t.strictSame(files, [{ setting: 'secret[0]', path: join(folder, path === join(folder, 'plain') ? 'plain' : path) }])
+  }
+})
+
+t.test('a file may stand in the middle of a text, beside variables, and two dollars take its meaning away', async t => {
+  const folder = t.testdir({ password: 'p%40ss\n', port: '8081\n', on: 'true\n' })
+  const { value, problems } = substitute({ store: { url: `redis://${name}:${file('password')}@host` }, listen: { port: file('port') }, log: { access: file('./on') }, a: `$${file('password')}` }, configSchema, { NAME: 'ada' }, folder)
+
+  t.strictSame(problems, [])
+  t.strictSame(value, { store: { url: 'redis://ada:p%40ss@host' }, listen: { port: 8081 }, log: { access: true }, a: file('password') })
+})
+
+t.test('a file that is not what it should be is named together with its setting and the fix, never with its content', { timeout: 20_000 }, async t => {
+  const folder = t.testdir({ empty: '', newline: '\n', large: 'zebra'.repeat(14_000), nul: 'zebra\0' })
+  await writeFile(join(folder, 'binary'), Buffer.from([0x7a, 0xff, 0xfe]))
+  await mkdir(join(folder, 'directory'))
+  await symlink('nowhere', join(folder, 'dangling'))
+  execFileSync('mkfifo', [join(folder, 'pipe')])
+  const expected: Array<[path: string, problem: string]> = [
+    ['missing', 'is not there; make it, or name a file that is'], ['dangling', 'is not there; make it, or name a file that is'],
+    ['empty', 'is empty; write the text into it'], ['newline', 'is empty; write the text into it'],
+    ['large', 'is larger than 64 KiB; name the file of one text'], ['nul', 'is not UTF-8 text; write it as text, such as base64url'], ['binary', 'is not UTF-8 text; write it as text, such as base64url'],
+    ['directory', 'is no regular file; name a file'], ['pipe', 'is no regular file; name a file'], ['empty/x', "cannot be read (ENOTDIR); let the gateway's user read it"]
+  ]
+  for (const [path, problem] of expected) {
+    t.strictSame(substitute({ secret: file(path) }, configSchema, {}, folder).problems, [{ setting: 'secret', text: `needs the file ${join(folder, path)}, which ${problem}` }], path)
+  }
+  for (const path of ['', ' ', name.slice(0, -1), 'a\0b']) t.match(substitute({ secret: file(path) }, configSchema, {}, folder).problems, [{ setting: 'secret', text: /^names no file; / }], JSON.stringify(path))
 })

@@ -212,6 +212,7 @@ t.test('an error never repeats a secret', async t => {
 t.test('every default is filled in, and units are milliseconds and bytes', async t => {
   t.strictSame(checkConfig(good, where), {
     directory: '/etc/portcullis',
+    textFiles: [],
     origin: 'https://app.example.com',
     secure: true,
     listen: { host: '0.0.0.0', port: 8080, trustProxy: [], tls: null },
@@ -224,7 +225,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     refreshToken: { overlapMs: 10_000, retryWindowMs: 1_800_000 },
     cookies: { sameSite: 'lax', name: 'portcullis' },
     revocation: { consistency: 'replica', maxStalenessMs: 2000, staleForMs: 0 },
-    identity: { type: 'users', file: '/etc/portcullis/users.json' },
+    identity: { type: 'users', file: '/etc/portcullis/users.json', staleForMs: 300_000 },
     issuers: [],
     shutdown: { delayMs: 0, timeoutMs: 10_000 },
     log: { level: 'info', access: false },

@@ -1,4 +1,5 @@
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -174,4 +175,74 @@ t.test('scopes that were taken away while a password was checked are not given',
   await writeFile(file, JSON.stringify({ users: [{ ...slow, scopes: [] }] }))
   t.strictSame(await answer, { subject: 'u-1', scopes: [] })
   t.strictSame(gone, ['u-1'])
+})
+
+const unreadable: Array<[what: string, breakIt: (file: string) => Promise<unknown>, reason: RegExp]> = [
+  ['deleted', async file => await rm(file), /cannot be read \(ENOENT\)/],
+  ['truncated', async file => await writeFile(file, ''), /is not valid JSON/],
+  ['cut short', async file => await writeFile(file, '{ "users": ['), /is not valid JSON/],
+  ['replaced by a directory', async file => { await rm(file); await mkdir(file) }, /is no regular file/],
+  ['replaced by a pipe', async file => { await rm(file); execFileSync('mkfifo', [file]) }, /is no regular file/],
+  ['replaced by a link that leads nowhere', async file => { await rm(file); await symlink('nowhere', file) }, /cannot be read \(ENOENT\)/],
+  ['of another kind', async file => await writeFile(file, '{ "people": [] }'), /users: must be a list/]
+]
+
+for (const [what, breakIt, reason] of unreadable) {
+  t.test(`while the file is ${what} passwords count for a bounded time, then nobody is verified, until it is good again`, async t => {
+    const file = makeFile(t, [ada, bob])
+    let nowMs = 0
+    const told: string[] = []
+    const gone: string[] = []
+    const identity = await createUsers({ file, pollMs: 5, staleForMs: 300_000, now: () => nowMs, onError: error => told.push((error as Error).message), onRecovery: () => told.push('recovered') })
+    t.teardown(identity.watch!(subject => gone.push(subject)))
+    const until = async (isDone: () => boolean): Promise<void> => { while (!isDone()) await sleep(5) }
+    const signIn = async (username = 'ada') => await identity.verify({ username, password: 'correct horse' })
+    t.equal(identity.problem!(), null)
+
+    await breakIt(file)
+    await until(() => told.length === 1)
+    t.match(told[0], reason)
+    t.equal(identity.problem!(), told[0])
+    t.match(await signIn(), { subject: 'u-1' })
+    for (const minute of [1, 2, 3, 4]) {
+      nowMs = minute * 60_000
+      await until(() => told.length === minute + 1)
+    }
+    nowMs = 299_999
+    t.match(await signIn(), { subject: 'u-1' })
+
+    nowMs = 300_000
+    for (const username of ['ada', 'eve']) await t.rejects(signIn(username), { code: 'PTC_ERR_STORE_UNAVAILABLE', statusCode: 503 })
+    t.strictSame(gone, [])
+
+    await rm(file, { recursive: true, force: true })
+    await writeFile(`${file}.new`, JSON.stringify({ users: [ada] }))
+    await rename(`${file}.new`, file)
+    await until(() => told.at(-1) === 'recovered')
+    t.equal(identity.problem!(), null)
+    t.strictSame(gone, ['bob'])
+    t.match(await signIn(), { subject: 'u-1' })
+    t.equal(await signIn('bob'), null)
+  })
+}
+
+t.test('a file that becomes unreadable while a password is checked keeps its user out where it may not be stale', async t => {
+  const file = makeFile(t, [ada])
+  const identity = await createUsers({ file, staleForMs: 0 })
+
+  await rm(file)
+  await t.rejects(identity.verify({ username: 'ada', password: 'correct horse' }), { code: 'PTC_ERR_STORE_UNAVAILABLE' })
+  await writeFile(file, JSON.stringify({ users: [ada] }))
+  t.match(await identity.verify({ username: 'ada', password: 'correct horse' }), { subject: 'u-1' })
+})
+
+t.test('who watches without asking to be told looks at the file by itself', async t => {
+  const file = makeFile(t, [ada])
+  const errors: unknown[] = []
+  const identity = await createUsers({ file, pollMs: 5, onError: error => errors.push(error) })
+  t.teardown(identity.watch!(null))
+
+  await rm(file)
+  while (errors.length === 0) await sleep(5)
+  t.match(identity.problem!(), /ENOENT/)
 })

@@ -151,7 +151,7 @@ t.test('no spelling of a path, a name or a body is a budget of its own', async t
   const { token: another } = await signInForTokens(url)
   t.equal((await fetch(`${url}/orders`, { headers: bearer(another) })).status, 429, 'another token of the same subject')
 
-  const names = ['eve', 'EVE', ' eve', 'eve ', 'Eve', '\uff45ve', 'evE', 'eVe']
+  const names = ['eve', 'EVE', ' eve', 'e\u200bve', 'Eve\t', '\uff45ve', 'ev\u0000E', '\u00e9Ve']
   const guesses: number[] = []
   for (const [index, username] of names.entries()) guesses.push((await guess(url, `192.0.2.${100 + index}`, username)).status)
   t.same(tally(guesses), { 401: 5, 429: 3 })

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
@@ -29,6 +29,17 @@ t.test('a new database and its companions can be read by their owner alone', asy
   await store.open(session())
 
   for (const file of [path, `${path}-wal`, `${path}-shm`]) t.equal(statSync(file).mode & 0o777, 0o600, file)
+})
+
+t.test('a database that root makes belongs to the owner of its folder, with its companions', process.geteuid!() === 0 ? {} : { skip: 'only root may give files away' }, async t => {
+  const folder = t.testdir({})
+  chownSync(folder, 1234, 2345)
+  const path = join(folder, 'store.db')
+
+  const store = await open(t, path)
+  await store.open(session())
+
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) t.match(statSync(file), { uid: 1234, gid: 2345 }, file)
 })
 
 t.test('sessions, cuts, revocations and keys survive a restart', async t => {

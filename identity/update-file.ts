@@ -1,0 +1,206 @@
+import { execFile } from 'node:child_process'
+import type { Stats } from 'node:fs'
+import { constants, lstat, open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { ConfigInvalidError } from '../lib/errors.ts'
+import { rightsOfNewFile, type FileRights } from '../lib/new-file.ts'
+
+/*
+ * The file belongs to another user more often than not: an operator edits as root what the gateway reads. So the new content is
+ * written under another name, with the owner, group and mode of the file, and renamed over it. Where that cannot keep all of them
+ * (an ACL, a second hard link, an owner that this user may not give), or where the name cannot be replaced (a file that is mounted
+ * into a container, a folder that is read-only), the file is written in place, which changes nothing but its content.
+ */
+
+const lockPauseMs = 25
+const mostAttempts = 5
+/** Codes of file systems and folders that take no second file, or let no name be replaced. */
+const unreplaceable = ['EACCES', 'EPERM', 'EROFS', 'EBUSY', 'EXDEV', 'ENOTSUP']
+
+interface Target { path: string, found: Stats | null }
+
+/** The new content, still under another name. The file of that name keeps other editors out. */
+interface Draft { path: string, handle: FileHandle }
+
+/**
+ * Replaces the content of `file` by what `update` resolves to; null leaves it as it is. `update` reads the file itself, and runs
+ * again when another program has changed the file meanwhile. One caller at a time; throws ConfigInvalidError that says what to do.
+ */
+export async function updateFile (file: string, update: () => Promise<string | null>, { lockWaitMs = 30_000 } = {}): Promise<void> {
+  const { path } = await find(file)
+  const draft = await openDraft(path, file, lockWaitMs)
+  let isRenamed = false
+  try {
+    isRenamed = await replace(file, draft, update)
+  } finally {
+    await draft?.handle.close()
+    if (draft !== null && !isRenamed) await rm(draft.path, { force: true })
+  }
+}
+
+/** Resolves to whether the draft has become the file. */
+async function replace (file: string, draft: Draft | null, update: () => Promise<string | null>): Promise<boolean> {
+  for (let attempt = 1; attempt <= mostAttempts; attempt++) {
+    const before = await find(file)
+    const text = await update()
+    if (text === null) return false
+    const now = await find(file)
+    if (before.path === now.path && versionOf(before.found) === versionOf(now.found)) return await write(file, now, draft, text)
+  }
+  throw new ConfigInvalidError(`${file}: is changed by another program again and again; end it, and try again`)
+}
+
+async function write (file: string, { path, found }: Target, draft: Draft | null, text: string): Promise<boolean> {
+  try {
+    if (draft !== null && (found === null ? await giveRights(draft) : await takeRights(draft, path, found)) && await renameDraft(draft, path, text, found)) return true
+    await writeInPlace(path, text, found!)
+    return false
+  } catch (cause) {
+    throw unwritable(file, cause, found)
+  }
+}
+
+/** Follows links. What is neither absent nor a regular file is refused, and so is a link that leads nowhere. */
+async function find (file: string): Promise<Target> {
+  try {
+    const path = await realpath(file)
+    const found = await stat(path)
+    if (!found.isFile()) throw new ConfigInvalidError(`${file}: is ${found.isDirectory() ? 'a directory' : 'no regular file'}; name a file`)
+    return { path, found }
+  } catch (cause) {
+    if (codeOf(cause) !== 'ENOENT') throw cause instanceof ConfigInvalidError ? cause : unwritable(file, cause, null)
+    const link = await lstat(file).catch(() => null)
+    if (link?.isSymbolicLink() === true) throw new ConfigInvalidError(`${file}: is a link to a file that is not there; make that file, or remove the link`, { cause })
+    return { path: file, found: null }
+  }
+}
+
+/** Null: the folder takes no second file, so the file can be written in place alone, and nothing keeps other editors out. */
+async function openDraft (target: string, file: string, lockWaitMs: number): Promise<Draft | null> {
+  const path = `${target}.lock`
+  for (const end = performance.now() + lockWaitMs; ;) {
+    const opened = await open(path, 'wx', 0o600).catch((error: unknown) => error as Error)
+    if (!(opened instanceof Error)) return { path, handle: opened }
+    if (codeOf(opened) !== 'EEXIST') {
+      const { found } = await find(file)
+      if (found !== null && unreplaceable.includes(codeOf(opened))) return null
+      throw unwritable(file, opened, found)
+    }
+    if (performance.now() > end) throw new ConfigInvalidError(`${file}: is being edited, says ${path}; if no other portcullis is at work, remove that file and try again`, { cause: opened })
+    await wait(lockPauseMs)
+  }
+}
+
+/** Rights of a file that was not there before. */
+async function giveRights ({ path, handle }: Draft): Promise<boolean> {
+  const own = await handle.stat()
+  const rights = rightsOfNewFile(await stat(dirname(path)), own.uid)
+  if (rights === null) return true
+  await handle.chown(rights.uid, rights.gid)
+  await handle.chmod(rights.mode)
+  return true
+}
+
+/** Gives the draft, which is still empty, the rights of the file. False when it cannot have all of them. */
+async function takeRights (draft: Draft, path: string, found: Stats): Promise<boolean> {
+  if (found.nlink > 1 || await mayHaveAcl(path, draft.path)) return false
+  const { handle } = draft
+  const own = await handle.stat()
+  try {
+    if (own.uid !== found.uid || own.gid !== found.gid) await handle.chown(found.uid, found.gid)
+    await handle.chmod(found.mode & 0o7777)
+  } catch (error) {
+    if (unreplaceable.includes(codeOf(error))) return false
+    throw error
+  }
+  return sameRights(await handle.stat(), found)
+}
+
+function sameRights (one: FileRights, other: FileRights): boolean {
+  return one.uid === other.uid && one.gid === other.gid && one.mode === other.mode
+}
+
+/** A reader sees the old file or the new one, also after a crash. False when the name cannot be replaced. */
+async function renameDraft ({ path: draft, handle }: Draft, path: string, text: string, found: Stats | null): Promise<boolean> {
+  await handle.writeFile(text)
+  await handle.sync()
+  try {
+    await rename(draft, path)
+  } catch (error) {
+    if (found !== null && unreplaceable.includes(codeOf(error))) return false
+    throw error
+  }
+  await syncDirectory(dirname(path))
+  return true
+}
+
+/**
+ * Spaces at the end take up the room first, so a full disk leaves the old content, which is JSON with or without them. The new
+ * content is then a single write.
+ */
+async function writeInPlace (path: string, text: string, found: Stats): Promise<void> {
+  const content = Buffer.from(text)
+  const handle = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const { ino, dev, size } = await handle.stat()
+    if (ino !== found.ino || dev !== found.dev) throw new Error('another file has taken the name')
+    if (content.length > size) await reserve(handle, size, content.length)
+    await writeAll(handle, Buffer.concat([content, Buffer.alloc(Math.max(0, size - content.length), ' ')]), 0)
+    await handle.truncate(content.length)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function reserve (handle: FileHandle, from: number, to: number): Promise<void> {
+  try {
+    await writeAll(handle, Buffer.alloc(to - from, ' '), from)
+    await handle.sync()
+  } catch (error) {
+    await handle.truncate(from)
+    throw error
+  }
+}
+
+async function writeAll (handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at, bytes.length - at, position + at)).bytesWritten
+}
+
+async function syncDirectory (directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Node reads no ACLs, but the `ls` of GNU marks files that have one. Where there is another `ls` or none, a file may have one. */
+async function mayHaveAcl (...paths: string[]): Promise<boolean> {
+  const run = promisify(execFile)
+  try {
+    const [{ stdout: version }, { stdout: list }] = await Promise.all([run('ls', ['--version']), run('ls', ['-ld', '--', ...paths])])
+    const lines = list.trimEnd().split('\n')
+    return !version.includes('coreutils') || lines.length !== paths.length || !lines.every(line => /^[\w-]{10}[ .]/.test(line))
+  } catch {
+    return true
+  }
+}
+
+function versionOf (found: Stats | null): string {
+  return found === null ? '' : `${found.dev}:${found.ino}:${found.size}:${found.mtimeMs}:${found.ctimeMs}`
+}
+
+function unwritable (file: string, cause: unknown, found: Stats | null): Error {
+  const code = codeOf(cause)
+  const isDenied = found !== null && ['EACCES', 'EPERM'].includes(code)
+  const fix = code === 'ENOSPC' || code === 'EDQUOT' ? 'make room; the old content is still there' : isDenied ? `run this as root or as the owner of the file (uid ${found.uid})` : 'check the directory and its permissions'
+  return new ConfigInvalidError(`${file}: cannot be written (${code}); ${fix}`, { cause })
+}
+
+function codeOf (error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'unknown error'
+}
