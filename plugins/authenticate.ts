@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { METHODS } from 'node:http'
 import { challengeFor } from '../lib/challenge.ts'
@@ -30,7 +30,10 @@ declare module './portcullis.ts' {
   interface Portcullis {
     /** Makes the `onRequest` hook of a route, or a scope, that lets only good credentials pass. */
     authenticate: (demand: AuthenticateDemand) => onRequestHookHandler
-    /** The same for a handler that has to look before it knows what it demands. */
+    /**
+     * Judges a request as the hook of `authenticate` does, for a handler that has to look before it knows what it demands. Sets
+     * `request.identity`. Where access is public and no good credential was presented, rejects with CredentialsMissingError.
+     */
     identify: (request: FastifyRequest, demand: AuthenticateDemand) => Promise<Identity>
     /** Throws StepUpRequiredError with its challenge unless the authentication is at most this old (RFC 9470). */
     assertRecent: (authTime: number, maxAgeSeconds: number) => void
@@ -90,7 +93,7 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
   })
   addPart(fastify, 'refuseForeign', (request, _reply, done) => {
     if (isSafe(request.method) || !isForeign(request.headers, origin)) return done()
-    refuseForeign(request, fastify.portcullis, done)
+    done(foreignRefusal(request, fastify.portcullis))
   })
 }, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
 
@@ -124,46 +127,56 @@ function withHead (methods: string[]): string[] {
 interface Context { verifier: Verifier, origin: string, portcullis: Pick<Portcullis, 'store'> }
 
 /** Synchronous while everything is remembered; a promise is made only when the store has to be asked. */
-function authenticateHook ({ verifier, origin, portcullis }: Context, demand: Demand): onRequestHookHandler {
-  const { store } = portcullis
+function authenticateHook (context: Context, demand: Demand): onRequestHookHandler {
   return function authenticate (request, _reply, done) {
-    let identity: Identity | null | Promise<Identity | null>
+    let judged: Identity | null | Promise<Identity | null>
     try {
-      if (!isSafe(request.method) && verifier.hasSessionCookie(request) && isForeign(request.headers, origin)) return refuseForeign(request, portcullis, done)
-      identity = verifier.verify(request, demand)
+      judged = judge(context, request, demand)
     } catch (error) {
-      return done(challenged(error, demand))
+      return done(asError(error))
     }
-    if (!(identity instanceof Promise)) return admit(request, identity, demand, store, done)
-    identity.then(verified => admit(request, verified, demand, store, done), (error: unknown) => done(challenged(error, demand)))
+    if (!(judged instanceof Promise)) return done()
+    judged.then(() => done(), (error: unknown) => done(asError(error)))
   }
 }
 
-async function identify ({ verifier, portcullis: { store } }: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
+async function identify (context: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
+  const identity = await judge(context, request, demand)
+  if (identity === null) throw challenged(new CredentialsMissingError(), demand)
+  return identity
+}
+
+/**
+ * Judges a request by a demand and sets `request.identity`: the only way in, for the hook and for `identify`. Returns null only where
+ * access is public. Throws, or rejects with, the error that refuses, and leaves the identity as it was.
+ */
+function judge (context: Context, request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity | null> {
+  const { verifier, origin, portcullis } = context
+  let identity: Identity | null | Promise<Identity | null>
   try {
-    const identity = await verifier.verify(request, demand)
-    if (identity === null) throw new CredentialsMissingError()
-    assertAllowed(identity, demand, request.method, store)
-    return identity
+    if (!isSafe(request.method) && verifier.hasSessionCookie(request) && isForeign(request.headers, origin)) throw foreignRefusal(request, portcullis)
+    identity = verifier.verify(request, demand)
   } catch (error) {
     throw challenged(error, demand)
   }
+  if (!(identity instanceof Promise)) return admit(request, identity, demand, portcullis.store)
+  return identity.then(verified => admit(request, verified, demand, portcullis.store), (error: unknown) => { throw challenged(error, demand) })
 }
 
-function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, clock: Clock, done: HookHandlerDoneFunction): void {
+function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, clock: Clock): Identity | null {
   try {
     if (identity !== null) assertAllowed(identity, demand, request.method, clock)
   } catch (error) {
-    if (demand.access !== 'public') return done(challenged(error, demand))
+    if (demand.access !== 'public') throw challenged(error, demand)
     identity = null
   }
   request[identityOf] = identity
-  done()
+  return identity
 }
 
-function refuseForeign (request: FastifyRequest, where: object, done: HookHandlerDoneFunction): void {
+function foreignRefusal (request: FastifyRequest, where: object): Error {
   publish({ event: 'csrf.refused', ip: request.ip }, where)
-  done(new CsrfRefusedError())
+  return new CsrfRefusedError()
 }
 
 /** The challenge that tells the client what would have been good enough; errors without one pass as they are. */
