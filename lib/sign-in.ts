@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { LoginRefusedError } from './errors.ts'
+import { isClaimText } from './revocable-claims.ts'
 import type { OpenSession } from '../stores/store.ts'
 
 /** A subject that has just authenticated. */
@@ -23,7 +24,7 @@ const longestUserAgent = 256
  * an author may hand on what a password check has found, and that may be nobody.
  */
 export function describeSignIn (request: FastifyRequest, { subject, username = subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'] }: SignIn): Pick<OpenSession, 'subject' | 'username' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client'> {
-  if (typeof subject !== 'string' || subject === '') throw new LoginRefusedError({ cause: new Error('no subject') })
+  if (!isClaimText(subject)) throw new LoginRefusedError({ cause: new Error('no subject, or one that could not be revoked') })
   const userAgent = (request.headers['user-agent'] ?? '').slice(0, longestUserAgent)
   return { subject, username, scopes, audiences, acr, amr, client: { userAgent, ip: request.ip } }
 }
