@@ -12,7 +12,7 @@ import { asError } from '../lib/thrown.ts'
 import { VerificationCounts } from '../lib/verification-counts.ts'
 import { assertAllowed, assertRecent, type Clock, type Demand } from './authenticate/demand.ts'
 import { Verifier } from './authenticate/verifier.ts'
-import { addPart, type Portcullis } from './portcullis.ts'
+import { addPart, beginPart, type Portcullis } from './portcullis.ts'
 
 export const identityOf: unique symbol = Symbol('identity')
 
@@ -77,8 +77,9 @@ export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
   const verifications = new VerificationCounts()
-  const context = { verifier: new Verifier(fastify, verifications), origin, portcullis: fastify.portcullis }
-  const { store, blocklist, accessToken } = fastify.portcullis
+  const portcullis = beginPart(fastify, 'authenticate')
+  const { store, blocklist, accessToken } = portcullis
+  const context = { verifier: new Verifier(portcullis, verifications), origin, portcullis }
   if (blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
   addPart(fastify, 'verifications', verifications)
@@ -93,11 +94,13 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
   })
   addPart(fastify, 'refuseForeign', (request, _reply, done) => {
     if (isSafe(request.method) || !isForeign(request.headers, origin)) return done()
-    done(foreignRefusal(request, fastify.portcullis))
+    done(foreignRefusal(request, portcullis))
   })
 }, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
 
+/** A scope inherits the decorators of the scopes around it; what they hold is the request's own. */
 function decorateRequest (fastify: FastifyInstance): void {
+  if (fastify.hasRequestDecorator('identity')) return
   fastify.decorateRequest(identityOf, null)
   fastify.decorateRequest('identityOrNull', { getter () { return this[identityOf] } })
   fastify.decorateRequest('identity', {

@@ -8,7 +8,7 @@ import { checkRevokeRequest, type RevokeRequest } from '../lib/revoke-request.ts
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import type { CredentialClaims, LogEntry, SessionRecord, Store } from '../stores/store.ts'
 import { LogFollower } from './blocklist/log-follower.ts'
-import { addPart, type Portcullis } from './portcullis.ts'
+import { addPart, beginPart, type Portcullis } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -82,16 +82,17 @@ const toleranceMs = 5000
 
 /** Refuses what was revoked before it expired: a replica of the store's revocation log in this process's memory. */
 export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, options) {
+  const portcullis = beginPart(fastify, 'blocklist')
   const checked = checkOptions('portcullis-blocklist', Options, options)
   const maxStalenessMs = durationMs(checked.maxStaleness)
   if (maxStalenessMs < 100 || maxStalenessMs > 60_000) throw new ConfigInvalidError('portcullis-blocklist: maxStaleness must be from 100ms to 60s')
   const maxForeignTokenAgeMs = durationMs(checked.maxForeignTokenAge ?? checked.maxTokenAge) + toleranceMs
   // Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may.
   const keepCutsForMs = Math.max(durationMs(checked.absoluteTimeout) + toleranceMs, maxForeignTokenAgeMs)
-  const follower = new LogFollower(fastify.portcullis.store, { maxStalenessMs, longestMs: keepCutsForMs }, fastify.portcullis)
+  const follower = new LogFollower(portcullis.store, { maxStalenessMs, longestMs: keepCutsForMs }, portcullis)
   await follower.start()
   fastify.addHook('onClose', () => follower.stop())
-  addPart(fastify, 'blocklist', new ReplicatedBlocklist(fastify.portcullis, follower, {
+  addPart(fastify, 'blocklist', new ReplicatedBlocklist(portcullis, follower, {
     maxTokenAgeMs: durationMs(checked.maxTokenAge) + toleranceMs,
     maxForeignTokenAgeMs,
     keepCutsForMs,

@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { readCookie } from '../lib/cookie-header.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { checkOptions } from '../lib/options.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -47,6 +47,7 @@ interface CookieForm { name: string, attributes: NonNullable<Parameters<Serializ
 
 /** Hardened cookies: HttpOnly, Secure, SameSite, tight Path, no Domain, prefixed names. There is no option for less. */
 export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options) {
+  beginPart(fastify, 'cookies')
   const { origin, sameSite, refreshPath } = checkOptions('portcullis-cookies', Options, options)
   const secure = isSecureOrigin(origin)
   const serialize = await createSerializer(fastify)

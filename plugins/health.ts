@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { checkOptions } from '../lib/options.ts'
 import { json, problems, type Operation } from '../lib/route-schema.ts'
 import { serializerCompiler } from '../lib/type-provider.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart, partsWithin } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -25,8 +25,9 @@ const Options = Type.Object({}, { additionalProperties: false })
 export default fp(async function healthPlugin (fastify, options) {
   checkOptions('portcullis-health', Options, options)
   let isLeaving = false
+  const portcullis = beginPart(fastify, 'health')
   addPart(fastify, 'health', {
-    isReady: () => !isLeaving && fastify.portcullis.blocklist.isFresh(),
+    isReady: () => !isLeaving && [portcullis.blocklist, ...partsWithin(portcullis, 'blocklist')].every(blocklist => blocklist.isFresh()),
     leave: () => { isLeaving = true }
   })
 }, { name: 'portcullis-health', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
