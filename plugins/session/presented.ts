@@ -30,6 +30,14 @@ export function clearCookies (reply: FastifyReply, { cookies }: Pick<Portcullis,
   for (const kind of kinds) if (!onlyPresent || cookies.read(reply.request, kind) !== null) cookies.clear(reply, kind)
 }
 
+/** The sessions that a request was found to carry before its password was verified. */
+const carried = new WeakMap<FastifyReply, string[]>()
+
+/** Looks ahead for `takeOver`, so that a sign-in waits for nothing between its password and the end. */
+export async function findCarried (reply: FastifyReply, parts: Pick<Portcullis, 'cookies'>): Promise<void> {
+  carried.set(reply, await presentedSids(reply.request, parts))
+}
+
 /** The sessions that each answer has been given, whose cookies no client has yet. */
 const opened = new WeakMap<FastifyReply, string[]>()
 
@@ -42,7 +50,7 @@ export async function takeOver (reply: FastifyReply, sid: string, mode: SessionM
   const { request } = reply
   const before = opened.get(reply) ?? []
   try {
-    await endSessions([...await presentedSids(request, parts), ...before], parts, request.ip)
+    await endSessions([...carried.get(reply) ?? await presentedSids(request, parts), ...before], parts, request.ip)
   } catch (error) {
     await parts.blocklist.close(sid).catch(() => null)
     throw error

@@ -3,7 +3,7 @@ import { LoginRefusedError } from '../../lib/errors.ts'
 import { publish } from '../../lib/events.ts'
 import type { SessionView } from '../../lib/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
-import { assertNoCookieTwice } from '../../plugins/session/presented.ts'
+import { assertNoCookieTwice, findCarried } from '../../plugins/session/presented.ts'
 import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
 import type { SessionMode } from '../../stores/store.ts'
 import type { PasswordVerifier } from '../auth.ts'
@@ -24,12 +24,15 @@ export async function signIn (reply: FastifyReply, options: SignInOptions): Prom
   const { username, password, mode, audiences, identity, portcullis } = options
   const { request } = reply
   assertNoCookieTwice(request, portcullis)
-  const subject = await limitSignIn(reply, username, portcullis, async () => await identity.verify({ username, password }))
+  const subject = await limitSignIn(reply, username, portcullis, async () => {
+    // Not after the password: a user who is signed out between that and the new session would be signed in again by it.
+    await findCarried(reply, portcullis)
+    return await identity.verify({ username, password })
+  })
   if (subject === null) {
     publish({ event: 'login.refused', ip: request.ip }, portcullis)
     throw new LoginRefusedError()
   }
-  // Nothing is waited for between the password and the session: a user who is signed out meanwhile would be signed in again.
   return mode === 'session'
     ? await reply.openSession({ ...subject, username, audiences })
     : await reply.openFamily({ ...subject, username, audiences })
