@@ -30,6 +30,7 @@ export { default as pagesRoutes, type PagesRoutesOptions } from './routes/pages.
 export { default as sessionsRoutes, type SessionsRoutesOptions } from './routes/sessions.ts'
 export { default as wellKnownRoutes } from './routes/well-known.ts'
 export { eventChannel, type SecurityEvent } from './lib/events.ts'
+export { ClaimsUnidentifiableError } from './lib/errors.ts'
 export { type Identity } from './lib/identity.ts'
 export { type SessionView } from './lib/lifetime.ts'
 export { type SignIn } from './lib/sign-in.ts'

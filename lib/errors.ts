@@ -14,6 +14,7 @@ export const CredentialsMissingError = createError('PTC_ERR_CREDENTIALS_MISSING'
 export const CredentialsAmbiguousError = createError('PTC_ERR_CREDENTIALS_AMBIGUOUS', 'More than one credential was presented', 400)
 export const LoginRefusedError = createError('PTC_ERR_LOGIN_REFUSED', 'The user name or the password is wrong', 401)
 export const TokenInvalidError = createError('PTC_ERR_TOKEN_INVALID', 'The access token is not good here', 401)
+export const ClaimsUnidentifiableError = createError('PTC_ERR_CLAIMS_UNIDENTIFIABLE', 'The claims do not tell which token they are of', 401)
 export const SessionInvalidError = createError('PTC_ERR_SESSION_INVALID', 'The session is not good any more', 401)
 export const RefreshRefusedError = createError('PTC_ERR_REFRESH_REFUSED', 'The refresh token is not good any more', 401)
 

@@ -20,16 +20,19 @@ export const eventChannel = channel('portcullis:event')
 /** Beside the events, so that whoever writes one down whole writes nothing of the server. */
 const places = new WeakMap<SecurityEvent, object>()
 
-/** `where`: `app.portcullis` of the server in which it happened; one process may hold several. */
+/** `where`: `portcullis` of the scope in which it happened; one process may hold several servers, and a server several scopes. */
 export function publish (event: SecurityEvent, where: object): void {
   if (!eventChannel.hasSubscribers) return
   places.set(event, where)
   eventChannel.publish(event)
 }
 
-/** Calls back for the events of one server alone. Returns the unsubscriber. */
+/** Calls back for the events of one scope and of the scopes in it. Returns the unsubscriber. */
 export function listenTo (where: object, listener: (event: SecurityEvent) => void): () => void {
-  const onEvent = (event: unknown): void => { if (places.get(event as SecurityEvent) === where) listener(event as SecurityEvent) }
+  const onEvent = (event: unknown): void => {
+    const place = places.get(event as SecurityEvent)
+    if (place === where || (place !== undefined && Object.prototype.isPrototypeOf.call(where, place))) listener(event as SecurityEvent)
+  }
   eventChannel.subscribe(onEvent)
   return () => { eventChannel.unsubscribe(onEvent) }
 }

@@ -1,5 +1,6 @@
 import type { CredentialClaims, Revocation } from '../stores/store.ts'
 import { anyJtiKeyAt, credentialKeys, credentialKeysLength, jtiKeyAt, keyTextAt, sidKeyAt, subjectKeyAt, writeKeys, writeKeyText, writeSidKey, type CredentialKeys } from './credential-keys.ts'
+import { ClaimsUnidentifiableError } from './errors.ts'
 import { forever, keyWords, KeyTable } from './key-table.ts'
 
 type SubjectCut = Extract<Revocation, { kind: 'subject' }>
@@ -53,7 +54,7 @@ export class Replica {
   /** A `jti` that was revoked without an issuer is revoked whoever issued it. */
   isRevoked (claims: Revocable): boolean {
     const { jti, sid, subject, epoch } = claims
-    if (epoch !== null && epoch < this.#belowEpoch) return true
+    if (epoch !== null && !(epoch >= this.#belowEpoch)) return true
     if (this.size === 0) return false
     const keys = claims[credentialKeys] ?? this.#computeKeys(claims)
     if (sid !== null && this.#sids.has(keys, sidKeyAt)) return true
@@ -147,6 +148,7 @@ export class Replica {
 
   /** Only until the next look-up. */
   #computeKeys ({ issuer, jti, sid, subject, epoch }: CredentialClaims): CredentialKeys {
+    for (const text of [issuer, jti, sid, subject]) if (text !== null && typeof text !== 'string') throw new ClaimsUnidentifiableError({ cause: new Error('claims are texts or null') })
     const keys = this.#keysOfOthers
     writeKeys({ issuer, jti: this.#jtis.size === 0 ? null : jti, sid, subject: this.#cuts.size === 0 ? null : subject, epoch }, keys)
     return keys

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { LoginRefusedError } from './errors.ts'
+import { isClaimText } from './revocable-claims.ts'
 import type { OpenSession } from '../stores/store.ts'
 
 /** A subject that has just authenticated. */
@@ -26,7 +27,7 @@ export const maxScopesLength = 9000
  * an author may hand on what a password check has found, and that may be nobody.
  */
 export function describeSignIn (request: FastifyRequest, { subject, username = subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'] }: SignIn): Pick<OpenSession, 'subject' | 'username' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client'> {
-  if (typeof subject !== 'string' || subject === '') throw new LoginRefusedError({ cause: new Error('no subject') })
+  if (!isClaimText(subject)) throw new LoginRefusedError({ cause: new Error('no subject, or one that could not be revoked') })
   if (scopes.join(' ').length > maxScopesLength) throw new TypeError(`the scopes of a subject must have at most ${maxScopesLength} characters together, or no access token could carry them`)
   const userAgent = (request.headers['user-agent'] ?? '').slice(0, longestUserAgent)
   return { subject, username, scopes, audiences, acr, amr, client: { userAgent, ip: request.ip } }

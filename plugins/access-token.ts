@@ -11,7 +11,7 @@ import { parseToken, type TokenParts } from '../lib/token-format.ts'
 import type { SessionRecord } from '../stores/store.ts'
 import { TokenSigner } from './access-token/signer.ts'
 import type { Keys } from './keys.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -65,7 +65,7 @@ export default fp<AccessTokenOptions>(async function accessTokenPlugin (fastify,
   const { issuer, ttl, cacheSize } = checkOptions('portcullis-access-token', Options, options)
   const ttlMs = durationMs(ttl)
   if (ttlMs < 60_000 || ttlMs > 900_000) throw new ConfigInvalidError('portcullis-access-token: ttl must be from 1m to 15m')
-  const { keys } = fastify.portcullis
+  const { keys } = beginPart(fastify, 'accessToken')
   const signer = await TokenSigner.create(keys, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
   addPart(fastify, 'accessToken', new AccessTokens(keys, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, signer }))
 }, { name: 'portcullis-access-token', fastify: '5.x', dependencies: ['portcullis-keys'] })

@@ -1,17 +1,24 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { listenTo } from '../lib/events.ts'
+import { ConfigInvalidError } from '../lib/errors.ts'
 import { checkOptions } from '../lib/options.ts'
+import { scopeParts } from './portcullis.ts'
+
+const audited = new WeakSet<object>()
 
 const Options = Type.Object({}, { additionalProperties: false })
 
 /**
- * Writes one line for each security event of this server, at level info, to the application's log. Name by name: what an event may
+ * Writes one line for each security event of this scope and of the scopes in it, at level info, to the application's log. Name by name: what an event may
  * carry one day is not written until somebody wants it here.
  */
 export default fp(async function auditPlugin (fastify, options) {
   checkOptions('portcullis-audit', Options, options)
-  const stopListening = listenTo(fastify.portcullis, ({ event, sid, subject, ip, outcome }) => {
+  const portcullis = scopeParts(fastify)
+  if (audited.has(portcullis)) throw new ConfigInvalidError('portcullis-audit is registered in this scope already: it would write every event twice')
+  audited.add(portcullis)
+  const stopListening = listenTo(portcullis, ({ event, sid, subject, ip, outcome }) => {
     fastify.log.info({ audit: true, event, sid, subject, ip, outcome })
   })
   fastify.addHook('onClose', async () => { stopListening() })

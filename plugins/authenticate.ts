@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { METHODS } from 'node:http'
 import { challengeFor } from '../lib/challenge.ts'
@@ -12,7 +12,7 @@ import { asError } from '../lib/thrown.ts'
 import { VerificationCounts } from '../lib/verification-counts.ts'
 import { assertAllowed, assertRecent, type Clock, type Demand } from './authenticate/demand.ts'
 import { Verifier } from './authenticate/verifier.ts'
-import { addPart, type Portcullis } from './portcullis.ts'
+import { addPart, beginPart, type Portcullis } from './portcullis.ts'
 
 export const identityOf: unique symbol = Symbol('identity')
 
@@ -30,7 +30,10 @@ declare module './portcullis.ts' {
   interface Portcullis {
     /** Makes the `onRequest` hook of a route, or a scope, that lets only good credentials pass. */
     authenticate: (demand: AuthenticateDemand) => onRequestHookHandler
-    /** The same for a handler that has to look before it knows what it demands. */
+    /**
+     * Judges a request as the hook of `authenticate` does, for a handler that has to look before it knows what it demands. Sets
+     * `request.identity`. Where access is public and no good credential was presented, rejects with CredentialsMissingError.
+     */
     identify: (request: FastifyRequest, demand: AuthenticateDemand) => Promise<Identity>
     /** Throws StepUpRequiredError with its challenge unless the authentication is at most this old (RFC 9470). */
     assertRecent: (authTime: number, maxAgeSeconds: number) => void
@@ -74,8 +77,9 @@ export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
   const verifications = new VerificationCounts()
-  const context = { verifier: new Verifier(fastify, verifications), origin, portcullis: fastify.portcullis }
-  const { store, blocklist, accessToken } = fastify.portcullis
+  const portcullis = beginPart(fastify, 'authenticate')
+  const { store, blocklist, accessToken } = portcullis
+  const context = { verifier: new Verifier(portcullis, verifications), origin, portcullis }
   if (blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
   addPart(fastify, 'verifications', verifications)
@@ -90,11 +94,13 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
   })
   addPart(fastify, 'refuseForeign', (request, _reply, done) => {
     if (isSafe(request.method) || !isForeign(request.headers, origin)) return done()
-    refuseForeign(request, fastify.portcullis, done)
+    done(foreignRefusal(request, portcullis))
   })
 }, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
 
+/** A scope inherits the decorators of the scopes around it; what they hold is the request's own. */
 function decorateRequest (fastify: FastifyInstance): void {
+  if (fastify.hasRequestDecorator('identity')) return
   fastify.decorateRequest(identityOf, null)
   fastify.decorateRequest('identityOrNull', { getter () { return this[identityOf] } })
   fastify.decorateRequest('identity', {
@@ -124,46 +130,56 @@ function withHead (methods: string[]): string[] {
 interface Context { verifier: Verifier, origin: string, portcullis: Pick<Portcullis, 'store'> }
 
 /** Synchronous while everything is remembered; a promise is made only when the store has to be asked. */
-function authenticateHook ({ verifier, origin, portcullis }: Context, demand: Demand): onRequestHookHandler {
-  const { store } = portcullis
+function authenticateHook (context: Context, demand: Demand): onRequestHookHandler {
   return function authenticate (request, _reply, done) {
-    let identity: Identity | null | Promise<Identity | null>
+    let judged: Identity | null | Promise<Identity | null>
     try {
-      if (!isSafe(request.method) && verifier.hasSessionCookie(request) && isForeign(request.headers, origin)) return refuseForeign(request, portcullis, done)
-      identity = verifier.verify(request, demand)
+      judged = judge(context, request, demand)
     } catch (error) {
-      return done(challenged(error, demand))
+      return done(asError(error))
     }
-    if (!(identity instanceof Promise)) return admit(request, identity, demand, store, done)
-    identity.then(verified => admit(request, verified, demand, store, done), (error: unknown) => done(challenged(error, demand)))
+    if (!(judged instanceof Promise)) return done()
+    judged.then(() => done(), (error: unknown) => done(asError(error)))
   }
 }
 
-async function identify ({ verifier, portcullis: { store } }: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
+async function identify (context: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
+  const identity = await judge(context, request, demand)
+  if (identity === null) throw challenged(new CredentialsMissingError(), demand)
+  return identity
+}
+
+/**
+ * Judges a request by a demand and sets `request.identity`: the only way in, for the hook and for `identify`. Returns null only where
+ * access is public. Throws, or rejects with, the error that refuses, and leaves the identity as it was.
+ */
+function judge (context: Context, request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity | null> {
+  const { verifier, origin, portcullis } = context
+  let identity: Identity | null | Promise<Identity | null>
   try {
-    const identity = await verifier.verify(request, demand)
-    if (identity === null) throw new CredentialsMissingError()
-    assertAllowed(identity, demand, request.method, store)
-    return identity
+    if (!isSafe(request.method) && verifier.hasSessionCookie(request) && isForeign(request.headers, origin)) throw foreignRefusal(request, portcullis)
+    identity = verifier.verify(request, demand)
   } catch (error) {
     throw challenged(error, demand)
   }
+  if (!(identity instanceof Promise)) return admit(request, identity, demand, portcullis.store)
+  return identity.then(verified => admit(request, verified, demand, portcullis.store), (error: unknown) => { throw challenged(error, demand) })
 }
 
-function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, clock: Clock, done: HookHandlerDoneFunction): void {
+function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, clock: Clock): Identity | null {
   try {
     if (identity !== null) assertAllowed(identity, demand, request.method, clock)
   } catch (error) {
-    if (demand.access !== 'public') return done(challenged(error, demand))
+    if (demand.access !== 'public') throw challenged(error, demand)
     identity = null
   }
   request[identityOf] = identity
-  done()
+  return identity
 }
 
-function refuseForeign (request: FastifyRequest, where: object, done: HookHandlerDoneFunction): void {
+function foreignRefusal (request: FastifyRequest, where: object): Error {
   publish({ event: 'csrf.refused', ip: request.ip }, where)
-  done(new CsrfRefusedError())
+  return new CsrfRefusedError()
 }
 
 /** The challenge that tells the client what would have been good enough; errors without one pass as they are. */

@@ -1,13 +1,14 @@
 import { Type } from '@sinclair/typebox'
-import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, TokenInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
+import { credentialOf, type RevocableClaims } from '../lib/revocable-claims.ts'
 import { tokenKeyOf } from '../lib/revocation-key.ts'
+import { checkRevokeRequest, type RevokeRequest } from '../lib/revoke-request.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import type { CredentialClaims, LogEntry, SessionRecord, Store } from '../stores/store.ts'
 import { LogFollower } from './blocklist/log-follower.ts'
-import { addPart, type Portcullis } from './portcullis.ts'
+import { addPart, beginPart, type Portcullis } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -16,26 +17,7 @@ declare module './portcullis.ts' {
   }
 }
 
-/**
- * Claims as JWT libraries give them. `iss` counts for `jti` only; `sid`, `sub` and `epoch` are those of tokens issued here. A cut of
- * a subject, or of everybody, reaches what has no `epoch` by its `iat`, which is whole seconds: what is issued later in that very
- * second is cut off too.
- */
-export interface RevocableClaims {
-  iss?: unknown
-  jti?: unknown
-  sid?: unknown
-  sub?: unknown
-  epoch?: unknown
-  iat?: unknown
-}
-
-export type RevokeRequest =
-  /** `issuer`: default any. `expiresAt`: the token's `exp`, seconds since the epoch; default: as long as any token can live. */
-  | { jti: string, issuer?: string, expiresAt?: number }
-  | { sid: string }
-  | { subject: string, exceptSid?: string | null }
-  | { all: true }
+export type { RevocableClaims, RevokeRequest }
 
 export interface BlocklistOptions {
   /** Longest life of a token that can be revoked. Default 15m. */
@@ -57,14 +39,15 @@ export interface Blocklist {
   readonly maxForeignTokenAgeMs: number
   /**
    * Whether the credential was revoked, from memory. Throws StoreUnavailableError when the store was not heard from in time: ask
-   * `assertNotRevoked` then. Never answers "no" because it does not know.
+   * `assertNotRevoked` then. Throws ClaimsUnidentifiableError for claims that do not tell which token they are of. Never answers "no"
+   * because it does not know.
    */
   isRevoked (claims: RevocableClaims): boolean
-  /** Throws TokenInvalidError when revoked. Asks the store when the replica is stale; StoreUnavailableError when that fails too. */
+  /** Throws TokenInvalidError when revoked, and otherwise as `isRevoked` does. Asks the store when the replica is stale; StoreUnavailableError when that fails too. */
   assertNotRevoked (claims: RevocableClaims): Promise<void>
   /**
    * Makes a revocation true and durable. This process knows at once, every other one as soon as it hears from the store.
-   * `by.ip`: who wants it, for the audit log.
+   * `by.ip`: who wants it, for the audit log. Rejects with a TypeError that names the field when the request is malformed.
    */
   revoke (request: RevokeRequest, by?: { ip: string }): Promise<void>
   /** Ends one session, as `revoke({ sid })`, and tells which it was; null when its record was gone already. */
@@ -94,29 +77,22 @@ const Options = Type.Object({
   staleFor: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '0s' })
 }, { additionalProperties: false })
 
-const Text = Type.String({ minLength: 1 })
-const RevokeRequest = Type.Union([
-  Type.Object({ jti: Text, issuer: Type.Optional(Type.Union([Type.String(), Type.Undefined()])), expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Undefined()])) }, { additionalProperties: false }),
-  Type.Object({ sid: Text }, { additionalProperties: false }),
-  Type.Object({ subject: Text, exceptSid: Type.Optional(Type.Union([Type.String(), Type.Null(), Type.Undefined()])) }, { additionalProperties: false }),
-  Type.Object({ all: Type.Literal(true) }, { additionalProperties: false })
-])
-
 /** Tokens are accepted this long after `exp`, so revocations of them live that much longer. */
 const toleranceMs = 5000
 
 /** Refuses what was revoked before it expired: a replica of the store's revocation log in this process's memory. */
 export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, options) {
+  const portcullis = beginPart(fastify, 'blocklist')
   const checked = checkOptions('portcullis-blocklist', Options, options)
   const maxStalenessMs = durationMs(checked.maxStaleness)
   if (maxStalenessMs < 100 || maxStalenessMs > 60_000) throw new ConfigInvalidError('portcullis-blocklist: maxStaleness must be from 100ms to 60s')
   const maxForeignTokenAgeMs = durationMs(checked.maxForeignTokenAge ?? checked.maxTokenAge) + toleranceMs
   // Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may.
   const keepCutsForMs = Math.max(durationMs(checked.absoluteTimeout) + toleranceMs, maxForeignTokenAgeMs)
-  const follower = new LogFollower(fastify.portcullis.store, { maxStalenessMs, longestMs: keepCutsForMs }, fastify.portcullis)
+  const follower = new LogFollower(portcullis.store, { maxStalenessMs, longestMs: keepCutsForMs }, portcullis)
   await follower.start()
   fastify.addHook('onClose', () => follower.stop())
-  addPart(fastify, 'blocklist', new ReplicatedBlocklist(fastify.portcullis, follower, {
+  addPart(fastify, 'blocklist', new ReplicatedBlocklist(portcullis, follower, {
     maxTokenAgeMs: durationMs(checked.maxTokenAge) + toleranceMs,
     maxForeignTokenAgeMs,
     keepCutsForMs,
@@ -148,14 +124,14 @@ class ReplicatedBlocklist implements Blocklist {
   get stalenessMs (): number { return this.#follower.stalenessMs }
 
   isRevoked (claims: RevocableClaims): boolean {
-    const credential = credentialOf(claims)
+    const credential = credentialOf(claims, this.#store.nowMs() / 1000)
     if (this.knowsAsRevoked(credential)) return true
     this.#follower.assertFresh()
     return false
   }
 
   async assertNotRevoked (claims: RevocableClaims): Promise<void> {
-    const credential = credentialOf(claims)
+    const credential = credentialOf(claims, this.#store.nowMs() / 1000)
     if (this.knowsAsRevoked(credential)) throw new TokenInvalidError()
     if (!this.isFresh() && !await this.isGoodInStore(credential, true)) throw new TokenInvalidError()
   }
@@ -182,8 +158,8 @@ class ReplicatedBlocklist implements Blocklist {
     return this.#follower.stalenessMs <= maxStalenessMs + staleForMs
   }
 
-  async revoke (request: RevokeRequest, by?: { ip: string }): Promise<void> {
-    assertRevokeRequest(request)
+  async revoke (given: RevokeRequest, by?: { ip: string }): Promise<void> {
+    const request = checkRevokeRequest(given, { nowMs: this.#store.nowMs(), toleranceMs })
     let subject = 'subject' in request ? request.subject : undefined
     if ('sid' in request) subject = (await this.close(request.sid))?.subject
     else if ('jti' in request) await this.#revokeToken(request)
@@ -209,36 +185,32 @@ class ReplicatedBlocklist implements Blocklist {
   }
 
   note (entry: LogEntry): void {
+    if (!isLogEntry(entry)) throw new TypeError('note takes an entry of the revocation log')
     this.#follower.note(entry)
   }
 
   async #revokeToken ({ jti, issuer = '', expiresAt }: { jti: string, issuer?: string, expiresAt?: number }): Promise<void> {
-    const expiresAtMs = expiresAt === undefined ? this.#store.nowMs() + Math.max(this.maxTokenAgeMs, this.maxForeignTokenAgeMs) : expiresAt * 1000 + toleranceMs
+    const expiresAtMs = expiresAt === undefined ? this.#store.nowMs() + Math.max(this.maxTokenAgeMs, this.maxForeignTokenAgeMs) : Math.ceil(expiresAt) * 1000 + toleranceMs
     await this.#store.revokeToken({ issuer, jti, expiresAtMs })
     this.note({ kind: 'jti', tokenKey: tokenKeyOf(issuer, jti), expiresAtMs })
   }
 }
 
-/** What names nothing would revoke nothing, and say that it did: claims that a token lacks, for one. */
-function assertRevokeRequest (request: RevokeRequest): void {
-  if (Value.Check(RevokeRequest, request)) return
-  throw new TypeError('revoke takes { jti, issuer?, expiresAt? }, { sid }, { subject, exceptSid? } or { all: true }, none of them empty')
+/** An entry without an end would be in force for no time at all. */
+function isLogEntry (entry: LogEntry): boolean {
+  switch (entry.kind) {
+    case 'keys': return true
+    case 'changed': return typeof entry.sid === 'string'
+    case 'sid': return typeof entry.sid === 'string' && Number.isFinite(entry.expiresAtMs)
+    case 'jti': return Number.isFinite(entry.expiresAtMs)
+    case 'subject':
+    case 'all': return Number.isFinite(entry.belowEpoch) && Number.isFinite(entry.expiresAtMs)
+    default: return false
+  }
 }
 
 function kindOf (request: RevokeRequest): 'sid' | 'jti' | 'subject' | 'all' {
   if ('sid' in request) return 'sid'
   if ('jti' in request) return 'jti'
   return 'subject' in request ? 'subject' : 'all'
-}
-
-function credentialOf ({ iss, jti, sid, sub, epoch, iat }: RevocableClaims): CredentialClaims {
-  return { issuer: textOf(iss), jti: textOf(jti), sid: textOf(sid), subject: textOf(sub), epoch: numberOf(epoch) ?? numberOf(iat) }
-}
-
-function numberOf (value: unknown): number | null {
-  return typeof value === 'number' ? value : null
-}
-
-function textOf (value: unknown): string | null {
-  return typeof value === 'string' ? value : null
 }

@@ -6,7 +6,7 @@ import { hasCookie, readCookie } from '../lib/cookie-header.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { cookieNamePattern, cookieNames, createOwnCookies, type CookieKind, type CookieName, type OwnCookies } from '../lib/own-cookies.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -57,6 +57,7 @@ interface CookieForm extends CookieName { attributes: NonNullable<Parameters<Ser
 
 /** Hardened cookies: HttpOnly, Secure, SameSite, tight Path, no Domain, prefixed names. There is no option for less. */
 export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options) {
+  beginPart(fastify, 'cookies')
   const { origin, name, formerFor, sameSite, refreshPath } = checkOptions('portcullis-cookies', Options, options)
   const secure = isSecureOrigin(origin)
   const serialize = await createSerializer(fastify)

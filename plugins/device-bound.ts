@@ -6,7 +6,7 @@ import { checkOptions, durationMs, DurationOption, type Duration } from '../lib/
 import type { SessionRecord } from '../stores/store.ts'
 import { Devices } from './device-bound/devices.ts'
 import { deriveSecrets } from './keys.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -71,7 +71,7 @@ export default fp<DeviceBoundOptions>(async function deviceBoundPlugin (fastify,
   if (cookieTtlMs < 1000 || cookieTtlMs > 3_600_000) throw new ConfigInvalidError('portcullis-device-bound: cookieTtl must be from 1s to 1h')
   if (!origin.startsWith('https:')) fastify.log.warn(`no browser will bind a session to its device, because origin is ${origin}: they do so over https alone`)
   if (cookieTtlMs < shortestMs) fastify.log.warn('people will be signed out for minutes at a time, because cookieTtl is below 4m: Chromium signs six times in nine minutes at most, and renews two minutes ahead')
-  const { portcullis } = fastify
+  const portcullis = beginPart(fastify, 'deviceBound')
   const devices = new Devices(portcullis, { secrets: deriveSecrets('portcullis-device-bound', secret), origin, path, cookieTtlMs })
   portcullis.session.guardDevices(devices)
   addPart(fastify, 'deviceBound', devices)

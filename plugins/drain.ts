@@ -2,7 +2,9 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { setTimeout as wait } from 'node:timers/promises'
+import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { partsAround, partsWithin, scopeParts } from './portcullis.ts'
 import { Connections } from './server/connections.ts'
 
 export interface DrainOptions {
@@ -18,6 +20,7 @@ const Options = Type.Object({
 }, { additionalProperties: false })
 
 const sweepEveryMs = 50
+const draining = new WeakSet<object>()
 
 /**
  * Ends a server without losing requests: not ready, then no new connections, then connections without a request are closed, and
@@ -25,9 +28,12 @@ const sweepEveryMs = 50
  */
 export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
   const { delay, timeout } = checkOptions('portcullis-drain', Options, options)
+  const portcullis = scopeParts(fastify)
+  if (draining.has(fastify.server)) throw new ConfigInvalidError('portcullis-drain: the server has it already; all scopes of a server end together, so register it once')
+  draining.add(fastify.server)
   const connections = new Connections(fastify.server)
   fastify.addHook('preClose', async () => {
-    fastify.portcullis.health.leave()
+    for (const health of partsWithin(partsAround(portcullis).at(-1) ?? portcullis, 'health')) health.leave()
     await connections.part(wait(durationMs(delay)), durationMs(timeout))
   })
 }, { name: 'portcullis-drain', fastify: '5.x', dependencies: ['portcullis-health'] })

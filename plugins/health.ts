@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { checkOptions } from '../lib/options.ts'
 import { json, problems, type Operation } from '../lib/route-schema.ts'
 import { serializerCompiler } from '../lib/type-provider.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart, partsWithin } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -28,7 +28,8 @@ const Options = Type.Object({}, { additionalProperties: false })
 /** Knows whether this process can verify. `healthRoutes` tells it. */
 export default fp(async function healthPlugin (fastify, options) {
   checkOptions('portcullis-health', Options, options)
-  addPart(fastify, 'health', createHealth(() => fastify.portcullis.blocklist.isFresh()))
+  const portcullis = beginPart(fastify, 'health')
+  addPart(fastify, 'health', createHealth(() => [portcullis.blocklist, ...partsWithin(portcullis, 'blocklist')].every(blocklist => blocklist.isFresh())))
 }, { name: 'portcullis-health', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
 
 export function createHealth (canVerify: () => boolean): Health {

@@ -8,7 +8,7 @@ import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/
 import { persist } from '../lib/persist.ts'
 import { deriveSecret, type DerivedSecret } from '../lib/secrets.ts'
 import { KeyRing } from './keys/key-ring.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -64,7 +64,7 @@ const lookEveryMs = 60_000
 export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   const { secret, algorithm, rotateEvery, publishAhead, maxTokenAge } = checkOptions('portcullis-keys', Options, options)
   if (durationMs(publishAhead) < leastPublishAheadMs) throw new ConfigInvalidError('portcullis-keys: publishAhead must be at least 5s')
-  const { store } = fastify.portcullis
+  const { store } = beginPart(fastify, 'keys')
   const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: durationMs(maxTokenAge) + toleranceMs, publishAheadMs: durationMs(publishAhead) })
   await ring.ensureCurrent()
   addPart(fastify, 'keys', ring)

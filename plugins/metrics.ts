@@ -6,11 +6,12 @@ import { listenTo } from '../lib/events.ts'
 import { checkOptions } from '../lib/options.ts'
 import { plain, noStoreHeader, problems, type Operation } from '../lib/route-schema.ts'
 import { serializerCompiler } from '../lib/type-provider.ts'
+import type { UpstreamCounts } from '../lib/upstream-counts.ts'
 import type { VerificationCounts } from '../lib/verification-counts.ts'
 import { createEventCounter } from './metrics/from-events.ts'
 import { addCounter, addGauge, addHistogram, type Sample } from './metrics/from-counts.ts'
 import { processMetrics } from './metrics/process-metrics.ts'
-import { addPart, type Portcullis } from './portcullis.ts'
+import { addPart, beginPart, partsWithin, type Portcullis } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -31,7 +32,7 @@ const Options = Type.Object({}, { additionalProperties: false })
 /** Counts what happens in this server, for Prometheus. `metricsRoutes` tells it. */
 export default fp(async function metricsPlugin (fastify, options) {
   checkOptions('portcullis-metrics', Options, options)
-  const { portcullis } = fastify
+  const portcullis = beginPart(fastify, 'metrics')
   const registry = new Registry()
   addVerifications(registry, portcullis)
   addUpstreams(registry, portcullis)
@@ -57,11 +58,11 @@ export async function metricsRoutes (fastify: FastifyInstance): Promise<void> {
   })
 }
 
-/** `authenticate` and `proxy` are not everybody's, and may be registered later. */
-function addVerifications (registry: Registry, portcullis: Partial<Portcullis>): void {
+/** An application may go without `authenticate` and `proxy`, or register them later, in scopes too. */
+function addVerifications (registry: Registry, portcullis: Portcullis): void {
   const named = { name: 'portcullis_verifications_total', help: 'Credentials verified. cache: hit when the answer came from memory, miss when a signature had to be checked or the store to be asked.', labelNames: ['credential', 'outcome', 'cache'] }
-  addCounter(registry, named, () => portcullis.verifications === undefined ? [] : verificationSamples(portcullis.verifications))
-  addHistogram(registry, { name: 'portcullis_verification_seconds', help: 'How long verifications took; one in 64 is timed.' }, () => portcullis.verifications === undefined ? [] : [portcullis.verifications.durations])
+  addCounter(registry, named, () => partsWithin(portcullis, 'verifications').flatMap(counts => [...verificationSamples(counts)]))
+  addHistogram(registry, { name: 'portcullis_verification_seconds', help: 'How long verifications took; one in 64 is timed.' }, () => partsWithin(portcullis, 'verifications').map(({ durations }) => durations))
 }
 
 function * verificationSamples ({ byCredential }: VerificationCounts): Generator<Sample> {
@@ -72,16 +73,21 @@ function * verificationSamples ({ byCredential }: VerificationCounts): Generator
   }
 }
 
-function addUpstreams (registry: Registry, portcullis: Partial<Portcullis>): void {
+function addUpstreams (registry: Registry, portcullis: Portcullis): void {
   const named = { name: 'portcullis_upstream_requests_total', help: 'Requests that were forwarded, by the upstream\'s prefix and what the client was answered; 499 when it went away before.', labelNames: ['upstream', 'status'] }
-  addCounter(registry, named, () => (portcullis.upstreams ?? []).flatMap(({ upstream, byStatus }) => Array.from(byStatus, ([status, value]) => ({ labels: { upstream, status: String(status) }, value }))))
-  addHistogram(registry, { name: 'portcullis_upstream_seconds', help: 'From the start of forwarding to the end of the answer.' }, () => (portcullis.upstreams ?? []).map(({ durations }) => durations))
+  addCounter(registry, named, () => upstreamsOf(portcullis).flatMap(({ upstream, byStatus }) => Array.from(byStatus, ([status, value]) => ({ labels: { upstream, status: String(status) }, value }))))
+  addHistogram(registry, { name: 'portcullis_upstream_seconds', help: 'From the start of forwarding to the end of the answer.' }, () => upstreamsOf(portcullis).map(({ durations }) => durations))
 }
 
 /** Streams are counted by whoever keeps them, if anybody does. */
-function addGauges (registry: Registry, portcullis: Pick<Portcullis, 'blocklist'> & { streams?: { readonly open: number } }): void {
+/** An inherited list tells of the upstreams of other scopes. */
+function upstreamsOf (portcullis: Portcullis): UpstreamCounts[] {
+  return Object.hasOwn(portcullis, 'upstreams') ? portcullis.upstreams : []
+}
+
+function addGauges (registry: Registry, portcullis: Portcullis): void {
   const { blocklist } = portcullis
   addGauge(registry, { name: 'portcullis_blocklist_entries', aggregator: 'max', help: 'Revocations in force, as this process knows them.' }, () => blocklist.size)
   addGauge(registry, { name: 'portcullis_blocklist_staleness_seconds', aggregator: 'max', help: 'How long ago this process heard from the store.' }, () => blocklist.stalenessMs / 1000)
-  addGauge(registry, { name: 'portcullis_streams_open', aggregator: 'sum', help: 'Streams that are open.' }, () => portcullis.streams?.open ?? 0)
+  addGauge(registry, { name: 'portcullis_streams_open', aggregator: 'sum', help: 'Streams that are open.' }, () => partsWithin(portcullis, 'streams').reduce((sum, { open }) => sum + open, 0))
 }

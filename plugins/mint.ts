@@ -5,7 +5,7 @@ import { mintedTtlSeconds } from '../lib/claims.ts'
 import type { Identity } from '../lib/identity.ts'
 import { signToken } from '../lib/jws.ts'
 import { checkOptions } from '../lib/options.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -27,7 +27,7 @@ const marginMs = 60_000
 /** Tokens for upstreams, remembered by the verified credential itself: never by anything a client sent. */
 export default fp(async function mintPlugin (fastify, options) {
   checkOptions('portcullis-mint', Options, options)
-  const { keys, accessToken } = fastify.portcullis
+  const { keys, accessToken } = beginPart(fastify, 'mint')
   const minted = new WeakMap<Identity, Map<string, Minted>>()
   addPart(fastify, 'mint', function mint (identity, audience) {
     let byAudience = minted.get(identity)

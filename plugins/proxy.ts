@@ -8,7 +8,7 @@ import { createOwnCookies } from '../lib/own-cookies.ts'
 import { plainAddress } from '../lib/peers.ts'
 import { asError } from '../lib/thrown.ts'
 import { UpstreamCounts } from '../lib/upstream-counts.ts'
-import { addPart } from './portcullis.ts'
+import { partsAround, scopeParts } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
 import { createPool, type Upstream } from './proxy/upstream.ts'
@@ -20,7 +20,7 @@ export { upstreamChannel, type UpstreamMessage } from './proxy/upstream.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
-    /** How the requests to each upstream ended. */
+    /** How the requests to each upstream of the scope, and of the scopes in it, ended. */
     upstreams: UpstreamCounts[]
   }
 }
@@ -97,14 +97,21 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     counter: options.counter ?? { inFlight: 0 },
     counts: new UpstreamCounts(prefix === '' ? '/' : prefix)
   }
-  if (!fastify.hasDecorator('portcullis') || fastify.portcullis.upstreams === undefined) addPart(fastify, 'upstreams', [])
-  fastify.portcullis.upstreams.push(upstream.counts)
+  countIn(fastify, upstream.counts)
   const forward = createForward(upstream, prefix, options)
   if (options.websocket) acceptUpgrades(fastify.server)
   addRoutes(fastify, [...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
   // Not close(): it would wait for streams that have no end of their own.
   fastify.addHook('onClose', () => upstream.pool.destroy())
 }, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })
+
+/** In the list of its scope and of each scope around it. */
+function countIn (fastify: FastifyInstance, counts: UpstreamCounts): void {
+  for (const parts of partsAround(scopeParts(fastify))) {
+    if (!Object.hasOwn(parts, 'upstreams')) parts.upstreams = []
+    parts.upstreams.push(counts)
+  }
+}
 
 function addRoutes (fastify: FastifyInstance, onRequest: onRequestHookHandler[]): void {
   // An upstream that knows TRACE would send the token that we add back to the client.

@@ -1,13 +1,13 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 import { accountKey, addressKey, Budget, MemoryCounts, type BudgetLimits, type Counts } from './rate-limit/budget.ts'
 import { guardAccess } from './rate-limit/guard.ts'
 import { RedisCounts } from './rate-limit/redis-counts.ts'
+import { redisOf } from './store.ts'
 
 export type { Budget } from './rate-limit/budget.ts'
 
@@ -85,14 +85,15 @@ const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
  */
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
   const { signIn, refresh, timeout, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
-  const redis = (fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis
+  const portcullis = beginPart(fastify, 'rateLimit')
+  const redis = redisOf(portcullis.store)
   const shared = redis === undefined ? null : await RedisCounts.create(fastify, redis, durationMs(timeout))
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
   const createBudget = (name: string, size: BudgetSize, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {
     const limits = { name, max: size.max, windowMs: durationMs(size.window) }
     if (!/^[\w/.~:@-]{1,200}$/.test(name)) throw new ConfigInvalidError('portcullis-rate-limit: the name of a budget may hold letters, digits and / . ~ : @ _ - only')
     if (limits.windowMs < 1000) throw new ConfigInvalidError(`portcullis-rate-limit: ${name}.window must be at least 1s`)
-    return new Budget(limits, countsOf(limits), fastify.portcullis)
+    return new Budget(limits, countsOf(limits), portcullis)
   }
   const signIns = createBudget('signIn', signIn)
   const refreshes = createBudget('refresh', refresh)

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
@@ -6,12 +7,15 @@ import type { ParsedRefreshToken } from '../lib/refresh-token.ts'
 import type { SignIn } from '../lib/sign-in.ts'
 import type { SessionRecord } from '../stores/store.ts'
 import { deriveSecrets } from './keys.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 import { RefreshTokens, type RotateRequest, type TokenResponse } from './refresh-token/families.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
-    /** Opens a session with a token family for a subject that has just authenticated; sets the refresh cookie. */
+    /**
+     * Opens a session with a token family for a subject that has just authenticated; sets the refresh cookie. Ends the sessions whose
+     * cookies the request carries, and deletes the session cookie.
+     */
     openFamily (signIn: SignIn): Promise<TokenResponse>
     /**
      * Rotates the refresh token that the request carries. Rejects with RefreshRefusedError, and touches no cookie, when it is
@@ -37,6 +41,10 @@ export interface AccessTokenRequest {
 }
 
 export interface RefreshToken {
+  /** `reply.openFamily` of this scope. */
+  open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse>
+  /** `reply.rotateFamily` of this scope. */
+  rotate (reply: FastifyReply, options: RotateRequest): Promise<TokenResponse>
   parse (token: string): ParsedRefreshToken
   /** The generation was seen in an access token, so the client has received it. Once per object; off the request path. */
   noteReceived (token: { sid: string | null, generation: number | null }): void
@@ -75,7 +83,7 @@ export default fp<RefreshTokenOptions>(async function refreshTokenPlugin (fastif
   const idleTimeoutMs = durationMs(durations.idleTimeout)
   const absoluteTimeoutMs = durationMs(durations.absoluteTimeout)
   if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-refresh-token: idleTimeout must be above 0 and at most absoluteTimeout')
-  const families = new RefreshTokens(fastify.portcullis, {
+  const families = new RefreshTokens(beginPart(fastify, 'refreshToken'), {
     secrets: deriveSecrets('portcullis-refresh-token', secret),
     accessToken,
     maxPerSubject,
@@ -84,6 +92,7 @@ export default fp<RefreshTokenOptions>(async function refreshTokenPlugin (fastif
     windows: { overlapMs: durationMs(durations.overlap), retryWindowMs: durationMs(durations.retryWindow ?? idleTimeoutMs) }
   })
   addPart(fastify, 'refreshToken', families)
-  fastify.decorateReply('openFamily', async function (signIn) { return await families.open(this, signIn) })
-  fastify.decorateReply('rotateFamily', async function (options = {}) { return await families.rotate(this, options) })
+  if (fastify.hasReplyDecorator('openFamily')) return
+  fastify.decorateReply('openFamily', async function (signIn) { return await this.server.portcullis.refreshToken.open(this, signIn) })
+  fastify.decorateReply('rotateFamily', async function (options = {}) { return await this.server.portcullis.refreshToken.rotate(this, options) })
 }, { name: 'portcullis-refresh-token', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist'] })

@@ -11,14 +11,18 @@ import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
 import { describeSignIn, type SignIn } from '../lib/sign-in.ts'
 import type { SessionRecord, Store } from '../stores/store.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 import type { DeviceGuard } from './session/device-guard.ts'
+import { assertNoCookieTwice, takeOver } from './session/presented.ts'
 import { SessionResolver } from './session/resolver.ts'
 import { Touches } from './session/touches.ts'
 
 declare module 'fastify' {
   interface FastifyReply {
-    /** Opens a session for a subject that has just authenticated and sets the session cookie. */
+    /**
+     * Opens a session for a subject that has just authenticated and sets the session cookie. Ends the sessions whose cookies the request
+     * carries, and deletes the refresh cookie.
+     */
     openSession (signIn: SignIn): Promise<{ session: SessionView }>
   }
 }
@@ -30,6 +34,8 @@ declare module './portcullis.ts' {
 }
 
 export interface Sessions {
+  /** `reply.openSession` of this scope. */
+  open (reply: FastifyReply, signIn: SignIn): Promise<{ session: SessionView }>
   readonly idleTimeoutMs: number
   /**
    * Who a session cookie speaks for; see SessionResolver. Revocation is judged apart. A session that is bound to a device is good with
@@ -78,9 +84,10 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   const idleTimeoutMs = durationMs(idleTimeout)
   const absoluteTimeoutMs = durationMs(absoluteTimeout)
   if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-session: idleTimeout must be above 0 and at most absoluteTimeout')
-  const { store, cookies, blocklist } = fastify.portcullis
+  const portcullis = beginPart(fastify, 'session')
+  const { store, cookies, blocklist } = portcullis
   const touches = new Touches(store, idleTimeoutMs, gridMs(idleTimeoutMs))
-  const resolver = new SessionResolver(store, touches, { idleTimeoutMs, cacheSize, reportExpiry: createExpiryReport(fastify.portcullis) })
+  const resolver = new SessionResolver(store, touches, { idleTimeoutMs, cacheSize, reportExpiry: createExpiryReport(portcullis) })
   blocklist.subscribe(entry => resolver.forget(entry))
   fastify.addHook('onClose', async () => await touches.stop())
   let devices: DeviceGuard | null = null
@@ -89,6 +96,28 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
 
   addPart(fastify, 'session', {
     idleTimeoutMs,
+    async open (reply, signIn) {
+      const { request } = reply
+      assertNoCookieTwice(request, portcullis)
+      const { secret, secretHash } = createCookieSecret()
+      const { record, closed } = await store.open({
+        ...describeSignIn(request, signIn),
+        mode: 'session',
+        secretHash,
+        absoluteTimeoutMs,
+        maxPerSubject,
+        maxTokenAgeMs: blocklist.maxTokenAgeMs
+      })
+      for (const sid of closed) {
+        blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
+        publish({ event: 'session.closed', sid, subject: record.subject, ip: request.ip, outcome: 'limit' }, portcullis)
+      }
+      await takeOver(reply, record.sid, 'session', portcullis)
+      cookies.set(reply, 'session', formatSessionCookie(record.sid, secret))
+      devices?.offer(reply, record)
+      publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: request.ip, outcome: 'session' }, portcullis)
+      return { session: view(record) }
+    },
     resolve: (cookie, isUse, request) => resolver.resolve(cookie, isUse, request),
     resolveInStore: async (cookie, isUse, request) => await resolver.resolveInStore(cookie, isUse, request),
     view,
@@ -108,25 +137,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
     }
   })
 
-  fastify.decorateReply('openSession', async function (signIn) {
-    const { secret, secretHash } = createCookieSecret()
-    const { record, closed } = await store.open({
-      ...describeSignIn(this.request, signIn),
-      mode: 'session',
-      secretHash,
-      absoluteTimeoutMs,
-      maxPerSubject,
-      maxTokenAgeMs: blocklist.maxTokenAgeMs
-    })
-    for (const sid of closed) {
-      blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
-      publish({ event: 'session.closed', sid, subject: record.subject, ip: this.request.ip, outcome: 'limit' }, fastify.portcullis)
-    }
-    cookies.set(this, 'session', formatSessionCookie(record.sid, secret))
-    devices?.offer(this, record)
-    publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: this.request.ip, outcome: 'session' }, fastify.portcullis)
-    return { session: view(record) }
-  })
+  if (!fastify.hasReplyDecorator('openSession')) fastify.decorateReply('openSession', async function (signIn) { return await this.server.portcullis.session.open(this, signIn) })
 }, { name: 'portcullis-session', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist'] })
 
 function createReads (store: Store, touches: Touches, idleTimeoutMs: number): Pick<Sessions, 'find' | 'read' | 'list'> {

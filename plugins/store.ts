@@ -7,7 +7,7 @@ import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { openStore, type StoreAddress } from '../stores/open.ts'
 import type { Store } from '../stores/store.ts'
-import { addPart } from './portcullis.ts'
+import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -56,16 +56,28 @@ const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Un
 
 /** Opens the store, sqlite by default, and ends it with the server. */
 export default fp<StoreOptions>(async function storePlugin (fastify, options) {
+  beginPart(fastify, 'store')
   const store = await openStoreOf(fastify, options)
   addPart(fastify, 'store', store)
   if (options.type !== 'custom') fastify.addHook('onClose', async () => await store.end())
 }, { name: 'portcullis-store', fastify: '5.x' })
 
+/** The client of a store that is in Redis. */
+const clients = new WeakMap<Store, Redis>()
+
+/** Returns the client of a store, for what else is kept on the same server; undefined where the store is not in Redis. */
+export function redisOf (store: Store): Redis | undefined {
+  return clients.get(store)
+}
+
 async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Promise<Store> {
   if (options.type === 'custom') return checkOptions('portcullis-store', CustomOptions, options).store
   const { store, redis } = await openStore(options.type === 'redis' ? redisAddress(options) : sqliteAddress(options))
   // With a client that is connected: @fastify/redis itself waits for one without end, and then says nothing of it.
-  if (redis !== null) await fastify.register(fastifyRedis, { client: redis as Redis, namespace: 'portcullis' })
+  if (redis !== null) {
+    clients.set(store, redis as Redis)
+    if ((fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis === undefined) await fastify.register(fastifyRedis, { client: redis as Redis, namespace: 'portcullis' })
+  }
   return store
 }
 

@@ -5,7 +5,7 @@ import { deviceInForce } from '../lib/device-binding.ts'
 import type { Identity } from '../lib/identity.ts'
 import { gridMs } from '../lib/lifetime.ts'
 import { checkOptions } from '../lib/options.ts'
-import { addPart, type Portcullis } from './portcullis.ts'
+import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
 import { StreamRegistry, type Stream, type StreamSource } from './streams/registry.ts'
 
 declare module './portcullis.ts' {
@@ -38,8 +38,9 @@ const readAtMostEveryMs = 60_000
  */
 export default fp(async function streamsPlugin (fastify, options) {
   checkOptions('portcullis-streams', Options, options)
-  const { blocklist, session } = fastify.portcullis
-  const registry = new StreamRegistry(createSource(fastify.portcullis))
+  const portcullis = beginPart(fastify, 'streams')
+  const { blocklist, session } = portcullis
+  const registry = new StreamRegistry(createSource(portcullis))
   blocklist.subscribe(entry => {
     if (entry === 'gap') void registry.read()
     if (entry === 'gap' || (entry.kind !== 'changed' && entry.kind !== 'keys')) registry.look()
@@ -72,15 +73,17 @@ function createSource (parts: Parts): StreamSource {
       if (record === null) return null
       // One that is older than the binding has as long as if it had been opened with the first device cookie.
       const device = deviceInForce(record)
-      const firstEndMs = device === null || parts.deviceBound === undefined ? Infinity : device.boundAtMs + parts.deviceBound.cookieTtlMs
+      const deviceBound = partOrNull(parts, 'deviceBound')
+      const firstEndMs = device === null || deviceBound === null ? Infinity : device.boundAtMs + deviceBound.cookieTtlMs
       return Math.min(record.expiresAtMs, deviceEnd(parts, identity, request) ?? firstEndMs)
     }
   }
 }
 
 /** A cookie that cannot be judged has not let anybody in: the session is not bound, or the stream would not be open. */
-function deviceEnd ({ deviceBound }: Parts, { sid, credential }: Identity, request: FastifyRequest | undefined): number | null {
-  if (deviceBound === undefined || request === undefined || sid === null || credential !== 'session') return null
+function deviceEnd (parts: Parts, { sid, credential }: Identity, request: FastifyRequest | undefined): number | null {
+  const deviceBound = partOrNull(parts, 'deviceBound')
+  if (deviceBound === null || request === undefined || sid === null || credential !== 'session') return null
   try {
     return deviceBound.endOfRequest(request, sid)
   } catch {

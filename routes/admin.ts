@@ -4,6 +4,7 @@ import { readBearer } from '../lib/bearer.ts'
 import { isForeign } from '../lib/csrf.ts'
 import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
+import { isClaimText } from '../lib/revocable-claims.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
 import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/route-schema.ts'
 import { sidPattern } from '../lib/sid.ts'
@@ -61,6 +62,7 @@ export default async function adminRoutes (fastify: FastifyInstance, { token, is
   })
 
   app.post('/revocations', { schema: revocationsSchema }, async ({ body, ip }, reply) => {
+    if (!Object.values(body).every(isClaimText)) throw new RequestInvalidError()
     if ('jti' in body && body.issuer !== undefined && issuers?.includes(body.issuer) === false) throw unknownIssuer(issuers)
     await portcullis.blocklist.revoke(body, { ip })
     return await reply.code(202).send()

@@ -1,23 +1,24 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { readBearer } from '../../lib/bearer.ts'
 import { CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, StoreUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/identity.ts'
 import type { VerificationCache, VerificationCounts, VerificationOutcome } from '../../lib/verification-counts.ts'
-import type { Portcullis } from '../portcullis.ts'
+import { partOrNull, type Portcullis } from '../portcullis.ts'
+import type { RefreshToken } from '../refresh-token.ts'
 import type { Demand } from './demand.ts'
 
 const nobodysErrors = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_ISSUER_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
 
 /** Finds the one credential of a request, verifies it, and asks whether it is still good. */
 export class Verifier {
-  /** Refresh tokens are not everybody's, and may be registered later. */
-  readonly #parts: Omit<Portcullis, 'refreshToken'> & Partial<Portcullis>
+  readonly #parts: Portcullis
+  #knownRefreshToken: RefreshToken | null | undefined
   readonly #counts: VerificationCounts
   /** Of the verification that is under way: nothing comes between its start and its answer, or its promise. */
   #cache: VerificationCache = 'miss'
 
-  constructor (fastify: FastifyInstance, counts: VerificationCounts) {
-    this.#parts = fastify.portcullis
+  constructor (parts: Portcullis, counts: VerificationCounts) {
+    this.#parts = parts
     this.#counts = counts
   }
 
@@ -110,12 +111,18 @@ export class Verifier {
   #ofToken (identity: Identity | Promise<Identity>, demand: Demand): Identity | Promise<Identity> {
     if (identity instanceof Promise) return identity.then(async known => await this.#ofToken(known, demand))
     this.#assertNotRevoked(identity)
-    if (identity.generation !== null) this.#parts.refreshToken?.noteReceived(identity)
+    if (identity.generation !== null) this.#refreshToken()?.noteReceived(identity)
     if (this.#hasFreshReplica(demand)) return identity
     return this.#parts.blocklist.isGoodInStore(identity, demand.consistency === 'replica').then(isGood => {
       if (!isGood) throw refused(identity)
       return identity
     })
+  }
+
+  /** Looked up at the first request: no part is registered after it. */
+  #refreshToken (): RefreshToken | null {
+    if (this.#knownRefreshToken === undefined) this.#knownRefreshToken = partOrNull(this.#parts, 'refreshToken')
+    return this.#knownRefreshToken
   }
 
   #hasFreshReplica (demand: Demand): boolean {

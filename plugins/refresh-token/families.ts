@@ -12,6 +12,7 @@ import type { Rotation, SessionRecord } from '../../stores/store.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Budget } from '../rate-limit.ts'
 import type { RefreshToken, RefreshTokenOptions } from '../refresh-token.ts'
+import { assertNoCookieTwice, takeOver } from '../session/presented.ts'
 
 /** RFC 6749, successful response, without the refresh token: that one travels in its cookie alone. */
 export interface TokenResponse {
@@ -70,6 +71,7 @@ export class RefreshTokens implements RefreshToken {
   async open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse> {
     const { store, blocklist } = this.#parts
     const { maxPerSubject, absoluteTimeoutMs } = this.#settings
+    assertNoCookieTwice(reply.request, this.#parts)
     const { record, closed } = await store.open({
       ...describeSignIn(reply.request, signIn),
       mode: 'tokens',
@@ -83,6 +85,7 @@ export class RefreshTokens implements RefreshToken {
       this.#publish({ event: 'session.closed', sid, subject: record.subject, outcome: 'limit' }, reply)
     }
     const response = await this.#respond(record, record.audiences)
+    await takeOver(reply, record.sid, 'tokens', this.#parts)
     this.#setCookie(reply, record)
     this.#publish({ event: 'session.opened', sid: record.sid, subject: record.subject, outcome: 'tokens' }, reply)
     return response

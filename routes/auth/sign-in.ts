@@ -3,11 +3,11 @@ import { LoginRefusedError } from '../../lib/errors.ts'
 import { publish } from '../../lib/events.ts'
 import type { SessionView } from '../../lib/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
+import { assertNoCookieTwice, findCarried } from '../../plugins/session/presented.ts'
 import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
 import type { SessionMode } from '../../stores/store.ts'
 import type { PasswordVerifier } from '../auth.ts'
 import { limitSignIn } from './limits.ts'
-import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from './presented.ts'
 
 export interface SignInOptions {
   username: string
@@ -24,20 +24,16 @@ export async function signIn (reply: FastifyReply, options: SignInOptions): Prom
   const { username, password, mode, audiences, identity, portcullis } = options
   const { request } = reply
   assertNoCookieTwice(request, portcullis)
-  let before: string[] = []
   const subject = await limitSignIn(reply, username, portcullis, async () => {
-    // Not after the password: whoever is signed out between that and the new session would be signed in again by it.
-    before = await presentedSids(request, portcullis)
+    // Not after the password: a user who is signed out between that and the new session would be signed in again by it.
+    await findCarried(reply, portcullis)
     return await identity.verify({ username, password })
   })
   if (subject === null) {
     publish({ event: 'login.refused', ip: request.ip }, portcullis)
     throw new LoginRefusedError()
   }
-  const answer = mode === 'session'
+  return mode === 'session'
     ? await reply.openSession({ ...subject, username, audiences })
     : await reply.openFamily({ ...subject, username, audiences })
-  await endSessions(before, portcullis, request.ip)
-  clearCookies(reply, portcullis, [mode === 'session' ? 'refresh' : 'session', 'device'], { onlyPresent: true })
-  return answer
 }

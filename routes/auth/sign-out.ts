@@ -4,7 +4,7 @@ import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError
 import { publish } from '../../lib/events.ts'
 import { freshSeconds } from '../../lib/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
-import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from './presented.ts'
+import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../../plugins/session/presented.ts'
 
 export interface SignOutOptions {
   scope: 'this' | 'others' | 'all'

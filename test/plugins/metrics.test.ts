@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
+import { addPart } from '../../plugins/portcullis.ts'
 import metrics, { metricsRoutes } from '../../plugins/metrics.ts'
 import { asAdmin, adminToken, scrape, startAdministered, type Scraped } from '../helpers/admin.ts'
 import { buildApp, createServer, createStore, openFamily, openSession, until } from '../helpers/build-app.ts'
@@ -161,7 +162,7 @@ t.test('two servers in one process count each for itself, in an application of o
   await openSession(one)
   await openFamily(one)
   await openSession(other)
-  Object.assign(one.portcullis, { streams: { open: 1 } })
+  addPart(one, 'streams', { open: 1, add () {}, keep () {}, delete () {} })
 
   const [first, second] = await Promise.all([one, other].map(async app => (await app.inject('/operators/metrics')).body))
 

@@ -1,0 +1,104 @@
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import t, { type Test } from 'tap'
+import { buildApp, cookieOf, createFaultyStore, createStore, openFamily, openSession, recordEvents, refreshCookieName, sessionCookieName } from '../helpers/build-app.ts'
+
+/*
+ * A browser that carries a session signs in again, at a route of the application's own. The session that was there before must not
+ * stay good: its owner believes it to be replaced, and sees no way to end it.
+ */
+
+async function build (t: Test) {
+  const { store, advance } = await createStore(t)
+  const faulty = createFaultyStore(store)
+  const app = await buildApp(t, faulty.store, {}, app => {
+    app.get('/me', { onRequest: app.portcullis.authenticate({ audience: 'orders' }) }, async ({ identity }) => ({ subject: identity.subject }))
+    app.post('/twice', async (_request, reply) => {
+      const first = await reply.openSession({ subject: 'ada', audiences: ['orders'] })
+      const second = await reply.openSession({ subject: 'ada', audiences: ['orders'] })
+      return { first: first.session.sid, second: second.session.sid }
+    })
+    app.post('/both', async (_request, reply) => {
+      const first = await reply.openSession({ subject: 'ada', audiences: ['orders'] })
+      const { session } = await reply.openFamily({ subject: 'ada', audiences: ['orders'] })
+      return { first: first.session.sid, second: session.sid }
+    })
+  })
+  return { app, store, faulty, advance }
+}
+
+async function post (app: FastifyInstance, url: string, cookie: string): Promise<LightMyRequestResponse> {
+  return await app.inject({ method: 'POST', url, headers: { cookie } })
+}
+
+const isDeleted = (response: LightMyRequestResponse, name: string): boolean => response.cookies.some(cookie => cookie.name === name && cookie.value === '' && cookie.maxAge === 0)
+
+for (const [mode, url, own, other] of [['session', '/login', sessionCookieName, refreshCookieName], ['tokens', '/tokens', refreshCookieName, sessionCookieName]] as const) {
+  t.test(`a sign-in in ${mode} mode ends the sessions of the same and of the other mode that the request carries`, async t => {
+    const { app, store } = await build(t)
+    const [session, family] = [await openSession(app), await openFamily(app, 'eve')]
+    const events = recordEvents(t)
+    const response = await post(app, url, `${session.cookie}; ${family.cookie}`)
+
+    t.equal(response.statusCode, 200)
+    for (const { sid } of [session, family]) t.equal(await store.read(sid), null)
+    t.equal((await app.inject({ url: '/me', headers: { cookie: session.cookie } })).statusCode, 401)
+    t.equal((await post(app, '/refresh', family.cookie)).statusCode, 401)
+    t.ok(cookieOf(response, own)?.length)
+    t.ok(isDeleted(response, other))
+    t.same(events.filter(({ event }) => event === 'session.closed').map(({ sid }) => sid).sort(), [session.sid, family.sid].sort())
+  })
+
+  t.test(`a sign-in in ${mode} mode ends a carried session that has been idle for too long, and passes by one that is over`, async t => {
+    const { app, store, advance } = await build(t)
+    const idle = await openSession(app)
+    advance(60 * 60_000)
+    t.equal((await post(app, url, idle.cookie)).statusCode, 200)
+    t.equal(await store.read(idle.sid), null)
+
+    const over = await openSession(app)
+    advance(25 * 3_600_000)
+    for (const cookie of [over.cookie, `${sessionCookieName}=nonsense`, `${refreshCookieName}=nonsense`]) t.equal((await post(app, url, cookie)).statusCode, 200)
+  })
+
+  t.test(`a sign-in in ${mode} mode with a cookie that comes twice is refused before anything is done`, async t => {
+    const { app, store, faulty } = await build(t)
+    const { cookie, sid } = await openSession(app)
+    const opened = faulty.calls.open
+    for (const name of [sessionCookieName, refreshCookieName, '__Host-portcullis-device']) {
+      const response = await post(app, url, `${cookie}; ${name}=a; ${name}=b`)
+      t.match(response.json(), { code: 'PTC_ERR_COOKIE_DUPLICATE' })
+      t.equal(response.headers['set-cookie'], undefined)
+    }
+    t.equal(faulty.calls.open, opened)
+    t.match(await store.read(sid), { sid })
+  })
+
+  t.test(`a sign-in in ${mode} mode whose carried session cannot be ended sets no cookie and leaves no new session`, async t => {
+    const { app, store, faulty } = await build(t)
+    const { cookie, sid } = await openSession(app)
+    faulty.fail()
+    t.equal((await post(app, url, cookie)).statusCode, 503)
+    faulty.recover()
+    t.same((await store.list('ada')).map(record => record.sid), [sid])
+
+    faulty.fail('read')
+    const response = await post(app, url, cookie)
+    t.equal(response.statusCode, 503)
+    t.equal(response.headers['set-cookie'], undefined)
+    faulty.recover()
+    t.same((await store.list('ada')).map(record => record.sid), [sid], 'the new one is ended again')
+    t.equal((await app.inject({ url: '/me', headers: { cookie } })).statusCode, 200)
+  })
+}
+
+t.test('of two sessions that one request opens, in one mode or in both, the last one is good alone', async t => {
+  const { app, store } = await build(t)
+  for (const url of ['/twice', '/both']) {
+    const response = await post(app, url, '')
+    const { first, second } = response.json<{ first: string, second: string }>()
+    t.equal(await store.read(first), null, url)
+    t.match(await store.read(second), { sid: second })
+    const good = response.cookies.filter(({ value }) => value !== '').map(({ name }) => name)
+    t.same(good, [url === '/twice' ? sessionCookieName : refreshCookieName])
+  }
+})

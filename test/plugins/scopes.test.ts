@@ -1,0 +1,192 @@
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import t, { type Test } from 'tap'
+import { listenTo } from '../../lib/events.ts'
+import accessToken from '../../plugins/access-token.ts'
+import audit from '../../plugins/audit.ts'
+import authenticate from '../../plugins/authenticate.ts'
+import blocklist from '../../plugins/blocklist.ts'
+import cookies from '../../plugins/cookies.ts'
+import drain from '../../plugins/drain.ts'
+import errors from '../../plugins/errors.ts'
+import health from '../../plugins/health.ts'
+import keys from '../../plugins/keys.ts'
+import refreshToken from '../../plugins/refresh-token.ts'
+import session from '../../plugins/session.ts'
+import storePlugin from '../../plugins/store.ts'
+import authRoutes from '../../routes/auth.ts'
+import type { Store } from '../../stores/store.ts'
+import { buildApp, cookieOf, createServer, createStore, openSession, otherSecret, refreshCookieName, secret, sessionCookieName } from '../helpers/build-app.ts'
+
+/*
+ * One process may hold several instances. What a scope registers is for it and the scopes in it; it never takes the place of what
+ * other scopes have, and is never mixed with it.
+ */
+
+interface Place { origin: string, store: Store, key: string }
+
+async function register (scope: FastifyInstance, { origin, store, key }: Place): Promise<void> {
+  await scope.register(storePlugin, { type: 'custom', store })
+  await scope.register(blocklist)
+  await scope.register(cookies, { origin })
+  await scope.register(keys, { secret: key })
+  await scope.register(accessToken, { issuer: origin })
+  await scope.register(session)
+  await scope.register(refreshToken, { secret: key, accessToken: ({ record, audience, generation }) => scope.portcullis.accessToken.issue(record, { audience, generation }) })
+  await scope.register(authenticate, { origin })
+  await scope.register(authRoutes, { prefix: '/auth', origin, audiences: ['orders'], identity: { verify: async ({ username }) => ({ subject: username, scopes: [] }) } })
+  scope.get('/me', { onRequest: scope.portcullis.authenticate({ audience: 'orders' }) }, async ({ identity }) => ({ subject: identity.subject }))
+}
+
+async function send (app: FastifyInstance, url: string, payload: object | null, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
+  return await app.inject({ method: payload === null ? 'GET' : 'POST', url, headers, ...payload === null ? {} : { payload } })
+}
+
+/** Sign-in, session, refresh, step-up and sign-out at one instance; the other one knows nothing of it. */
+async function walk (t: Test, app: FastifyInstance, at: { prefix: string, names: { session: string, refresh: string } }, elsewhere: string, stores: { own: Store, other: Store }): Promise<void> {
+  const url = (path: string) => `${at.prefix}${path}`
+  const signedIn = await send(app, url('/auth/login'), { username: 'ada', password: 'p' })
+  t.equal(signedIn.statusCode, 200, at.prefix)
+  const cookie = cookieOf(signedIn, at.names.session)!
+  const { sid } = signedIn.json<{ session: { sid: string } }>().session
+  t.match((await send(app, url('/me'), null, { cookie })).json(), { subject: 'ada' })
+  t.equal((await send(app, `${elsewhere}/me`, null, { cookie })).statusCode, 401)
+  t.match(await stores.own.read(sid), { sid })
+  t.equal(await stores.other.read(sid), null)
+
+  const steppedUp = await send(app, url('/auth/step-up'), { password: 'p' }, { cookie })
+  t.equal(steppedUp.statusCode, 200)
+  const fresh = cookieOf(steppedUp, at.names.session)!
+  t.equal((await send(app, url('/me'), null, { cookie })).statusCode, 401)
+  t.equal((await send(app, url('/auth/logout'), {}, { cookie: fresh })).statusCode, 204)
+  t.equal((await send(app, url('/me'), null, { cookie: fresh })).statusCode, 401)
+  t.equal(await stores.own.read(sid), null)
+
+  const tokens = await send(app, url('/auth/login'), { username: 'ada', password: 'p', mode: 'tokens' })
+  const refreshed = await send(app, url('/auth/refresh'), {}, { cookie: cookieOf(tokens, at.names.refresh)! })
+  t.equal(refreshed.statusCode, 200)
+  const authorization = `Bearer ${refreshed.json<{ access_token: string }>().access_token}`
+  t.equal((await send(app, url('/me'), null, { authorization })).statusCode, 200)
+  t.equal((await send(app, `${elsewhere}/me`, null, { authorization })).statusCode, 401)
+  t.equal((await send(app, url('/auth/logout'), {}, { authorization })).statusCode, 204)
+  t.equal((await send(app, url('/me'), null, { authorization })).statusCode, 401)
+}
+
+const secure = { session: sessionCookieName, refresh: refreshCookieName }
+const plain = { session: 'portcullis', refresh: 'portcullis-refresh' }
+
+for (const shape of ['side by side', 'one in the other'] as const) {
+  t.test(`two complete instances ${shape} in one server have nothing in common`, async t => {
+    const [one, other] = [(await createStore(t)).store, (await createStore(t)).store]
+    const app = createServer(t)
+    await app.register(errors)
+    const first: Place = { origin: 'https://app.example.com', store: one, key: secret }
+    if (shape === 'one in the other') await register(app, first)
+    else await app.register(async scope => { await register(scope, first) }, { prefix: '/one' })
+    await app.register(async scope => { await register(scope, { origin: 'http://localhost:3000', store: other, key: otherSecret }) }, { prefix: '/two' })
+    await app.ready()
+    const prefix = shape === 'one in the other' ? '' : '/one'
+
+    await walk(t, app, { prefix, names: secure }, '/two', { own: one, other })
+    await walk(t, app, { prefix: '/two', names: plain }, prefix, { own: other, other: one })
+  })
+}
+
+t.test('a scope with a store, a blocklist or cookies leaves those of the scope around it as they are', async t => {
+  const [{ store }, { store: inner }] = [await createStore(t), await createStore(t)]
+  const app = await buildApp(t, store, {}, async app => {
+    const { blocklist: outer } = app.portcullis
+    await app.register(async scope => {
+      await scope.register(storePlugin, { type: 'custom', store: inner })
+      await scope.register(blocklist)
+      await scope.register(cookies, { origin: 'http://localhost:3000' })
+      t.not(scope.portcullis.blocklist, outer)
+      scope.post('/in', async (_request, reply) => await reply.openSession({ subject: 'eve' }))
+      for (const [name, plugin] of [['session', 'session'], ['refreshToken', 'refresh-token'], ['authenticate', 'authenticate'], ['identify', 'authenticate'], ['accessToken', 'access-token'], ['mint', 'mint']] as const) {
+        t.throws(() => scope.portcullis[name], { code: 'PTC_ERR_CONFIG_INVALID', message: new RegExp(`register portcullis-${plugin} in this scope too`) }, name)
+      }
+    }, { prefix: '/inner' })
+    t.equal(app.portcullis.blocklist, outer)
+    app.get('/me', { onRequest: app.portcullis.authenticate({ audience: 'orders' }) }, async ({ identity }) => ({ subject: identity.subject }))
+  })
+  const signedIn = await app.inject({ method: 'POST', url: '/login' })
+  t.match(signedIn.headers['set-cookie'], /^__Host-portcullis=.*; Secure/)
+  const { sid } = signedIn.json<{ session: { sid: string } }>().session
+  const headers = { cookie: cookieOf(signedIn, sessionCookieName)! }
+  t.equal((await app.inject({ url: '/me', headers })).statusCode, 200)
+  await app.portcullis.blocklist.revoke({ sid })
+
+  t.equal(await store.read(sid), null)
+  t.equal((await app.inject({ url: '/me', headers })).statusCode, 401)
+  t.equal((await app.inject({ method: 'POST', url: '/inner/in' })).statusCode, 500, 'a session of the outer store is not opened in a scope with another one')
+  t.same(await inner.list('eve'), [])
+  t.same(await store.list('eve'), [])
+})
+
+t.test('a blocklist in a scope may go with the store of the scope around it', async t => {
+  const { store } = await createStore(t)
+  let inner: FastifyInstance | null = null
+  const app = await buildApp(t, store, {}, async app => {
+    await app.register(async scope => {
+      await scope.register(blocklist)
+      inner = scope
+      scope.get('/me', { onRequest: scope.portcullis.authenticate({ audience: 'orders' }) }, async ({ identity }) => ({ subject: identity.subject }))
+    }, { prefix: '/inner' })
+  })
+  const { cookie, sid } = await openSession(app)
+  t.equal((await app.inject({ url: '/inner/me', headers: { cookie } })).statusCode, 200)
+  await inner!.portcullis.blocklist.revoke({ sid })
+  t.equal(await store.read(sid), null)
+})
+
+t.test('a part that a scope has already is refused by name, before anything is opened for it', async t => {
+  const { store } = await createStore(t)
+  const twice: Array<[string, (app: FastifyInstance) => unknown]> = [
+    ['store', app => app.register(storePlugin, { path: '/nowhere/at/all.db' })],
+    ['blocklist', app => app.register(blocklist)],
+    ['cookies', app => app.register(cookies, { origin: 'http://localhost:3000' })],
+    ['session', app => app.register(session)],
+    ['authenticate', app => app.register(authenticate, { origin: 'https://app.example.com' })]
+  ]
+  for (const [name, again] of twice) {
+    await t.rejects(buildApp(t, store, {}, async app => { await again(app) }), { code: 'PTC_ERR_CONFIG_INVALID', message: new RegExp(`^portcullis\\.${name} is registered in this scope already: register its plugin once`) }, name)
+  }
+})
+
+t.test('audit and drain are registered once, where they would act twice', async t => {
+  const { store } = await createStore(t)
+  await t.rejects(buildApp(t, store, {}, async app => {
+    await app.register(audit)
+    await app.register(async scope => { await scope.register(audit) })
+    await app.register(audit)
+  }), { message: /^portcullis-audit is registered in this scope already/ })
+  await t.rejects(buildApp(t, store, {}, async app => {
+    await app.register(health)
+    await app.register(drain)
+    await app.register(async scope => { await scope.register(drain) })
+  }), { message: /^portcullis-drain: the server has it already/ })
+})
+
+t.test('events reach the scope in which they happen and the scopes around it, and no other, in any order of registration', async t => {
+  const heard: string[] = []
+  const app = createServer(t)
+  const listen = (scope: FastifyInstance, name: string): void => { t.teardown(listenTo(scope.portcullis, ({ event }) => heard.push(`${name} ${event}`))) }
+  const scopes: FastifyInstance[] = []
+  for (const name of ['one', 'two']) {
+    const { store } = await createStore(t)
+    await app.register(async scope => {
+      await scope.register(storePlugin, { type: 'custom', store })
+      await scope.register(blocklist)
+      scopes.push(scope)
+      listen(scope, name)
+    })
+  }
+  await app.register(storePlugin, { type: 'custom', store: (await createStore(t)).store })
+  await app.register(blocklist)
+  listen(app, 'root')
+  await app.ready()
+
+  await scopes[0]!.portcullis.blocklist.revoke({ jti: 'j' })
+  t.same(heard.splice(0).sort(), ['one revocation.added', 'root revocation.added'])
+  await app.portcullis.blocklist.revoke({ jti: 'j' })
+  t.same(heard, ['root revocation.added'])
+})
