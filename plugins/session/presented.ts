@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { publish } from '../../lib/events.ts'
-import type { CookieKind } from '../cookies.ts'
+import type { CookieKind } from '../../lib/own-cookies.ts'
 import type { SessionMode } from '../../stores/store.ts'
 import { partOrNull, type Portcullis } from '../portcullis.ts'
 
