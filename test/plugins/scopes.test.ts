@@ -109,7 +109,7 @@ t.test('a scope with a store, a blocklist or cookies leaves those of the scope a
     app.get('/me', { onRequest: app.portcullis.authenticate({ audience: 'orders' }) }, async ({ identity }) => ({ subject: identity.subject }))
   })
   const signedIn = await app.inject({ method: 'POST', url: '/login' })
-  t.match(signedIn.headers['set-cookie'], /^__Host-portcullis=.*; Secure/)
+  t.match(signedIn.headers['set-cookie'], /^__Host-Http-portcullis=.*; Secure/)
   const { sid } = signedIn.json<{ session: { sid: string } }>().session
   const headers = { cookie: cookieOf(signedIn, sessionCookieName)! }
   t.equal((await app.inject({ url: '/me', headers })).statusCode, 200)
