@@ -30,7 +30,4 @@ t.test('many large bodies at once are given up beyond 32 MiB, and small ones are
 
   t.match(await small.until(/\}$/), /^HTTP\/1\.1 200 [^]*\{"got":\["a"\]\}$/)
   for (const { received } of large.filter(({ received }) => received() !== '')) t.match(received(), /^HTTP\/1\.1 408 [^]*connection: close[^]*PTC_ERR_REQUEST_TIMEOUT/)
-  const going = large.find(({ received, socket }) => received() === '' && !socket.closed)
-  going!.socket.write(`${'x'.repeat(100 - 8)}"}`)
-  t.match(await going!.until(/\}$/), /^HTTP\/1\.1 200 /, 'those within the bound go on')
 })
