@@ -148,6 +148,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     origin,
     cors: cors.origins.length > 0 ? 'strip' : 'keep',
     timeout: upstream.timeoutMs,
+    connections: upstream.connections,
     onRequest: [...refuseOtherCase(upstream, upstreams), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
   }

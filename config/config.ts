@@ -77,6 +77,8 @@ export interface UpstreamConfig {
   authorization: 'strip' | 'keep'
   websocket: boolean
   timeoutMs: number
+  /** To the target at once, of each process. */
+  connections: number
   /** The upstream's own, else that of `revocation`. */
   consistency: Consistency
   rateLimit: BudgetConfig | null

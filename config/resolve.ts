@@ -76,6 +76,7 @@ function resolveUpstream (upstream: Settings['upstreams'][number], consistency: 
     authorization,
     websocket: upstream.websocket,
     timeoutMs: ms(upstream.timeout),
+    connections: upstream.connections,
     consistency: upstream.revocation?.consistency ?? consistency,
     rateLimit: upstream.rateLimit === undefined ? null : resolveBudget(upstream.rateLimit)
   }

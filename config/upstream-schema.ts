@@ -20,6 +20,7 @@ export const upstream = group({
   authorization: Optional(choice(['strip', 'keep'], { description: 'keep: the client\'s Authorization is for the upstream (needs access: session or public, forward: headers or none).', default: 'strip' })),
   websocket: Optional(flag({ description: 'Lets WebSockets through.', default: false })),
   timeout: Optional(duration({ description: 'How long it may stay silent.', default: '30s', minimum: '100ms', maximum: '1h' })),
+  connections: Optional(count({ description: 'Connections that each gateway process keeps to it at once. Further requests wait, at most as long as timeout; when 1024 wait already, one more is 503. An event stream (server-sent events) holds a connection as long as it is open, a WebSocket during its handshake alone.', default: 256, minimum: 1, maximum: 65_536 })),
   revocation: Optional(group({
     consistency: Optional(choice(['replica', 'strict'], { description: 'In place of revocation.consistency.' }))
   }, { description: 'How fresh the knowledge of revocations must be here.' })),

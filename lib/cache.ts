@@ -1,3 +1,6 @@
+/** A key that is longer than this counts as several entries, so that what is remembered is bounded in bytes too. */
+const entryCharacters = 2048
+
 /**
  * A bounded map that forgets what was not asked for lately: two generations, the older one dropped when the younger is full.
  * A hit costs one map lookup; nothing is moved or linked on the way.
@@ -5,10 +8,11 @@
 export class RecencyCache<Value> {
   readonly #size: number
   readonly #half: number
+  #weight = 0
   #young = new Map<string, Value>()
   #old = new Map<string, Value>()
 
-  /** `size`: entries kept at most; 0 keeps none. */
+  /** `size`: entries kept at most, with keys of up to 2048 characters; 0 keeps none. */
   constructor (size: number) {
     this.#size = size
     this.#half = Math.max(1, Math.floor(size / 2))
@@ -28,20 +32,25 @@ export class RecencyCache<Value> {
 
   set (key: string, value: Value): void {
     if (this.#size === 0) return
-    if (this.#young.size >= this.#half && !this.#young.has(key)) {
-      this.#old = this.#size === 1 ? new Map() : this.#young
-      this.#young = new Map()
+    if (!this.#young.has(key)) {
+      if (this.#weight >= this.#half) {
+        this.#old = this.#size === 1 ? new Map() : this.#young
+        this.#young = new Map()
+        this.#weight = 0
+      }
+      this.#weight += weightOf(key)
     }
     this.#old.delete(key)
     this.#young.set(key, value)
   }
 
   delete (key: string): void {
-    this.#young.delete(key)
+    if (this.#young.delete(key)) this.#weight -= weightOf(key)
     this.#old.delete(key)
   }
 
   clear (): void {
+    this.#weight = 0
     this.#young.clear()
     this.#old.clear()
   }
@@ -50,4 +59,8 @@ export class RecencyCache<Value> {
     yield * this.#young.values()
     yield * this.#old.values()
   }
+}
+
+function weightOf (key: string): number {
+  return 1 + Math.floor(key.length / entryCharacters)
 }

@@ -11,6 +11,7 @@ import { UpstreamCounts } from '../lib/upstream-counts.ts'
 import { partsAround, scopeParts } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
+import { Slots } from './proxy/slots.ts'
 import { createPool, type Upstream } from './proxy/upstream.ts'
 import { hasServerOptions } from './server-options.ts'
 import { supportEveryMethod } from './server/methods.ts'
@@ -51,7 +52,10 @@ export interface ProxyOptions {
   onRequest?: onRequestHookHandler[]
   /** Who the request is from. A throw refuses it; a promise is for when it cannot be told at once. */
   identityHeaders?: IdentityHeaders
-  /** Most connections to the upstream. Default: no limit. */
+  /**
+   * Most connections to the upstream at once; further requests wait, at most 1024 of them, and at most as long as `timeout`. An event
+   * stream holds one as long as it is open, a WebSocket during its handshake alone. Default 256.
+   */
   connections?: number
   /** Counts the requests that have not ended, for draining. */
   counter?: { inFlight: number }
@@ -68,9 +72,12 @@ const Options = Type.Object({
   origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
   onRequest: Type.Unsafe<onRequestHookHandler[]>(Type.Array(Type.Any(), { default: [] })),
   identityHeaders: Type.Optional(Type.Unsafe<IdentityHeaders>(Type.Any())),
-  connections: Type.Optional(Type.Integer({ minimum: 1 })),
+  connections: Type.Integer({ minimum: 1, maximum: 65_536, default: 256 }),
   counter: Type.Optional(Type.Unsafe<{ inFlight: number }>(Type.Any()))
 }, { additionalProperties: false })
+
+/** Requests that may wait for a connection to the upstream; each is some 20 kB, and holds a connection of its client's. */
+const mostWaiting = 1024
 
 const prefixPattern = /^(?:\/[A-Za-z0-9._~-]+)*$/
 
@@ -88,7 +95,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     pool: createPool(options.target, timeoutMs, options.connections),
     timeoutMs,
     clientTimeoutMs: durationMs(options.clientTimeout),
-    limited: options.connections !== undefined,
+    slots: new Slots(options.connections, mostWaiting),
     keepAuthorization: options.authorization === 'keep',
     ownCookies: fastify.hasPlugin('portcullis-cookies') ? fastify.portcullis.cookies.own : createOwnCookies('portcullis'),
     stripCors: options.cors === 'strip',

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { RequestInvalidError, UpstreamTimeoutError } from '../../lib/errors.ts'
+import { RequestInvalidError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
 import { withoutCors } from '../../lib/cors.ts'
 import { requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
 import type { Identity } from '../../lib/identity.ts'
@@ -12,6 +12,7 @@ import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
 import { endedUnheard } from './connector.ts'
 import { checkAnswer } from './handshake.ts'
+import type { Waiter } from './slots.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { failureOf, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
@@ -32,7 +33,7 @@ type Response = ServerResponse & { [exchangeOf]?: Exchange }
  * headers are there every failure goes to the error handler; from then on the reply is hijacked and a failure ends the connection.
  * Listeners are shared functions that find the exchange on the response: the warm path makes no closures.
  */
-export class Exchange implements Dispatcher.DispatchHandler, Stream {
+export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   readonly identity: Identity | null
   readonly request: FastifyRequest
   readonly startedAtMs = performance.now()
@@ -45,6 +46,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
   #controller: Dispatcher.DispatchController | null = null
   /** For a connection to the upstream, or for the client to take more of the answer. */
   #waiting: NodeJS.Timeout | null = null
+  #slot: 'none' | 'waiting' | 'taken' = 'none'
   /** The error handler has been called, or the client is gone: whatever comes now is too late. */
   #over = false
   #answering = false
@@ -85,8 +87,18 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     }
     if (upstream.websocket) this.#upgrade = pendingUpgrade(raw)
     if (this.#upgrade !== null) this.#options.upgrade = 'websocket'
-    if (upstream.limited) this.#waiting = setTimeout(onWaitedTooLong, upstream.timeoutMs, this)
-    upstream.pool.dispatch(this.#options, this)
+    if (upstream.slots.take()) this.start()
+    else if (upstream.slots.wait(this)) {
+      this.#slot = 'waiting'
+      this.#waiting = setTimeout(onWaitedTooLong, upstream.timeoutMs, this)
+    } else this.fail(new UpstreamBusyError())
+  }
+
+  /** Begins at the upstream, in the slot that was taken for it. */
+  start (): void {
+    this.#slot = 'taken'
+    this.#stopWaiting()
+    this.#upstream.pool.dispatch(this.#options!, this)
   }
 
   /** Ends the exchange before any answer. */
@@ -94,11 +106,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     if (this.#over) return
     this.#over = true
     this.#stopWaiting()
+    this.#leaveSlot()
     this.#done(error)
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
-    this.#stopWaiting()
     this.#controller = controller
     if (this.#over) controller.abort(new Error('the client has gone away'))
   }
@@ -121,6 +133,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
 
   onRequestUpgrade (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
     socket.on('error', ignore)
+    this.#leaveSlot()
     try {
       if (!this.#over) this.#open(this.#upgrade!, status, headers, socket)
     } catch (error) {
@@ -148,6 +161,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
 
   onResponseEnd (): void {
     this.#stopWaiting()
+    this.#leaveSlot()
     if (this.#over) return
     if (this.#options!.body === null) endEmpty(this.request.raw)
     if (this.#body === null) this.#response.end()
@@ -155,10 +169,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
   }
 
   onResponseError (_controller: Dispatcher.DispatchController | null, error: Error & { code?: string }): void {
+    if (!this.#over && !this.#answering && this.#mayRetry(error)) {
+      this.#upstream.pool.dispatch(this.#options!, this)
+      return
+    }
+    this.#leaveSlot()
     if (this.#over) return
     // Never a clean end: the client must see that something is missing.
     if (this.#answering) this.#response.destroy()
-    else if (this.#mayRetry(error)) this.#upstream.pool.dispatch(this.#options!, this)
     else this.fail(failureOf(error))
   }
 
@@ -191,6 +209,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
     const ended = this.#over || this.#response.writableEnded
     this.#over = true
     if (!ended) this.#controller?.abort(new Error('the client has gone away'))
+    this.#leaveSlot()
     this.#report()
   }
 
@@ -211,6 +230,13 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream {
   #stopWaiting (): void {
     if (this.#waiting !== null) clearTimeout(this.#waiting)
     this.#waiting = null
+  }
+
+  #leaveSlot (): void {
+    const slot = this.#slot
+    this.#slot = 'none'
+    if (slot === 'taken') this.#upstream.slots.free()
+    else if (slot === 'waiting') this.#upstream.slots.leave(this)
   }
 
   /** Once, if asking twice is harmless and nothing of an answer, not even a 103, had come. */

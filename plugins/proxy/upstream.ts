@@ -5,6 +5,7 @@ import type { HeaderPolicy } from '../../lib/forwarding.ts'
 import type { UpstreamCounts } from '../../lib/upstream-counts.ts'
 import type { Streams } from '../streams.ts'
 import { createConnector } from './connector.ts'
+import type { Slots } from './slots.ts'
 
 /** One message for each proxied request that has ended. */
 export interface UpstreamMessage {
@@ -24,8 +25,8 @@ export interface Upstream extends HeaderPolicy {
   readonly pool: Pool
   readonly timeoutMs: number
   readonly clientTimeoutMs: number
-  /** Whether requests may have to wait for a connection. */
-  readonly limited: boolean
+  /** One for each connection of the pool. */
+  readonly slots: Slots
   readonly websocket: boolean
   /** Null where nobody ends them with their session. */
   readonly streams: Streams | null
@@ -37,13 +38,13 @@ export interface Upstream extends HeaderPolicy {
 
 const connectTimeoutMs = 10_000
 
-export function createPool (target: string, timeoutMs: number, connections: number | undefined): Pool {
+export function createPool (target: string, timeoutMs: number, connections: number): Pool {
   const url = URL.parse(target)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.origin !== target.replace(/\/$/, '').toLowerCase()) {
     throw new ConfigInvalidError('proxy: target must be scheme, host and port alone, such as http://127.0.0.1:3001')
   }
   return new Pool(url.origin, {
-    ...(connections === undefined ? {} : { connections }),
+    connections,
     allowH2: false,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,

@@ -2,6 +2,7 @@ import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { HeadersTooLargeError, RequestInvalidError, BodyTooLargeError, RequestTimeoutError } from '../../lib/errors.ts'
 import { toProblem } from '../../lib/problem.ts'
+import { settleParserError } from './pipeline.ts'
 
 /** What the parser had to say about a connection, and the response under way on it, if any. */
 type ParserError = Error & { code?: string }
@@ -16,7 +17,7 @@ const byCode: Record<string, new () => Error> = {
 /** Answers what the HTTP parser refuses: there is no request yet, only the socket. The connection ends with it. */
 export function createClientErrorHandler (security: Readonly<Record<string, string>>) {
   return function onClientError (error: ParserError, socket: HttpSocket): void {
-    if (socket.destroyed) return
+    if (socket.destroyed || settleParserError(error.code, socket)) return
     // Into a response that has begun nothing can be written: half of one and then another is how responses get mixed up.
     if (error.code === 'ECONNRESET' || isOfTls(error) || !socket.writable || socket._httpMessage?.headersSent === true) {
       socket.destroy()

@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type IncomingMessage, type RequestLis
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { hasBody } from './body.ts'
+import { Pipeline } from './pipeline.ts'
 import { createTlsServer } from './tls-server.ts'
 
 export interface HttpServerOptions {
@@ -34,11 +35,13 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
     // Not optimizeEmptyRequests: a request with Content-Type and without a body would have ended before Fastify listens, and hang.
     shouldUpgradeCallback: request => canUpgrade(request, mains.get(handler))
   }
-  const server = options.tls === undefined ? createHttpServer(settings, handler) : createTlsServer({ ...settings, cert: options.tls.cert, key: options.tls.key }, handler)
+  const pipeline = new Pipeline({ headersTimeoutMs: options.headersTimeoutMs })
+  const inTurn = pipeline.inTurn(handler)
+  const server = options.tls === undefined ? createHttpServer(settings, inTurn) : createTlsServer({ ...settings, cert: options.tls.cert, key: options.tls.key }, inTurn)
   if (!mains.has(handler)) mains.set(handler, server)
-  server.on('checkContinue', (request, response) => { continueOnDemand(request, response, handler) })
+  server.on('checkContinue', pipeline.inTurn((request, response) => { continueOnDemand(request, response, handler) }))
   // An expectation that we do not know: the server may ignore it (RFC 9110, section 10.1.1).
-  server.on('checkExpectation', handler)
+  server.on('checkExpectation', inTurn)
   made.add(server)
   return server
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { MediaTypeUnsupportedError, RequestInvalidError, RequestTimeoutError } from '../../lib/errors.ts'
 import { findFault } from '../../lib/json.ts'
 import { hasBody } from '../../plugins/server/body.ts'
+import { bodiesUnderWay } from './bodies-under-way.ts'
 
 /** Far more than any body here needs: what costs time to parse is structure, and that is counted before it is parsed. */
 const limits = { levels: 8, structure: 4096 }
@@ -50,13 +51,19 @@ function invalid (fault: keyof typeof details): Error {
   return Object.assign(new RequestInvalidError(), { detail: details[fault] })
 }
 
-/** Whoever opens a request and does not end it would hold its connection for ever. */
+/** Whoever opens a request and does not end it would hold its connection for ever, and what has come of its body. */
 function giveUpAfter ({ raw }: FastifyRequest, reply: FastifyReply, withinMs: number): void {
-  const timer = setTimeout(() => {
+  const giveUp = (): void => {
     // As its stream would tell whoever reads it.
     if (!raw.complete && !reply.sent && raw.listenerCount('error') > 0) raw.emit('error', Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } }))
-  }, withinMs)
-  raw.once('end', () => { clearTimeout(timer) })
+  }
+  const timer = setTimeout(giveUp, withinMs)
+  const end = (): void => {
+    clearTimeout(timer)
+    bodiesUnderWay.delete(raw)
+  }
+  bodiesUnderWay.add(raw, giveUp)
+  raw.once('end', end)
   // Of a request that was refused unread the end may never come.
-  reply.raw.once('close', () => { clearTimeout(timer) })
+  reply.raw.once('close', end)
 }

@@ -15,7 +15,12 @@ const cli = join(import.meta.dirname, '..', '..', 'cli.ts')
 
 export interface Outcome { code: number | null, stdout: string, stderr: string }
 
-export interface RunOptions { stdin?: string, env?: Record<string, string> }
+export interface RunOptions {
+  stdin?: string
+  env?: Record<string, string>
+  /** A program that is started in place of Node, with the same arguments. */
+  launcher?: string
+}
 
 interface Running { child: ChildProcess, output: { stdout: string, stderr: string }, ended: Promise<Outcome> }
 
@@ -26,9 +31,9 @@ function learnGiven ({ stdin = '', env = {} }: RunOptions): void {
 }
 
 function spawnPortcullis (t: Test, args: string[], options: RunOptions): Running {
-  const { stdin = '', env = {} } = options
+  const { stdin = '', env = {}, launcher = process.execPath } = options
   learnGiven(options)
-  const child = spawn(process.execPath, [cli, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(launcher, [cli, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', chunk => { output.stdout += String(chunk) })
   child.stderr.setEncoding('utf8').on('data', chunk => { output.stderr += String(chunk) })

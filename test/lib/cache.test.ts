@@ -28,6 +28,20 @@ t.test('what is asked for stays while what is not makes room', async t => {
   t.equal(cache.get('other 0'), undefined)
 })
 
+t.test('a long key counts as several entries, so that what is remembered is bounded in bytes', async t => {
+  const cache = new RecencyCache<number>(100)
+  for (let i = 0; i < 1000; i++) {
+    cache.set(`${i}`.padEnd(12_000, '.'), i)
+    t.ok(cache.size * 12_000 <= 100 * 2048 + 2 * 12_000, `${cache.size} entries`)
+  }
+  for (let i = 0; i < 1000; i++) cache.set(`${i}`.padEnd(1000, '.'), i)
+  t.ok(cache.size >= 50 && cache.size <= 100, `${cache.size} entries`)
+
+  for (let i = 0; i < 1000; i++) cache.delete(`${i}`.padEnd(1000, '.'))
+  for (let i = 0; i < 50; i++) cache.set(`short ${i}`, i)
+  t.equal(cache.size, 50, 'what was deleted counts no more')
+})
+
 t.test('a deleted value does not come back from the older half', async t => {
   const cache = new RecencyCache<number>(4)
   cache.set('a', 1)

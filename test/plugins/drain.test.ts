@@ -125,6 +125,23 @@ for (const [name, tls] of [['', undefined], [' with TLS', makeCertificate()]] as
   })
 }
 
+t.test('requests that wait behind others when the server ends are not begun after an answer that says close', async t => {
+  const { app, port, waiting } = await start(t)
+  const begun: string[] = []
+  app.server.on('request', request => { begun.push(request.url!) })
+  const client = await open(t, port, '/slow')
+  client.socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(50))
+  await until(() => waiting.length === 1 && begun.length === 51)
+
+  const closed = app.close()
+  await until(() => !app.server.listening)
+  waiting[0]?.()
+  await Promise.all([closed, client.ended])
+
+  t.match(client.received(), /^HTTP\/1\.1 200 [^]*connection: close[^]*done$/i)
+  t.equal(client.received().split('HTTP/1.1 ').length, 2, 'the client knows which requests to send again')
+})
+
 t.test('what was connected before the server ends, and not yet seen by it, is answered', async t => {
   const { app, port } = await start(t)
   const sockets = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'))

@@ -54,6 +54,87 @@ t.test('waiting for a connection ends at the timeout too', async t => {
   t.match(await waiting.ended, /^HTTP\/1\.1 504 /)
 })
 
+t.test('no more connections than connections says, and the requests that wait get theirs in turn', async t => {
+  let open = 0
+  let most = 0
+  const held: Array<() => void> = []
+  const upstream = await startUpstream(t, (_request, response) => {
+    most = Math.max(most, ++open)
+    held.push(() => {
+      open--
+      response.end('ok')
+    })
+  })
+  const { port } = await startProxy(t, [{ target: upstream.url, connections: 3 }])
+  const clients = Array.from({ length: 20 }, (_, index) => sendRaw(t, port, `GET /${index} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`))
+  for (let answered = 0; answered < 20; answered++) {
+    await eventually(() => held.length > answered)
+    held[answered]!()
+  }
+
+  for (const { ended } of clients) t.match(await ended, /^HTTP\/1\.1 200 /)
+  t.equal(most, 3)
+})
+
+t.test('clients that go away while they wait make room, and the upstream is sent nothing of them', async t => {
+  const held: Array<() => void> = []
+  const upstream = await startUpstream(t, (_request, response) => { held.push(() => { response.end('ok') }) })
+  const { port, counter } = await startProxy(t, [{ target: upstream.url, connections: 1 }])
+  const first = sendRaw(t, port, get)
+  await eventually(() => held.length === 1)
+  const leaving = Array.from({ length: 50 }, () => sendRaw(t, port, get.replace('/', '/leaving')))
+  await eventually(() => counter.inFlight === 51)
+  for (const { socket } of leaving) socket.destroy()
+  await eventually(() => counter.inFlight === 1)
+  const last = sendRaw(t, port, get.replace('/', '/last'))
+  await eventually(() => counter.inFlight === 2)
+  held[0]!()
+  await eventually(() => held.length === 2)
+  held[1]!()
+
+  for (const { ended } of [first, last]) t.match(await ended, /^HTTP\/1\.1 200 /)
+  t.same(upstream.requests.map(({ url }) => url), ['/', '/last'])
+})
+
+t.test('with every connection taken and 1024 requests waiting, one more is 503, and is let in later', async t => {
+  const held: Array<() => void> = []
+  const upstream = await startUpstream(t, (_request, response) => { held.push(() => { response.end('ok') }) })
+  const { port, counter } = await startProxy(t, [{ target: upstream.url, connections: 1, timeout: 60_000 }])
+  const clients = Array.from({ length: 1025 }, () => sendRaw(t, port, get))
+  await eventually(() => counter.inFlight === 1025)
+
+  const refused = await sendRaw(t, port, get).ended
+  t.match(refused, /^HTTP\/1\.1 503 [^]*retry-after: \d[^]*"PTC_ERR_UPSTREAM_BUSY"/)
+  clients.pop()!.socket.destroy()
+  await eventually(() => counter.inFlight === 1024)
+  clients.push(sendRaw(t, port, get))
+  await eventually(() => counter.inFlight === 1025)
+  for (let answered = 0; answered < clients.length; answered++) {
+    await eventually(() => held.length > answered)
+    held[answered]!()
+  }
+  for (const { ended } of clients) t.match(await ended, /^HTTP\/1\.1 200 /)
+})
+
+t.test('whatever way an exchange ends, its connection is free for the next one', async t => {
+  const upstream = await startUpstream(t, (request, response) => {
+    if (request.url === '/cut') request.socket.destroy()
+    else if (request.url === '/half') response.writeHead(200, { 'content-length': 10 }).write('half', () => { request.socket.destroy() })
+    else if (request.url === '/endless') response.write('endless')
+    else if (request.url !== '/silent') response.end('ok')
+  })
+  const { port } = await startProxy(t, [{ target: upstream.url, connections: 1, timeout: 300 }])
+  const ask = (path: string) => sendRaw(t, port, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+  for (const path of ['/cut', '/half', '/silent', '/endless', '/cut', '/half']) {
+    await ask(path).ended
+    t.match(await ask('/good').ended, /^HTTP\/1\.1 200 /, path)
+    const gone = ask(path)
+    await eventually(() => upstream.requests.at(-1)?.url === path)
+    gone.socket.destroy()
+    t.match(await ask('/good').ended, /^HTTP\/1\.1 200 /, `${path} and away`)
+  }
+})
+
 t.test('what is no proper answer is 502', async t => {
   for (const [name, bytes] of Object.entries({
     garbage: 'not http\r\n\r\n',
