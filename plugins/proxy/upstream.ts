@@ -20,6 +20,8 @@ export const upstreamChannel = channel('portcullis:upstream')
 /** What all exchanges with one upstream share. */
 export interface Upstream {
   readonly prefix: string
+  /** What browsers see. */
+  readonly origin: string
   readonly pool: Pool
   readonly timeoutMs: number
   readonly clientTimeoutMs: number
