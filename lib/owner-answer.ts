@@ -20,12 +20,17 @@ export function keepForOwner (upstream: IncomingHttpHeaders): void {
 function decidedOrPrivate (said: string | string[] | undefined): string {
   if (said === undefined) return 'private'
   const text = String(said)
-  const directives = withoutQuoted(text)
-  if (decided.test(directives)) return text
+  if (isDecided(text)) return text
   // Behind a quote that does not close, caches could read another directive as a part of its text.
-  return directives.includes('"') ? 'private' : `${text}, private`
+  return withoutQuoted(text).includes('"') ? 'private' : `${text}, private`
 }
 
+function isDecided (text: string): boolean {
+  const directives = withoutQuoted(text)
+  return decided.test(directives) && !directives.includes('"')
+}
+
+/** A quote stays only where it begins no argument, or where none ends it. */
 function withoutQuoted (text: string): string {
   return text.includes('"') ? text.replace(quotedArgument, '=?') : text
 }
@@ -40,5 +45,5 @@ function isTargeted (name: string): boolean {
 }
 
 function isDecidedAt (name: string, said: string | string[] | undefined): boolean {
-  return name === 'x-accel-expires' ? said === '0' : decided.test(withoutQuoted(String(said)))
+  return name === 'x-accel-expires' ? said === '0' : isDecided(String(said))
 }
