@@ -42,9 +42,9 @@ t.test('a name that a server reads as one of ours is removed, however its words 
     'transfer-encoding', 'upgrade', 'expect', 'host', 'proxy-authorization', 'content-length', 'content-type', 'cookie', 'authorization', 'sec-secure-session-id', 'x-own', 'x-odd-name'
   ]
   for (const other of ['.', '_', '!', '#', '$', '%', '&', '\'', '*', '+', '^', '`', '|', '~', '--', '-_', '..', '_.-']) {
-    for (const name of names) {
-      for (const spelling of [name.replaceAll('-', other), name.replace('-', other), `${name}${other}`, `${other}${name}`, `${other}${name.replaceAll('-', other)}${other}`]) {
-        if (spelling === name) continue
+    const spellings = names.flatMap(name => [name.replaceAll('-', other), name.replace('-', other), `${name}${other}`, `${other}${name}`, `${other}${name.replaceAll('-', other)}${other}`])
+    for (const spelling of spellings) {
+      if (!names.includes(spelling)) {
         t.same(requestHeaders({ [spelling]: 'client', 'x-kept': '1' }, ours, true), ['x-kept', '1', ...ours], spelling)
       }
     }
