@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { addAdmin } from './admin.ts'
+import { findAddresses } from './config/addresses.ts'
 import type { BudgetConfig, Config, UpstreamConfig } from './config/config.ts'
 import { readFiles } from './config/files.ts'
 import { checkConfig } from './config/load.ts'
@@ -36,6 +37,7 @@ import { createSignInRedirect } from './routes/pages/redirect.ts'
 import reservedRoutes from './routes/reserved.ts'
 import sessionsRoutes from './routes/sessions.ts'
 import wellKnownRoutes from './routes/well-known.ts'
+import type { Addresses } from './lib/service-address.ts'
 import type { Store } from './stores/store.ts'
 
 export interface BuildOptions {
@@ -67,7 +69,8 @@ export async function composeGateway (config: Config, { store, isWorker = false,
   try {
     await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
     await addOwnRoutes(app, config, isWorker)
-    for (const upstream of config.upstreams) await addUpstream(app, upstream, config)
+    const addresses = await findAddresses(config.upstreams.map(({ target }) => target))
+    for (const upstream of config.upstreams) await addUpstream(app, upstream, { ...config, addresses })
     if (config.admin !== null && !isWorker) await addAdmin(app, config.admin, config)
     await app.ready()
     return app
@@ -129,7 +132,7 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boo
 }
 
 /** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
-async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, upstreams }: Config): Promise<void> {
+async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, upstreams, addresses }: Config & { addresses: Addresses }): Promise<void> {
   const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
   const demand = app.portcullis.authenticate({
     access,
@@ -149,7 +152,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     cors: cors.origins.length > 0 ? 'strip' : 'keep',
     timeout: upstream.timeoutMs,
     connections: upstream.connections,
-    onRequest: [...refuseOtherCase(upstream, upstreams), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
+    onRequest: [...refuseOtherCase(upstream, upstreams, addresses), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
   }
   await app.register(async function upstreamScope (scope) {

@@ -1,3 +1,4 @@
+import { findAddresses } from '../config/addresses.ts'
 import { describeConfig } from '../config/describe.ts'
 import { readFiles } from '../config/files.ts'
 import { lintConfig } from '../config/lint.ts'
@@ -5,11 +6,12 @@ import { loadConfig } from '../config/load.ts'
 import { required, type Arguments } from './arguments.ts'
 import type { Edge } from './main.ts'
 
-/** Checks a configuration and the files that it names, and tells what it means; starts nothing, makes nothing, asks nobody. */
+/** Checks a configuration and the files that it names, and tells what it means; starts nothing, makes nothing, and asks the resolver of names alone. */
 export async function checkCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {
   const config = await loadConfig(required(args, 'config'), env)
   const { users, warnings } = await readFiles(config, { store: true })
   for (const line of describeConfig(config)) stdout.write(`${line}\n`)
-  for (const line of [...lintConfig(config, users), ...warnings]) stdout.write(`warning: ${line}\n`)
+  const addresses = await findAddresses(config.upstreams.map(({ target }) => target))
+  for (const line of [...lintConfig(config, users, addresses), ...warnings]) stdout.write(`warning: ${line}\n`)
   return 0
 }

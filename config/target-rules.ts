@@ -1,3 +1,4 @@
+import { isThisMachine, serviceAt } from '../lib/service-address.ts'
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
 
@@ -5,20 +6,16 @@ import type { Settings } from './schema.ts'
 export function checkTargets ({ origin, listen, admin, upstreams }: Settings): Problem[] {
   return upstreams.flatMap(({ target }, index) => {
     const refuse = (text: string): Problem[] => [{ setting: `upstreams[${index}].target`, text }]
-    const { origin: address, hostname, port, protocol } = new URL(target)
-    const at = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || (protocol === 'https:' ? 443 : 80)) }
+    const at = serviceAt(target)
 
     if (isListener(listen, at)) return refuse('is where the gateway itself listens, so requests would go round; name the service')
     if (admin !== undefined && isListener(admin, at)) return refuse('is the listener of admin, which must not be where clients are; name the service')
-    return address === new URL(origin).origin ? refuse('is origin, which leads here again; name the address of the service itself') : []
+    return new URL(target).origin === new URL(origin).origin ? refuse('is origin, which leads here again; name the address of the service itself') : []
   })
 }
-
-const thisMachine = /^(localhost|127\.\d+\.\d+\.\d+|::1|0\.0\.0\.0|::)$/
-const everyAddress = ['0.0.0.0', '::']
 
 /** As far as the texts tell: other names and addresses of this machine are not known. */
 function isListener (listener: { host: string, port: number }, { host, port }: { host: string, port: number }): boolean {
   if (listener.port !== port) return false
-  return listener.host === host || (thisMachine.test(host) && (everyAddress.includes(listener.host) || thisMachine.test(listener.host)))
+  return listener.host === host || (isThisMachine(host) && isThisMachine(listener.host))
 }

@@ -38,7 +38,7 @@ export function readableHeaders (origin: string): Record<string, string> {
  */
 export function withoutCors (upstream: IncomingHttpHeaders, ours: Record<string, unknown>): IncomingHttpHeaders {
   const isReadable = 'access-control-allow-origin' in ours
-  const rest: IncomingHttpHeaders = {}
+  const rest = Object.create(null) as IncomingHttpHeaders
   for (const name in upstream) {
     if (!name.startsWith('access-control-') || (isReadable && name === 'access-control-expose-headers')) rest[name] = upstream[name]
   }

@@ -14,8 +14,19 @@ const neverForwarded = new Set([
   'secure-session-response', 'sec-secure-session-id'
 ])
 
-/** Names whose `_` spelling is nobody's but an attacker's: CGI-like upstreams read it as the one with `-`. */
-const neverSpeltOtherwise = new Set([...neverForwarded, 'content-length', 'content-type'])
+/** Names that pass in their own spelling alone; `authorization` is told apart. */
+const neverSpeltOtherwise = new Set(['content-length', 'content-type', 'cookie'])
+
+/** A name that every server reads in one way: words of letters and digits, with one `-` between them. */
+const plainName = /^[a-z\d]+(?:-[a-z\d]+)*$/
+
+/** Names that are plain, as far as most requests need: looking one up costs less than the expression. */
+const usualNames = new Set([
+  'accept', 'accept-encoding', 'accept-language', 'authorization', 'cache-control', 'connection', 'content-length', 'content-type', 'cookie', 'host', 'if-modified-since', 'if-none-match',
+  'origin', 'pragma', 'priority', 'range', 'referer', 'sec-ch-ua', 'sec-ch-ua-mobile', 'sec-ch-ua-platform', 'sec-fetch-dest', 'sec-fetch-mode', 'sec-fetch-site', 'sec-fetch-user',
+  'upgrade-insecure-requests', 'user-agent', 'x-requested-with', 'traceparent',
+  'cdn-loop', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-request-id', 'x-auth-subject', 'x-auth-session', 'x-auth-scope'
+])
 
 /** Browsers keep the sessions of an origin by these, and here the origin's are the gateway's; with the names of earlier drafts. */
 const neverReturned = new Set([...hopByHop, 'secure-session-registration', 'secure-session-challenge', 'sec-session-registration', 'sec-session-challenge'])
@@ -37,8 +48,10 @@ export interface HeaderPolicy {
 export function requestHeaders (client: IncomingHttpHeaders, ours: readonly string[], { keepAuthorization, ownCookies }: HeaderPolicy): string[] {
   const forwarded: string[] = []
   const named = connectionOptions(client.connection)
+  const taken = namesOf(ours)
   for (const name in client) {
-    if (isStripped(name, keepAuthorization) || named?.has(name) === true || isOurs(name, ours)) continue
+    const read = isPlain(name) ? name : fold(name)
+    if (isStripped(read, name, keepAuthorization) || named?.has(read) === true || isNameIn(read, taken)) continue
     const value = name === 'cookie' ? ownCookies.without(client.cookie!) : client[name]
     if (typeof value === 'string') forwarded.push(name, value)
   }
@@ -46,18 +59,33 @@ export function requestHeaders (client: IncomingHttpHeaders, ours: readonly stri
   return forwarded
 }
 
-function isStripped (name: string, keepAuthorization: boolean): boolean {
-  if (name === 'authorization') return !keepAuthorization
-  if (name.includes('_')) {
-    const plain = name.replaceAll('_', '-')
-    return neverSpeltOtherwise.has(plain) || plain.startsWith('x-forwarded')
-  }
-  return neverForwarded.has(name) || name.startsWith('x-forwarded')
+function isPlain (name: string): boolean {
+  return usualNames.has(name) || plainName.test(name)
 }
 
-function isOurs (name: string, ours: readonly string[]): boolean {
-  for (let i = 0; i < ours.length; i += 2) if (ours[i] === name) return true
-  return name.includes('_') && isOurs(name.replaceAll('_', '-'), ours)
+/**
+ * The words of a name. Servers of the CGI kind make one variable of every spelling: some replace `_` alone, others each character
+ * that is no letter and no digit, and libraries behind them join or trim what results.
+ */
+function fold (name: string): string {
+  return name.toLowerCase().replace(/[^a-z\d]+/g, '-').replace(/^-|-$/g, '')
+}
+
+/** `read`: `name` as a server of the CGI kind reads it. */
+function isStripped (read: string, name: string, keepAuthorization: boolean): boolean {
+  if (read === 'authorization') return read !== name || !keepAuthorization
+  return neverForwarded.has(read) || read.startsWith('x-forwarded') || (read !== name && neverSpeltOtherwise.has(read))
+}
+
+/** Headers with their names as servers of the CGI kind read them: as a rule the ones that are given. */
+function namesOf (ours: readonly string[]): readonly string[] {
+  for (let i = 0; i < ours.length; i += 2) if (!isPlain(ours[i]!)) return ours.map((text, at) => at % 2 === 0 ? fold(text) : text)
+  return ours
+}
+
+function isNameIn (name: string, headers: readonly string[]): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true
+  return false
 }
 
 /**
@@ -67,15 +95,20 @@ function isOurs (name: string, ours: readonly string[]): boolean {
 export function responseHeaders (upstream: IncomingHttpHeaders, status: number, ours: Record<string, unknown>, ownCookies: OwnCookies): Array<string | string[]> {
   const returned: Array<string | string[]> = []
   const named = connectionOptions(upstream.connection)
+  let length: string | string[] | null = null
   for (const name in upstream) {
-    if (neverReturned.has(name) || named?.has(name) === true || (name in ours && !combined.has(name))) continue
+    if (neverReturned.has(name) || named?.has(fold(name)) === true || (Object.hasOwn(ours, name) && !combined.has(name))) continue
     const value = name === 'set-cookie' ? otherCookies(upstream[name], ownCookies) : returnedValue(name, upstream[name], status)
-    if (value !== null && value !== undefined) returned.push(name, value)
+    if (value === null || value === undefined) continue
+    if (name === 'content-length') length = value
+    else returned.push(name, value)
   }
   for (const name in ours) {
     const value = ours[name]
     if (value !== undefined) returned.push(name, Array.isArray(value) ? value.map(String) : String(value))
   }
+  // Last, because Node decodes a Content-Disposition that stands behind it as UTF-8, and then refuses or changes its bytes.
+  if (length !== null) returned.push('content-length', length)
   return returned
 }
 
@@ -100,8 +133,8 @@ function withoutCookieClearing (value: string): string | null {
   return others.length === 0 ? null : others.join(', ')
 }
 
-/** The names that a Connection header takes away; null for the ordinary values, which name none. */
+/** The names that a Connection header takes away, folded; null for the ordinary values, which name none. */
 function connectionOptions (connection: string | string[] | undefined): Set<string> | null {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return null
-  return new Set(String(connection).toLowerCase().split(',').map(option => option.trim()))
+  return new Set(String(connection).split(',').map(fold))
 }

@@ -45,6 +45,8 @@ export function beginProblem (error: unknown, request: FastifyRequest, reply: Fa
   for (const name of ['content-encoding', 'etag', 'last-modified']) reply.removeHeader(name)
   // While we are failing nobody is signed in or out, so no client may lose or get a cookie.
   if (status >= 500) for (const name of ['set-cookie', 'secure-session-registration']) reply.removeHeader(name)
+  // A head that could not be written has left its reason phrase behind.
+  if (request.raw.httpVersionMajor === 1) reply.raw.statusMessage = ''
   linger(request.raw, reply.raw)
   // So that whoever asks about an error can name it, and the log has it.
   reply.header('x-request-id', request.id)

@@ -92,6 +92,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   const timeoutMs = durationMs(options.timeout)
   const upstream: Upstream = {
     prefix: prefix === '' ? '/' : prefix,
+    origin: new URL(options.origin).origin,
     pool: createPool(options.target, timeoutMs, options.connections),
     timeoutMs,
     clientTimeoutMs: durationMs(options.clientTimeout),

@@ -1,7 +1,8 @@
 import { publishAheadMs } from '../../lib/key-schedule.ts'
+import { isLoopback } from '../../lib/service-address.ts'
 import type { Config } from '../config.ts'
 import { redisAddresses } from '../redis-addresses.ts'
-import { isLoopback, warn } from './warnings.ts'
+import { warn } from './warnings.ts'
 
 /** Refreshing begins this late in the life of an access token at the latest. */
 const latestRefresh = 0.86

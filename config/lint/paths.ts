@@ -1,8 +1,9 @@
+import { isSameService, serviceAt, type Addresses } from '../../lib/service-address.ts'
 import type { Config, UpstreamConfig } from '../config.ts'
 import { reserved } from '../text-checks.ts'
 
 /** Where the way to an upstream may surprise: which of two prefixes counts, and which doors lead to one room. */
-export function lintPaths ({ upstreams }: Config): string[] {
+export function lintPaths ({ upstreams }: Config, addresses: Addresses): string[] {
   return upstreams.flatMap((upstream, index) => {
     const { prefix } = upstream
     const lines: string[] = []
@@ -10,26 +11,35 @@ export function lintPaths ({ upstreams }: Config): string[] {
     if (looksOwn !== undefined) lines.push(`upstreams[${index}].prefix: differs from ${looksOwn}, which is the gateway's own, in upper and lower case alone; choose another`)
     for (const [at, other] of upstreams.entries()) {
       if (at < index && prefix !== other.prefix && fold(prefix) === fold(other.prefix)) lines.push(`upstreams[${index}].prefix: differs from that of upstreams[${at}] in upper and lower case alone, and each counts for its own spelling; choose another`)
-      if (at !== index) lines.push(...lintPair(upstream, index, other, at))
+      if (at !== index) lines.push(...lintPair(upstream, index, { guarded: other, at, addresses }))
     }
     return lines
   })
 }
 
 /** Of two upstreams: is one that demands less a way around the other? */
-function lintPair (open: UpstreamConfig, index: number, guarded: UpstreamConfig, at: number): string[] {
+function lintPair (open: UpstreamConfig, index: number, { guarded, at, addresses }: { guarded: UpstreamConfig, at: number, addresses: Addresses }): string[] {
   const less = findLess(open, guarded)
   if (less === null) return []
   const isNested = isWithin(open.prefix, guarded.prefix)
   // What lies in / is expected to be an exception from it.
   if (isNested && guarded.prefix !== '/') return [`upstreams[${index}].prefix: lies in that of upstreams[${at}], and the longer prefix alone counts, so ${less}; move it elsewhere unless that is meant`]
-  if (open.target !== guarded.target || !isWithin(guarded.rewritePrefix, open.rewritePrefix)) return []
+  if (!isSameService(open.target, guarded.target, addresses)) {
+    return mayBeSame(open, guarded, addresses) ? [`upstreams[${index}].target: is at the same port as that of upstreams[${at}], and a name of the two cannot be resolved; if they are one service, write the same target for both, or another case of ${guarded.prefix} leads around what is demanded there`] : []
+  }
+  if (!isWithin(guarded.rewritePrefix, open.rewritePrefix)) return []
 
   const rest = guarded.rewritePrefix.slice(open.rewritePrefix === '/' ? 0 : open.rewritePrefix.length).replace(/\/$/, '')
   const detour = `${open.prefix === '/' ? '' : open.prefix}${rest}`
   // Where the longer prefix counts, no other spelling of it is forwarded either.
   if (!isNested && isWithin(detour, guarded.prefix)) return []
   return [`upstreams[${index}].rewritePrefix: leads to what upstreams[${at}] leads to, and ${less}; rewrite it to a path of its own, or demand the same`]
+}
+
+/** Whether one prefix lies in the other, and the names of the targets do not tell whether there is one service behind both. */
+function mayBeSame (outer: UpstreamConfig, inner: UpstreamConfig, addresses: Addresses): boolean {
+  const [a, b] = [serviceAt(outer.target), serviceAt(inner.target)]
+  return isWithin(fold(inner.prefix), fold(outer.prefix)) && a.port === b.port && !(addresses.has(a.host) && addresses.has(b.host))
 }
 
 /** What `open` does not demand and `guarded` does; null when there is nothing. */

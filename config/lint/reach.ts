@@ -1,6 +1,7 @@
+import { isLoopback } from '../../lib/service-address.ts'
 import type { Config } from '../config.ts'
 import { findWeakToken } from '../secret-checks.ts'
-import { isLoopback, warn } from './warnings.ts'
+import { warn } from './warnings.ts'
 
 /** Who reaches the gateway, in which way, and whom it believes. */
 export function lintReach (config: Config): string[] {

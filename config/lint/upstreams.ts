@@ -1,20 +1,27 @@
 import type { StoredUser } from '../../identity/users-file.ts'
+import { isLoopback, isSameService, type Addresses } from '../../lib/service-address.ts'
 import type { Config, UpstreamConfig } from '../config.ts'
-import { isLoopback, warn } from './warnings.ts'
+import { warn } from './warnings.ts'
 
 /** What each upstream is told, and what nobody can give it. */
-export function lintUpstreams (config: Config, users: StoredUser[] | null): string[] {
+export function lintUpstreams (config: Config, users: StoredUser[] | null, addresses: Addresses): string[] {
   return config.upstreams.flatMap((upstream, index) => [
-    ...lintNeighbours(upstream, index, config),
+    ...lintNeighbours(upstream, index, config, addresses),
+    ...lintWorkers(upstream, index, config),
     ...lintTarget(upstream, index),
     ...lintDemands(upstream, index, config),
     ...lintScopes(upstream, index, config, users)
   ])
 }
 
-function lintNeighbours ({ audience, target }: UpstreamConfig, index: number, { upstreams }: Config): string[] {
+function lintNeighbours ({ audience, target }: UpstreamConfig, index: number, { upstreams }: Config, addresses: Addresses): string[] {
   const first = upstreams.findIndex(other => other.audience === audience)
-  return warn([audience !== null && first < index && upstreams[first]!.target !== target, `upstreams[${index}].audience: is that of upstreams[${first}] too, so a token that one sees is good at the other; give each its own`])
+  return warn([audience !== null && first < index && !isSameService(upstreams[first]!.target, target, addresses), `upstreams[${index}].audience: is that of upstreams[${first}] too, so a token that one sees is good at the other; give each its own`])
+}
+
+/** A service worker of an upstream at `/` sees every request of its browser to the origin, and scripts of all upstreams share its storage. */
+function lintWorkers ({ prefix }: UpstreamConfig, index: number, { pages }: Config): string[] {
+  return warn([prefix === '/' && pages, `upstreams[${index}].prefix: is / while pages is true, so a service worker that the service installs sees the passwords that people type at /auth/sign-in; give the service a prefix, or an origin apart from the pages, unless it may see them`])
 }
 
 function lintTarget ({ target, forward, authorization }: UpstreamConfig, index: number): string[] {

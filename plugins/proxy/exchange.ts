@@ -6,8 +6,10 @@ import { RequestInvalidError, UpstreamBusyError, UpstreamTimeoutError } from '..
 import { withoutCors } from '../../lib/cors.ts'
 import { requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
 import type { Identity } from '../../lib/identity.ts'
+import { keepWithinPrefix } from '../../lib/own-prefix.ts'
 import { keepForOwner } from '../../lib/owner-answer.ts'
 import { endEmpty, hasBody } from '../server/body.ts'
+import { flushHead } from '../server/head.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
 import { endedUnheard } from './connector.ts'
@@ -121,6 +123,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     // A throw here is still reported as an error; after hijack() it would leave the client waiting.
     const ours = this.#reply.getHeaders()
     if (this.request.identityOrNull?.credential === 'session') keepForOwner(headers)
+    keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
     this.#response.writeHead(status, responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours, this.#upstream.ownCookies))
     this.#reply.hijack()
     this.#answering = true
@@ -181,7 +184,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   }
 
   flushHeaders (): void {
-    if (!this.#hasData && !this.#over && !this.#response.writableEnded) this.#response.flushHeaders()
+    if (!this.#hasData && !this.#over && !this.#response.writableEnded) flushHead(this.#response)
   }
 
   resume (): void {
@@ -218,7 +221,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     const ours = checkAnswer(this.request.raw, status, headers)
     this.#response.writeHead(status, [...responseHeaders(headers, status, this.#reply.getHeaders(), this.#upstream.ownCookies), ...ours])
     this.#reply.hijack()
-    this.#response.flushHeaders()
+    flushHead(this.#response)
     const client = upgrade.take()
     this.#response.detachSocket(client)
     this.#over = true

@@ -22,6 +22,8 @@ export const upstreamChannel = channel('portcullis:upstream')
 /** What all exchanges with one upstream share. */
 export interface Upstream extends HeaderPolicy {
   readonly prefix: string
+  /** What browsers see. */
+  readonly origin: string
   readonly pool: Pool
   readonly timeoutMs: number
   readonly clientTimeoutMs: number

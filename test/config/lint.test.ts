@@ -14,6 +14,17 @@ t.test('a sound configuration gives no warning', async t => {
   t.strictSame(settingsOf({ upstreams: [orders] }), [])
 })
 
+t.test('two names at one port are one service where they resolve to one address, and a warning where they do not resolve', async t => {
+  const [a, b] = [{ prefix: '/', target: 'http://a.internal:3001', access: 'public', forward: 'none' }, { ...orders, target: 'http://b.internal:3001', forward: 'none' }]
+  const linesOf = (addresses: Record<string, string[]>, upstreams = [a, b]) => lintConfig(checkConfig({ ...sound, upstreams }, { directory: '/', env: {} }), null, new Map(Object.entries(addresses)))
+
+  t.match(linesOf({}), [/^upstreams\[0\]\.target: is at the same port as that of upstreams\[1\].* write the same target for both/])
+  t.equal(linesOf({ 'a.internal': ['10.0.0.1'] }).length, 1, 'one of them does not resolve')
+  t.strictSame(linesOf({ 'a.internal': ['10.0.0.1'], 'b.internal': ['10.0.0.2'] }), [], 'two services')
+  t.strictSame(linesOf({ 'a.internal': ['10.0.0.1', 'fd00::1'], 'b.internal': ['10.0.0.2', 'fd00::1'] }), [], 'one service, whose other spellings are refused')
+  t.strictSame(linesOf({}, [a, { ...b, target: 'http://b.internal:3002' }]), [], 'another port is another service')
+})
+
 const doubtful: Array<[reason: string, input: object, ...settings: string[]]> = [
   ['an http origin', { origin: 'http://localhost:8080', listen: { host: 'localhost' } }, 'origin'],
   ['no trusted proxy', { listen: {} }, 'listen.trustProxy'],
@@ -29,6 +40,7 @@ const doubtful: Array<[reason: string, input: object, ...settings: string[]]> = 
   ['a public rewrite that leads around a demand', { upstreams: [{ prefix: '/pub', target: orders.target, access: 'public', rewritePrefix: '/' }, orders] }, 'upstreams[0].rewritePrefix'],
   ['a public rewrite to just where a demand is', { upstreams: [orders, { prefix: '/pub', target: orders.target, access: 'public', rewritePrefix: '/orders' }] }, 'upstreams[1].rewritePrefix'],
   ['a public rewrite below a longer path', { upstreams: [{ prefix: '/pub', target: orders.target, access: 'public', rewritePrefix: '/v1' }, { ...orders, rewritePrefix: '/v1/orders' }] }, 'upstreams[0].rewritePrefix'],
+  ['a service with workers over the sign-in page', { pages: true, upstreams: [{ ...orders, prefix: '/' }] }, 'upstreams[0].prefix'],
   ['tokens in the clear', { upstreams: [{ ...orders, target: 'http://orders.internal' }] }, 'upstreams[0].target']
 ]
 
@@ -54,6 +66,7 @@ const ways: Array<[reason: string, upstreams: object[], ...settings: string[]]> 
   ['a spelling without letters', [{ ...open, prefix: '/' }, { ...api, prefix: '/1' }]],
   ['a public part of a guarded one', [api, { ...open, prefix: '/api/status' }], 'upstreams[1].prefix'],
   ['a part without the step-up of the whole', [{ ...api, stepUp: { maxAge: '5m' } }, { ...api, prefix: '/api/status' }], 'upstreams[1].prefix'],
+  ['a back door by a rewrite to another name of the machine', [{ ...open, prefix: '/pub', rewritePrefix: '/', target: 'http://localhost:3001' }, api], 'upstreams[0].rewritePrefix'],
   ['a back door by a rewrite', [{ ...open, prefix: '/pub', rewritePrefix: '/' }, api], 'upstreams[0].rewritePrefix'],
   ['a back door by the same rewrite', [{ ...api, rewritePrefix: '/' }, { ...open, prefix: '/pub', rewritePrefix: '/' }], 'upstreams[1].rewritePrefix'],
   ['a back door within everything', [{ ...api, prefix: '/' }, { ...open, prefix: '/pub', rewritePrefix: '/' }], 'upstreams[1].rewritePrefix'],

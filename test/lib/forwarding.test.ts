@@ -38,6 +38,28 @@ t.test('client copies of what we add are removed in every spelling', async t => 
   t.same(requestHeaders({ ...client, x_other: 'kept', 'x-auth-token': 'kept', via: '1.1 a' }, ['x-own', 'ours'], policy), ['x_other', 'kept', 'x-auth-token', 'kept', 'via', '1.1 a', 'x-own', 'ours'])
 })
 
+t.test('a name that a server reads as one of ours is removed, however its words are joined', async t => {
+  const ours = ['x-own', 'ours', 'x_odd.name', 'ours']
+  const names = [
+    'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'forwarded', 'x-real-ip', 'x-request-id', 'x-original-url', 'x-rewrite-url', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer',
+    'transfer-encoding', 'upgrade', 'expect', 'host', 'proxy-authorization', 'content-length', 'content-type', 'cookie', 'authorization', 'sec-secure-session-id', 'x-own', 'x-odd-name'
+  ]
+  for (const other of ['.', '_', '!', '#', '$', '%', '&', '\'', '*', '+', '^', '`', '|', '~', '--', '-_', '..', '_.-']) {
+    const spellings = names.flatMap(name => [name.replaceAll('-', other), name.replace('-', other), `${name}${other}`, `${other}${name}`, `${other}${name.replaceAll('-', other)}${other}`])
+    for (const spelling of spellings) {
+      if (!names.includes(spelling)) {
+        t.same(requestHeaders({ [spelling]: 'client', 'x-kept': '1' }, ours, { ...policy, keepAuthorization: true }), ['x-kept', '1', ...ours], spelling)
+      }
+    }
+  }
+  for (const name of ['x-auth', 'x.auth', 'auth.subject', 'x-auth-subject2', 'x.auth.subjects', 'x_custom', 'dotted.name', 'content_language', 'a!', '!', '-', 'x-authsubject']) t.same(requestHeaders({ [name]: 'client' }, ours, policy), [name, 'client', ...ours], name)
+})
+
+t.test('Connection names a header in every spelling that is read as it', async t => {
+  t.same(requestHeaders({ connection: 'x-private', 'x.private': '1', x_private: '1', 'x-private': '1', 'x-kept': '1' }, [], policy), ['x-kept', '1'])
+  t.same(requestHeaders({ connection: 'close, X.Private', 'x-private': '1', 'x-kept': '1' }, [], policy), ['x-kept', '1'])
+})
+
 t.test('the client\'s Authorization passes when it is kept, unless we send one', async t => {
   t.same(requestHeaders({ authorization: 'Basic a' }, [], { ...policy, keepAuthorization: true }), ['authorization', 'Basic a'])
   t.same(requestHeaders({ authorization: 'Basic a' }, [], policy), [])

@@ -6,7 +6,7 @@ import { startUpstream, type RecordedRequest } from '../helpers/upstream.ts'
 
 /*
  * The attack: a client writes the headers by which a service is told who it is, from where it comes and what was checked. In the
- * plain spelling, in another case, with `_` for `-` (servers of the CGI kind read both as one), twice, or by making the gateway
+ * plain spelling, in another case, with `_`, `.` or another character for `-` (servers of the CGI kind read all of them as one), twice, or by making the gateway
  * take its own ones away: Connection names the headers that end at the next hop, and a proxy that adds first and strips afterwards
  * strips its own.
  */
@@ -21,7 +21,8 @@ const others = ['Forwarded', 'X-Real-IP', 'X-Forwarded-Port', 'X-Forwarded-Prefi
 function spellings (name: string): string[] {
   const odd = [...name].map((letter, index) => index % 2 === 0 ? letter.toLowerCase() : letter.toUpperCase()).join('')
   const first = name.replace('-', '_')
-  return [...new Set([name, name.toLowerCase(), name.toUpperCase(), odd, name.replaceAll('-', '_'), name.replaceAll('-', '_').toUpperCase(), first, first.toLowerCase()])]
+  const joined = [...'.!#$%&\'*+^`|~', '--', '_.'].flatMap(other => [name.replaceAll('-', other), `${name}${other}`, `${other}${name.toLowerCase()}`])
+  return [...new Set([name, name.toLowerCase(), name.toUpperCase(), odd, name.replaceAll('-', '_'), name.replaceAll('-', '_').toUpperCase(), first, first.toLowerCase(), ...joined])]
 }
 
 async function start (t: Test) {
@@ -45,7 +46,12 @@ async function start (t: Test) {
 
 /** The lines that carry a name, however it is spelt. */
 function linesOf ({ rawHeaders }: RecordedRequest, name: string): string[] {
-  return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]!.toLowerCase().replaceAll('_', '-') === name.toLowerCase())
+  return rawHeaders.filter((_, index) => index % 2 === 1 && readAsCgi(rawHeaders[index - 1]!) === readAsCgi(name))
+}
+
+/** The variable that a server of the CGI kind makes of a name, and the library behind it trims. */
+function readAsCgi (name: string): string {
+  return name.toUpperCase().replace(/[^A-Z0-9]+/g, '_').replace(/^_|_$/g, '')
 }
 
 /** What the upstream is told by each kind of `forward`, and nothing else of that kind. */

@@ -136,6 +136,17 @@ t.test('no spelling of a path takes a WebSocket to another prefix', async t => {
   t.same(upstream.requests.filter(request => readCarelessly(request.url).startsWith('/app/admin')), [])
 })
 
+t.test('another case is refused where another spelling of its host leads to the same service', async t => {
+  const upstream = await startUpstream(t)
+  const { port } = upstream
+  for (const [open, guarded] of [['127.0.0.1', 'localhost'], ['localhost', '127.0.0.1'], ['LOCALHOST', '127.0.0.1'], ['localhost.', '127.0.0.1'], ['app.localhost', '127.0.0.1'], ['127.1', '127.0.0.1'], ['2130706433', 'localhost'], ['0x7f000001', 'localhost'], ['127.8.9.1', '127.0.0.1'], ['0.0.0.0', '127.0.0.1'], ['[::]', '127.0.0.1'], ['127.0.0.1', '[::1]'], ['[::ffff:127.0.0.1]', '127.0.0.1']] as const) {
+    const { url } = await startGateway(t, { upstreams: [{ prefix: '/', target: `http://${open}:${port}`, access: 'public' }, { prefix: '/adm2', target: `http://${guarded}:${port}`, audience: 'admin' }] })
+    for (const path of ['/ADM2/x', '/Adm2', '/aDM2?x']) t.equal((await fetch(url + path)).status, 400, `${open} ${guarded} ${path}`)
+    t.equal((await fetch(`${url}/adm2/x`)).status, 401)
+  }
+  t.strictSame(upstream.requests, [])
+})
+
 t.test('another case leads to a prefix of its own where the service is another', async t => {
   const [all, admin] = [await startUpstream(t), await startUpstream(t)]
   const { url } = await startGateway(t, { upstreams: [{ prefix: '/', target: all.url, access: 'public' }, { prefix: '/admin', target: admin.url, audience: 'admin' }] })

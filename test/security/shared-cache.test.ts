@@ -36,6 +36,7 @@ const careless: Array<Record<string, string>> = [
   { 'cache-control': 'max-age=60' },
   { 'cache-control': 'max-age=60, must-revalidate' },
   { 'cache-control': 'max-age=60, private="set-cookie"' },
+  { 'cache-control': 'max-age=60, x="a, public, b"' },
   { 'last-modified': yesterday },
   { expires: new Date(Date.now() + 60_000).toUTCString() }
 ]
@@ -54,6 +55,17 @@ for (const access of ['session', 'public'] as const) {
     }
   })
 }
+
+t.test('no header for some caches alone gives an answer to others', async t => {
+  for (const name of ['cdn-cache-control', 'surrogate-control', 'Cloudflare-CDN-Cache-Control', 'x-accel-expires']) {
+    const value = name === 'x-accel-expires' ? '60' : 'max-age=60'
+    const { url } = await start(t, { 'cache-control': 'max-age=60', [name]: value })
+    const owner = await fetch(`${url}/up`, { headers: { cookie: (await signIn(url)).cookie } })
+    t.strictSame([owner.headers.get(name), owner.headers.get('cache-control')], [null, 'max-age=60, private'], name)
+    const bearer = await fetch(`${url}/up`, { headers: { authorization: `Bearer ${(await signInForTokens(url)).token}` } })
+    t.strictSame([bearer.headers.get(name), bearer.headers.get('cache-control')], [value, 'max-age=60'], name)
+  }
+})
 
 t.test('an access token in Authorization protects its answers by itself', async t => {
   for (const headers of careless.filter(headers => !headers['cache-control']?.includes('must-revalidate'))) {

@@ -1,0 +1,52 @@
+import { BlockList, isIP } from 'node:net'
+
+/** The addresses of host names that were looked up; a name that is missing could not be resolved. */
+export type Addresses = ReadonlyMap<string, readonly string[]>
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8)
+loopback.addAddress('::1', 'ipv6')
+
+/** A connection to them ends at this machine. */
+const unspecified = new BlockList()
+unspecified.addAddress('0.0.0.0')
+unspecified.addAddress('::', 'ipv6')
+
+/** Whether a host, as settings and URLs have it, is of this machine alone. */
+export function isLoopback (host: string): boolean {
+  const name = plainHost(host)
+  return name === 'localhost' || name.endsWith('.localhost') || isIn(loopback, name)
+}
+
+/** Whether a connection to a host ends at this machine; addresses of its networks are not known here. */
+export function isThisMachine (host: string): boolean {
+  return isLoopback(host) || isIn(unspecified, plainHost(host))
+}
+
+/** The host and the port of an http or https address. */
+export function serviceAt (target: string): { host: string, port: number } {
+  const { hostname, port, protocol } = new URL(target)
+  return { host: plainHost(hostname), port: Number(port || (protocol === 'https:' ? 443 : 80)) }
+}
+
+/** Whether two targets lead to one service: one port at one host, by its name or by one address of it. */
+export function isSameService (one: string, other: string, addresses: Addresses): boolean {
+  const [a, b] = [serviceAt(one), serviceAt(other)]
+  if (a.port !== b.port) return false
+  const places = placesOf(a.host, addresses)
+  return placesOf(b.host, addresses).some(place => places.includes(place))
+}
+
+function placesOf (host: string, addresses: Addresses): string[] {
+  return [host, ...addresses.get(host) ?? []].map(place => isThisMachine(place) ? 'localhost' : place)
+}
+
+/** Without the brackets of an IPv6 address and the dot at the end of a full name. */
+function plainHost (host: string): string {
+  return host.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '')
+}
+
+function isIn (list: BlockList, name: string): boolean {
+  const family = isIP(name)
+  return family !== 0 && list.check(name, family === 6 ? 'ipv6' : 'ipv4')
+}
