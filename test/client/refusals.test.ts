@@ -49,7 +49,7 @@ t.test('a 401 with a body that does not end is an answer', async t => {
     await response.body?.cancel()
   }
   t.equal(endless(), 3, 'the gateway might have refused the first')
-  t.equal(browser.count(refreshPath), 1)
+  t.equal(browser.count(refreshPath), 2)
 })
 
 async function startEndless (t: Test): Promise<{ endless: () => number, url: string, browser: Browser }> {
