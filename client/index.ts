@@ -1,8 +1,10 @@
+import { unlessAborted } from './abort.ts'
 import { isRefusal, type ClientError } from './errors.ts'
-import { callGateway } from './gateway.ts'
-import { createKeeper, settle } from './keeper.ts'
+import { callGateway, locateEndpoints } from './gateway.ts'
+import { createKeeper } from './keeper.ts'
 import type { Answer, Session } from './machine.ts'
-import { send, type Sender } from './send.ts'
+import { createFetch } from './send.ts'
+import { createStepUps } from './step-ups.ts'
 import { alone } from './tabs.ts'
 import type { Client, ClientOptions } from './types.ts'
 
@@ -14,64 +16,55 @@ export type { Change, Client, ClientOptions, StepUpDemand } from './types.ts'
 export function createClient ({ base = '', mode = 'session', audience, onSignedOut = () => {}, onStepUp }: ClientOptions = {}): Client {
   // As it is now: a page may put the client's in its place.
   const { fetch } = globalThis
-  const root = new URL('/', new Request(base).url).href
-  const call = (path: string, body?: object): Promise<Answer> => callGateway(fetch, `${base}/auth/${path}`, body)
+  const endpoints = locateEndpoints(base)
+  const call = (path: string, body?: object): Promise<Answer> => callGateway(fetch, `${endpoints}${path}`, body)
   const isTokens = mode === 'tokens'
-  const question = (): Promise<Answer> => isTokens ? call('refresh', { audience }) : call('session')
+  const session = (): Promise<Answer> => call('session')
+  // Where tokens are wanted, the session will do that the sign-in page has opened. A page in session mode never gets a token.
+  const question = isTokens
+    ? () => call('refresh', { audience }).catch((error: ClientError) => isRefusal(error) ? session() : Promise.reject(error))
+    : session
   const keeper = createKeeper({ kind: `${mode} ${audience}`, question, onSignedOut })
+  const { close, closing, dispatch, settle } = keeper
+  // Nothing is sent or kept on a server that renders the page.
+  if (!endpoints) close()
   const current = (): Session | null => keeper.state.held?.session ?? null
-  let pendingStepUp: Promise<unknown> | null = null
-  /** Requests that need it at the same time share it. */
-  const askForStepUp = onStepUp && ((maxAge: number | null): Promise<unknown> => {
-    keeper.dispatch('step-up', true)
-    pendingStepUp ??= Promise.resolve({ maxAge, stepUp }).then(onStepUp).finally(() => {
-      pendingStepUp = null
-      keeper.dispatch('step-up', false)
-    })
-    return pendingStepUp
-  })
+  const beginRequest = createStepUps(keeper, onStepUp && (async maxAge => await onStepUp({ maxAge, stepUp })))
 
   /** What changes the cookie. */
-  const change = async (path: string, body: object): Promise<Answer> => {
+  const change = (path: string, body: object): Promise<Answer> => unlessAborted(closing, async () => {
+    const meet = beginRequest()
     const put = (): Promise<Answer> => alone(() => call(path, body))
     return await put().catch(async (error: ClientError) => {
-      if (error.maxAge === undefined || !askForStepUp) {
-        if (isRefusal(error)) keeper.dispatch('doubt')
-        throw error
-      }
-      await askForStepUp(error.maxAge)
-      return await put()
+      if (await meet(error.maxAge)) return await put()
+      if (isRefusal(error)) dispatch('doubt')
+      throw error
     })
-  }
-
-  const stepUp: Client['stepUp'] = async ({ password }) => {
-    const answer = await change('step-up', { password })
-    keeper.dispatch('stepped-up', answer)
+  })
+  const renew = async (event: 'signed-in' | 'stepped-up', path: string, body: object): Promise<Session> => {
+    const answer = await change(path, body)
+    dispatch(event, answer)
     return answer.session
   }
+  const stepUp: Client['stepUp'] = ({ password }) => renew('stepped-up', 'step-up', { password })
 
-  const sender: Sender = { fetch, root, isTokens, keeper, askForStepUp }
   return {
     stepUp,
-    async signIn ({ username, password }) {
-      const answer = await change('login', { username, password, mode, audience })
-      keeper.dispatch('signed-in', answer)
-      return answer.session
-    },
+    signIn: ({ username, password }) => renew('signed-in', 'login', { username, password, mode, audience }),
     async signOut ({ scope = 'this' } = {}) {
       const sid = current()?.sid
       await change('logout', { scope })
-      if (scope !== 'others') keeper.dispatch('signed-out', sid)
+      if (scope !== 'others') dispatch('signed-out', sid)
     },
-    fetch: (input, init) => send(sender, input, init),
+    fetch: createFetch({ fetch, root: `${endpoints?.origin}/`, isTokens, keeper, beginRequest }),
     async session () {
-      await settle(keeper)
+      if (endpoints) await unlessAborted(closing, settle)
       return current()
     },
     onChange: listener => keeper.watch(() => {
       const change = { status: keeper.state.status, session: current() }
       queueMicrotask(() => { listener(change) })
     }),
-    close: keeper.close
+    close
   }
 }

@@ -1,19 +1,20 @@
 import type { Session, Status } from './machine.ts'
 
 export interface ClientOptions {
-  /** Where the gateway is: it has to be the page's own origin. Default `''`. */
-  base?: string
-  /** `session` (default): an HttpOnly cookie alone, no token reaches the page. `tokens`: an access token, in memory. The same on all pages of an origin. */
-  mode?: 'session' | 'tokens'
+  /** Where the gateway is, resolved against the page's origin (never its `<base>`), which it has to be. Default `''`. */
+  base?: string | undefined
+  /** `session` (default): an HttpOnly cookie alone, no token reaches the page. `tokens`: an access token, in memory. The same on all pages of an origin: in tokens mode the client follows a session that the sign-in page has opened. */
+  mode?: 'session' | 'tokens' | undefined
   /** What sign-ins and tokens are for: names of audiences. Default: all. */
-  audience?: string[]
+  audience?: readonly string[] | undefined
   /** Nobody is signed in any more, wherever that was caused: here, in another tab, at the gateway. Called once each time. */
-  onSignedOut?: () => void
+  onSignedOut?: (() => void) | undefined
   /**
    * A request needs a fresh authentication: ask for the password, and call `stepUp`. The request is sent again when the promise
-   * resolves, and rejects when it rejects. Without it, such requests are answered 401.
+   * resolves, and rejects when it rejects. Without it, such requests are answered 401. A request that begins while this is open, and
+   * needs it too, rejects with `PTC_ERR_STEP_UP_REQUIRED`: it may be one that this waits for.
    */
-  onStepUp?: (demand: StepUpDemand) => Promise<unknown>
+  onStepUp?: ((demand: StepUpDemand) => Promise<unknown>) | undefined
 }
 
 export interface StepUpDemand {
@@ -35,13 +36,13 @@ export interface Client {
    * Ends this session (default), the subject's others, or all of them. Resolves when the gateway has confirmed it. When it rejects,
    * nothing has changed: the page is still signed in, as the cookie is still there. To end others needs a fresh authentication.
    */
-  signOut: (options?: { scope?: 'this' | 'others' | 'all' }) => Promise<void>
+  signOut: (options?: { scope?: 'this' | 'others' | 'all' | undefined }) => Promise<void>
   /** Proves anew who is signed in. Rejects with a ClientError: `PTC_ERR_LOGIN_REFUSED` when the password is wrong. */
   stepUp: (credentials: { password: string }) => Promise<Session>
   /**
    * The platform's `fetch`, signed in. The access token goes to the gateway's origin alone, and never takes the place of an
    * Authorization that the caller set. A request whose token is refused is sent once more with the next one, unless its body is a
-   * stream, or it was a HEAD: its refusal has no body that tells why. While a token is needed and the gateway cannot be reached,
+   * stream. A service that refuses the next one too is not answered by a refresh again for a minute. While a token is needed and the gateway cannot be reached,
    * it waits; a `signal` ends that.
    */
   fetch: typeof globalThis.fetch
@@ -49,6 +50,6 @@ export interface Client {
   session: () => Promise<Session | null>
   /** Calls the listener after every change of status or session; returns what ends that. */
   onChange: (listener: (change: Change) => void) => () => void
-  /** Ends timers and messages, for pages that make several clients in their life. */
+  /** Ends timers and messages, for good: pending and later calls reject with `PTC_ERR_CLOSED`. A page that goes on makes another client. */
   close: () => void
 }

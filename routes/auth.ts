@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { AudienceUnknownError, SessionInvalidError } from '../lib/errors.ts'
+import { AudienceUnknownError, MediaTypeUnsupportedError, SessionInvalidError } from '../lib/errors.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
 import { loginSchema, logoutSchema, refreshSchema, sessionSchema, stepUpSchema } from './auth/schemas.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
@@ -28,6 +28,7 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
   const { portcullis } = fastify
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
+  refuseForms(app)
   app.addHook('onRequest', portcullis.refuseForeign)
   app.addHook('onSend', noStore)
 
@@ -55,6 +56,14 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
     const record = sid === null ? null : await portcullis.session.read(sid)
     if (record === null) throw new SessionInvalidError()
     return { session: portcullis.session.view(record) }
+  })
+}
+
+/** Forms are for the pages: an application whose button posts one to sign out is told where. */
+function refuseForms (app: FastifyInstance): void {
+  app.addContentTypeParser('application/x-www-form-urlencoded', (request, _payload, done) => {
+    const detail = request.routeOptions.url === `${app.prefix}/logout` ? `body is not JSON: a form signs out at ${app.prefix}/sign-out, with pages: true` : undefined
+    done(Object.assign(new MediaTypeUnsupportedError(), { detail }))
   })
 }
 

@@ -7,6 +7,7 @@ import { addAssets, readViews } from './pages/assets.ts'
 import { acceptFormsAlone } from './pages/forms.ts'
 import { createPages } from './pages/page.ts'
 import { addSignInPage } from './pages/sign-in.ts'
+import { addSignOutPage } from './pages/sign-out.ts'
 
 export interface PagesRoutesOptions {
   identity: PasswordVerifier
@@ -21,12 +22,13 @@ export interface PagesRoutesOptions {
 /** Pages to sign in and out, for browsers without a script of ours. Register with the prefix of the other routes, `/auth`. */
 export default async function pagesRoutes (fastify: FastifyInstance, options: PagesRoutesOptions): Promise<void> {
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
-  const assets = addAssets(app, await readViews(['style.css', 'account.js']))
+  const assets = addAssets(app, await readViews(['style.css', 'account.js', 'fragment.js']))
   addAssets(app, await clientFiles(), '/client')
   const pages = await createPages(app, options, assets)
   await acceptFormsAlone(app)
   app.addHook('onRequest', fastify.portcullis.refuseForeign)
   app.setErrorHandler((error, request, reply) => pages.showError(error, request, reply))
   addSignInPage(app, pages)
+  addSignOutPage(app, pages)
   addAccountPage(app, pages)
 }

@@ -6,6 +6,9 @@ import { build, minify } from 'vite'
 const entry = fileURLToPath(new URL('../client/index.ts', import.meta.url))
 const target = 'es2022'
 
+/** Names of properties that neither a page, nor the gateway, nor another tab sees. */
+const internal = /^(isBelieved|epoch|question|failures|failure|isSteppingUp|endedSid|dispatch|isExpired|schedule|wait|check|keeper|isTokens|root|watch|clock|state|settle|closing|beginRequest|at)$/
+
 /** Makes one small file of the client, `index.js` in the folder. */
 export async function buildClient (folder: string): Promise<void> {
   await build({
@@ -23,7 +26,7 @@ export async function buildClient (folder: string): Promise<void> {
   })
   // Afterwards, because of libraries vite leaves the white space.
   const file = join(folder, 'index.js')
-  const { code, errors } = await minify('index.js', await readFile(file, 'utf8'), { module: true, compress: { target }, mangle: { toplevel: true }, codegen: { removeWhitespace: true } })
+  const { code, errors } = await minify('index.js', await readFile(file, 'utf8'), { module: true, compress: { target }, mangle: { toplevel: true }, mangleProps: { include: internal }, codegen: { removeWhitespace: true } })
   if (errors.length > 0) throw new Error(`${file}: ${errors[0]!.message}`)
   await writeFile(file, code)
 }

@@ -3,7 +3,7 @@ import view from '@fastify/view'
 import { Eta } from 'eta'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
-import { isUnder, localPath, signInAddress } from '../../lib/return-to.ts'
+import { isUnder, localAddress, signInAddress } from '../../lib/return-to.ts'
 import { beginProblem } from '../../plugins/errors.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import type { PagesRoutesOptions } from '../pages.ts'
@@ -24,7 +24,7 @@ export interface Pages extends PagesRoutesOptions {
   redirect (reply: FastifyReply, to: string): FastifyReply
 }
 
-type Page = 'sign-in' | 'step-up' | 'account' | 'confirm' | 'again' | 'from-elsewhere' | 'problem'
+type Page = 'sign-in' | 'sign-out' | 'step-up' | 'account' | 'confirm' | 'again' | 'from-elsewhere' | 'problem'
 type PageData = { title: string } & Record<string, unknown>
 
 const decorator = 'portcullisPage'
@@ -37,15 +37,16 @@ const headers = {
 }
 
 const policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-const policies: Partial<Record<Page, string>> = { account: `${policy}; script-src 'self'` }
+const withScript = `${policy}; script-src 'self'`
+const policies: Partial<Record<Page, string>> = { account: withScript, again: withScript, 'from-elsewhere': withScript }
 
 export async function createPages (app: FastifyInstance, options: PagesRoutesOptions, assets: AssetAddresses): Promise<Pages> {
   await app.register(view, { engine: { eta: new Eta({ autoEscape: true }) }, root: fileURLToPath(views), viewExt: 'eta', production: true, propertyName: decorator })
   const render = app.getDecorator<(page: string, data: object) => Promise<string>>(decorator)
   const { origin } = options
   const base = app.prefix
-  const [signInPath, accountPath] = [`${base}/sign-in`, `${base}/account`]
-  const common = { host: new URL(origin).host, signInPath, accountPath, assets }
+  const [signInPath, signOutPath, accountPath] = [`${base}/sign-in`, `${base}/sign-out`, `${base}/account`]
+  const common = { host: new URL(origin).host, signInPath, signOutPath, accountPath, assets }
 
   async function show (reply: FastifyReply, page: Page, data: PageData): Promise<FastifyReply> {
     const html = await render(page, { ...common, ...data })
@@ -62,7 +63,7 @@ export async function createPages (app: FastifyInstance, options: PagesRoutesOpt
     show,
     redirect,
     returnTo (asked) {
-      const path = typeof asked === 'string' ? localPath(asked, origin) : null
+      const path = typeof asked === 'string' ? localAddress(asked, origin) : null
       // The sign-in page would send whoever is signed in to itself, and the rest there is not for people.
       return path === null || (isUnder(path, base) && !isUnder(path, accountPath)) ? accountPath : path
     },

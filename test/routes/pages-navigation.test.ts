@@ -23,7 +23,7 @@ t.test('a navigation without a session is led to the sign-in page, and nothing i
     t.equal(await response.text(), '')
   }
   t.equal(orders.requests.length, 0)
-  t.equal((await open(`${url}/orders?q=${'x'.repeat(3000)}`, navigation)).headers.get('location'), '/auth/sign-in', 'what is too long is not led back to')
+  t.equal((await open(`${url}/orders?q=${'x'.repeat(12_300)}`, navigation)).headers.get('location'), '/auth/sign-in', 'what is too long is not led back to')
 })
 
 t.test('what is no navigation is told the problem', async t => {

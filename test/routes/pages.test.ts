@@ -30,7 +30,7 @@ t.test('the sign-in page has labels, one form and what password managers look fo
   t.match(html, /<label for="username">Username<\/label>\s*<input id="username" name="username"[^>]*autocomplete="username"/)
   t.match(html, /<label for="password">Password<\/label>\s*<input id="password" name="password" type="password"[^>]*autocomplete="current-password"/)
   t.match(html, /<button class="primary" type="submit">Sign in<\/button>/)
-  t.match(html, /<form method="post" action="\/auth\/sign-in">/)
+  t.match(html, /<form method="post">/, 'to its own address, with its fragment')
   t.equal(inputOf(html, 'return_to'), '/orders/42?a=b&amp;c')
   t.notMatch(html, /role="alert"/)
 })
@@ -207,7 +207,7 @@ t.test('with SameSite=Strict a link from another site is followed from here by w
 
   const first = await (await open(`${page}?return_to=/orders%3Fa`, elsewhere)).text()
   t.notMatch(first, /http-equiv="refresh"/, 'the other site does not decide what is asked for with the cookie')
-  const [, next = ''] = /<a class="primary" href="([^"]*)">Continue<\/a>/.exec(first) ?? []
+  const [, next = ''] = /<a class="primary" href="([^"]*)"[^>]*>Continue<\/a>/.exec(first) ?? []
   t.equal(next, '/auth/sign-in?return_to=%2Forders%3Fa&amp;again=1')
 
   const address = `${url}${next.replaceAll('&amp;', '&')}`
@@ -271,6 +271,30 @@ t.test('style and script can be kept by what they are, and are asked for again o
     const second = await fetch(`${url}/auth/${name}`, { headers: { 'if-none-match': etag } })
     t.same([second.status, await second.text()], [304, ''])
   }
+})
+
+t.test('a page signs out by a form alone, of this origin alone, whatever the mode', async t => {
+  const { url, app } = await start(t)
+  const { cookie } = await signIn(url)
+  const tokens = await post(`${url}/auth/login`, { ...ada, mode: 'tokens' })
+  const refresh = cookieFrom(tokens, app.portcullis.cookies.describe('refresh').name)
+
+  const page = await open(`${url}/auth/sign-out`, { ...navigation, cookie })
+  t.equal(page.status, 200)
+  t.match(await page.text(), /<form method="post" action="\/auth\/sign-out">/)
+  t.equal((await submit(`${url}/auth/sign-out`, {}, { cookie, 'sec-fetch-site': 'cross-site' })).status, 403)
+  t.equal((await submit(`${url}/auth/sign-out`, { scope: 'all' }, { cookie })).status, 400)
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie } })).status, 200)
+
+  for (const carried of [cookie, refresh, '']) {
+    const response = await submit(`${url}/auth/sign-out`, {}, { cookie: carried })
+    t.equal(response.status, 303)
+    t.equal(response.headers.get('location'), '/auth/sign-in?signed_out')
+    t.equal(response.headers.getSetCookie().length, 2)
+  }
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie } })).status, 401)
+  t.equal((await post(`${url}/auth/refresh`, undefined, { cookie: refresh })).status, 401)
+  t.match(await assertProblem(t, await submit(`${url}/auth/logout`, {}, { cookie }), 415, 'PTC_ERR_MEDIA_TYPE_UNSUPPORTED'), '/auth/sign-out')
 })
 
 t.test('without the setting there are no pages, and with it the JSON routes still refuse forms', async t => {

@@ -1,0 +1,22 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import { hidden } from '../../lib/route-schema.ts'
+import type { TypeBoxProvider } from '../../lib/type-provider.ts'
+import { signOut } from '../auth/sign-out.ts'
+import type { Pages } from './page.ts'
+
+/** A "Sign out" button of an application has no fields. */
+const SignOutForm = Type.Optional(Type.Union([Type.Null(), Type.Object({}, { additionalProperties: false })]))
+
+/** The page that applications link to, or post a form to, in order to sign the user out, in both modes. A link alone ends nothing. */
+export function addSignOutPage (fastify: FastifyInstance, pages: Pages): void {
+  const app = fastify.withTypeProvider<TypeBoxProvider>()
+  const { portcullis, origin, signInPath } = pages
+
+  app.get('/sign-out', { schema: { ...hidden } }, async (_request, reply) => await pages.show(reply, 'sign-out', { title: 'Sign out' }))
+
+  app.post('/sign-out', { schema: { ...hidden, body: SignOutForm } }, async (request, reply) => {
+    await signOut(request, reply, { scope: 'this', origin, portcullis })
+    return pages.redirect(reply, `${signInPath}?signed_out`)
+  })
+}
