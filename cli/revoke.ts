@@ -1,3 +1,4 @@
+import { isOfOtherOrigin } from '../lib/session-origin.ts'
 import { isSid } from '../lib/sid.ts'
 import type { Config } from '../config/config.ts'
 import { issuersOf } from '../config/issuers.ts'
@@ -30,7 +31,8 @@ function chosen ({ values: { session, subject, jti, issuer, all } }: Arguments):
 
 async function revokeSession (store: Store, config: Config, sid: string): Promise<string> {
   if (!isSid(sid)) throw new UsageError('--session: is not a session id')
-  const record = await store.close(sid, { maxTokenAgeMs: retention(config).sessionMs })
+  const record = await store.close(sid, { maxTokenAgeMs: retention(config).sessionMs, origin: config.origin })
+  if (record !== null && isOfOtherOrigin(record, config.origin)) throw new UsageError(`--session: is a session of ${record.origin}; give --config of the gateway there`)
   return record === null ? `revoked session ${sid}, which had no record` : `revoked session ${sid} of ${record.subject}`
 }
 

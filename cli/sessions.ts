@@ -8,7 +8,7 @@ export async function sessionsCommand (args: Arguments, { env, stdout }: Edge): 
   const subject = required(args, 'subject')
   return await withStore(required(args, 'config'), env, async (store, { session: { idleTimeoutMs } }) => {
     for (const record of await store.list(subject)) {
-      if (!isIdle(record, store.nowMs(), idleTimeoutMs)) stdout.write(`${JSON.stringify(viewSession(record, idleTimeoutMs))}\n`)
+      if (!isIdle(record, store.nowMs(), idleTimeoutMs)) stdout.write(`${JSON.stringify({ ...viewSession(record, idleTimeoutMs), origin: record.origin ?? null })}\n`)
     }
     return 0
   })

@@ -17,6 +17,8 @@ declare module './portcullis.ts' {
 export type CookieKind = 'session' | 'refresh' | 'device'
 
 export interface Cookies {
+  /** What browsers see. The sessions whose cookies these are belong to it. */
+  readonly origin: string
   /** The value, or null. Throws CookieDuplicateError when the request has it twice. */
   read (request: FastifyRequest, kind: CookieKind): string | null
   /** `maxAgeSeconds`: how long browsers keep it; without, as long as they run. */
@@ -57,6 +59,7 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
     device: { name: secure ? '__Host-portcullis-device' : 'portcullis-device', attributes: { httpOnly: true, secure, sameSite, path: '/' } }
   }
   addPart(fastify, 'cookies', {
+    origin,
     read: (request, kind) => readCookie(request.headers.cookie, forms[kind].name),
     set: (reply, kind, value, maxAge) => { put(reply, forms[kind].name, serialize(forms[kind].name, value, { ...forms[kind].attributes, ...maxAge === undefined ? {} : { maxAge } })) },
     clear: (reply, kind) => { put(reply, forms[kind].name, serialize(forms[kind].name, '', { ...forms[kind].attributes, maxAge: 0, expires: new Date(0) })) },

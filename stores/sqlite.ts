@@ -59,7 +59,7 @@ export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 500
     renew: (sid, fresh) => writer.run('renew', sid, fresh),
     bindDevice: (sid, device) => writer.run('bindDevice', sid, device),
     renewDevice: (sid, renewals) => writer.run('renewDevice', sid, renewals),
-    close: (sid, { maxTokenAgeMs }) => writer.run('close', sid, maxTokenAgeMs),
+    close: (sid, { maxTokenAgeMs, origin = null }) => writer.run('close', sid, maxTokenAgeMs, origin),
     list: subject => query(() => reads.list(subject, nowMs())),
     revokeToken: token => writer.run('revokeToken', token),
     revokeSubject: (subject, options) => writer.run('revokeSubject', subject, options),
