@@ -9,9 +9,9 @@ import type { Edge } from './main.ts'
 import { withStore } from './with-store.ts'
 
 /** Makes a revocation true; running gateways follow the store's log. */
-export async function revokeCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {
+export async function revokeCommand (args: Arguments, { env, stdout, stderr }: Edge): Promise<number> {
   const revoke = chosen(args)
-  return await withStore(required(args, 'config'), env, async (store, config) => {
+  return await withStore(required(args, 'config'), { env, stderr }, async (store, config) => {
     stdout.write(`${await revoke(store, config)}\n`)
     return 0
   })

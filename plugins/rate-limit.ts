@@ -1,7 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { addPart } from './portcullis.ts'
@@ -85,8 +84,8 @@ const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
  */
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
   const { signIn, refresh, timeout, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
-  const redis = (fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis
-  const shared = redis === undefined ? null : await RedisCounts.create(fastify, redis, durationMs(timeout))
+  const { sharedRedis } = fastify.portcullis
+  const shared = sharedRedis === null ? null : await RedisCounts.create(fastify, sharedRedis, durationMs(timeout))
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
   const createBudget = (name: string, size: BudgetSize, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {
     const limits = { name, max: size.max, windowMs: durationMs(size.window) }

@@ -166,7 +166,7 @@ export class KeyRing implements Keys {
   #open (text: string): SigningKey[] {
     return sealedKeys(text).map(sealed => {
       const key = openKey(this.#options.secrets, sealed)
-      if (key === null) throw new ConfigInvalidError('secret: the signing keys in the store were sealed with another one; give that one too, after the new one')
+      if (key === null) throw new ConfigInvalidError('store.keyPrefix: the signing keys in this store were sealed with another secret; if another deployment uses this Redis, set store.keyPrefix, and otherwise give the other secret too, after the new one')
       return key
     })
   }

@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis'
-import { redisOptions, retryStrategy, type RedisClientOptions, type RedisTarget } from './options.ts'
+import { parseAddresses, redisOptions, retryStrategy, type RedisClientOptions, type RedisTarget } from './options.ts'
 
 /** What the store talks to: one server, the primary that sentinels name, or a Cluster. */
 export type RedisClient = Redis | Cluster
@@ -9,12 +9,9 @@ const refreshSlotsMs = 1000
 
 /** A client as the store needs it; it is connecting when this returns. Throws ConfigInvalidError for addresses that are none. */
 export function createRedisClient (target: RedisTarget): RedisClient {
-  if (typeof target === 'string' || 'sentinels' in target) return new Redis(redisOptions(target))
+  if (typeof target === 'string' || !('cluster' in target)) return new Redis(redisOptions(target))
   const options = redisOptions(target)
-  const nodes = target.cluster.map(url => {
-    const { host, port } = redisOptions(url)
-    return { host: host ?? '', port: port ?? 6379 }
-  })
+  const nodes = parseAddresses(target).map(({ host, port }) => ({ host, port: port ?? 6379 }))
   return new Cluster(nodes, clusterOptions(options))
 }
 
@@ -33,11 +30,17 @@ export function duplicateForBlocking (redis: RedisClient, socketTimeoutMs: numbe
   return isCluster(redis) ? redis.duplicate([], { redisOptions }) : redis.duplicate({ ...redisOptions, lazyConnect: false })
 }
 
+function keepName (host: string, callback: (error: null, address: string) => void): void {
+  callback(null, host)
+}
+
 function clusterOptions (redisOptions: RedisClientOptions) {
   return {
     // A node is connected to when it is needed, and the Cluster says itself when it is ready.
     redisOptions: { ...redisOptions, lazyConnect: true },
     clusterRetryStrategy: retryStrategy,
+    // A name that was looked up before the connection would be lost to the check of the certificate.
+    ...redisOptions.tls === undefined ? {} : { dnsLookup: keepName },
     enableOfflineQueue: false,
     enableReadyCheck: true,
     // What is read decides who may pass: never from a replica.

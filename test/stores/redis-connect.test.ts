@@ -99,8 +99,8 @@ t.test('a client that may send a command twice, or renames keys, is refused', as
 t.test('a prefix or a number of shards that keys cannot be made with is refused', async t => {
   const redis = new Redis({ ...redisOptions('redis://127.0.0.1'), lazyConnect: true })
 
-  t.match(await refusal(t, redis, { prefix: 'my{app}' }), invalid(/prefix/))
-  t.match(await refusal(t, redis, { prefix: '' }), invalid(/prefix/))
+  t.match(await refusal(t, redis, { keyPrefix: 'my{app}' }), invalid(/keyPrefix/))
+  t.match(await refusal(t, redis, { keyPrefix: '' }), invalid(/prefix/i))
   t.match(await refusal(t, redis, { shards: 3 }), invalid(/shards/))
 })
 
