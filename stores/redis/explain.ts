@@ -19,7 +19,7 @@ const reasons: readonly Reason[] = [
   final(/unknown command [`']?(?:EVALSHA|EVAL)\b/i, 'is a Sentinel, or a server without scripts; write sentinels to store.sentinels with store.name'),
   final(/DENIED Redis is running in protected mode/, 'Redis runs in protected mode, which refuses other machines; give it a password, or bind it to a network that only gateways reach'),
   final(/compiling script/, 'Redis 7.0 or newer is needed'),
-  final(/self-signed certificate|unable to (?:get (?:local )?issuer certificate|verify the first certificate)/, 'the certificate of Redis is signed by an authority that is not trusted here; name the file of that authority\'s certificate', 'tls.ca'),
+  final(/self-signed certificate|certificate signature failure|unable to (?:get (?:local )?issuer certificate|verify the first certificate)/, 'the certificate of Redis is signed by an authority that is not trusted here; name the file of that authority\'s certificate', 'tls.ca'),
   final(/certificate has expired/, 'the certificate of Redis has expired; renew it'),
   final(/certificate is not yet valid/, 'the certificate of Redis is not valid yet; check the clocks'),
   final(/does not match certificate's altnames|Hostname\/IP does not match/, 'the certificate of Redis is for other names; write one of them in the address'),
@@ -31,7 +31,7 @@ const reasons: readonly Reason[] = [
   passing(/ECONNREFUSED/, 'nothing listens there; start Redis, or correct host and port'),
   passing(/ENOTFOUND|EAI_AGAIN/, 'the name of the host cannot be looked up; correct it, or the name service'),
   passing(/ECONNRESET|EPIPE|Connection is closed|socket disconnected|socket hang up/, 'the connection is closed at once; write rediss:// if that port speaks TLS, and see that Redis has connections left'),
-  passing(/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|no answer/, 'there is no answer; start Redis, or correct host, port and firewall')
+  passing(/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|no answer/, 'there is no answer; start Redis, or correct host, port and firewall, and redis:// or rediss://')
 ]
 
 export interface Explanation { error: Error, isFinal: boolean }
@@ -48,7 +48,7 @@ export function explain (redis: RedisClient, failure: Error): Explanation {
   const isUnknownName = settingOf(redis) === 'store.sentinels' && /^All sentinels are unreachable\.[^:]*$/.test(message)
   const reason = isUnknownName ? final(/^/, 'the sentinels know no primary of that name; write the name that they have in "sentinel monitor"', 'name') : reasons.find(({ pattern }) => pattern.test(message))
   const setting = reason?.setting === undefined ? settingOf(redis) : `store.${reason.setting}`
-  const text = `${setting}: ${reason?.text ?? 'Redis cannot be used'}${reason?.isFinal === true ? '' : ` (${message})`}`
+  const text = `${setting}: ${reason?.isFinal === true ? reason.text : `Redis cannot be reached: ${reason?.text ?? 'see what it says'} (${message})`}`
   const { cause } = unavailable(failure)
   if (reason?.isFinal === true) return { error: new ConfigInvalidError(text, { cause }), isFinal: true }
   return { error: new StoreUnavailableError({ cause: new Error(text, { cause }) }), isFinal: false }
