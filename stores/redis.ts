@@ -116,8 +116,8 @@ function explained (redis: RedisClient, error: Error): Error {
 }
 
 /** The client would go on in database 0, where other data is: without its database a connection is of no use. */
-function keepDatabase (redis: RedisClient, error: Error & { command?: { name?: string } }): void {
-  if (error.command?.name === 'select') redis.disconnect(true)
+function keepDatabase (redis: RedisClient, { message }: Error): void {
+  if (/DB index is out of range|SELECT is not allowed|NOPERM.*'select'/.test(message)) redis.disconnect(true)
 }
 
 function ignore (): void {}

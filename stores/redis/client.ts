@@ -12,7 +12,22 @@ export function createRedisClient (target: RedisTarget): RedisClient {
   if (typeof target === 'string' || !('cluster' in target)) return new Redis(redisOptions(target))
   const options = redisOptions(target)
   const nodes = parseAddresses(target).map(({ host, port }) => ({ host, port: port ?? 6379 }))
-  return new Cluster(nodes, clusterOptions(options))
+  const cluster = new Cluster(nodes, clusterOptions(options))
+  connectFirstNode.set(cluster, () => new Redis({ ...options, ...nodes[0], lazyConnect: true, retryStrategy: () => null }))
+  return cluster
+}
+
+const connectFirstNode = new WeakMap<Cluster, () => Redis>()
+
+/** Why the first node of a Cluster cannot be connected to, which the Cluster does not tell; null when it can. */
+export async function failureOfFirstNode (cluster: Cluster): Promise<Error | null> {
+  const node = connectFirstNode.get(cluster)?.()
+  if (node === undefined) return null
+  let failure: Error | null = null
+  node.on('error', (error: Error) => { failure ??= error })
+  await node.connect().catch((error: Error) => { failure ??= error })
+  node.disconnect()
+  return failure
 }
 
 export function isCluster (redis: RedisClient): redis is Cluster {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { ConfigInvalidError } from '../../lib/errors.ts'
-import { isCluster, primariesOf, type RedisClient } from './client.ts'
+import { failureOfFirstNode, isCluster, primariesOf, type RedisClient } from './client.ts'
 import { within } from './deadline.ts'
 import { explain, settingOf } from './explain.ts'
 
@@ -38,12 +38,20 @@ export async function whenReady (redis: RedisClient, { waitMs, onWait }: Waiting
 async function firstTrouble (redis: RedisClient, waitMs: number): Promise<Error | null> {
   return await new Promise((resolve, reject) => {
     let last = new Error(`no answer within ${waitMs} ms`)
+    let isNodeAsked = false
     const timer = setTimeout(() => settle(() => resolve(last)), waitMs)
     const onReady = (): void => settle(() => resolve(null))
     const onEnd = (): void => settle(() => resolve(last))
     const onError = (error: Error): void => {
-      last = reasonOf(error)
-      const { error: explained, isFinal } = explain(redis, last)
+      judge(reasonOf(error))
+      if (isCluster(redis) && last.message === 'Connection is closed.' && !isNodeAsked) {
+        isNodeAsked = true
+        void failureOfFirstNode(redis).then(failure => { if (failure !== null) judge(failure) })
+      }
+    }
+    function judge (error: Error): void {
+      if (error.message !== 'Connection is closed.' || !isNodeAsked) last = error
+      const { error: explained, isFinal } = explain(redis, error)
       if (isFinal) settle(() => reject(explained))
     }
     function settle (outcome: () => void): void {

@@ -12,6 +12,7 @@ const passing = (pattern: RegExp, text: string): Reason => ({ pattern, text, isF
 const reasons: readonly Reason[] = [
   final(/NOAUTH/, 'Redis demands a password; add store.password, and store.username unless it is the default user'),
   final(/WRONGPASS|ERR invalid password|ERR .*AUTH/, 'Redis refuses the user or the password; correct them there or in store.username and store.password. In an address % begins an encoded character, in store.password it does not'),
+  final(/NOPERM.*'select'/, 'the user of Redis may not run SELECT; allow +select, or use database 0'),
   final(/DB index is out of range/, 'Redis has no database of that number; choose a smaller one, or raise databases in redis.conf', 'database'),
   final(/SELECT is not allowed in cluster mode/, 'is a node of a Redis Cluster, which has database 0 alone; write store.cluster, without a database'),
   final(/MOVED|CROSSSLOT|CLUSTERDOWN Hash slot not served/, 'is a node of a Redis Cluster; write its nodes to store.cluster'),

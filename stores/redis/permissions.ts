@@ -17,6 +17,8 @@ export async function assertPermitted ({ redis, scripts, keys, keyPrefix }: { re
   const answers = await Promise.all([...keys.shards.map(shard => ({ shard, key: `${shard.prefix}session:x` })), { shard: keys.first, key: `${keyPrefix}rate:x` }].map(async ({ shard, key }) => {
     const [refused] = await scripts.run('permissions', shard, [], commands(key)).catch((error: Error) => {
       const { message } = error.cause as Error
+      // Every script begins with TIME; what else it runs is asked for first.
+      if (/script can't run this command/.test(message)) return refuse('run TIME', error.cause)
       const command = /run the '(?:[^']*\|)?([a-z]+)/i.exec(message)?.[1]
       if (!message.includes('NOPERM')) throw error
       return refuse(command === undefined ? `use keys that begin with ${keyPrefix}` : `run ${command.toUpperCase()}`, error.cause)

@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import { createRedisClient, createRedisStore, type RedisTarget } from '../../stores/redis.ts'
@@ -15,8 +18,11 @@ interface TlsServer { port: number, url: string, plain: { url: string, port: num
 
 /** A Redis that speaks TLS with a certificate on one port and nothing but Redis on another. */
 async function startTls (t: Test, certificate: Certificate, args: string[] = []): Promise<TlsServer> {
-  const { tls } = await writeCertificate(t, t.testdir({ server: {} }), certificate)
-  const ca = await writeCertificate(t, `${t.testdirName}/server`, authority)
+  const folder = await mkdtemp(join(tmpdir(), 'portcullis-tls-'))
+  t.teardown(async () => { await rm(folder, { recursive: true, force: true }) })
+  await mkdir(join(folder, 'authority'))
+  const { tls } = await writeCertificate(t, folder, certificate)
+  const ca = await writeCertificate(t, join(folder, 'authority'), authority)
   const port = await findClosedPort()
   const server = await startRedis(t, ['--tls-port', String(port), '--tls-cert-file', tls.cert, '--tls-key-file', tls.key, '--tls-ca-cert-file', ca.tls.cert, '--tls-auth-clients', 'no', ...args])
   return { port, url: `rediss://localhost:${port}`, plain: server }
