@@ -20,7 +20,7 @@ async function documentedBackup (): Promise<string> {
 t.test('the documented backup can be made again and again while a gateway runs, is private, and has everything', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-backup-'))
   t.teardown(async () => { await rm(folder, { recursive: true, force: true }) })
-  const store = await createSqliteStore({ path: join(folder, 'portcullis.db') })
+  const store = await createSqliteStore({ path: join(folder, 'portcullis.db'), timeoutMs: 60_000 })
   t.teardown(() => store.end())
   const backUp = async (): Promise<void> => { await run('sh', ['-euc', await documentedBackup()], { cwd: folder, env: { PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` } }) }
 

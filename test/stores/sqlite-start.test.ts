@@ -27,7 +27,7 @@ t.test('a database that is locked at the start is waited for, the event loop goe
   const timer = setInterval(() => { turns++ }, 10)
   t.teardown(() => { clearInterval(timer) })
 
-  const opening = createSqliteStore({ path, onWait: text => told.push(text) })
+  const opening = createSqliteStore({ path, timeoutMs: 60_000, onWait: text => told.push(text) })
   while (told.length === 0) await wait(20)
   t.ok(turns > 0, 'this process does other things meanwhile')
   holder.exec('COMMIT; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sessions')
