@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
+import { storeAddress } from './config/store-address.ts'
 import { maxForeignTokenAgeMs } from './config/retention.ts'
 import { createIdentity, type IdentitySource } from './identity/identity.ts'
 import { persist } from './lib/persist.ts'
@@ -12,9 +13,11 @@ import type { StoreOptions } from './plugins/store.ts'
  * What both compositions need: the gateway, and the process that sees after several of them.
  */
 
-export function storeOptions ({ store }: Config): StoreOptions {
-  if (store.type === 'sqlite') return { type: 'sqlite', path: store.path, timeout: store.timeoutMs }
-  return { type: 'redis', timeout: store.timeoutMs, ...typeof store.target === 'string' ? { url: store.target } : store.target }
+export async function storeOptions (config: Config): Promise<StoreOptions> {
+  const address = await storeAddress(config)
+  if (address.type === 'sqlite') return { type: 'sqlite', path: address.path, timeout: config.store.timeoutMs }
+  const { target, keyPrefix } = address
+  return { type: 'redis', timeout: config.store.timeoutMs, ...keyPrefix === undefined ? {} : { keyPrefix }, ...typeof target === 'string' ? { url: target } : target }
 }
 
 export function blocklistOptions (config: Config): BlocklistOptions {

@@ -67,7 +67,7 @@ export async function composeGateway (config: Config, { store, isWorker = false,
   const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, drainMs: config.shutdown.delayMs + config.shutdown.timeoutMs, logger: { level: config.log.level, ...logTo === undefined ? {} : { stream: logTo } }, ...tls === null ? {} : { tls } }))
   for (const warning of tls?.warnings ?? []) app.log.warn(warning)
   try {
-    await addPlugins(app, config, store === undefined ? storeOptions(config) : { type: 'custom', store })
+    await addPlugins(app, config, store === undefined ? await storeOptions(config) : { type: 'custom', store })
     await addOwnRoutes(app, config, isWorker)
     const addresses = await findAddresses(config.upstreams.map(({ target }) => target))
     for (const upstream of config.upstreams) await addUpstream(app, upstream, { ...config, addresses })

@@ -43,7 +43,7 @@ export async function composeOperators (config: Config, workers: WorkersView): P
 async function addPlugins (app: FastifyInstance, config: Config): Promise<void> {
   const { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } = config.session
   await app.register(errors)
-  await app.register(store, storeOptions(config))
+  await app.register(store, await storeOptions(config))
   await app.register(audit)
   await app.register(blocklist, blocklistOptions(config))
   await app.register(cookies, { origin: config.origin, ...config.cookies })

@@ -9,9 +9,9 @@ import type { Edge } from './main.ts'
 import { withStore } from './with-store.ts'
 
 /** Lists, rotates and revokes signing keys; running gateways follow the store's log. */
-export async function keysCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {
+export async function keysCommand (args: Arguments, { env, stdout, stderr }: Edge): Promise<number> {
   const act = chosen(args.positionals)
-  return await withStore(required(args, 'config'), env, async (store, config) => {
+  return await withStore(required(args, 'config'), { env, stderr }, async (store, config) => {
     for (const line of await act(await openRing(store, config), store.nowMs())) stdout.write(`${line}\n`)
     return 0
   })

@@ -58,7 +58,7 @@ export async function main (argv: string[], edge: Edge): Promise<number> {
 /** Clients hear of an outage alone; whoever runs a command also hears which setting it is about. */
 function sayError (error: Error): string {
   const { cause, message } = error
-  return error instanceof StoreUnavailableError && cause instanceof Error && cause.message.startsWith('store.') ? cause.message : message
+  return error instanceof StoreUnavailableError && cause instanceof Error && /^store[.:]/.test(cause.message) ? cause.message : message
 }
 
 function commandNamed (name: string): Command {

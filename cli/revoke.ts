@@ -1,3 +1,4 @@
+import { isOfOtherOrigin } from '../lib/session-origin.ts'
 import { isSid } from '../lib/sid.ts'
 import type { Config } from '../config/config.ts'
 import { issuersOf } from '../config/issuers.ts'
@@ -8,9 +9,9 @@ import type { Edge } from './main.ts'
 import { withStore } from './with-store.ts'
 
 /** Makes a revocation true; running gateways follow the store's log. */
-export async function revokeCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {
+export async function revokeCommand (args: Arguments, { env, stdout, stderr }: Edge): Promise<number> {
   const revoke = chosen(args)
-  return await withStore(required(args, 'config'), env, async (store, config) => {
+  return await withStore(required(args, 'config'), { env, stderr }, async (store, config) => {
     stdout.write(`${await revoke(store, config)}\n`)
     return 0
   })
@@ -30,7 +31,8 @@ function chosen ({ values: { session, subject, jti, issuer, all } }: Arguments):
 
 async function revokeSession (store: Store, config: Config, sid: string): Promise<string> {
   if (!isSid(sid)) throw new UsageError('--session: is not a session id')
-  const record = await store.close(sid, { maxTokenAgeMs: retention(config).sessionMs })
+  const record = await store.close(sid, { maxTokenAgeMs: retention(config).sessionMs, origin: config.origin })
+  if (record !== null && isOfOtherOrigin(record, config.origin)) throw new UsageError(`--session: is a session of ${record.origin}; give --config of the gateway there`)
   return record === null ? `revoked session ${sid}, which had no record` : `revoked session ${sid} of ${record.subject}`
 }
 

@@ -41,12 +41,15 @@ export interface Config {
 /** Files, PEM; not read yet. */
 export interface TlsConfig { cert: string, key: string }
 
+/** Files for connections that the gateway makes, PEM; not read yet. Null: not set. */
+export interface ClientTlsConfig { ca: string | null, cert: string | null, key: string | null }
+
 export interface AdminConfig { host: string, port: number, token: string }
 
 export type StoreConfig =
   /** The path is absolute, or `:memory:`. */
   | { type: 'sqlite', path: string, timeoutMs: number }
-  | { type: 'redis', target: RedisTarget, timeoutMs: number }
+  | { type: 'redis', target: Exclude<RedisTarget, string>, keyPrefix: string, tls: ClientTlsConfig | null, timeoutMs: number }
 
 export interface IssuerConfig {
   name: string

@@ -1,3 +1,4 @@
+import { redisAcl } from '../lib/redis-acl.ts'
 import type { Config, IssuerConfig, UpstreamConfig } from './config.ts'
 import { redisAddresses } from './redis-addresses.ts'
 
@@ -26,7 +27,9 @@ function describeGateway ({ origin, listen, admin, store, session, accessToken, 
       ['listens on', `${listen.host}:${listen.port}${listen.tls === null ? '' : ' with TLS'}`],
       ['proxies', listen.trustProxy.length === 0 ? null : listen.trustProxy.join(' ')],
       ['admin', admin === null ? null : `${admin.host}:${admin.port}`],
-      ['store', store.type === 'sqlite' ? `sqlite ${store.path}` : `redis ${redisAddresses(store).map(({ host }) => host).join(' ')}`],
+      ['store', describeStore(store)],
+      ['redis user', store.type === 'sqlite' ? null : `needs ${redisAcl(store.keyPrefix)}`],
+      ['eviction', store.type === 'sqlite' ? null : 'must be off (maxmemory-policy noeviction): asked at start, by INFO, and not here'],
       ['users', typeof identity === 'function' ? 'a function' : identity.file],
       ['sessions', `${say(session.idleTimeoutMs)} idle, ${say(session.absoluteTimeoutMs)} in all`],
       ['devices', session.deviceBound === null ? null : `bind sessions where browsers can, by a cookie of ${say(session.deviceBound.cookieTtlMs)}`],
@@ -35,6 +38,12 @@ function describeGateway ({ origin, listen, admin, store, session, accessToken, 
       ['other origins', cors.origins.length === 0 ? null : cors.origins.join(' ')]
     ]
   }
+}
+
+function describeStore (store: Config['store']): string {
+  if (store.type === 'sqlite') return `sqlite ${store.path}`
+  const { database = 0 } = store.target
+  return `redis ${redisAddresses(store).map(({ host }) => host).join(' ')}${database === 0 ? '' : `, database ${database}`}, keys ${store.keyPrefix}*`
 }
 
 function describeIssuer ({ name, issuer, keys, algorithms, scopes, maxTokenAgeMs, typ }: IssuerConfig): Block {

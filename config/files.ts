@@ -6,7 +6,7 @@ import { inspectFile } from '../stores/sqlite/inspect.ts'
 import type { Config } from './config.ts'
 import { checkJwksFile } from './jwks-files.ts'
 import { readSecretFile, secretFileOf } from './secret-file.ts'
-import { readTlsFiles, type TlsFiles } from './tls-files.ts'
+import { readClientTlsFiles, readTlsFiles, type TlsFiles } from './tls-files.ts'
 
 export interface Files {
   tls: TlsFiles | null
@@ -56,7 +56,12 @@ function warnOfUsers (file: string, users: StoredUser[]): string[] {
 }
 
 async function checkStore ({ store, secrets }: Config): Promise<string[]> {
-  if (store.type !== 'sqlite' || store.path === ':memory:') return []
+  if (store.type === 'redis') {
+    if (store.tls === null) return []
+    const { warnings } = await readClientTlsFiles('store.tls', store.tls)
+    return [...warnings, ...store.tls.key === null ? [] : await warnOfReaders('store.tls.key', store.tls.key, forOthers)]
+  }
+  if (store.path === ':memory:') return []
   inspectFile(store.path)
   return [...await warnOfReaders('store.path', store.path, forAnyone), ...await checkSecretFile(store.path, secrets)]
 }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { parseDurationMs } from '../lib/duration.ts'
 import type { RedisTarget } from '../stores/redis.ts'
-import type { BudgetConfig, Config, Consistency, IssuerConfig, StoreConfig, UpstreamConfig } from './config.ts'
+import type { BudgetConfig, ClientTlsConfig, Config, Consistency, IssuerConfig, StoreConfig, UpstreamConfig } from './config.ts'
 import type { NamedFile } from './environment.ts'
 import { forwardOf } from './rules.ts'
 import type { Settings } from './schema.ts'
@@ -48,14 +48,19 @@ export function resolveConfig (settings: Settings, directory: string, textFiles:
 
 function resolveStore (store: Settings['store'], directory: string): StoreConfig {
   const timeoutMs = ms(store.timeout)
-  if (store.type === 'redis') return { type: 'redis', target: redisTarget(store), timeoutMs }
+  if (store.type === 'redis') return { type: 'redis', target: redisTarget(store), keyPrefix: store.keyPrefix, tls: resolveClientTls(store.tls, directory), timeoutMs }
   return { type: 'sqlite', path: store.path === ':memory:' ? store.path : resolve(directory, store.path), timeoutMs }
 }
 
-function redisTarget ({ url, cluster, sentinels, name = '', username, password }: Extract<Settings['store'], { type: 'redis' }>): RedisTarget {
-  if (url !== undefined) return url
-  if (cluster !== undefined) return { cluster }
-  return { sentinels: sentinels ?? [], name, ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password } }
+function redisTarget ({ url, cluster, sentinels, name = '', username, password, database }: Extract<Settings['store'], { type: 'redis' }>): Exclude<RedisTarget, string> {
+  const login = { ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password }, ...database === undefined ? {} : { database } }
+  if (url !== undefined) return { url, ...login }
+  return cluster === undefined ? { sentinels: sentinels ?? [], name, ...login } : { cluster, ...login }
+}
+
+function resolveClientTls (tls: Extract<Settings['store'], { type: 'redis' }>['tls'], directory: string): ClientTlsConfig | null {
+  const file = (path: string | undefined): string | null => path === undefined ? null : resolve(directory, path)
+  return tls === undefined ? null : { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) }
 }
 
 function resolveIssuer ({ jwks, jwksUri, maxTokenAge, ...issuer }: Settings['issuers'][number], directory: string): IssuerConfig {

@@ -1,4 +1,5 @@
 import { parseDurationMs } from '../lib/duration.ts'
+import { findRedisProblems } from '../lib/redis-settings.ts'
 import { reference } from './environment.ts'
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
@@ -12,7 +13,7 @@ export function checkGateway ({ origin, listen, admin, store, secret, keys, sess
   const idleMs = parseDurationMs(session.idleTimeout)
 
   if (store.type === 'redis') {
-    problems.push(...checkRedis(store))
+    problems.push(...findRedisProblems(store).map(({ setting, text }) => ({ setting: `store.${setting}`, text })), ...checkClientTls('store.tls', store.tls))
     if (secret === undefined) refuse('secret', `is required with redis, so that every gateway has the same; add secret: ${reference('PORTCULLIS_SECRET')}`)
   }
   if (parseDurationMs(keys.publishAhead) <= parseDurationMs(revocation.maxStaleness)) {
@@ -36,20 +37,11 @@ export function checkGateway ({ origin, listen, admin, store, secret, keys, sess
   return problems
 }
 
-/** One way to the server: its own address, the nodes of a Cluster, or sentinels that name it. */
-function checkRedis ({ url, cluster, sentinels, name, username, password }: Extract<Settings['store'], { type: 'redis' }>): Problem[] {
-  const problems: Problem[] = []
-  const refuse = (setting: string, text: string) => problems.push({ setting: `store.${setting}`, text })
-  const [first, second] = Object.entries({ url, cluster, sentinels }).filter(([, value]) => value !== undefined).map(([setting]) => setting)
-
-  if (first === undefined) refuse('url', 'is required with redis, unless cluster or sentinels is set; add url: redis://<host>:6379')
-  if (second !== undefined) refuse(second, `cannot be set together with ${first}; remove one of them`)
-  if (sentinels !== undefined && name === undefined) refuse('name', 'is required with sentinels; add the name that they know the primary by')
-  if (sentinels === undefined) {
-    if (name !== undefined) refuse('name', 'belongs to sentinels; remove it')
-    for (const [setting, value] of Object.entries({ username, password })) if (value !== undefined) refuse(setting, 'belongs to sentinels; write it into the address, redis://<user>:<password>@<host>:6379')
-  }
-  return problems
+/** A certificate and its key belong together. */
+function checkClientTls (setting: string, tls: { cert: string | undefined, key: string | undefined } | undefined): Problem[] {
+  if (tls === undefined || (tls.cert === undefined) === (tls.key === undefined)) return []
+  const [missing, given] = tls.cert === undefined ? ['cert', 'key'] : ['key', 'cert']
+  return [{ setting: `${setting}.${missing}`, text: `is required with ${given}; add it, or remove ${given}` }]
 }
 
 const loopback = ['localhost', '127.0.0.1', '::1']

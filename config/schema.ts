@@ -1,5 +1,6 @@
 import { Kind, Type, type Static, type TArray, type TObject, type TOptional, type TSchema, type TUnion } from '@sinclair/typebox'
 import type { VerifyPassword } from '../identity/identity.ts'
+import { defaultKeyPrefix, keyPrefixProblem, mostDatabase } from '../lib/redis-settings.ts'
 import { reference } from './environment.ts'
 import { choice, count, duration, flag, group, list, size, text } from './fields.ts'
 import { issuer } from './issuer-schema.ts'
@@ -29,7 +30,7 @@ const admin = group({
 
 const storeTimeout = { description: 'How long one operation may take before it counts as an outage.', minimum: '50ms', maximum: '60s' } as const
 
-const address = text(check.checkRedisUrl, { description: 'Address of a Redis; with a user and a password where needed. Secret.', expects: 'a redis:// or rediss:// address' })
+const address = text(check.checkRedisUrl, { description: 'Address of a Redis; with a user and a password where needed, percent-encoded. Secret.', expects: 'a redis:// or rediss:// address' })
 
 const store = Object.assign(Type.Union([
   group({
@@ -43,8 +44,15 @@ const store = Object.assign(Type.Union([
     cluster: Optional(list(address, { description: 'Nodes of a Redis Cluster; the others are found from there.', minItems: 1 })),
     sentinels: Optional(list(address, { description: 'Redis Sentinels, which name the primary.', minItems: 1 })),
     name: Optional(text(check.checkNotEmpty, { description: 'The name under which the sentinels know the primary.', expects: 'a string' })),
-    username: Optional(text(check.checkNotEmpty, { description: 'User at the primary that the sentinels name; with url and cluster it stands in the address.', expects: 'a string' })),
-    password: Optional(text(check.checkNotEmpty, { description: 'Password at the primary that the sentinels name; that of the sentinels stands in their addresses. Secret.', expects: 'a string', example: reference('REDIS_PASSWORD') })),
+    username: Optional(text(check.checkNotEmpty, { description: 'User at the Redis servers, unless it stands in url or cluster. In the addresses of sentinels stands the user of the sentinels.', expects: 'a string' })),
+    password: Optional(text(check.checkNotEmpty, { description: 'Password at the Redis servers, as it is, unless it stands in url or cluster. In the addresses of sentinels stands the password of the sentinels. Secret.', expects: 'a string', example: reference('REDIS_PASSWORD') })),
+    database: Optional(count({ description: 'Number of the database, unless it stands in url; 0 by default. Not with cluster.', minimum: 0, maximum: mostDatabase })),
+    keyPrefix: Optional(text(keyPrefixProblem, { description: 'What the name of every key begins with. Deployments that share a Redis have one each.', default: defaultKeyPrefix, expects: 'a string of letters, digits and . : _ -' })),
+    tls: Optional(group({
+      ca: Optional(text(check.checkNotEmpty, { description: 'File of the certificates, PEM, of the authorities that sign those of the servers; by default the authorities that Node knows.', expects: 'a path' })),
+      cert: Optional(text(check.checkNotEmpty, { description: 'File of the certificate chain, PEM, that the gateway shows.', expects: 'a path' })),
+      key: Optional(text(check.checkNotEmpty, { description: 'File of its private key, PEM, without a passphrase.', expects: 'a path' }))
+    }, { description: 'For rediss:// addresses.' })),
     timeout: Optional(duration({ ...storeTimeout, default: '250ms' }))
   }, { description: 'Redis, for more than one machine.' })
 ]), { description: 'Where sessions and revocations live.', default: { type: 'sqlite' }, expects: 'a group of settings with type: sqlite or type: redis' })

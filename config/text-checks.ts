@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net'
 import { isAddressBlock, isEveryAddress, isMappedAddress } from '../lib/cidr.ts'
 import { nearest } from '../lib/nearest.ts'
 import { cookieNamePattern } from '../lib/own-cookies.ts'
+import { redisUrlProblem } from '../lib/redis-settings.ts'
 import type { TextCheck } from './fields.ts'
 
 /*
@@ -72,19 +73,7 @@ export const checkPrefix: TextCheck = text => {
   return checkPath(text) ?? (text.includes('@') ? 'must not have @ in it, because %40, which is the same for a service, would go elsewhere; choose another prefix' : null)
 }
 
-export const checkRedisUrl: TextCheck = text => {
-  const url = URL.parse(text)
-  if (url === null || !/^rediss?:$/.test(url.protocol) || url.hostname === '') return 'must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379'
-  // The driver would take a parameter for an option of its own.
-  if (url.search !== '' || url.hash !== '') return 'must not have a query or a fragment; remove what follows the ? or the #'
-  if (!/^\/?\d*$/.test(url.pathname)) return 'must end in a database number or nothing; write for example redis://127.0.0.1:6379/0'
-  try {
-    decodeURIComponent(`${url.username}${url.password}`)
-    return null
-  } catch {
-    return 'has a user or a password with a % that encodes nothing; write %25 for %'
-  }
-}
+export const checkRedisUrl: TextCheck = redisUrlProblem
 
 export const checkTrustedProxy: TextCheck = text => {
   if (/^\d+$/.test(text)) return 'must be an address, not a number of hops, which a client can forge by adding headers; write for example 10.0.0.0/8'

@@ -1,8 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
-import { ConfigInvalidError, TokenInvalidError } from '../lib/errors.ts'
+import { ConfigInvalidError, SessionNotFoundError, TokenInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
 import { credentialOf, type RevocableClaims } from '../lib/revocable-claims.ts'
+import { isOfOtherOrigin } from '../lib/session-origin.ts'
 import { tokenKeyOf } from '../lib/revocation-key.ts'
 import { checkRevokeRequest, type RevokeRequest } from '../lib/revoke-request.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
@@ -47,10 +48,11 @@ export interface Blocklist {
   assertNotRevoked (claims: RevocableClaims): Promise<void>
   /**
    * Makes a revocation true and durable. This process knows at once, every other one as soon as it hears from the store.
-   * `by.ip`: who wants it, for the audit log. Rejects with a TypeError that names the field when the request is malformed.
+   * `by.ip`: who wants it, for the audit log. Rejects with a TypeError that names the field when the request is malformed, and with
+   * SessionNotFoundError for a `sid` of another origin.
    */
   revoke (request: RevokeRequest, by?: { ip: string }): Promise<void>
-  /** Ends one session, as `revoke({ sid })`, and tells which it was; null when its record was gone already. */
+  /** Ends one session of this origin, as `revoke({ sid })`, and tells which it was; null when its record was gone already, or is another origin's. */
   close (sid: string): Promise<SessionRecord | null>
   /** Whether the replica has heard from the store within `maxStaleness`. */
   isFresh (): boolean
@@ -103,16 +105,19 @@ export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, opt
 
 interface Limits { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, keepCutsForMs: number, maxStalenessMs: number, staleForMs: number }
 
+/** Cookies are registered later, if at all: they name the origin that sessions have to belong to. */
+type Parts = Pick<Portcullis, 'store'> & Partial<Pick<Portcullis, 'cookies'>>
+
 class ReplicatedBlocklist implements Blocklist {
   readonly maxTokenAgeMs: number
-  readonly #where: object
+  readonly #parts: Parts
   readonly maxForeignTokenAgeMs: number
   readonly #store: Store
   readonly #follower: LogFollower
   readonly #limits: Limits
 
-  constructor (portcullis: Pick<Portcullis, 'store'>, follower: LogFollower, limits: Limits) {
-    this.#where = portcullis
+  constructor (portcullis: Parts, follower: LogFollower, limits: Limits) {
+    this.#parts = portcullis
     this.#store = portcullis.store
     this.#follower = follower
     this.#limits = limits
@@ -161,7 +166,7 @@ class ReplicatedBlocklist implements Blocklist {
   async revoke (given: RevokeRequest, by?: { ip: string }): Promise<void> {
     const request = checkRevokeRequest(given, { nowMs: this.#store.nowMs(), toleranceMs })
     let subject = 'subject' in request ? request.subject : undefined
-    if ('sid' in request) subject = (await this.close(request.sid))?.subject
+    if ('sid' in request) subject = (await this.#closeOwn(request.sid))?.subject
     else if ('jti' in request) await this.#revokeToken(request)
     else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#limits.keepCutsForMs }))
     else this.note(await this.#store.revokeAll({ keepForMs: this.#limits.keepCutsForMs }))
@@ -171,11 +176,23 @@ class ReplicatedBlocklist implements Blocklist {
       ...'sid' in request ? { sid: request.sid } : {},
       ...subject === undefined ? {} : { subject },
       ...by === undefined ? {} : { ip: by.ip }
-    }, this.#where)
+    }, this.#parts)
   }
 
   async close (sid: string): Promise<SessionRecord | null> {
-    const closed = await this.#store.close(sid, { maxTokenAgeMs: this.maxTokenAgeMs })
+    try {
+      return await this.#closeOwn(sid)
+    } catch (error) {
+      if (error instanceof SessionNotFoundError) return null
+      throw error
+    }
+  }
+
+  async #closeOwn (sid: string): Promise<SessionRecord | null> {
+    const origin = this.#parts.cookies?.origin ?? null
+    const closed = await this.#store.close(sid, { maxTokenAgeMs: this.maxTokenAgeMs, origin })
+    // Not noted: this process would assert the end of that session in the store later on.
+    if (closed !== null && isOfOtherOrigin(closed, origin)) throw new SessionNotFoundError({ cause: new Error('a session of another origin') })
     this.note({ kind: 'sid', sid, expiresAtMs: this.#store.nowMs() + this.maxTokenAgeMs })
     return closed
   }

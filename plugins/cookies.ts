@@ -16,6 +16,8 @@ declare module './portcullis.ts' {
 }
 
 export interface Cookies {
+  /** What browsers see. The sessions whose cookies these are belong to it. */
+  readonly origin: string
   /**
    * The value, or null. Throws CookieDuplicateError when the request has it twice. For `formerFor` after the start, a cookie under its
    * name of the first release is read too, where the request has none under the present name.
@@ -75,6 +77,7 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
     if (former !== null && hasCookie(reply.request.headers.cookie, former)) put(reply, former, deletion(former, attributes))
   }
   addPart(fastify, 'cookies', {
+    origin,
     own: createOwnCookies(name),
     read (request, kind) {
       const { name, former } = forms[kind]

@@ -7,6 +7,7 @@ import type { Jwk, SigningAlgorithm, SigningKey } from '../lib/jws.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { persist } from '../lib/persist.ts'
 import { deriveSecret, type DerivedSecret } from '../lib/secrets.ts'
+import { waitForStore } from '../lib/wait-for-store.ts'
 import { KeyRing } from './keys/key-ring.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
@@ -66,7 +67,7 @@ export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   if (durationMs(publishAhead) < leastPublishAheadMs) throw new ConfigInvalidError('portcullis-keys: publishAhead must be at least 5s')
   const { store } = beginPart(fastify, 'keys')
   const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: durationMs(maxTokenAge) + toleranceMs, publishAheadMs: durationMs(publishAhead) })
-  await ring.ensureCurrent()
+  await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text))
   addPart(fastify, 'keys', ring)
   follow(fastify, ring)
   if (rotateEvery !== undefined) rotateByTheClock(fastify, ring, durationMs(rotateEvery))

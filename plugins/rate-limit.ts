@@ -85,9 +85,8 @@ const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
  */
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
   const { signIn, refresh, timeout, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
-  const portcullis = beginPart(fastify, 'rateLimit')
-  const redis = redisOf(portcullis.store)
-  const shared = redis === undefined ? null : await RedisCounts.create(fastify, redis, durationMs(timeout))
+  const { sharedRedis } = beginPart(fastify, 'rateLimit')
+  const shared = sharedRedis === null ? null : await RedisCounts.create(fastify, sharedRedis, durationMs(timeout))
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
   const createBudget = (name: string, size: BudgetSize, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {
     const limits = { name, max: size.max, windowMs: durationMs(size.window) }

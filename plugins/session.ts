@@ -7,6 +7,7 @@ import { createExpiryReport } from '../lib/expiries.ts'
 import type { Identity } from '../lib/identity.ts'
 import { gridMs, isIdle, viewSession, type SessionView } from '../lib/lifetime.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { isOfOtherOrigin } from '../lib/session-origin.ts'
 import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../lib/session-cookie.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
 import { describeSignIn, type SignIn } from '../lib/sign-in.ts'
@@ -49,9 +50,9 @@ export interface Sessions {
    * a session is bound to is not asked for: it is enough to end a session, and to tell the device what to prove, and for nothing else.
    */
   find (cookie: string): Promise<SessionRecord | null>
-  /** The record of a session, if it is good by its times. */
+  /** The record of a session of this origin, if it is good by its times. */
   read (sid: string): Promise<SessionRecord | null>
-  /** The subject's sessions that are not over, newest first. */
+  /** The subject's sessions of this origin that are not over, newest first. */
   list (subject: string): Promise<SessionRecord[]>
   /** After a fresh authentication: a new cookie secret for the same session; the old one is dead. Null when the session is gone. */
   renew (reply: FastifyReply, sid: string, fresh: { acr: string, amr: string[] }): Promise<SessionRecord | null>
@@ -87,7 +88,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   const portcullis = beginPart(fastify, 'session')
   const { store, cookies, blocklist } = portcullis
   const touches = new Touches(store, idleTimeoutMs, gridMs(idleTimeoutMs))
-  const resolver = new SessionResolver(store, touches, { idleTimeoutMs, cacheSize, reportExpiry: createExpiryReport(portcullis) })
+  const resolver = new SessionResolver(store, touches, { origin: cookies.origin, idleTimeoutMs, cacheSize, reportExpiry: createExpiryReport(portcullis) })
   blocklist.subscribe(entry => resolver.forget(entry))
   fastify.addHook('onClose', async () => await touches.stop())
   let devices: DeviceGuard | null = null
@@ -102,6 +103,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
       const { secret, secretHash } = createCookieSecret()
       const { record, closed } = await store.open({
         ...describeSignIn(request, signIn),
+        origin: cookies.origin,
         mode: 'session',
         secretHash,
         absoluteTimeoutMs,
@@ -125,7 +127,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
       devices = guard
       resolver.guardDevices(guard)
     },
-    ...createReads(store, touches, idleTimeoutMs),
+    ...createReads(store, touches, { idleTimeoutMs, origin: cookies.origin }),
     async renew (reply, sid, fresh) {
       const { secret, secretHash } = createCookieSecret()
       const record = await store.renew(sid, { secretHash, ...fresh })
@@ -140,23 +142,27 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   if (!fastify.hasReplyDecorator('openSession')) fastify.decorateReply('openSession', async function (signIn) { return await this.server.portcullis.session.open(this, signIn) })
 }, { name: 'portcullis-session', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist'] })
 
-function createReads (store: Store, touches: Touches, idleTimeoutMs: number): Pick<Sessions, 'find' | 'read' | 'list'> {
+function createReads (store: Store, touches: Touches, { idleTimeoutMs, origin }: { idleTimeoutMs: number, origin: string }): Pick<Sessions, 'find' | 'read' | 'list'> {
+  async function readOwn (sid: string): Promise<SessionRecord | null> {
+    const record = await store.read(sid)
+    return record === null || isOfOtherOrigin(record, origin) ? null : record
+  }
   return {
     async find (cookie) {
       const parsed = parseSessionCookie(cookie)
-      const record = parsed === null ? null : await store.read(parsed.sid)
+      const record = parsed === null ? null : await readOwn(parsed.sid)
       const isRight = parsed !== null && typeof record?.secretHash === 'string' && equalInConstantTime(record.secretHash, sha256(parsed.secret))
       return isRight ? record : null
     },
     async read (sid) {
       await touches.flush()
-      const record = await store.read(sid)
+      const record = await readOwn(sid)
       return record === null || isIdle(record, store.nowMs(), idleTimeoutMs) ? null : record
     },
     async list (subject) {
       await touches.flush()
       const records = await store.list(subject)
-      return records.filter(record => !isIdle(record, store.nowMs(), idleTimeoutMs))
+      return records.filter(record => !isOfOtherOrigin(record, origin) && !isIdle(record, store.nowMs(), idleTimeoutMs))
     }
   }
 }

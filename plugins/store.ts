@@ -5,7 +5,9 @@ import fp from 'fastify-plugin'
 import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
-import { openStore, type StoreAddress } from '../stores/open.ts'
+import { defaultKeyPrefix, mostDatabase } from '../lib/redis-settings.ts'
+import { openStore, type SharedRedis, type StoreAddress } from '../stores/open.ts'
+import type { RedisTarget, RedisTls } from '../stores/redis.ts'
 import type { Store } from '../stores/store.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
@@ -13,6 +15,8 @@ declare module './portcullis.ts' {
   interface Portcullis {
     /** Where sessions, revocations and signing keys are true. */
     store: Store
+    /** The Redis of the store, for what else is shared there; null with every other store. */
+    sharedRedis: SharedRedis | null
   }
 }
 
@@ -28,13 +32,22 @@ export type StoreOptions =
     type: 'redis'
     /** Longest wait for an operation; default 250ms. */
     timeout?: Duration
+    /** What the name of every key begins with: deployments that share a Redis have one each. Default `portcullis:`. */
+    keyPrefix?: string
+    /** User and password at the servers that hold data, where they do not stand in the addresses. */
+    username?: string
+    password?: string
+    /** Number of the database; not with a Cluster. Default 0. */
+    database?: number
+    /** For `rediss://`, PEM: authorities to trust in place of those that Node knows, and the certificate to show. */
+    tls?: RedisTls
   } & (
     /** `redis://` or `rediss://` */
     | { url: string }
     /** Nodes of a Redis Cluster; the others are found from there. */
     | { cluster: string[] }
-    /** Sentinels, and the name under which they know the primary; user and password are the primary's. */
-    | { sentinels: string[], name: string, username?: string, password?: string }
+    /** Sentinels, with their own user and password, and the name under which they know the primary. */
+    | { sentinels: string[], name: string }
   )
   /** A store of the application's own, or one that several servers share. Not ended with this server. */
   | { type: 'custom', store: Store }
@@ -42,6 +55,7 @@ export type StoreOptions =
 const SqliteOptions = Type.Object({ type: Type.Optional(Type.Literal('sqlite', { errorMessage: 'must be sqlite, redis or custom' })), path: Type.String({ minLength: 1, default: 'portcullis.db' }), timeout: Type.Optional(DurationOption) }, { additionalProperties: false })
 const Address = Type.String({ pattern: '^rediss?://', errorMessage: 'must be a redis:// or rediss:// URL' })
 const Text = Type.String({ minLength: 1 })
+const Pem = Type.Union([Text, Type.Uint8Array()], { errorMessage: 'must be PEM, as a text or a Buffer' })
 const RedisOptions = Type.Object({
   type: Type.Literal('redis'),
   url: Type.Optional(Address),
@@ -50,6 +64,9 @@ const RedisOptions = Type.Object({
   name: Type.Optional(Text),
   username: Type.Optional(Text),
   password: Type.Optional(Text),
+  database: Type.Optional(Type.Integer({ minimum: 0, maximum: mostDatabase, errorMessage: `must be a whole number from 0 to ${mostDatabase}` })),
+  keyPrefix: Type.String({ default: defaultKeyPrefix }),
+  tls: Type.Optional(Type.Unsafe<RedisTls>(Type.Object({ ca: Type.Optional(Pem), cert: Type.Optional(Pem), key: Type.Optional(Pem) }, { additionalProperties: false, errorMessage: 'must be { ca?, cert?, key? }' }))),
   timeout: Type.Optional(DurationOption)
 }, { additionalProperties: false })
 const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Unsafe<Store>(Type.Object({}, { errorMessage: 'must be a store' })) }, { additionalProperties: false })
@@ -57,28 +74,19 @@ const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Un
 /** Opens the store, sqlite by default, and ends it with the server. */
 export default fp<StoreOptions>(async function storePlugin (fastify, options) {
   beginPart(fastify, 'store')
-  const store = await openStoreOf(fastify, options)
+  const { store, redis } = await openStoreOf(fastify, options)
   addPart(fastify, 'store', store)
+  addPart(fastify, 'sharedRedis', redis)
   if (options.type !== 'custom') fastify.addHook('onClose', async () => await store.end())
 }, { name: 'portcullis-store', fastify: '5.x' })
 
-/** The client of a store that is in Redis. */
-const clients = new WeakMap<Store, Redis>()
-
-/** Returns the client of a store, for what else is kept on the same server; undefined where the store is not in Redis. */
-export function redisOf (store: Store): Redis | undefined {
-  return clients.get(store)
-}
-
-async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Promise<Store> {
-  if (options.type === 'custom') return checkOptions('portcullis-store', CustomOptions, options).store
-  const { store, redis } = await openStore(options.type === 'redis' ? redisAddress(options) : sqliteAddress(options))
+async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Promise<{ store: Store, redis: SharedRedis | null }> {
+  if (options.type === 'custom') return { store: checkOptions('portcullis-store', CustomOptions, options).store, redis: null }
+  const warn = (text: string): void => fastify.log.warn(text)
+  const opened = await openStore(options.type === 'redis' ? redisAddress(options) : sqliteAddress(options), { onWait: warn, onWarning: warn })
   // With a client that is connected: @fastify/redis itself waits for one without end, and then says nothing of it.
-  if (redis !== null) {
-    clients.set(store, redis as Redis)
-    if ((fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis === undefined) await fastify.register(fastifyRedis, { client: redis as Redis, namespace: 'portcullis' })
-  }
-  return store
+  if (opened.redis !== null && (fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis === undefined) await fastify.register(fastifyRedis, { client: opened.redis.client as Redis, namespace: 'portcullis' })
+  return opened
 }
 
 function sqliteAddress (options: object): StoreAddress {
@@ -87,12 +95,12 @@ function sqliteAddress (options: object): StoreAddress {
 }
 
 function redisAddress (options: object): StoreAddress {
-  const { type, timeout, url, cluster, sentinels, ...primary } = checkOptions('portcullis-store', RedisOptions, options)
-  const ways = [url, cluster, sentinels].filter(way => way !== undefined)
+  const { type, timeout, keyPrefix, ...target } = checkOptions('portcullis-store', RedisOptions, options)
+  const ways = [target.url, target.cluster, target.sentinels].filter(way => way !== undefined)
   if (ways.length !== 1) throw new ConfigInvalidError('portcullis-store: one of url, cluster and sentinels is required')
-  if ((sentinels === undefined) !== (primary.name === undefined)) throw new ConfigInvalidError('portcullis-store: name goes with sentinels')
-  const target = url ?? (cluster === undefined ? { sentinels: sentinels ?? [], ...primary, name: primary.name ?? '' } : { cluster })
-  return { type, target, ...timeoutOf(timeout) }
+  if ((target.sentinels === undefined) !== (target.name === undefined)) throw new ConfigInvalidError('portcullis-store: name goes with sentinels')
+  if ((target.tls?.cert === undefined) !== (target.tls?.key === undefined)) throw new ConfigInvalidError('portcullis-store: tls.cert goes with tls.key')
+  return { type, target: target as Exclude<RedisTarget, string>, keyPrefix, ...timeoutOf(timeout) }
 }
 
 function timeoutOf (timeout: Duration | undefined): { timeoutMs?: number } {

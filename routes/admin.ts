@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readBearer } from '../lib/bearer.ts'
 import { isForeign } from '../lib/csrf.ts'
-import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
+import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, SessionNotFoundError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
 import { isClaimText } from '../lib/revocable-claims.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
@@ -38,10 +38,12 @@ const sessionsSchema = {
   response: { 200: json(Type.Object({ sessions: Type.Array(Session) }, { additionalProperties: false }), 'Those that are not over, newest first.', noStoreHeader), ...problems(...errors) }
 }
 
+const revocationErrors = [...errors, ...bodyErrors, SessionNotFoundError]
+
 const revocationsSchema = {
   ...{ operationId: 'revoke', tags, summary: 'Revoke a session, a subject\'s sessions, or a token', ...credentials } satisfies Operation,
   body: Revocation,
-  response: { 202: empty('It is durable.', noStoreHeader), ...problems(...errors, ...bodyErrors) }
+  response: { 202: empty('It is durable.', noStoreHeader), ...problems(...revocationErrors) }
 }
 
 /** What operators may do to anyone's sessions. Register with a prefix, `/admin`, on a listener that only they reach. */

@@ -1,10 +1,13 @@
 import { ConfigInvalidError } from '../lib/errors.ts'
+import { defaultKeyPrefix, keyPrefixProblem } from '../lib/redis-settings.ts'
 import { isCluster, type RedisClient } from './redis/client.ts'
 import { assertNoEviction, close, readEvictingPolicy, whenReady } from './redis/connect.ts'
 import { unavailable } from './redis/deadline.ts'
+import { explain, settingOf } from './redis/explain.ts'
 import { createGrowth } from './redis/growth.ts'
 import { createKeys } from './redis/keys.ts'
 import { createLog, type LogOptions } from './redis/log.ts'
+import { assertPermitted } from './redis/permissions.ts'
 import { createRevocations } from './redis/revocations.ts'
 import { loadScripts } from './redis/scripts.ts'
 import { createSessions } from './redis/sessions.ts'
@@ -12,7 +15,7 @@ import { createSigningKeys } from './redis/signing-keys.ts'
 import type { Store } from './store.ts'
 
 export { createRedisClient, type RedisClient } from './redis/client.ts'
-export { redisOptions, type RedisTarget } from './redis/options.ts'
+export { redisOptions, type RedisTarget, type RedisTls } from './redis/options.ts'
 
 export interface RedisStoreOptions {
   /** A client made with `createRedisClient()`, or with `redisOptions()`; it may still be connecting. */
@@ -21,12 +24,15 @@ export interface RedisStoreOptions {
   timeoutMs?: number
   /** How long to wait for a client that is still connecting. Default 5000. */
   connectTimeoutMs?: number
-  /** What every key begins with. Default `portcullis`. */
-  prefix?: string
+  /** What every key begins with: it keeps deployments apart that share a Redis. Default `portcullis:`. */
+  keyPrefix?: string
   /** How many slots the data is spread over: a power of two, up to 16; never changed while there is data. Default 16 in a Cluster, else 1. */
   shards?: number
   /** Whether `end()` ends the client too. Default false. */
   closeClient?: boolean
+  /** Is told what is waited for at the start, and what is not as it should be but may stay so. */
+  onWait?: (text: string) => void
+  onWarning?: (text: string) => void
   /** Added to the server's clock, in tests. */
   clockOffsetMs?: () => number
 }
@@ -35,24 +41,26 @@ const policyCheckMs = 20_000
 
 /** The store on a Redis server, 7.0 or newer. */
 export async function createRedisStore (options: RedisStoreOptions): Promise<Store> {
-  const { redis, timeoutMs = 250, connectTimeoutMs = 5000, prefix = 'portcullis', shards = isCluster(redis) ? 16 : 1, closeClient = false, clockOffsetMs = () => 0 } = options
-  assertUsable(redis, prefix, shards)
+  const { redis, timeoutMs = 250, connectTimeoutMs = 5000, keyPrefix = defaultKeyPrefix, shards = isCluster(redis) ? 16 : 1, closeClient = false, clockOffsetMs = () => 0, onWait = ignore, onWarning = ignore } = options
+  assertUsable(redis, keyPrefix, shards)
   // Without a listener the client prints every failed attempt to connect; each operation says so itself.
-  redis.on('error', ignore)
+  redis.on('error', (error: Error) => keepDatabase(redis, error))
   try {
-    await whenReady(redis, connectTimeoutMs)
-    await assertNoEviction(redis, timeoutMs)
+    await whenReady(redis, { waitMs: connectTimeoutMs, onWait })
+    await assertNoEviction(redis, timeoutMs, onWarning)
     const scripts = await loadScripts({ redis, timeoutMs, clockOffsetMs })
-    return await assemble({ redis, timeoutMs, scripts, keys: createKeys(prefix, shards) }, closeClient)
+    const keys = createKeys(keyPrefix, shards)
+    await assertPermitted({ redis, scripts, keys, keyPrefix })
+    await scripts.run('clock', keys.first)
+    return assemble({ redis, timeoutMs, scripts, keys }, closeClient)
   } catch (error) {
     if (closeClient) redis.disconnect()
-    throw error
+    throw explained(redis, error as Error)
   }
 }
 
-async function assemble (options: LogOptions, closeClient: boolean): Promise<Store> {
+function assemble (options: LogOptions, closeClient: boolean): Store {
   const { redis, timeoutMs, scripts, keys } = options
-  await scripts.run('clock', keys.first).catch(explainOldServer)
   const log = createLog(options)
   const growths = keys.shards.map(shard => createGrowth(redis, shard.log))
   const checkPolicy = createPolicyCheck(redis, timeoutMs)
@@ -84,8 +92,9 @@ function assertUsable (redis: RedisClient, prefix: string, shards: number): void
   const { autoResendUnfulfilledCommands, maxRetriesPerRequest } = (isCluster(redis) ? redis.options.redisOptions : redis.options) ?? {}
   const resends = autoResendUnfulfilledCommands !== false || maxRetriesPerRequest !== 0 || (isCluster(redis) && redis.options.retryDelayOnFailover !== 0)
   if (resends || enableOfflineQueue !== false) throw new ConfigInvalidError('The Redis client of the store must be made with createRedisClient(): other clients send a command twice')
-  if (keyPrefix) throw new ConfigInvalidError('The Redis client of the store must not have a keyPrefix; use the prefix of the store')
-  if (!/^[\w.:-]+$/.test(prefix)) throw new ConfigInvalidError('The prefix of the store may hold letters, digits and . : _ - only')
+  if (keyPrefix) throw new ConfigInvalidError('The Redis client of the store must not have a keyPrefix; use that of the store')
+  const problem = keyPrefixProblem(prefix)
+  if (problem !== null) throw new ConfigInvalidError(`store.keyPrefix: ${problem}`)
   if (![1, 2, 4, 8, 16].includes(shards)) throw new ConfigInvalidError('The number of shards of the store must be 1, 2, 4, 8 or 16')
 }
 
@@ -95,14 +104,20 @@ function createPolicyCheck (redis: RedisClient, timeoutMs: number): () => Promis
   return async () => {
     if (performance.now() < nextMs) return
     const policy = await readEvictingPolicy(redis, timeoutMs)
-    if (policy !== null) throw unavailable(new Error(`store.url: maxmemory-policy has become ${policy}`))
+    if (policy !== null && policy !== 'unknown') throw unavailable(new Error(`${settingOf(redis)}: maxmemory-policy has become ${policy}`))
     nextMs = performance.now() + policyCheckMs
   }
 }
 
-function explainOldServer (error: Error): never {
-  const isOld = error.cause instanceof Error && /compiling script/.test(error.cause.message)
-  throw isOld ? new ConfigInvalidError('store.url: Redis 7.0 or newer is needed', { cause: error.cause }) : error
+/** An error reply of the server at the start says what is wrong with the settings; any other error is as it is. */
+function explained (redis: RedisClient, error: Error): Error {
+  const { cause } = error
+  return cause instanceof Error && cause.name === 'ReplyError' && !(error instanceof ConfigInvalidError) ? explain(redis, cause).error : error
+}
+
+/** The client would go on in database 0, where other data is: without its database a connection is of no use. */
+function keepDatabase (redis: RedisClient, { message }: Error): void {
+  if (/DB index is out of range|SELECT is not allowed|NOPERM.*'select'/.test(message)) redis.disconnect(true)
 }
 
 function ignore (): void {}

@@ -14,16 +14,20 @@ export interface SqliteStoreOptions {
   now?: () => number
   /** Longest wait for a write, in milliseconds. Default: 5000. */
   timeoutMs?: number
+  /** How long to wait at the start for a file that other processes have locked, in milliseconds. Default: 60000. */
+  startTimeoutMs?: number
+  /** Is told what is waited for at the start. */
+  onWait?: (text: string) => void
 }
 
 /**
  * The embedded store: one file for all processes of one machine. Reads happen on the calling thread and cost microseconds;
  * all writes go through one thread that commits what has gathered in one transaction, so the event loop never waits for the disk.
  */
-export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 5000 }: SqliteStoreOptions): Promise<Store> {
+export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 5000, startTimeoutMs = 60_000, onWait = () => {} }: SqliteStoreOptions): Promise<Store> {
   const isInMemory = path === ':memory:'
   const file = isInMemory ? path : resolve(path)
-  const db = openFile(file, timeoutMs)
+  const db = await openFile(file, { startTimeoutMs, onWait })
   const reads = createReads(db)
   const growth = watchGrowth(reads.head)
   const nowMs = (): number => Math.floor(now())
@@ -59,7 +63,7 @@ export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 500
     renew: (sid, fresh) => writer.run('renew', sid, fresh),
     bindDevice: (sid, device) => writer.run('bindDevice', sid, device),
     renewDevice: (sid, renewals) => writer.run('renewDevice', sid, renewals),
-    close: (sid, { maxTokenAgeMs }) => writer.run('close', sid, maxTokenAgeMs),
+    close: (sid, { maxTokenAgeMs, origin = null }) => writer.run('close', sid, maxTokenAgeMs, origin),
     list: subject => query(() => reads.list(subject, nowMs())),
     revokeToken: token => writer.run('revokeToken', token),
     revokeSubject: (subject, options) => writer.run('revokeSubject', subject, options),

@@ -41,6 +41,8 @@ export interface SessionRecord {
   /** Audiences that access tokens of this session may be for. */
   audiences: string[]
   client: { userAgent: string, ip: string }
+  /** The origin that opened the session, and at which alone it is good. Null in records of earlier versions, which are good at every origin. */
+  origin: string | null
   /** Rotation state in tokens mode; null in session mode. */
   family: TokenFamily | null
   /** The device that the session is bound to; null while it is bound to none, and always in tokens mode. */
@@ -78,6 +80,7 @@ export interface OpenSession {
   scopes: string[]
   audiences: string[]
   client: { userAgent: string, ip: string }
+  origin: string | null
   absoluteTimeoutMs: number
   /** At the limit the oldest sessions of the subject are closed in the same operation. */
   maxPerSubject: number
@@ -90,6 +93,8 @@ export interface RotateOptions extends RotationWindows {
   idleTimeoutMs: number
   /** How long the `sid` of a reused family stays on the log as revoked. */
   maxTokenAgeMs: number
+  /** Where the token is presented: a record of another origin is `unknown`. Absent: the origin is not judged. */
+  origin?: string
   /** The subject has just authenticated again: where the outcome keeps the session, `authTimeMs` becomes now, acr and amr as given. */
   fresh?: { acr: string, amr: string[] }
   /** What this session may have; counted in the same operation. Absent: this one is not counted. */
@@ -198,9 +203,10 @@ export interface Store {
 
   /**
    * Removes the record, if any, and logs the `sid` as revoked for `maxTokenAgeMs`, unless an entry for it is in force already (which
-   * is not lengthened). Idempotent. Resolves to the record that was ended, or null.
+   * is not lengthened). Idempotent. Resolves to the record that was ended, or null. With an `origin`, a record of another one stays
+   * as it is, nothing is logged, and it is what this resolves to (lib/session-origin.ts tells).
    */
-  close (sid: string, options: { maxTokenAgeMs: number }): Promise<SessionRecord | null>
+  close (sid: string, options: { maxTokenAgeMs: number, origin?: string | null }): Promise<SessionRecord | null>
 
   /** The subject's records, newest first. Does not judge idleness. */
   list (subject: string): Promise<SessionRecord[]>

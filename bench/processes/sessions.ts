@@ -16,6 +16,7 @@ const session: Omit<OpenSession, 'subject' | 'mode'> = {
   scopes: ['orders:read', 'orders:write'],
   audiences: ['orders', 'billing', 'https://app.example.com'],
   client: { userAgent: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36', ip: '2001:db8:1:2::7' },
+  origin: null,
   absoluteTimeoutMs: day,
   maxPerSubject: 20,
   maxTokenAgeMs: 900_000

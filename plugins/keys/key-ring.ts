@@ -166,10 +166,15 @@ export class KeyRing implements Keys {
   #open (text: string): SigningKey[] {
     return sealedKeys(text).map(sealed => {
       const key = openKey(this.#options.secrets, sealed)
-      if (key === null) throw new ConfigInvalidError('secret: the signing keys in the store were sealed with another one; give that one too, after the new one')
+      if (key === null) throw new ConfigInvalidError(sealedElsewhere[this.#store.type])
       return key
     })
   }
+}
+
+const sealedElsewhere = {
+  redis: 'store.keyPrefix: the signing keys that are there were sealed with another secret: another deployment uses this Redis: set store.keyPrefix, so that each has its own. If it is this very deployment, secret: give the other one too, after the new one',
+  sqlite: 'secret: the signing keys in the store were sealed with another one; give that one too, after the new one. If another deployment uses this file, set store.path'
 }
 
 function sealedKeys (text: string): SealedKeys['keys'] {

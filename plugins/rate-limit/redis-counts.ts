@@ -3,10 +3,15 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../../lib/errors.ts'
 import { within } from '../../stores/redis/deadline.ts'
+import type { SharedRedis } from '../../stores/open.ts'
 import type { BudgetLimits, Counts } from './budget.ts'
 
-const keyPrefix = 'portcullis:rate:'
 const subtractOne = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end"
+
+/** Counters stand outside the hash tags of the store, so that a Cluster spreads them. */
+function prefixOf (keyPrefix: string): string {
+  return `${keyPrefix}rate:`
+}
 
 interface Take { key: string, limits: BudgetLimits }
 
@@ -15,19 +20,21 @@ type Limiter = ReturnType<FastifyInstance['createRateLimit']>
 /** Counts that every process on one Redis shares; each within the store's timeout, or StoreUnavailableError. */
 export class RedisCounts implements Counts {
   readonly #redis: Redis
+  readonly #prefix: string
   readonly #timeoutMs: number
   readonly #takes: WeakMap<FastifyRequest, Take>
   readonly #limiter: Limiter
 
-  private constructor (redis: Redis, timeoutMs: number, takes: WeakMap<FastifyRequest, Take>, limiter: Limiter) {
-    this.#redis = redis
+  private constructor ({ client, keyPrefix }: SharedRedis, timeoutMs: number, takes: WeakMap<FastifyRequest, Take>, limiter: Limiter) {
+    this.#redis = client as Redis
+    this.#prefix = prefixOf(keyPrefix)
     this.#timeoutMs = timeoutMs
     this.#takes = takes
     this.#limiter = limiter
   }
 
   /** One limiter for all budgets: a limiter with options of its own would change the key behind our back. */
-  static async create (fastify: FastifyInstance, redis: Redis, timeoutMs: number): Promise<RedisCounts> {
+  static async create (fastify: FastifyInstance, redis: SharedRedis, timeoutMs: number): Promise<RedisCounts> {
     if (fastify.hasDecorator('createRateLimit')) throw new ConfigInvalidError('portcullis-rate-limit: register it before your own @fastify/rate-limit')
     const takes = new WeakMap<FastifyRequest, Take>()
     const takeOf = (request: FastifyRequest): Take => takes.get(request)!
@@ -36,8 +43,8 @@ export class RedisCounts implements Counts {
     await fastify.register(async function rateLimiter (scope) {
       await scope.register(rateLimit, {
         global: false,
-        redis,
-        nameSpace: keyPrefix,
+        redis: redis.client,
+        nameSpace: prefixOf(redis.keyPrefix),
         keyGenerator: request => `${takeOf(request).limits.name}:${takeOf(request).key}`,
         max: request => takeOf(request).limits.max,
         timeWindow: request => takeOf(request).limits.windowMs,
@@ -59,6 +66,6 @@ export class RedisCounts implements Counts {
 
   /** When it is lost, one more counts than did. */
   subtract (key: string, { name }: BudgetLimits): void {
-    this.#redis.eval(subtractOne, 1, `${keyPrefix}${name}:${key}`).catch(() => {})
+    this.#redis.eval(subtractOne, 1, `${this.#prefix}${name}:${key}`).catch(() => {})
   }
 }

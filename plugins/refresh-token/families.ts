@@ -7,6 +7,7 @@ import { isIdle, viewSession, type SessionView } from '../../lib/lifetime.ts'
 import { formatRefreshToken, parseRefreshToken, type ParsedRefreshToken } from '../../lib/refresh-token.ts'
 import type { RotationWindows } from '../../lib/rotation.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
+import { isOfOtherOrigin } from '../../lib/session-origin.ts'
 import { describeSignIn, type SignIn } from '../../lib/sign-in.ts'
 import type { Rotation, SessionRecord } from '../../stores/store.ts'
 import type { Portcullis } from '../portcullis.ts'
@@ -69,11 +70,12 @@ export class RefreshTokens implements RefreshToken {
   }
 
   async open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse> {
-    const { store, blocklist } = this.#parts
+    const { store, blocklist, cookies } = this.#parts
     const { maxPerSubject, absoluteTimeoutMs } = this.#settings
     assertNoCookieTwice(reply.request, this.#parts)
     const { record, closed } = await store.open({
       ...describeSignIn(reply.request, signIn),
+      origin: cookies.origin,
       mode: 'tokens',
       secretHash: null,
       absoluteTimeoutMs,
@@ -115,12 +117,13 @@ export class RefreshTokens implements RefreshToken {
 
   /** Rejects when the session's budget is used up: then nothing was rotated. */
   async #rotateInStore (reply: FastifyReply, sid: string, generation: number, { fresh, budget }: RotateRequest): Promise<Exclude<Rotation, { outcome: 'limited' }>> {
-    const { store, blocklist } = this.#parts
+    const { store, blocklist, cookies } = this.#parts
     const { windows, idleTimeoutMs } = this.#settings
     const rotation = await store.rotate(sid, generation, {
       ...windows,
       idleTimeoutMs,
       maxTokenAgeMs: blocklist.maxTokenAgeMs,
+      origin: cookies.origin,
       ...fresh === undefined ? {} : { fresh },
       ...budget === undefined ? {} : { limit: budget.limits }
     })
@@ -147,8 +150,9 @@ export class RefreshTokens implements RefreshToken {
   }
 
   async #assertAudience (sid: string, audience: string[]): Promise<void> {
-    const record = await this.#parts.store.read(sid)
-    if (record === null) throw new RefreshRefusedError({ cause: new Error('unknown') })
+    const { store, cookies } = this.#parts
+    const record = await store.read(sid)
+    if (record === null || isOfOtherOrigin(record, cookies.origin)) throw new RefreshRefusedError({ cause: new Error('unknown') })
     if (!audience.every(name => record.audiences.includes(name))) throw new AudienceUnknownError()
   }
 

@@ -7,6 +7,7 @@ import type { ReportExpiry } from '../../lib/expiries.ts'
 import { identityOfSession, type Identity } from '../../lib/identity.ts'
 import { gridMs, isIdle, isOver } from '../../lib/lifetime.ts'
 import { PacedReads } from '../../lib/paced-reads.ts'
+import { isOfOtherOrigin } from '../../lib/session-origin.ts'
 import { equalInConstantTime, sha256 } from '../../lib/secrets.ts'
 import { parseSessionCookie } from '../../lib/session-cookie.ts'
 import type { LogEntry, SessionRecord, Store } from '../../stores/store.ts'
@@ -42,6 +43,7 @@ const tellAgainMs = 1000
 export class SessionResolver {
   readonly #store: Store
   readonly #touches: Touches
+  readonly #origin: string
   readonly #idleTimeoutMs: number
   readonly #gridMs: number
   readonly #reportExpiry: ReportExpiry
@@ -50,9 +52,10 @@ export class SessionResolver {
   #devices: DeviceGuard | null = null
   #changes = 0
 
-  constructor (store: Store, touches: Touches, options: { idleTimeoutMs: number, cacheSize: number, reportExpiry: ReportExpiry }) {
+  constructor (store: Store, touches: Touches, options: { origin: string, idleTimeoutMs: number, cacheSize: number, reportExpiry: ReportExpiry }) {
     this.#store = store
     this.#touches = touches
+    this.#origin = options.origin
     this.#idleTimeoutMs = options.idleTimeoutMs
     this.#gridMs = gridMs(options.idleTimeoutMs)
     this.#reportExpiry = options.reportExpiry
@@ -195,7 +198,7 @@ export class SessionResolver {
     for (let attempt = 1; ; attempt++) {
       const changes = this.#changes
       const record = await this.#store.read(sid)
-      if (record === null || record.mode !== 'session') return null
+      if (record === null || record.mode !== 'session' || isOfOtherOrigin(record, this.#origin)) return null
       const entry = updated(this.#entries.get(sid), record)
       if (changes === this.#changes) {
         this.#entries.set(sid, entry)

@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis'
-import { redisOptions, retryStrategy, type RedisClientOptions, type RedisTarget } from './options.ts'
+import { parseAddresses, redisOptions, retryStrategy, type RedisClientOptions, type RedisTarget } from './options.ts'
 
 /** What the store talks to: one server, the primary that sentinels name, or a Cluster. */
 export type RedisClient = Redis | Cluster
@@ -9,13 +9,25 @@ const refreshSlotsMs = 1000
 
 /** A client as the store needs it; it is connecting when this returns. Throws ConfigInvalidError for addresses that are none. */
 export function createRedisClient (target: RedisTarget): RedisClient {
-  if (typeof target === 'string' || 'sentinels' in target) return new Redis(redisOptions(target))
+  if (typeof target === 'string' || !('cluster' in target)) return new Redis(redisOptions(target))
   const options = redisOptions(target)
-  const nodes = target.cluster.map(url => {
-    const { host, port } = redisOptions(url)
-    return { host: host ?? '', port: port ?? 6379 }
-  })
-  return new Cluster(nodes, clusterOptions(options))
+  const nodes = parseAddresses(target).map(({ host, port }) => ({ host, port: port ?? 6379 }))
+  const cluster = new Cluster(nodes, clusterOptions(options))
+  connectFirstNode.set(cluster, () => new Redis({ ...options, ...nodes[0], lazyConnect: true, retryStrategy: () => null }))
+  return cluster
+}
+
+const connectFirstNode = new WeakMap<Cluster, () => Redis>()
+
+/** Why the first node of a Cluster cannot be connected to, which the Cluster does not tell; null when it can. */
+export async function failureOfFirstNode (cluster: Cluster): Promise<Error | null> {
+  const node = connectFirstNode.get(cluster)?.()
+  if (node === undefined) return null
+  let failure: Error | null = null
+  node.on('error', (error: Error) => { failure ??= error })
+  await node.connect().catch((error: Error) => { failure ??= error })
+  node.disconnect()
+  return failure
 }
 
 export function isCluster (redis: RedisClient): redis is Cluster {
@@ -33,11 +45,17 @@ export function duplicateForBlocking (redis: RedisClient, socketTimeoutMs: numbe
   return isCluster(redis) ? redis.duplicate([], { redisOptions }) : redis.duplicate({ ...redisOptions, lazyConnect: false })
 }
 
+function keepName (host: string, callback: (error: null, address: string) => void): void {
+  callback(null, host)
+}
+
 function clusterOptions (redisOptions: RedisClientOptions) {
   return {
     // A node is connected to when it is needed, and the Cluster says itself when it is ready.
     redisOptions: { ...redisOptions, lazyConnect: true },
     clusterRetryStrategy: retryStrategy,
+    // A name that was looked up before the connection would be lost to the check of the certificate.
+    ...redisOptions.tls === undefined ? {} : { dnsLookup: keepName },
     enableOfflineQueue: false,
     enableReadyCheck: true,
     // What is read decides who may pass: never from a replica.

@@ -2,8 +2,9 @@
 -- include clock
 -- include record
 -- include log
-local session, sid, maxTokenAgeMs = KEYS[4], ARGV[4], tonumber(ARGV[5])
+local session, sid, maxTokenAgeMs, origin = KEYS[4], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local record, fields = readRecord(session)
+if isOfOtherOrigin(record, origin) then return { now, fields } end
 -- Removal comes first: whatever may fail after it, the session is gone.
 redis.call('DEL', session)
 if record then removeRecord(sid, record.subjectKey) end

@@ -27,9 +27,9 @@ export interface Keys {
   first: Shard
 }
 
-/** `count` is a power of two, up to maxShards. */
-export function createKeys (prefix: string, count: number): Keys {
-  const shards = Array.from({ length: count }, (_, number) => createShard(`${prefix}:{${number}}:`))
+/** `keyPrefix`: what the name of every key begins with. `count` is a power of two, up to maxShards. */
+export function createKeys (keyPrefix: string, count: number): Keys {
+  const shards = Array.from({ length: count }, (_, number) => createShard(`${keyPrefix}{${number}}:`))
   const at = (shard: number): Shard => shards[shard & (count - 1)] as Shard
   return {
     shards,

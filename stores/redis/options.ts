@@ -1,13 +1,32 @@
 import type { RedisOptions } from 'ioredis'
 import { ConfigInvalidError } from '../../lib/errors.ts'
+import { addressesOf, findRedisProblems, parseRedisUrl, redisUrlProblem, type RedisAddress, type RedisSettings } from '../../lib/redis-settings.ts'
+import { acceptNames } from './server-names.ts'
+
+export interface RedisLogin {
+  /** User and password at the servers that hold data. */
+  username?: string
+  password?: string
+  /** Number of the database. Default 0. Not with a Cluster. */
+  database?: number
+  tls?: RedisTls
+}
+
+/** For `rediss://`, PEM: whom to trust in place of the authorities that Node knows, and the certificate to show. */
+export interface RedisTls {
+  ca?: string | Buffer
+  cert?: string | Buffer
+  key?: string | Buffer
+}
 
 export type RedisTarget =
   /** `redis://` or `rediss://`, with user, password and database number where needed. */
   | string
-  /** Addresses of the sentinels as `redis://` URLs, and the name of the primary that they watch. User and password are the primary's. */
-  | { sentinels: string[], name: string, username?: string, password?: string }
-  /** Addresses of nodes of a Cluster; the user and the password of the first are those of all. */
-  | { cluster: string[] }
+  | { url: string } & RedisLogin
+  /** Addresses of the sentinels, with the user and the password of the sentinels, and the name of the primary that they watch. */
+  | { sentinels: string[], name: string } & RedisLogin
+  /** Addresses of nodes of a Cluster. */
+  | { cluster: string[] } & RedisLogin
 
 /** Without what would give replies other shapes, and what @fastify/redis sets itself. */
 export type RedisClientOptions = Omit<RedisOptions, 'replyMapping' | 'clientInfoTag'>
@@ -18,7 +37,7 @@ export type RedisClientOptions = Omit<RedisOptions, 'replyMapping' | 'clientInfo
  */
 export function redisOptions (target: RedisTarget): RedisClientOptions {
   return {
-    ...parse(target),
+    ...parse(typeof target === 'string' ? { url: target } : target),
     autoResendUnfulfilledCommands: false,
     // Without this a command whose connection broke stays pending for ever once it is not sent again.
     maxRetriesPerRequest: 0,
@@ -44,53 +63,48 @@ export function retryStrategy (attempt: number): number {
   return Math.round(ceiling * (0.5 + Math.random() / 2))
 }
 
-function parse (target: RedisTarget): RedisClientOptions {
-  if (typeof target === 'string') return parseUrl(target)
-  return 'cluster' in target ? parseNodes(target.cluster) : parseSentinels(target)
-}
-
-/** What the connections to all nodes have in common. */
-function parseNodes (nodes: string[]): RedisClientOptions {
-  const [first, ...others] = nodes.map(parseUrl)
-  if (first === undefined) throw new ConfigInvalidError('store.cluster must name at least one node')
-  if ([first, ...others].some(({ db }) => db !== 0)) throw new ConfigInvalidError('store.cluster: a Cluster has no database numbers; remove what follows the port')
-  if (others.some(({ tls }) => (tls === undefined) !== (first.tls === undefined))) throw new ConfigInvalidError('store.cluster: either all addresses are rediss:// or none is')
-  const { host, port, db, ...common } = first
-  return common
-}
-
-function parseUrl (text: string): RedisClientOptions {
-  const url = URL.parse(text)
-  if (url === null || !['redis:', 'rediss:'].includes(url.protocol) || url.hostname === '') {
-    throw new ConfigInvalidError('store.url must look like redis://host:6379 or rediss://host:6379')
+/** The addresses of a target. Throws ConfigInvalidError for what cannot be used. */
+export function parseAddresses (settings: RedisSettings): RedisAddress[] {
+  const { setting, texts } = addressesOf(settings)
+  if (texts.length === 0) throw new ConfigInvalidError(`store.${setting} must name at least one ${setting === 'cluster' ? 'node' : 'server'}`)
+  for (const text of texts) {
+    const problem = redisUrlProblem(text)
+    if (problem !== null) throw new ConfigInvalidError(`store.${setting}: ${problem}`)
   }
-  // ioredis takes query parameters for options, also for those above.
-  if (url.search !== '') throw new ConfigInvalidError('store.url must not have query parameters')
-  const database = /^\/?(\d*)$/.exec(url.pathname)?.[1]
-  if (database === undefined) throw new ConfigInvalidError('store.url must end in a database number or nothing, such as redis://host:6379/0')
+  const [problem] = findRedisProblems(settings)
+  if (problem !== undefined) throw new ConfigInvalidError(`store.${problem.setting}: ${problem.text}`)
+  return texts.map(parseRedisUrl)
+}
+
+function parse (settings: RedisSettings & RedisLogin): RedisClientOptions {
+  const addresses = parseAddresses(settings)
+  const [first] = addresses as [RedisAddress]
+  const inAddresses = { username: firstOf(addresses, 'username'), password: firstOf(addresses, 'password') }
+  const tls = first.isTls ? { ...settings.tls, ...acceptNames(addresses.map(({ host }) => host)) } : null
+  if (settings.sentinels !== undefined) {
+    return {
+      name: settings.name ?? '',
+      sentinels: addresses.map(({ host, port }) => ({ host, port: port ?? 26379 })),
+      db: settings.database ?? 0,
+      ...login(settings),
+      // The scheme is that of the sentinels and of what they name.
+      ...tls === null ? {} : { tls, sentinelTLS: tls, enableTLSForSentinelMode: true },
+      sentinelRetryStrategy: retryStrategy,
+      ...inAddresses.username === undefined ? {} : { sentinelUsername: inAddresses.username },
+      ...inAddresses.password === undefined ? {} : { sentinelPassword: inAddresses.password }
+    }
+  }
   return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port || 6379),
-    db: Number(database),
-    ...url.username === '' ? {} : { username: decodeURIComponent(url.username) },
-    ...url.password === '' ? {} : { password: decodeURIComponent(url.password) },
-    ...url.protocol === 'rediss:' ? { tls: {} } : {}
+    ...settings.cluster === undefined ? { host: first.host, port: first.port ?? 6379, db: settings.database ?? first.database ?? 0 } : {},
+    ...login({ ...inAddresses, ...login(settings) }),
+    ...tls === null ? {} : { tls }
   }
 }
 
-function parseSentinels ({ sentinels, name, username, password }: Extract<RedisTarget, { name: string }>): RedisClientOptions {
-  const parsed = sentinels.map(parseUrl)
-  const [first] = parsed
-  if (first === undefined) throw new ConfigInvalidError('store.sentinels must name at least one sentinel')
-  return {
-    name,
-    sentinels: parsed.map(({ host, port }) => ({ host: host ?? '', port: port ?? 26379 })),
-    ...username === undefined ? {} : { username },
-    ...password === undefined ? {} : { password },
-    // The scheme is that of the sentinels and of what they name.
-    ...first.tls === undefined ? {} : { tls: first.tls, sentinelTLS: first.tls, enableTLSForSentinelMode: true },
-    sentinelRetryStrategy: retryStrategy,
-    ...first.username === undefined ? {} : { sentinelUsername: first.username },
-    ...first.password === undefined ? {} : { sentinelPassword: first.password }
-  }
+function firstOf (addresses: RedisAddress[], part: 'username' | 'password'): string | undefined {
+  return addresses.find(address => address[part] !== null)?.[part] ?? undefined
+}
+
+function login ({ username, password }: { username?: string | undefined, password?: string | undefined }): { username?: string, password?: string } {
+  return { ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password } }
 }

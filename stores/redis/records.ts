@@ -5,7 +5,7 @@ import type { Reply } from './scripts.ts'
 
 /** The fields of a record that the gateway gives; instants, epoch and family are set by the script. */
 export function encodeSession (session: OpenSession): string[] {
-  const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client } = session
+  const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin } = session
   const fields = {
     subject,
     // Names its index, for whatever ends it.
@@ -18,7 +18,8 @@ export function encodeSession (session: OpenSession): string[] {
     scopes: JSON.stringify(scopes),
     audiences: JSON.stringify(audiences),
     userAgent: client.userAgent,
-    ip: client.ip
+    ip: client.ip,
+    ...origin === null ? {} : { origin }
   }
   return Object.entries(fields).flat()
 }
@@ -57,6 +58,7 @@ function decodeFields (fields: Map<string, string>): SessionRecord {
     scopes: listOf(text('scopes')),
     audiences: listOf(text('audiences')),
     client: { userAgent: text('userAgent'), ip: text('ip') },
+    origin: fields.get('origin') ?? null,
     family: fields.has('generation') ? decodeFamily(text) : null,
     device: fields.has('deviceKey') ? decodeDevice(text) : null
   }

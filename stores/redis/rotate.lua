@@ -8,9 +8,10 @@ local session, sid, generation = KEYS[4], ARGV[4], tonumber(ARGV[5])
 local windows = { overlapMs = tonumber(ARGV[6]), retryWindowMs = tonumber(ARGV[7]) }
 local idleTimeoutMs, maxTokenAgeMs = tonumber(ARGV[8]), tonumber(ARGV[9])
 local max, windowMs = tonumber(ARGV[10]), tonumber(ARGV[11])
+local origin, freshAcr, freshAmr = ARGV[12], ARGV[13], ARGV[14]
 
 local record, fields = readRecord(session)
-if not record or not record.generation then return { now, 'unknown', false } end
+if not record or not record.generation or isOfOtherOrigin(record, origin) then return { now, 'unknown', false } end
 if elapsed(tonumber(record.lastUsedAtMs)) >= idleTimeoutMs then return { now, 'expired', fields } end
 
 local count, untilMs
@@ -34,8 +35,8 @@ end
 local changes = encodeFamily(family)
 changes[#changes + 1] = 'lastUsedAtMs'
 changes[#changes + 1] = int(math.max(now, tonumber(record.lastUsedAtMs)))
-if ARGV[12] then
-  for _, change in ipairs({ 'authTimeMs', int(now), 'acr', ARGV[12], 'amr', ARGV[13] }) do changes[#changes + 1] = change end
+if freshAcr then
+  for _, change in ipairs({ 'authTimeMs', int(now), 'acr', freshAcr, 'amr', freshAmr }) do changes[#changes + 1] = change end
 end
 if count then
   for _, change in ipairs({ 'refreshes', int(count), 'refreshesUntilMs', int(untilMs) }) do changes[#changes + 1] = change end

@@ -37,9 +37,9 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
       }
     },
 
-    async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, fresh, limit = { max: 0, windowMs: 0 } }) {
+    async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, origin = '', fresh, limit = { max: 0, windowMs: 0 } }) {
       const authenticated = fresh === undefined ? [] : [fresh.acr, JSON.stringify(fresh.amr)]
-      const [outcome, fields, count, leftMs] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, limit.max, limit.windowMs, ...authenticated])
+      const [outcome, fields, count, leftMs] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, limit.max, limit.windowMs, origin, ...authenticated])
       const record = decodeRecord(fields)
       const counted = typeof count === 'string' ? { count: Number(count), leftMs: Number(leftMs) } : null
       return (record === null ? { outcome: 'unknown', record, counted: null } : { outcome, record, counted }) as Rotation
@@ -66,8 +66,8 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
       return record === null ? null : { outcome, record } as DeviceRenewal
     },
 
-    async close (sid, { maxTokenAgeMs }) {
-      const [fields] = await run('close', ...at(sid), [sid, maxTokenAgeMs])
+    async close (sid, { maxTokenAgeMs, origin }) {
+      const [fields] = await run('close', ...at(sid), [sid, maxTokenAgeMs, origin ?? ''])
       return decodeRecord(fields)
     },
 

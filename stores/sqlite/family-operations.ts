@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { countRefresh, type Counted, type RefreshCount, type RefreshLimit } from '../../lib/refresh-count.ts'
 import { receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/rotation.ts'
+import { isOfOtherOrigin } from '../../lib/session-origin.ts'
 import type { RotateOptions, Rotation } from '../store.ts'
 import type { Log } from './log.ts'
 import { toFamilyRow } from './rows.ts'
@@ -33,7 +34,7 @@ export function createFamilyOperations (db: DatabaseSync, log: Log) {
   return {
     rotate (nowMs: number, sid: string, generation: number, options: RotateOptions): Rotation {
       const record = readLive(sid, nowMs)
-      if (record === null || record.family === null) return { outcome: 'unknown', record: null, counted: null }
+      if (record === null || record.family === null || isOfOtherOrigin(record, options.origin)) return { outcome: 'unknown', record: null, counted: null }
       if (nowMs - record.lastUsedAtMs >= options.idleTimeoutMs) return { outcome: 'expired', record, counted: null }
       const { fresh, limit } = options
       const counted = limit === undefined ? null : count(nowMs, sid, limit)

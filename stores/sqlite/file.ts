@@ -3,29 +3,37 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ConfigInvalidError } from '../../lib/errors.ts'
 import { rightsOfNewFile } from '../../lib/new-file.ts'
-import { resultCode, retryWhileBusy } from './busy.ts'
+import { Patience, resultCode } from './busy.ts'
 import { createSchema, identify } from './schema.ts'
 
 /** Readers wait for nobody, except while another process recovers the file after a crash or is the last to leave it. */
 const readLockMs = 100
 
-/** Opens the database at `path` and makes it a store if it is new. Throws ConfigInvalidError that says what to do. */
-export function openFile (path: string, timeoutMs: number): DatabaseSync {
+export interface FileWaiting {
+  /** How long to wait for what other processes have locked, in milliseconds. */
+  startTimeoutMs: number
+  /** Is told what is waited for. */
+  onWait: (text: string) => void
+}
+
+/** Opens the database at `path` and makes it a store if it is new. Rejects with ConfigInvalidError that says what to do. */
+export async function openFile (path: string, waiting: FileWaiting): Promise<DatabaseSync> {
   try {
     if (path !== ':memory:') createPrivately(path)
-    return setUp(connect(path, readLockMs), path, timeoutMs)
+    return await setUp(connect(path, readLockMs), path, waiting)
   } catch (error) {
     throw error instanceof ConfigInvalidError ? error : explain(error, path)
   }
 }
 
 /** Changes nothing in a file before it is known to be ours or empty. */
-function setUp (db: DatabaseSync, path: string, timeoutMs: number): DatabaseSync {
+async function setUp (db: DatabaseSync, path: string, { startTimeoutMs, onWait }: FileWaiting): Promise<DatabaseSync> {
+  const patience = new Patience(startTimeoutMs, () => onWait(`store.path: "${path}" is locked by another process; waiting for it, at most ${startTimeoutMs / 1000} s`))
   try {
-    retryWhileBusy(timeoutMs, () => refuseForeign(db, path))
-    const journal = retryWhileBusy(timeoutMs, () => db.prepare('PRAGMA journal_mode = WAL').get())
+    await patience.whileBusy(() => refuseForeign(db, path))
+    const journal = await patience.whileBusy(() => db.prepare('PRAGMA journal_mode = WAL').get())
     if (path !== ':memory:' && journal?.['journal_mode'] !== 'wal') throw refusal(path, 'is on a file system without shared memory', 'put it on a local disk')
-    retryWhileBusy(timeoutMs, () => createSchema(db))
+    await patience.whileBusy(() => createSchema(db))
     refuseForeign(db, path)
     return db
   } catch (error) {

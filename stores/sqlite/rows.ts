@@ -20,6 +20,7 @@ export interface SessionRow {
   audiences: string
   user_agent: string
   ip: string
+  origin: string | null
 }
 
 export interface FamilyRow {
@@ -67,6 +68,7 @@ export function toRecord (row: RecordRow): SessionRecord {
     scopes: JSON.parse(row.scopes),
     audiences: JSON.parse(row.audiences),
     client: { userAgent: row.user_agent, ip: row.ip },
+    origin: row.origin,
     family: toFamily(row),
     device: toDevice(row)
   }
@@ -91,6 +93,7 @@ export function toSessionRow (record: SessionRecord): SessionRow & FamilyRow {
     audiences: JSON.stringify(record.audiences),
     user_agent: record.client.userAgent,
     ip: record.client.ip,
+    origin: record.origin,
     ...toFamilyRow(record.family)
   }
 }

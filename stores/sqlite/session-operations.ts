@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { openFamily } from '../../lib/rotation.ts'
 import { subjectKeyOf } from '../../lib/revocation-key.ts'
+import { isOfOtherOrigin } from '../../lib/session-origin.ts'
 import { createSid } from '../../lib/sid.ts'
 import type { OpenSession, SessionRecord } from '../store.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
@@ -59,8 +60,9 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
       return { ...record, secretHash, acr, amr, authTimeMs: nowMs }
     },
 
-    close (nowMs: number, sid: string, maxTokenAgeMs: number): SessionRecord | null {
+    close (nowMs: number, sid: string, maxTokenAgeMs: number, origin: string | null): SessionRecord | null {
       const record = readLive(sid, nowMs)
+      if (record !== null && isOfOtherOrigin(record, origin)) return record
       remove.run(sid)
       log.revokeSid(nowMs, sid, maxTokenAgeMs)
       return record
@@ -73,10 +75,10 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
   // A subject's epoch may be forgotten only when no session carries it any more.
   const keepSubject = db.prepare('UPDATE subjects SET purge_at_ms = max(purge_at_ms, :purgeAtMs) WHERE subject_key = :subjectKey')
   const columns = `sid, subject, subject_key, username, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
-    audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed`
+    audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed, origin`
   const insert = db.prepare(`INSERT INTO sessions (${columns}) VALUES (${columns.replaceAll(/\w+/g, name => `:${name}`)})`)
 
-  return (nowMs, { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, absoluteTimeoutMs }) => {
+  return (nowMs, { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, absoluteTimeoutMs }) => {
     const record: SessionRecord = {
       sid: createSid(subject),
       subject,
@@ -93,6 +95,7 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
       scopes,
       audiences,
       client: { userAgent: client.userAgent, ip: client.ip },
+      origin,
       family: mode === 'tokens' ? openFamily(nowMs) : null,
       device: null
     }

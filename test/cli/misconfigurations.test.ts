@@ -169,7 +169,7 @@ const stores: Row[] = [
   ['redis over http', set({ store: { ...redis, url: 'http://127.0.0.1:6379' } }), 1, 'store.url: must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379'],
   ['options within the address of redis', set({ store: { ...redis, url: `${redis.url}?enableOfflineQueue=true` } }), 1, 'store.url: must not have a query or a fragment; remove what follows the ? or the #'],
   ['a database of redis by name', set({ store: { ...redis, url: `${redis.url}/zebra` } }), 1, 'store.url: must end in a database number or nothing; write for example redis://127.0.0.1:6379/0'],
-  ['a password of redis that was not encoded', set({ store: { ...redis, url: 'redis://:100%zebra@127.0.0.1' } }), 1, 'store.url: has a user or a password with a % that encodes nothing; write %25 for %'],
+  ['a password of redis that was not encoded', set({ store: { ...redis, url: 'redis://:100%zebra@127.0.0.1' } }), 1, 'store.url: has a user or a password with a % that encodes nothing; write %25 for %; when the password has a / ? # or % in it, percent-encode it, or write it to store.password, which takes it as it is'],
   ['redis across the network in the clear', set({ store: { ...redis, url: `redis://:${redisPassword}@redis.internal` } }), 0, 'store: is redis:// on another machine, so sessions cross the network in the clear; write rediss:// if it can, else see that nobody else is on that network']
 ]
 

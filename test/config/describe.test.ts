@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { describeConfig } from '../../config/describe.ts'
 import { checkConfig } from '../../config/load.ts'
+import { redisAcl } from '../../lib/redis-acl.ts'
 
 const secret = randomBytes(32).toString('base64url')
 const target = 'http://127.0.0.1:3001'
@@ -26,7 +27,9 @@ t.test('each upstream says what it accepts and what it is told', async t => {
   t.strictSame(lines, [
     'https://app.example.com',
     '  listens on     0.0.0.0:8080',
-    '  store          redis redis:6379',
+    '  store          redis redis:6379, keys portcullis:*',
+    `  redis user     needs ${redisAcl('portcullis:')}`,
+    '  eviction       must be off (maxmemory-policy noeviction): asked at start, by INFO, and not here',
     '  users          a function',
     '  sessions       90s idle, 1d in all',
     '  devices        bind sessions where browsers can, by a cookie of 5m',

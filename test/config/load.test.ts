@@ -80,7 +80,21 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string | R
   ['redis by two ways', { ...good, secret, store: { ...redis, cluster: [redis.url] } }, 'store.cluster: cannot be set together with url; remove one of them'],
   ['sentinels without the name of the primary', { ...good, secret, store: { type: 'redis', sentinels: [redis.url] } }, 'store.name: is required with sentinels; add the name that they know the primary by'],
   ['a name without sentinels', { ...good, secret, store: { ...redis, name: 'primary' } }, 'store.name: belongs to sentinels; remove it'],
-  ['a password beside the address', { ...good, secret, store: { ...redis, password: 'open' } }, 'store.password: belongs to sentinels; write it into the address, redis://<user>:<password>@<host>:6379'],
+  ['another password beside the address', { ...good, secret, store: { type: 'redis', url: 'redis://:sesame@127.0.0.1', password: 'open' } }, 'store.password: is another password than that in url; remove one of them'],
+  ['another user beside the nodes', { ...good, secret, store: { type: 'redis', cluster: ['redis://one:7000', 'redis://ada:open@two:7000'], username: 'bob' } }, 'store.username: is another user than that in cluster; remove one of them'],
+  ['nodes with different passwords', { ...good, secret, store: { type: 'redis', cluster: ['redis://:open@one:7000', 'redis://:sesame@two:7000'] } }, 'store.cluster: the addresses have different passwords, and one is used for all; write the same one'],
+  ['a database for sentinels in their address', { ...good, secret, store: { type: 'redis', sentinels: ['redis://one:26379/3'], name: 'main' } }, 'store.sentinels: sentinels have no databases, and the number would not be that of the primary; remove what follows the port, and set store.database'],
+  ['a database in the address of a node', { ...good, secret, store: { type: 'redis', cluster: ['redis://one:7000/3'] } }, 'store.cluster: a Cluster has no database numbers; remove what follows the port'],
+  ['a database for a Cluster', { ...good, secret, store: { type: 'redis', cluster: ['redis://one:7000'], database: 3 } }, 'store.database: is not for a Cluster, which has database 0 alone; remove it, and keep deployments apart with keyPrefix'],
+  ['another database beside the address', { ...good, secret, store: { type: 'redis', url: 'redis://one/0', database: 3 } }, 'store.database: is another number than that in url; remove one of them'],
+  ['a negative database', { ...good, secret, store: { ...redis, database: -1 } }, 'store.database: must be a whole number from 0 to 65535'],
+  ['a key prefix with braces', { ...good, secret, store: { ...redis, keyPrefix: 'app{1}:' } }, 'store.keyPrefix: must be 1 to 64 letters, digits and . : _ -; write for example portcullis:'],
+  ['no key prefix', { ...good, secret, store: { ...redis, keyPrefix: '' } }, 'store.keyPrefix: must be 1 to 64 letters, digits and . : _ -; write for example portcullis:'],
+  ['a key prefix among the rate limits of another one', { ...good, secret, store: { ...redis, keyPrefix: 'portcullis:rate:' } }, 'store.keyPrefix: must not have rate between colons, which is where the counts of rate limits of another prefix are; choose another'],
+  ['TLS settings for a connection in the clear', { ...good, secret, store: { ...redis, tls: { ca: './ca.pem' } } }, 'store.tls: is for connections with TLS; write rediss:// in url, or remove it'],
+  ['a client certificate without its key', { ...good, secret, store: { type: 'redis', url: 'rediss://one', tls: { cert: './cert.pem' } } }, 'store.tls.key: is required with cert; add it, or remove cert'],
+  ...['#', '/', '?'].map((character): [string, unknown, RegExp] => [`a password with ${character} in the address`, { ...good, secret, store: { type: 'redis', url: `redis://ada:open${character}sesame@127.0.0.1:6379` } }, /^store\.url: (?!.*sesame).*percent-encode it, or write it to store\.password/]),
+  ['a password with % in the address', { ...good, secret, store: { type: 'redis', url: 'redis://:100%@127.0.0.1:6379' } }, /^store\.url: .*write %25 for %.*store\.password/],
   ['a Cluster without nodes', { ...good, secret, store: { type: 'redis', cluster: [] } }, 'store.cluster: has too few entries; add one'],
   ['redis over http', { ...good, secret, store: { type: 'redis', url: 'http://127.0.0.1' } }, 'store.url: must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379'],
   ['redis without a secret', { ...good, store: redis }, `secret: is required with redis, so that every gateway has the same; add secret: \${${'PORTCULLIS_SECRET'}}`],
@@ -322,7 +336,8 @@ t.test('an upstream has its own consistency or that of the gateway', async t => 
 t.test('redis, a list of secrets, a database in memory and a function as identity are accepted', async t => {
   const verify = async () => null
 
-  t.match(checkConfig({ ...good, secret: [secret, `${secret}AA`], store: redis }, where), { secrets: [secret, `${secret}AA`], store: { type: 'redis', target: redis.url, timeoutMs: 250 } })
+  t.match(checkConfig({ ...good, secret: [secret, `${secret}AA`], store: redis }, where), { secrets: [secret, `${secret}AA`], store: { type: 'redis', target: { url: redis.url }, keyPrefix: 'portcullis:', tls: null, timeoutMs: 250 } })
+  t.match(checkConfig({ ...good, secret, store: { type: 'redis', sentinels: ['rediss://:watch@one'], name: 'main', username: 'ada', password: 'p/#?@%', database: 3, keyPrefix: 'b:', tls: { ca: './ca.pem' } } }, where), { store: { target: { sentinels: ['rediss://:watch@one'], name: 'main', username: 'ada', password: 'p/#?@%', database: 3 }, keyPrefix: 'b:', tls: { ca: '/etc/portcullis/ca.pem', cert: null, key: null } } })
   t.match(checkConfig({ ...good, store: { type: 'sqlite', path: ':memory:' } }, where), { store: { path: ':memory:' } })
   t.equal(checkConfig({ ...good, identity: verify }, where).identity, verify)
 })

@@ -31,7 +31,7 @@ t.test('a YAML file takes variables also between the braces of a flow mapping', 
   const config = await loadConfig(file, { PORT: '8081', REDIS_URL: 'redis://redis:6379', SECRET: secret })
   t.match(config, {
     listen: { port: 8081, trustProxy: ['10.0.0.0/8'] },
-    store: { type: 'redis', target: 'redis://redis:6379' },
+    store: { type: 'redis', target: { url: 'redis://redis:6379' } },
     secrets: [secret],
     session: { idleTimeoutMs: 900_000 },
     upstreams: [{ scopes: ['orders:read'] }]

@@ -170,6 +170,7 @@ export function sessionRecord (changes: Partial<SessionRecord> = {}): SessionRec
     audiences: ['orders', 'billing'],
     client: { userAgent: '', ip: '127.0.0.1' },
     family: null,
+    origin: null,
     device: null,
     ...changes
   }

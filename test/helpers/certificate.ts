@@ -12,13 +12,15 @@ export interface CertificateOptions {
   to?: number
   /** Hosts; the first one names it. */
   names?: string[]
+  /** Whether it is for 127.0.0.1 too. Default true. */
+  withAddress?: boolean
   /** Who signs it. Default: it signs itself. */
   authority?: Certificate
 }
 
 /** A certificate for localhost and 127.0.0.1, PEM, signed by itself and good for the next hour unless said otherwise. */
-export function makeCertificate ({ from = Date.now() - 60_000, to = Date.now() + 3_600_000, names = ['localhost'], authority }: CertificateOptions = {}): Certificate {
-  const altNames = sequence(...names.map(name => der(0x82, Buffer.from(name))), der(0x87, Buffer.from([127, 0, 0, 1])))
+export function makeCertificate ({ from = Date.now() - 60_000, to = Date.now() + 3_600_000, names = ['localhost'], withAddress = true, authority }: CertificateOptions = {}): Certificate {
+  const altNames = sequence(...names.map(name => der(0x82, Buffer.from(name))), ...withAddress ? [der(0x87, Buffer.from([127, 0, 0, 1]))] : [])
   return issue({ from, to, subject: names[0]!, extension: sequence(oid('551d11'), der(0x04, altNames)), ...authority === undefined ? {} : { authority } })
 }
 

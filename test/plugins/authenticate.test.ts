@@ -393,7 +393,7 @@ t.test('the plugin does without refresh tokens, and not without each of its depe
     }
     await app.register(authenticate, { origin })
     app.get('/', { onRequest: app.portcullis.authenticate({ audience: 'orders' }) }, async ({ identity }) => identity)
-    const { record } = await store.open({ subject: 'ada', username: 'ada', mode: 'tokens', secretHash: null, acr: '1', amr: [], scopes: [], audiences: ['orders'], client: { userAgent: '', ip: '' }, absoluteTimeoutMs: 60_000, maxPerSubject: 2, maxTokenAgeMs: 60_000 })
+    const { record } = await store.open({ subject: 'ada', username: 'ada', mode: 'tokens', secretHash: null, acr: '1', amr: [], scopes: [], audiences: ['orders'], client: { userAgent: '', ip: '' }, origin: null, absoluteTimeoutMs: 60_000, maxPerSubject: 2, maxTokenAgeMs: 60_000 })
     const token = app.portcullis.accessToken.issue(record, { audience: ['orders'], generation: 1 })
     t.match((await get(app, '/', { authorization: `Bearer ${token}` })).json(), { subject: 'ada' })
   }

@@ -14,7 +14,7 @@ import { takeSnapshot } from '../helpers/snapshot.ts'
  * server itself, exactly what such a loss undoes: the record is back, and the log ends before its entry.
  */
 
-const tokens: OpenSession = { subject: 'ada', username: 'ada', mode: 'tokens', secretHash: null, acr: '1', amr: ['pwd'], scopes: [], audiences: [], client: { userAgent: '', ip: '' }, absoluteTimeoutMs: 3_600_000, maxPerSubject: 20, maxTokenAgeMs: 900_000 }
+const tokens: OpenSession = { subject: 'ada', username: 'ada', mode: 'tokens', secretHash: null, acr: '1', amr: ['pwd'], scopes: [], audiences: [], client: { userAgent: '', ip: '' }, origin: null, absoluteTimeoutMs: 3_600_000, maxPerSubject: 20, maxTokenAgeMs: 900_000 }
 const rotating: RotateOptions = { overlapMs: 10_000, retryWindowMs: 1_800_000, idleTimeoutMs: 1_800_000, maxTokenAgeMs: 900_000 }
 
 async function createStore (t: Test, server: RedisServer): Promise<Store> {

@@ -19,7 +19,7 @@ async function build (t: Test, store: Store, options: BlocklistOptions = {}) {
   return app
 }
 
-const signIn: OpenSession = { subject: 'ada', username: 'ada', mode: 'session', secretHash: 'hash', acr: '1', amr: ['pwd'], scopes: [], audiences: [], client: { userAgent: '', ip: '' }, absoluteTimeoutMs: 3_600_000, maxPerSubject: 20, maxTokenAgeMs: 900_000 }
+const signIn: OpenSession = { subject: 'ada', username: 'ada', mode: 'session', secretHash: 'hash', acr: '1', amr: ['pwd'], scopes: [], audiences: [], client: { userAgent: '', ip: '' }, origin: null, absoluteTimeoutMs: 3_600_000, maxPerSubject: 20, maxTokenAgeMs: 900_000 }
 const inAnHour = () => Math.floor(Date.now() / 1000) + 3600
 
 t.test('what was revoked is refused at once, and nothing else is', async t => {

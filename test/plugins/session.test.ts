@@ -115,7 +115,7 @@ t.test('guessing secrets of one session reads the store at a limited rate, and d
 t.test('the record of a tokens-mode sign-in has no session cookie', async t => {
   const { store } = await createStore(t)
   const app = await build(t, store)
-  const { record } = await store.open({ subject: 'ada', username: 'ada', mode: 'tokens', secretHash: null, acr: '1', amr: [], scopes: [], audiences: [], client: { userAgent: '', ip: '' }, absoluteTimeoutMs: minute, maxPerSubject: 2, maxTokenAgeMs: minute })
+  const { record } = await store.open({ subject: 'ada', username: 'ada', mode: 'tokens', secretHash: null, acr: '1', amr: [], scopes: [], audiences: [], client: { userAgent: '', ip: '' }, origin: null, absoluteTimeoutMs: minute, maxPerSubject: 2, maxTokenAgeMs: minute })
 
   t.equal((await get(app, '/me', `${sessionCookieName}=${record.sid}.${'A'.repeat(43)}`)).statusCode, 401)
 })

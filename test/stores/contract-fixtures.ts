@@ -29,6 +29,7 @@ export function session (overrides: Partial<OpenSession> = {}): OpenSession {
     scopes: ['orders:read'],
     audiences: ['orders'],
     client: { userAgent: 'Mozilla/5.0', ip: '192.0.2.1' },
+    origin: null,
     absoluteTimeoutMs,
     maxPerSubject: 100,
     maxTokenAgeMs,

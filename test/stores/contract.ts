@@ -5,6 +5,7 @@ import { isSid } from '../../lib/sid.ts'
 import { absoluteTimeoutMs, closing, idleTimeoutMs, maxTokenAgeMs, minute, open, rotating, session, tokens, unknownSid, windows, type CreateStore } from './contract-fixtures.ts'
 import { countedRefreshes } from './counted-refreshes.ts'
 import { deviceBindings } from './device-bindings.ts'
+import { sessionOrigins } from './session-origins.ts'
 import type { CredentialClaims, LogEntry, Revocation, SessionRecord, Store } from '../../stores/store.ts'
 import { patienceMs } from '../helpers/patience.ts'
 import { takeSnapshot } from '../helpers/snapshot.ts'
@@ -72,6 +73,7 @@ export function storeContract (t: Test, name: string, create: CreateStore, { sha
   t.test(`${name}: receipt`, t => receipt(t, create))
   t.test(`${name}: renewal`, t => renewal(t, create))
   t.test(`${name}: bindings to devices`, t => deviceBindings(t, create))
+  t.test(`${name}: origins`, t => sessionOrigins(t, create))
   t.test(`${name}: closing`, t => closingSessions(t, create))
   t.test(`${name}: the limit of sessions a subject`, t => limit(t, create))
   t.test(`${name}: cuts of a subject`, t => subjectCuts(t, create))
@@ -124,6 +126,7 @@ async function sessions (t: Test, create: CreateStore): Promise<void> {
       scopes: ['orders:read'],
       audiences: ['orders'],
       client: { userAgent: 'Mozilla/5.0', ip: '192.0.2.1' },
+      origin: null,
       family: null,
       device: null
     })

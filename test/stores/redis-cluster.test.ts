@@ -19,8 +19,8 @@ function signIn (subject: string): OpenSession {
   return session({ ...tokens, subject })
 }
 
-async function createStore (t: Test, prefix: string): Promise<Store> {
-  const store = await createRedisStore({ redis: connectTo(t, cluster.target), prefix, timeoutMs: 2000 })
+async function createStore (t: Test, keyPrefix: string): Promise<Store> {
+  const store = await createRedisStore({ redis: connectTo(t, cluster.target), keyPrefix, timeoutMs: 2000 })
   t.teardown(() => store.end())
   return store
 }
@@ -31,13 +31,13 @@ async function recovery (store: Store): Promise<void> {
 }
 
 storeContract(t, 'redis cluster', async t => {
-  const prefix = `contract-${++fixtures}`
+  const keyPrefix = `contract-${++fixtures}:`
   const startMs = Date.now()
   let clockOffsetMs = 0
   async function create (): Promise<Store> {
     const redis = connectTo(t, cluster.target)
     freezeClock(redis, startMs)
-    const store = await createRedisStore({ redis, prefix, timeoutMs: 5000, clockOffsetMs: () => clockOffsetMs })
+    const store = await createRedisStore({ redis, keyPrefix, timeoutMs: 5000, clockOffsetMs: () => clockOffsetMs })
     t.teardown(() => store.end())
     return { ...store, nowMs: () => startMs + clockOffsetMs }
   }

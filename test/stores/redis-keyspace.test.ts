@@ -16,6 +16,7 @@ const session: OpenSession = {
   scopes: [],
   audiences: ['orders'],
   client: { userAgent: '', ip: '192.0.2.1' },
+  origin: null,
   absoluteTimeoutMs: 86_400_000,
   maxPerSubject: 3,
   maxTokenAgeMs: 900_000

@@ -9,13 +9,13 @@ let fixtures = 0
 
 for (const shards of [1, 16]) {
   storeContract(t, `redis with ${shards} shards`, async t => {
-    const prefix = `contract-${++fixtures}`
+    const keyPrefix = `contract-${++fixtures}:`
     const startMs = Date.now()
     let clockOffsetMs = 0
     async function create (): Promise<Store> {
       const redis = connectRedis(t, server)
       freezeClock(redis, startMs)
-      const store = await createRedisStore({ redis, prefix, shards, timeoutMs: 5000, clockOffsetMs: () => clockOffsetMs })
+      const store = await createRedisStore({ redis, keyPrefix, shards, timeoutMs: 5000, clockOffsetMs: () => clockOffsetMs })
       t.teardown(() => store.end())
       // The clock as last heard moves on between two answers; here it stands still like the server's.
       return { ...store, nowMs: () => startMs + clockOffsetMs }

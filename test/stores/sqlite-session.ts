@@ -12,6 +12,7 @@ export function session (overrides: Partial<OpenSession> = {}): OpenSession {
     scopes: ['orders:read'],
     audiences: ['orders'],
     client: { userAgent: 'Mozilla/5.0', ip: '192.0.2.1' },
+    origin: null,
     absoluteTimeoutMs: 86_400_000,
     maxPerSubject: 1_000_000,
     maxTokenAgeMs: 900_000,

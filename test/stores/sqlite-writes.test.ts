@@ -103,7 +103,7 @@ t.test('a store ends although a write under way never gets its turn', async t =>
 })
 
 t.test('on a full disk what was acknowledged is there and the rest is refused', async t => {
-  const db = openFile(join(t.testdir({}), 'store.db'), 1000)
+  const db = await openFile(join(t.testdir({}), 'store.db'), { startTimeoutMs: 1000, onWait: () => {} })
   t.teardown(() => db.close())
   const runBatch = createRunBatch(db, 1000)
   runBatch(openings(1))
@@ -119,7 +119,7 @@ t.test('on a full disk what was acknowledged is there and the rest is refused', 
 })
 
 t.test('a batch that cannot be committed is refused whole', async t => {
-  const db = openFile(':memory:', 1000)
+  const db = await openFile(':memory:', { startTimeoutMs: 1000, onWait: () => {} })
   t.teardown(() => db.close())
   const runBatch = createRunBatch(db, 1000)
   db.exec(`
