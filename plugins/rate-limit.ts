@@ -7,7 +7,6 @@ import { addPart, beginPart } from './portcullis.ts'
 import { accountKey, addressKey, Budget, MemoryCounts, type BudgetLimits, type Counts } from './rate-limit/budget.ts'
 import { guardAccess } from './rate-limit/guard.ts'
 import { RedisCounts } from './rate-limit/redis-counts.ts'
-import { redisOf } from './store.ts'
 
 export type { Budget } from './rate-limit/budget.ts'
 
@@ -85,7 +84,8 @@ const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
  */
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
   const { signIn, refresh, timeout, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
-  const { sharedRedis } = beginPart(fastify, 'rateLimit')
+  const portcullis = beginPart(fastify, 'rateLimit')
+  const { sharedRedis } = portcullis
   const shared = sharedRedis === null ? null : await RedisCounts.create(fastify, sharedRedis, durationMs(timeout))
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
   const createBudget = (name: string, size: BudgetSize, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {
