@@ -259,6 +259,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
       authorization: 'strip',
       websocket: false,
       timeoutMs: 30_000,
+      connections: 256,
       consistency: 'replica',
       rateLimit: null
     }]
