@@ -1,14 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { StoreUnavailableError } from './errors.ts'
 
-const longestMs = 60_000
 const pauseMs = 250
 
 /**
- * Repeats a piece of work of the start that the store cannot do yet, for a minute at most: a busy machine, a lock of another process
+ * Repeats a piece of work of the start that the store cannot do yet, for `forMs` at most: a busy machine, a lock of another process
  * or a failover must not end a process that has just begun. `onWait` is told the reason once. What is repeated has to be safe to repeat.
  */
-export async function waitForStore<T> (work: () => Promise<T>, onWait: (reason: string) => void, forMs = longestMs): Promise<T> {
+export async function waitForStore<T> (work: () => Promise<T>, onWait: (reason: string) => void, forMs: number): Promise<T> {
   const startedAtMs = performance.now()
   for (let attempt = 1; ; attempt++) {
     try {

@@ -60,6 +60,7 @@ const Options = Type.Object({
 
 const toleranceMs = 5000
 const lookEveryMs = 60_000
+const longestWaitMs = 60_000
 
 /** Keeps the signing keys in the store, sealed; makes the first one, once, however many processes start at the same time. */
 export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
@@ -67,7 +68,10 @@ export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   if (durationMs(publishAhead) < leastPublishAheadMs) throw new ConfigInvalidError('portcullis-keys: publishAhead must be at least 5s')
   const { store } = beginPart(fastify, 'keys')
   const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: durationMs(maxTokenAge) + toleranceMs, publishAheadMs: durationMs(publishAhead) })
-  await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text))
+  // Fastify would end a plugin that takes longer than its own limit, and not say why.
+  const { pluginTimeout = 0 } = fastify.initialConfig
+  const forMs = pluginTimeout === 0 ? longestWaitMs : Math.min(longestWaitMs, pluginTimeout / 2)
+  await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text), forMs)
   addPart(fastify, 'keys', ring)
   follow(fastify, ring)
   if (rotateEvery !== undefined) rotateByTheClock(fastify, ring, durationMs(rotateEvery))

@@ -48,12 +48,12 @@ t.test('a first write that cannot be made yet is repeated, the reason is told on
     return 'done'
   }
 
-  t.equal(await waitForStore(locked, text => told.push(text)), 'done')
+  t.equal(await waitForStore(locked, text => told.push(text), 60_000), 'done')
   t.match(told, [/^store: cannot be used yet \(database is locked\); waiting/])
   t.equal(told.length, 1)
 
   await t.rejects(waitForStore(async () => { throw new StoreUnavailableError({ cause: new Error('disk is full') }) }, () => {}, 0), { code: 'PTC_ERR_STORE_UNAVAILABLE', cause: { message: /^store: cannot be used yet \(disk is full\)/ } })
-  await t.rejects(waitForStore(async () => { throw new TypeError('wrong') }, () => {}), TypeError)
+  await t.rejects(waitForStore(async () => { throw new TypeError('wrong') }, () => {}, 60_000), TypeError)
 })
 
 t.test('four gateways that start at once on a new file all start', async t => {
