@@ -2,7 +2,7 @@ import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import { createSid } from '../../lib/sid.ts'
 import type { DeviceBinding, DeviceRenewal, Rotation, SessionRecord, Store } from '../store.ts'
 import { indexName, sessionName, subjectName, type Keys, type Shard } from './keys.ts'
-import { decodeRecord, encodeSession } from './records.ts'
+import { decodeAuthentication, decodeRecord, encodeSession } from './records.ts'
 import type { Scripts } from './scripts.ts'
 
 type Sessions = Pick<Store, 'open' | 'read' | 'touch' | 'rotate' | 'noteReceived' | 'renew' | 'bindDevice' | 'renewDevice' | 'close' | 'list'>
@@ -39,10 +39,11 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
 
     async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, fresh, limit = { max: 0, windowMs: 0 } }) {
       const authenticated = fresh === undefined ? [] : [fresh.acr, JSON.stringify(fresh.amr)]
-      const [outcome, fields, count, leftMs] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, limit.max, limit.windowMs, ...authenticated])
+      const [outcome, fields, shown, count, leftMs] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, limit.max, limit.windowMs, ...authenticated])
       const record = decodeRecord(fields)
       const counted = typeof count === 'string' ? { count: Number(count), leftMs: Number(leftMs) } : null
-      return (record === null ? { outcome: 'unknown', record, counted: null } : { outcome, record, counted }) as Rotation
+      const granted = Array.isArray(shown) ? decodeAuthentication(shown) : null
+      return (record === null ? { outcome: 'unknown', record, granted, counted: null } : { outcome, record, granted, counted }) as Rotation
     },
 
     async noteReceived (sid, generation, { overlapMs, retryWindowMs }) {

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
 export const applicationId = 0x50544353
-export const schemaVersion = 4
+export const schemaVersion = 5
 
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
@@ -46,7 +46,8 @@ const schema = `
     refreshes_until_ms INTEGER NOT NULL DEFAULT 0,
     device_key TEXT,
     device_bound_at_ms INTEGER,
-    device_renewals INTEGER
+    device_renewals INTEGER,
+    step_up TEXT
   ) STRICT;
   CREATE INDEX sessions_by_subject ON sessions (subject_key, created_at_ms, sid);
   CREATE INDEX sessions_by_expiry ON sessions (expires_at_ms);
@@ -91,7 +92,10 @@ const upgrades: Readonly<Record<number, string>> = {
     ALTER TABLE sessions ADD COLUMN device_key TEXT;
     ALTER TABLE sessions ADD COLUMN device_bound_at_ms INTEGER;
     ALTER TABLE sessions ADD COLUMN device_renewals INTEGER;
-    PRAGMA user_version = 4`
+    PRAGMA user_version = 4`,
+  4: `
+    ALTER TABLE sessions ADD COLUMN step_up TEXT;
+    PRAGMA user_version = 5`
 }
 
 export function isUpgradable (version: number): boolean {

@@ -337,22 +337,66 @@ async function use (t: Test, create: CreateStore): Promise<void> {
 }
 
 async function rotation (t: Test, create: CreateStore): Promise<void> {
-  t.test('a rotation after a fresh authentication moves auth_time, also where the family is on hold', async t => {
+  t.test('a step-up counts for the generation that it issues, and for no other one', async t => {
     const { store, advance } = await create(t)
-    const { record } = await store.open(session({ mode: 'tokens', secretHash: null }))
-    const fresh = { acr: 'urn:acr:mfa', amr: ['pwd', 'otp'] }
+    const record = await open(store, { ...tokens, acr: '1' })
+    const fresh = { acr: '2', amr: ['otp'] }
+    const signedIn = { authTimeMs: record.createdAtMs, acr: '1', amr: ['pwd'] }
     advance(1000)
 
     const rotated = await store.rotate(record.sid, 1, { ...rotating, fresh })
+    const steppedUp = { authTimeMs: record.createdAtMs + 1000, acr: '2', amr: ['pwd', 'otp'] }
+    t.match(rotated, { outcome: 'rotated', record: { ...steppedUp, family: { stepUp: { generation: 2, prior: signedIn } } }, granted: steppedUp })
+    await store.noteReceived(record.sid, 2, windows)
     advance(1000)
-    const repeated = await store.rotate(record.sid, 1, rotating)
-    advance(1000)
-    const held = await store.rotate(record.sid, 2, { ...rotating, fresh: { acr: '1', amr: [] } })
-
-    t.match(rotated, { outcome: 'rotated', record: { ...fresh, authTimeMs: record.createdAtMs + 1000 } })
-    t.match(repeated, { outcome: 'repeated', record: { ...fresh, authTimeMs: record.createdAtMs + 1000 } })
-    t.match(held, { outcome: 'held', record: { acr: '1', amr: [], authTimeMs: record.createdAtMs + 3000 } })
+    const older = await store.rotate(record.sid, 1, rotating)
+    t.match(older, { outcome: 'held', record: { ...steppedUp, family: { generation: 2 } }, granted: signedIn })
+    const olderWithPassword = await store.rotate(record.sid, 1, { ...rotating, fresh: { acr: '1', amr: ['pwd'] } })
+    t.match(olderWithPassword, { outcome: 'held', record: steppedUp, granted: { authTimeMs: record.createdAtMs + 2000, acr: '1', amr: ['pwd'] } }, 'a password does not prove the second factor')
+    const again = await store.rotate(record.sid, 1, { ...rotating, fresh })
+    t.match(again, { outcome: 'repeated', record: steppedUp, granted: { ...steppedUp, authTimeMs: record.createdAtMs + 2000 } })
+    const held = await store.rotate(record.sid, 2, { ...rotating, fresh: { acr: '3', amr: ['hwk'] } })
+    t.match(held, { outcome: 'held', record: steppedUp, granted: { authTimeMs: record.createdAtMs + 2000, acr: '3', amr: ['pwd', 'otp', 'hwk'] } })
     t.strictSame(await store.read(record.sid), held.record)
+    advance(windows.overlapMs + 1)
+    t.match(await store.rotate(record.sid, 2, rotating), { outcome: 'rotated', record: steppedUp, granted: steppedUp })
+    t.match(await store.rotate(record.sid, 1, rotating), { outcome: 'reused' })
+  })
+
+  t.test('a refresh after a step-up whose answer was lost goes on, with the authentication from before it', async t => {
+    const { store, advance } = await create(t)
+    const record = await open(store, { ...tokens, acr: '1' })
+    const signedIn = { authTimeMs: record.createdAtMs, acr: '1', amr: ['pwd'] }
+    advance(1000)
+    await store.rotate(record.sid, 1, { ...rotating, fresh: { acr: '2', amr: ['otp'] } })
+    advance(windows.retryWindowMs)
+
+    const repeated = await store.rotate(record.sid, 1, rotating)
+
+    t.match(repeated, { outcome: 'repeated', record: { ...signedIn, family: { generation: 2, stepUp: null } }, granted: signedIn })
+    t.strictSame(await store.read(record.sid), repeated.record)
+    advance(windows.retryWindowMs + 1)
+    t.match(await store.rotate(record.sid, 2, rotating), { outcome: 'rotated', granted: signedIn })
+    const fresh = await store.rotate(record.sid, 3, { ...rotating, fresh: { acr: '1', amr: ['pwd'] } })
+    t.match(fresh, { outcome: 'rotated', record: { ...signedIn, authTimeMs: store.nowMs() } })
+  })
+
+  t.test('step-ups in the same moment never lower each other', async t => {
+    const { store, second } = await create(t)
+    const other = await second()
+    const record = await open(store, { ...tokens, acr: '1' })
+    const fresh = [{ acr: '2', amr: ['otp'] }, { acr: '1', amr: ['pwd'] }, { acr: '3', amr: ['hwk'] }, { acr: '1', amr: ['sms'] }]
+    const opened = await open(store, { acr: '1' })
+
+    await Promise.all(fresh.map((strength, index) => (index % 2 === 0 ? store : other).renew(opened.sid, { secretHash: `${index}`, ...strength })))
+    const rotations = await Promise.all(fresh.map((strength, index) => (index % 2 === 0 ? store : other).rotate(record.sid, 1, { ...rotating, fresh: strength })))
+
+    const renewed = await store.read(opened.sid)
+    t.equal(renewed?.acr, '3')
+    t.strictSame(new Set(renewed?.amr), new Set(['pwd', 'otp', 'hwk', 'sms']))
+    const first = rotations.find(({ outcome }) => outcome === 'rotated')
+    const after = await store.read(record.sid)
+    t.match(after, { acr: first?.granted?.acr, amr: first?.granted?.amr, family: { generation: 2 } }, 'that of the one that issued a generation')
   })
 
   t.test('the newest generation rotates, counts as use and is not logged', async t => {
@@ -366,7 +410,7 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
     const nowMs = record.createdAtMs + 5000
     t.strictSame(rotated, {
       outcome: 'rotated',
-      record: { ...record, lastUsedAtMs: nowMs, family: { generation: 2, received: false, rotatedAtMs: nowMs, holdUntilMs: 0, closed: [] } },
+      record: { ...record, lastUsedAtMs: nowMs, family: { generation: 2, received: false, rotatedAtMs: nowMs, holdUntilMs: 0, closed: [], stepUp: null } },
       counted: null
     })
     t.strictSame(await (await second()).read(record.sid), rotated.record)
@@ -460,7 +504,8 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
         await store.noteReceived(record.sid, generation, windows)
         model = receive(model, generation, store.nowMs(), windows)
       } else {
-        const expected = rotate(model, generation, store.nowMs(), windows)
+        const { authTimeMs, acr, amr } = record
+        const expected = rotate(model, { generation, authentication: { authTimeMs, acr, amr } }, store.nowMs(), windows)
         const actual = await store.rotate(record.sid, generation, rotating)
         seen.add(expected.outcome)
         if (actual.outcome !== expected.outcome) mismatches.push({ step, generation, model, expected, actual })
@@ -595,18 +640,29 @@ async function receipt (t: Test, create: CreateStore): Promise<void> {
 }
 
 async function renewal (t: Test, create: CreateStore): Promise<void> {
-  t.test('a renewal replaces the secret and the authentication, nothing else, and logs that the record changed', async t => {
+  t.test('a renewal replaces the secret and strengthens the authentication, nothing else, and logs that the record changed', async t => {
     const { store, advance, second } = await create(t)
-    const record = await open(store)
+    const record = await open(store, { acr: '1' })
     const position = await head(store)
     advance(3000)
 
-    const renewed = await store.renew(record.sid, { secretHash: 'fresh', acr: 'urn:acr:mfa', amr: ['pwd', 'otp'] })
+    const renewed = await store.renew(record.sid, { secretHash: 'fresh', acr: '2', amr: ['otp', 'pwd'] })
 
-    t.strictSame(renewed, { ...record, secretHash: 'fresh', acr: 'urn:acr:mfa', amr: ['pwd', 'otp'], authTimeMs: record.createdAtMs + 3000 })
+    t.strictSame(renewed, { ...record, secretHash: 'fresh', acr: '2', amr: ['pwd', 'otp'], authTimeMs: record.createdAtMs + 3000 })
     t.strictSame(await (await second()).read(record.sid), renewed)
     t.strictSame(await entriesAfter(store, position), [{ kind: 'changed', sid: record.sid }])
     t.strictSame((await takeSnapshot(store)).revocations, [])
+  })
+
+  t.test('a renewal by less than the session has proved lowers nothing', async t => {
+    const { store, advance } = await create(t)
+    for (const [acr, fresh] of [['2', '1'], ['10', '9'], ['2', 'urn:acr:mfa'], ['urn:acr:mfa', '3']] as const) {
+      const record = await open(store, { acr, amr: ['pwd', 'otp'] })
+      advance(3000)
+      const renewed = await store.renew(record.sid, { secretHash: 'fresh', acr: fresh, amr: ['pwd'] })
+      t.strictSame(renewed, { ...record, secretHash: 'fresh', authTimeMs: store.nowMs() }, `${acr} by ${fresh}`)
+      t.strictSame(await store.read(record.sid), renewed)
+    }
   })
 
   t.test('a session in tokens mode has no secret to renew', async t => {
