@@ -256,19 +256,21 @@ class Model {
   }
 
   #apply (move: number): void {
-    const world = this.#world
     if (move >= presentedByThief - maxLostGenerations) return this.#robbed(() => { this.#present(move - presentedByThief, 'the thief') })
     if (move >= pass) return this.#pass(move - pass)
     if (move >= arrive && move < lose) return this.#arrive(move - arrive)
     if (move >= lose && move < use) return this.#lose(move - lose)
+    this.#applyAlone(move)
+  }
+
+  /** The moves that are one each. */
+  #applyAlone (move: number): void {
+    const world = this.#world
     switch (move) {
-      case send:
-        world.messages.push({ phase: 'request', distance: world.jar, age: 0 })
-        return this.#tell(() => `a tab sends refresh token ${this.#name(world.jar)}`)
+      case send: return this.#send('request')
       case stepUp:
-        world.messages.push({ phase: 'step-up', distance: world.jar, age: 0 })
         world.stepUpsLeft--
-        return this.#tell(() => `a tab sends refresh token ${this.#name(world.jar)} and the password`)
+        return this.#send('step-up')
       case use: return this.#note(world.accessToken, 'a tab')
       case usedByThief: return this.#robbed(() => this.#note(0, 'the thief'))
       case end:
@@ -283,6 +285,12 @@ class Model {
         world.jar = 1
         return this.#tell(() => `the browser is killed, and comes back with refresh token ${this.#name(1)}`)
     }
+  }
+
+  #send (phase: 'request' | 'step-up'): void {
+    const { messages, jar } = this.#world
+    messages.push({ phase, distance: jar, age: 0 })
+    this.#tell(() => `a tab sends refresh token ${this.#name(jar)}${phase === 'step-up' ? ' and the password' : ''}`)
   }
 
   /** A request reaches the store, or an answer the browser. */
@@ -432,9 +440,13 @@ class Model {
   #handOut (outcome: FamilyOutcome, shift: number): void {
     const { store, ahead, aheadLevel } = this.#world
     if (!this.#rules.hasCookie(outcome)) return
-    const twin = shift > 0 && ahead > 0 ? aheadLevel : noLevel
-    for (let to = oldest - 1; shift > 0 && to > 0; to--) store.own[to] = to >= shift ? store.own[to - shift]! : Math.min(aheadLevel, store.level)
-    store.own[0] = Math.min(shift > 0 ? twin : store.own[0]!, store.level)
+    const twin = ahead > 0 ? aheadLevel : noLevel
+    if (shift === 0) {
+      store.own[0] = Math.min(store.own[0]!, store.level)
+      return
+    }
+    for (let to = oldest - 1; to > 0; to--) store.own[to] = to >= shift ? store.own[to - shift]! : Math.min(aheadLevel, store.level)
+    store.own[0] = Math.min(twin, store.level)
   }
 
   /** I8 A copy never leads to a fresher authentication than its own without the password: by this answer, or by the cookie in it. */

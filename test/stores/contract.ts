@@ -90,7 +90,7 @@ async function sessions (t: Test, create: CreateStore): Promise<void> {
 
     t.equal(await store.read(unknownSid), null)
     t.equal(await store.renew(unknownSid, { secretHash: 'x', acr: 'a', amr: [] }), null)
-    t.strictSame(await store.rotate(unknownSid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await store.rotate(unknownSid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     t.equal(await store.touch([{ sid: unknownSid, agoMs: 0 }], { idleTimeoutMs }), undefined)
     t.equal(await store.noteReceived(unknownSid, 1, windows), undefined)
     t.strictSame(await store.list('alice'), [])
@@ -231,7 +231,7 @@ async function expiry (t: Test, create: CreateStore): Promise<void> {
     t.strictSame(await store.list('alice'), [])
     t.equal(await store.isGood(claimsOf(record)), false)
     t.equal(await store.renew(record.sid, { secretHash: 'x', acr: 'a', amr: [] }), null)
-    t.strictSame(await store.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await store.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     await store.touch([{ sid: record.sid, agoMs: 0 }, { sid: record.sid, agoMs: 500 }], { idleTimeoutMs })
     await store.noteReceived(family.sid, 1, windows)
     t.equal(await store.read(record.sid), null)
@@ -457,7 +457,7 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
     const { store } = await create(t)
     const record = await open(store)
 
-    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     await store.noteReceived(record.sid, 1, windows)
     t.strictSame(await store.read(record.sid), record)
   })
@@ -540,7 +540,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
     const position = await head(store)
 
     advance(idleTimeoutMs)
-    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record, counted: null })
+    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record, granted: null, counted: null })
 
     t.strictSame(await store.read(record.sid), record)
     t.strictSame(await entriesAfter(store, position), [])
@@ -575,7 +575,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
       const before = await store.read(record.sid)
       const position = await head(store)
 
-      t.strictSame(await store.rotate(record.sid, generation, rotating), { outcome: 'reused', record: before, counted: null })
+      t.strictSame(await store.rotate(record.sid, generation, rotating), { outcome: 'reused', record: before, granted: null, counted: null })
 
       const revocation: Revocation = { kind: 'sid', sid: record.sid, expiresAtMs: store.nowMs() + maxTokenAgeMs }
       t.equal(await other.read(record.sid), null)
@@ -583,7 +583,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
       t.equal(await other.isGood(claimsOf(record)), false)
       t.strictSame(await entriesAfter(other, position), [revocation])
       t.strictSame((await takeSnapshot(other)).revocations, [revocation])
-      t.strictSame(await other.rotate(record.sid, 3, rotating), { outcome: 'unknown', record: null, counted: null })
+      t.strictSame(await other.rotate(record.sid, 3, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     })
   }
 
@@ -595,7 +595,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
 
     advance(windows.retryWindowMs + 1)
 
-    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record: before, counted: null })
+    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record: before, granted: null, counted: null })
     t.equal(await store.read(record.sid), null)
     t.strictSame(await entriesAfter(store, position), [{ kind: 'sid', sid: record.sid, expiresAtMs: store.nowMs() + maxTokenAgeMs }])
   })
@@ -744,7 +744,7 @@ async function closingSessions (t: Test, create: CreateStore): Promise<void> {
     for (const late of [store, other]) {
       await late.touch([{ sid: record.sid, agoMs: 0 }, { sid: family.sid, agoMs: 50 }], { idleTimeoutMs })
       await late.noteReceived(family.sid, 1, windows)
-      t.strictSame(await late.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+      t.strictSame(await late.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
       t.equal(await late.renew(record.sid, { secretHash: 'x', acr: 'a', amr: [] }), null)
       t.equal(await late.read(record.sid), null)
       t.equal(await late.read(family.sid), null)
@@ -869,7 +869,7 @@ async function subjectCuts (t: Test, create: CreateStore): Promise<void> {
     await other.touch([{ sid: record.sid, agoMs: 0 }, { sid: family.sid, agoMs: 50 }], { idleTimeoutMs })
     await other.noteReceived(family.sid, 1, windows)
 
-    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     t.equal(await other.renew(record.sid, { secretHash: 'x', acr: 'a', amr: [] }), null)
     t.equal(await other.close(record.sid, closing), null)
     t.equal(await store.read(record.sid), null)
@@ -1074,7 +1074,7 @@ async function cutOfEverybody (t: Test, create: CreateStore): Promise<void> {
       await other.touch([{ sid: record.sid, agoMs: 0 }], { idleTimeoutMs })
       await other.noteReceived(record.sid, 1, windows)
     }
-    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     t.equal(await other.close(family.sid, closing), null)
     t.match((await entriesAfter(other, position)).findLast(({ kind }) => kind === 'all'), cut)
     t.ok((await takeSnapshot(other)).revocations.some(one => one.kind === 'all' && one.belowEpoch === cut.belowEpoch))
