@@ -411,6 +411,7 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
     t.strictSame(rotated, {
       outcome: 'rotated',
       record: { ...record, lastUsedAtMs: nowMs, family: { generation: 2, received: false, rotatedAtMs: nowMs, holdUntilMs: 0, closed: [], stepUp: null } },
+      granted: { authTimeMs: record.authTimeMs, acr: record.acr, amr: record.amr },
       counted: null
     })
     t.strictSame(await (await second()).read(record.sid), rotated.record)
