@@ -34,7 +34,7 @@ declare module './portcullis.ts' {
 export interface AccessTokenRequest {
   subject: string
   sid: string
-  /** Of the refresh token that is handed out with it: the claim `gen`. */
+  /** Of the refresh token that is handed out with it, or of the one that was presented when none is: the claim `gen`. */
   generation: number
   audience: string[]
   record: SessionRecord

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Strength } from '../lib/authentication.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { publish } from '../lib/events.ts'
 import { createExpiryReport } from '../lib/expiries.ts'
@@ -54,8 +55,11 @@ export interface Sessions {
   read (sid: string): Promise<SessionRecord | null>
   /** The subject's sessions of this origin that are not over, newest first. */
   list (subject: string): Promise<SessionRecord[]>
-  /** After a fresh authentication: a new cookie secret for the same session; the old one is dead. Null when the session is gone. */
-  renew (reply: FastifyReply, sid: string, fresh: { acr: string, amr: string[] }): Promise<SessionRecord | null>
+  /**
+   * After a fresh authentication: a new cookie secret for the same session; the old one is dead. `acr` and `amr` of the session are never
+   * lowered (lib/authentication.ts). Null when the session is gone.
+   */
+  renew (reply: FastifyReply, sid: string, fresh: Strength): Promise<SessionRecord | null>
   view (record: SessionRecord): SessionView
   /** From now on sessions can be bound to devices. */
   guardDevices (guard: DeviceGuard): void

@@ -52,10 +52,11 @@ export default async function authRoutes (fastify: FastifyInstance, { identity, 
   })
 
   app.get('/session', { schema: sessionSchema, onRequest: portcullis.authenticate({ audience: origin, isUse: false }) }, async request => {
-    const { sid } = request.identity
+    const { sid, authTime, acr, amr } = request.identity
     const record = sid === null ? null : await portcullis.session.read(sid)
     if (record === null) throw new SessionInvalidError()
-    return { session: portcullis.session.view(record) }
+    // The credential's own: after a step-up, an older access token of the session is told what services are told of it.
+    return { session: { ...portcullis.session.view(record), auth_time: authTime, acr, amr: [...amr] } }
   })
 }
 

@@ -1,3 +1,4 @@
+import type { Authentication, Strength } from '../lib/authentication.ts'
 import type { Counted, RefreshLimit } from '../lib/refresh-count.ts'
 import type { FamilyOutcome, RotationWindows, TokenFamily } from '../lib/rotation.ts'
 
@@ -29,7 +30,10 @@ export interface SessionRecord {
   /** base64url SHA-256 of the session cookie's secret; null in tokens mode. */
   secretHash: string | null
   createdAtMs: number
-  /** When the subject last authenticated. Refreshing never moves it. */
+  /**
+   * When the subject last authenticated; in tokens mode, for the newest generation. Refreshing never moves it forward. It goes back, with
+   * `acr` and `amr`, when a refresh finds that the answer to a step-up was lost (lib/rotation.ts).
+   */
   authTimeMs: number
   /** Last known use; moved by `touch` and by rotation. */
   lastUsedAtMs: number
@@ -95,21 +99,24 @@ export interface RotateOptions extends RotationWindows {
   maxTokenAgeMs: number
   /** Where the token is presented: a record of another origin is `unknown`. Absent: the origin is not judged. */
   origin?: string
-  /** The subject has just authenticated again: where the outcome keeps the session, `authTimeMs` becomes now, acr and amr as given. */
-  fresh?: { acr: string, amr: string[] }
+  /** The subject has just authenticated again: `rotated` and `recovered` strengthen the record's authentication (lib/authentication.ts). */
+  fresh?: Strength
   /** What this session may have; counted in the same operation. Absent: this one is not counted. */
   limit?: RefreshLimit
 }
 
-/** `counted`: null where nothing was, for want of a limit or of a session that goes on. */
+/**
+ * `counted`: null where nothing was, for want of a limit or of a session that goes on. `granted`: the authentication that the answer may
+ * show, which is not always the record's; null where nothing is answered.
+ */
 export type Rotation =
-  /** The record after the operation: `record.family.generation` is the one to hand out (`held`: the one the client has). */
-  | { outcome: Exclude<FamilyOutcome, 'expired' | 'reused'>, record: SessionRecord, counted: Counted | null }
+  /** The record after the operation: `record.family.generation` is the one to hand out, except `held`, which hands out none. */
+  | { outcome: Exclude<FamilyOutcome, 'expired' | 'reused'>, record: SessionRecord, granted: Authentication, counted: Counted | null }
   /** The record as it was. `reused` and a retry that came too late have removed it; idleness has not. */
-  | { outcome: 'expired' | 'reused', record: SessionRecord, counted: null }
+  | { outcome: 'expired' | 'reused', record: SessionRecord, granted: null, counted: null }
   /** Over the limit: nothing was judged and nothing has changed but the count. */
-  | { outcome: 'limited', record: SessionRecord, counted: Counted }
-  | { outcome: 'unknown', record: null, counted: null }
+  | { outcome: 'limited', record: SessionRecord, granted: null, counted: Counted }
+  | { outcome: 'unknown', record: null, granted: null, counted: null }
 
 /** A statement "no longer good". In force until `expiresAtMs`. Tokens and subjects are known by their keys (lib/revocation-key.ts). */
 export type Revocation =
@@ -183,10 +190,10 @@ export interface Store {
   noteReceived (sid: string, generation: number, windows: RotationWindows): Promise<void>
 
   /**
-   * Replaces the cookie secret after a fresh authentication: `authTimeMs` becomes now, acr and amr as given; logs `changed`.
+   * Replaces the cookie secret after a fresh authentication, which strengthens the record's (lib/authentication.ts); logs `changed`.
    * The old secret is dead when it resolves; `lastUsedAtMs` stays. Null when there is no record in session mode.
    */
-  renew (sid: string, fresh: { secretHash: string, acr: string, amr: string[] }): Promise<SessionRecord | null>
+  renew (sid: string, fresh: { secretHash: string } & Strength): Promise<SessionRecord | null>
 
   /**
    * Binds a session to a device, once and for good, and logs `changed`. Null when there is no record in session mode. Does not judge

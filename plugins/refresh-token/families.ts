@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { randomInt } from 'node:crypto'
+import type { Strength } from '../../lib/authentication.ts'
 import { AudienceUnknownError, RateLimitedError, RefreshRefusedError, StoreUnavailableError } from '../../lib/errors.ts'
 import { publish, type SecurityEvent } from '../../lib/events.ts'
 import { createExpiryReport, type ReportExpiry } from '../../lib/expiries.ts'
@@ -29,8 +30,11 @@ export interface TokenResponse {
 export interface RotateRequest {
   /** What the access token is for; all that the session is good for when absent. */
   audience?: string[] | null
-  /** The subject has just authenticated again, this strongly and by this. */
-  fresh?: { acr: string, amr: string[] }
+  /**
+   * The subject has just authenticated again, this strongly and by this; the session's `acr` and `amr` are never lowered. A refresh token
+   * that is superseded or on hold gets it in the access token of this answer alone.
+   */
+  fresh?: Strength
   /** Of the session; counted with the rotation. Rejects with RateLimitedError when it is used up. */
   budget?: Budget
 }
@@ -86,7 +90,7 @@ export class RefreshTokens implements RefreshToken {
       this.#noteEnded(sid)
       this.#publish({ event: 'session.closed', sid, subject: record.subject, outcome: 'limit' }, reply)
     }
-    const response = await this.#respond(record, record.audiences)
+    const response = await this.#respond(record, generationOf(record), record.audiences)
     await takeOver(reply, record.sid, 'tokens', this.#parts)
     this.#setCookie(reply, record)
     this.#publish({ event: 'session.opened', sid: record.sid, subject: record.subject, outcome: 'tokens' }, reply)
@@ -103,12 +107,12 @@ export class RefreshTokens implements RefreshToken {
       case 'rotated':
       case 'repeated':
       case 'recovered': {
-        const response = await this.#respond(rotation.record, audience)
+        const response = await this.#respond({ ...rotation.record, ...rotation.granted }, generationOf(rotation.record), audience)
         this.#setCookie(reply, rotation.record)
         return response
       }
-      // The client has this generation already. Sending it again could overwrite a newer one that is under way.
-      case 'held': return await this.#respond(rotation.record, audience)
+      // The client has this generation, or its browser a newer one. Sending one again could overwrite a newer one that is under way.
+      case 'held': return await this.#respond({ ...rotation.record, ...rotation.granted }, generation, audience)
       case 'expired':
       case 'reused':
       case 'unknown': throw new RefreshRefusedError({ cause: new Error(rotation.outcome) })
@@ -178,9 +182,10 @@ export class RefreshTokens implements RefreshToken {
     this.#parts.cookies.set(reply, 'refresh', formatRefreshToken(this.#settings.secrets[0], record.sid, generationOf(record)))
   }
 
-  async #respond (record: SessionRecord, audience: string[] | null): Promise<TokenResponse> {
+  /** `record` as the client may know it: its authentication is the one that was granted. */
+  async #respond (record: SessionRecord, generation: number, audience: string[] | null): Promise<TokenResponse> {
     const { subject, sid } = record
-    const token = await this.#settings.accessToken({ subject, sid, generation: generationOf(record), audience: audience ?? record.audiences, record })
+    const token = await this.#settings.accessToken({ subject, sid, generation, audience: audience ?? record.audiences, record })
     const expiresIn = secondsLeft(token)
     return {
       access_token: token,

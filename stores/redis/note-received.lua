@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- include clock
 -- include record
+-- include authentication
 -- include rotation
 local record = readRecord(KEYS[4])
 if record and record.generation then

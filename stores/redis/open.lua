@@ -24,7 +24,7 @@ end
 redis.call('HSET', session, 'sid', sid, 'epoch', int(epoch), 'createdAtMs', int(now), 'authTimeMs', int(now),
   'lastUsedAtMs', int(now), 'expiresAtMs', int(expiresAtMs), unpack(ARGV, 8))
 if redis.call('HGET', session, 'mode') == 'tokens' then
-  redis.call('HSET', session, 'generation', '1', 'received', '0', 'rotatedAtMs', int(now), 'holdUntilMs', '0', 'closed', '')
+  redis.call('HSET', session, 'generation', '1', 'received', '0', 'rotatedAtMs', int(now), 'holdUntilMs', '0', 'closed', '', 'stepUp', '0')
 end
 expireAt(session, expiresAtMs)
 redis.call('ZADD', index, int(now), sid)

@@ -1,3 +1,4 @@
+import type { Authentication } from '../../lib/authentication.ts'
 import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import type { TokenFamily } from '../../lib/rotation.ts'
 import type { BoundDevice, OpenSession, SessionMode, SessionRecord } from '../store.ts'
@@ -88,6 +89,13 @@ function decodeFamily (text: (name: string) => string): TokenFamily {
     received: text('received') === '1',
     rotatedAtMs: numberOf(text('rotatedAtMs')),
     holdUntilMs: numberOf(text('holdUntilMs')),
-    closed: closed.map(entry => entry.split(':').map(Number) as [number, number])
+    closed: closed.map(entry => entry.split(':').map(Number) as [number, number]),
+    stepUp: ['', '0'].includes(text('stepUp')) ? null : { generation: numberOf(text('stepUp')), prior: decodeAuthentication([text('priorAuthTimeMs'), text('priorAcr'), text('priorAmr')]) }
   }
+}
+
+/** The instant, `acr` and the list of methods, as scripts reply them. */
+export function decodeAuthentication (reply: Reply[]): Authentication {
+  const [authTimeMs, acr, amr] = reply.map(String) as [string, string, string]
+  return { authTimeMs: numberOf(authTimeMs), acr, amr: listOf(amr) }
 }

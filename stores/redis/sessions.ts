@@ -2,8 +2,8 @@ import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import { createSid } from '../../lib/sid.ts'
 import type { DeviceBinding, DeviceRenewal, Rotation, SessionRecord, Store } from '../store.ts'
 import { indexName, sessionName, subjectName, type Keys, type Shard } from './keys.ts'
-import { decodeRecord, encodeSession } from './records.ts'
-import type { Scripts } from './scripts.ts'
+import { decodeAuthentication, decodeRecord, encodeSession } from './records.ts'
+import type { Reply, Scripts } from './scripts.ts'
 
 type Sessions = Pick<Store, 'open' | 'read' | 'touch' | 'rotate' | 'noteReceived' | 'renew' | 'bindDevice' | 'renewDevice' | 'close' | 'list'>
 
@@ -39,10 +39,8 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
 
     async rotate (sid, generation, { overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, origin = '', fresh, limit = { max: 0, windowMs: 0 } }) {
       const authenticated = fresh === undefined ? [] : [fresh.acr, JSON.stringify(fresh.amr)]
-      const [outcome, fields, count, leftMs] = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, limit.max, limit.windowMs, origin, ...authenticated])
-      const record = decodeRecord(fields)
-      const counted = typeof count === 'string' ? { count: Number(count), leftMs: Number(leftMs) } : null
-      return (record === null ? { outcome: 'unknown', record, counted: null } : { outcome, record, counted }) as Rotation
+      const reply = await run('rotate', ...at(sid), [sid, generation, overlapMs, retryWindowMs, idleTimeoutMs, maxTokenAgeMs, limit.max, limit.windowMs, origin, ...authenticated])
+      return decodeRotation(reply)
     },
 
     async noteReceived (sid, generation, { overlapMs, retryWindowMs }) {
@@ -77,4 +75,11 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
       return (records as string[][]).map(decodeRecord).filter(record => record !== null)
     }
   }
+}
+
+function decodeRotation ([outcome, fields, shown, count, leftMs]: Reply[]): Rotation {
+  const record = decodeRecord(fields)
+  const granted = Array.isArray(shown) ? decodeAuthentication(shown) : null
+  const counted = typeof count === 'string' ? { count: Number(count), leftMs: Number(leftMs) } : null
+  return (record === null ? { outcome: 'unknown', record, granted, counted: null } : { outcome, record, granted, counted }) as Rotation
 }

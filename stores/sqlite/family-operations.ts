@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { Authentication } from '../../lib/authentication.ts'
 import { countRefresh, type Counted, type RefreshCount, type RefreshLimit } from '../../lib/refresh-count.ts'
 import { receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/rotation.ts'
 import { isOfOtherOrigin } from '../../lib/session-origin.ts'
@@ -13,9 +14,9 @@ export function createFamilyOperations (db: DatabaseSync, log: Log) {
   const remove = db.prepare('DELETE FROM sessions WHERE sid = ?')
   const write = db.prepare(`
     UPDATE sessions SET generation = :generation, received = :received, rotated_at_ms = :rotated_at_ms, hold_until_ms = :hold_until_ms,
-      closed = :closed, last_used_at_ms = :lastUsedAtMs
+      closed = :closed, step_up = :step_up, last_used_at_ms = :lastUsedAtMs
     WHERE sid = :sid`)
-  const authenticate = db.prepare('UPDATE sessions SET auth_time_ms = :nowMs, acr = :acr, amr = :amr WHERE sid = :sid')
+  const authenticate = db.prepare('UPDATE sessions SET auth_time_ms = :authTimeMs, acr = :acr, amr = :amr WHERE sid = :sid')
   const readCount = db.prepare('SELECT refreshes AS count, refreshes_until_ms AS endsAtMs FROM sessions WHERE sid = ?')
   const writeCount = db.prepare('UPDATE sessions SET refreshes = :count, refreshes_until_ms = :endsAtMs WHERE sid = :sid')
 
@@ -34,23 +35,25 @@ export function createFamilyOperations (db: DatabaseSync, log: Log) {
   return {
     rotate (nowMs: number, sid: string, generation: number, options: RotateOptions): Rotation {
       const record = readLive(sid, nowMs)
-      if (record === null || record.family === null || isOfOtherOrigin(record, options.origin)) return { outcome: 'unknown', record: null, counted: null }
-      if (nowMs - record.lastUsedAtMs >= options.idleTimeoutMs) return { outcome: 'expired', record, counted: null }
+      if (record === null || record.family === null || isOfOtherOrigin(record, options.origin)) return { outcome: 'unknown', record: null, granted: null, counted: null }
+      if (nowMs - record.lastUsedAtMs >= options.idleTimeoutMs) return { outcome: 'expired', record, granted: null, counted: null }
       const { fresh, limit } = options
       const counted = limit === undefined ? null : count(nowMs, sid, limit)
-      if (counted !== null && counted.count > limit!.max) return { outcome: 'limited', record, counted }
+      if (counted !== null && counted.count > limit!.max) return { outcome: 'limited', record, granted: null, counted }
 
-      const { outcome, family } = rotate(record.family, generation, nowMs, options)
-      if (family === null) {
+      const known: Authentication = { authTimeMs: record.authTimeMs, acr: record.acr, amr: record.amr }
+      const presented = { generation, authentication: known, ...fresh === undefined ? {} : { fresh } }
+      const transition = rotate(record.family, presented, nowMs, options)
+      if (transition.family === null) {
         remove.run(sid)
         log.revokeSid(nowMs, sid, options.maxTokenAgeMs)
-        return { outcome, record, counted: null }
+        return { outcome: transition.outcome, record, granted: null, counted: null }
       }
+      const { outcome, family, authentication, granted } = transition
       const lastUsedAtMs = Math.max(record.lastUsedAtMs, nowMs)
       update(sid, family, lastUsedAtMs)
-      if (fresh === undefined) return { outcome, record: { ...record, family, lastUsedAtMs }, counted }
-      authenticate.run({ sid, nowMs, acr: fresh.acr, amr: JSON.stringify(fresh.amr) })
-      return { outcome, record: { ...record, ...fresh, authTimeMs: nowMs, family, lastUsedAtMs }, counted }
+      if (authentication !== known) authenticate.run({ sid, ...authentication, amr: JSON.stringify(authentication.amr) })
+      return { outcome, record: { ...record, ...authentication, family, lastUsedAtMs }, granted, counted }
     },
 
     noteReceived (nowMs: number, sid: string, generation: number, windows: RotationWindows): void {

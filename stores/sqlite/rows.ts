@@ -29,6 +29,7 @@ export interface FamilyRow {
   rotated_at_ms: number | null
   hold_until_ms: number | null
   closed: string | null
+  step_up: string | null
 }
 
 export interface DeviceRow {
@@ -99,13 +100,14 @@ export function toSessionRow (record: SessionRecord): SessionRow & FamilyRow {
 }
 
 export function toFamilyRow (family: TokenFamily | null): FamilyRow {
-  if (family === null) return { generation: null, received: null, rotated_at_ms: null, hold_until_ms: null, closed: null }
+  if (family === null) return { generation: null, received: null, rotated_at_ms: null, hold_until_ms: null, closed: null, step_up: null }
   return {
     generation: family.generation,
     received: family.received ? 1 : 0,
     rotated_at_ms: family.rotatedAtMs,
     hold_until_ms: family.holdUntilMs,
-    closed: JSON.stringify(family.closed)
+    closed: JSON.stringify(family.closed),
+    step_up: family.stepUp === null ? null : JSON.stringify(family.stepUp)
   }
 }
 
@@ -121,7 +123,8 @@ function toFamily (row: FamilyRow): TokenFamily | null {
     received: row.received === 1,
     rotatedAtMs: row.rotated_at_ms ?? 0,
     holdUntilMs: row.hold_until_ms ?? 0,
-    closed: JSON.parse(row.closed ?? '[]')
+    closed: JSON.parse(row.closed ?? '[]'),
+    stepUp: JSON.parse(row.step_up ?? 'null')
   }
 }
 

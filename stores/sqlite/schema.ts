@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
 export const applicationId = 0x50544353
-export const schemaVersion = 5
+export const schemaVersion = 6
 
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
@@ -47,7 +47,8 @@ const schema = `
     device_key TEXT,
     device_bound_at_ms INTEGER,
     device_renewals INTEGER,
-    origin TEXT
+    origin TEXT,
+    step_up TEXT
   ) STRICT;
   CREATE INDEX sessions_by_subject ON sessions (subject_key, created_at_ms, sid);
   CREATE INDEX sessions_by_expiry ON sessions (expires_at_ms);
@@ -95,7 +96,10 @@ const upgrades: Readonly<Record<number, string>> = {
     PRAGMA user_version = 4`,
   4: `
     ALTER TABLE sessions ADD COLUMN origin TEXT;
-    PRAGMA user_version = 5`
+    PRAGMA user_version = 5`,
+  5: `
+    ALTER TABLE sessions ADD COLUMN step_up TEXT;
+    PRAGMA user_version = 6`
 }
 
 export function isUpgradable (version: number): boolean {

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { strengthen, type Strength } from '../../lib/authentication.ts'
 import { openFamily } from '../../lib/rotation.ts'
 import { subjectKeyOf } from '../../lib/revocation-key.ts'
 import { isOfOtherOrigin } from '../../lib/session-origin.ts'
@@ -30,7 +31,7 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
   const markUsed = db.prepare(`
     UPDATE sessions SET last_used_at_ms = :usedAtMs
     WHERE sid = :sid AND ${isLive} AND last_used_at_ms < :usedAtMs AND :usedAtMs - last_used_at_ms < :idleTimeoutMs`)
-  const replaceSecret = db.prepare('UPDATE sessions SET secret_hash = :secretHash, auth_time_ms = :nowMs, acr = :acr, amr = :amr WHERE sid = :sid')
+  const replaceSecret = db.prepare('UPDATE sessions SET secret_hash = :secretHash, auth_time_ms = :authTimeMs, acr = :acr, amr = :amr WHERE sid = :sid')
 
   return {
     open (nowMs: number, session: OpenSession): { record: SessionRecord, closed: string[] } {
@@ -52,12 +53,13 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
       }
     },
 
-    renew (nowMs: number, sid: string, { secretHash, acr, amr }: { secretHash: string, acr: string, amr: string[] }): SessionRecord | null {
+    renew (nowMs: number, sid: string, { secretHash, ...fresh }: { secretHash: string } & Strength): SessionRecord | null {
       const record = readLive(sid, nowMs)
       if (record?.mode !== 'session') return null
-      replaceSecret.run({ sid, nowMs, secretHash, acr, amr: JSON.stringify(amr) })
+      const authentication = strengthen(record, fresh, nowMs)
+      replaceSecret.run({ sid, secretHash, ...authentication, amr: JSON.stringify(authentication.amr) })
       log.append(nowMs, { kind: 'changed', sid })
-      return { ...record, secretHash, acr, amr, authTimeMs: nowMs }
+      return { ...record, secretHash, ...authentication }
     },
 
     close (nowMs: number, sid: string, maxTokenAgeMs: number, origin: string | null): SessionRecord | null {
@@ -75,7 +77,7 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
   // A subject's epoch may be forgotten only when no session carries it any more.
   const keepSubject = db.prepare('UPDATE subjects SET purge_at_ms = max(purge_at_ms, :purgeAtMs) WHERE subject_key = :subjectKey')
   const columns = `sid, subject, subject_key, username, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
-    audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed, origin`
+    audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed, origin, step_up`
   const insert = db.prepare(`INSERT INTO sessions (${columns}) VALUES (${columns.replaceAll(/\w+/g, name => `:${name}`)})`)
 
   return (nowMs, { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, absoluteTimeoutMs }) => {

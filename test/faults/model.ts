@@ -6,6 +6,8 @@ import { openFamily, receive, rotate, type RotationWindows, type TokenFamily } f
  */
 
 export const minute = 60_000
+const byPassword = { acr: '1', amr: ['pwd'] }
+
 export const limits = { idleMs: 30 * minute, absoluteMs: 240 * minute, maxPerSubject: 3, freshMs: 5 * minute, tokenMs: 10 * minute }
 export const windows: RotationWindows = { overlapMs: 4 * minute, retryWindowMs: 13 * minute }
 
@@ -72,16 +74,18 @@ export class Model {
   /** The generation that the client has afterwards; null when it is refused. */
   refresh (session: ModelSession, generation: number, isStepUp = false): number | null {
     if (!this.isGood(session)) return null
-    const { outcome, family } = rotate(session.family, generation, this.nowMs, windows)
-    if (family === null) {
+    const authentication = { authTimeMs: session.authenticatedAtMs, ...byPassword }
+    const transition = rotate(session.family, { generation, authentication, ...isStepUp ? { fresh: byPassword } : {} }, this.nowMs, windows)
+    if (transition.family === null) {
       session.isEnded = true
       return null
     }
-    session.family = family
+    session.family = transition.family
     session.usedAtMs = this.nowMs
-    if (isStepUp) session.authenticatedAtMs = this.nowMs
-    session.token = { generation: family.generation, issuedAtMs: this.nowMs, authenticatedAtMs: session.authenticatedAtMs, isRevoked: false }
-    return outcome === 'held' ? generation : family.generation
+    session.authenticatedAtMs = transition.authentication.authTimeMs
+    const held = transition.outcome === 'held' ? generation : session.family.generation
+    session.token = { generation: held, issuedAtMs: this.nowMs, authenticatedAtMs: transition.granted.authTimeMs, isRevoked: false }
+    return held
   }
 
   endAll (subject: string | null, except?: ModelSession): void {

@@ -1,4 +1,5 @@
-import { openFamily, receive, rotate, type RotationWindows, type TokenFamily, type Transition } from '../../lib/rotation.ts'
+import { strengthen } from '../../lib/authentication.ts'
+import { openFamily, receive, rotate, type Presentation, type RotationWindows, type TokenFamily, type Transition } from '../../lib/rotation.ts'
 import { productRules, type Invariant, type Rules, type Scenario } from './rotation-search.ts'
 
 /*
@@ -46,16 +47,16 @@ export const mutants: Record<string, Mutant> = {
     violates: 'I2'
   },
   'a retry counts as reuse': {
-    rules: mutant({ rotate: (family, generation, nowMs, windows) => rotate(family, generation, nowMs, { ...windows, retryWindowMs: 0 }) }),
+    rules: mutant({ rotate: (family, presented, nowMs, windows) => rotate(family, presented, nowMs, { ...windows, retryWindowMs: 0 }) }),
     violates: 'I7'
   },
   'the retry window has no end': {
-    rules: mutant({ rotate: (family, generation, nowMs, windows) => rotate(family, generation, nowMs, { ...windows, retryWindowMs: Infinity }) }),
+    rules: mutant({ rotate: (family, presented, nowMs, windows) => rotate(family, presented, nowMs, { ...windows, retryWindowMs: Infinity }) }),
     violates: 'I3'
   },
   'the overlap lasts twice as long': {
     rules: mutant({
-      rotate: (family, generation, nowMs, windows) => rotate(family, generation, nowMs, twice(windows)),
+      rotate: (family, presented, nowMs, windows) => rotate(family, presented, nowMs, twice(windows)),
       receive: (family, generation, nowMs, windows) => receive(family, generation, nowMs, twice(windows))
     }),
     violates: 'I3',
@@ -80,12 +81,12 @@ export const mutants: Record<string, Mutant> = {
     violates: 'I1'
   },
   'nothing is recovered': {
-    rules: mutant({ rotate: (family, generation, ...when) => generation > family.generation ? { outcome: 'reused', family: null } : rotate(family, generation, ...when) }),
+    rules: mutant({ rotate: (family, presented, ...when) => presented.generation > family.generation ? { outcome: 'reused', family: null } : rotate(family, presented, ...when) }),
     violates: 'I2',
     scenario: { canFailOver: true }
   },
   'two lost generations at most are recovered': {
-    rules: mutant({ rotate: (family, generation, ...when) => generation > family.generation + 2 ? { outcome: 'reused', family: null } : rotate(family, generation, ...when) }),
+    rules: mutant({ rotate: (family, presented, ...when) => presented.generation > family.generation + 2 ? { outcome: 'reused', family: null } : rotate(family, presented, ...when) }),
     violates: 'I2',
     scenario: { canFailOver: true, isStandbySlow: true }
   },
@@ -118,23 +119,104 @@ export const mutants: Record<string, Mutant> = {
   }
 }
 
+/** The rules of step-ups, broken likewise. The first one is the rule that stood before: one authentication for the whole family. */
+export const stepUpMutants: Record<string, Mutant> = {
+  'a step-up counts for whatever is presented with it, and a repeated refresh gets what the newest one has': {
+    rules: mutant({ rotate: sharedAuthentication }),
+    violates: 'I8',
+    scenario: { messages: 1, hasThief: true }
+  },
+  'the same, found by the tabs of an honest browser alone': {
+    rules: mutant({ rotate: sharedAuthentication }),
+    violates: 'I8'
+  },
+  'a step-up on hold counts for the generation that is held': {
+    rules: mutant({ rotate: counting('held') }),
+    violates: 'I8',
+    scenario: { messages: 1, hasThief: true }
+  },
+  'a repeated step-up counts for the generation that is repeated': {
+    rules: mutant({ rotate: counting('repeated') }),
+    violates: 'I8',
+    scenario: { messages: 1, hasThief: true }
+  },
+  'a step-up whose answer was lost stays in force for what is older': {
+    rules: mutant({ rotate: (family, presented, ...when) => inForce(rotate(family, presented, ...when), presented) }),
+    violates: 'I8'
+  },
+  'a step-up whose answer was lost is answered without the newest generation': {
+    rules: mutant({ rotate: (family, presented, ...when) => heldBack(rotate(family, presented, ...when), family, presented) }),
+    violates: 'I2'
+  },
+  'of two step-ups the second one is remembered alone': {
+    rules: mutant({ rotate: (family, presented, ...when) => presented.fresh === undefined ? rotate(family, presented, ...when) : rotate({ ...family, stepUp: null }, presented, ...when) }),
+    violates: 'I8',
+    scenario: { messages: 1, hasThief: true, stepUps: 2 }
+  },
+  'a step-up is forgotten when its generation is received': {
+    rules: mutant({
+      rotate: changed(family => family.received ? { ...family, stepUp: null } : family),
+      receive: (...presented) => ({ ...receive(...presented), stepUp: null })
+    }),
+    violates: 'I8',
+    scenario: { messages: 1, hasThief: true }
+  },
+  'an answer without a cookie names the newest generation': {
+    rules: mutant({ heldDistance: () => 0 }),
+    violates: 'I2'
+  },
+  'a step-up on hold is answered as a refresh is': {
+    rules: mutant({ rotate: (family, presented, ...when) => unseen(rotate(family, presented, ...when), family, presented) }),
+    violates: 'I9'
+  }
+}
+
 function mutant (rules: Partial<Rules>): Rules {
   return { ...productRules, ...rules }
 }
 
 /** The product's rotation, with its result changed where there is one. */
 function changed (change: (family: TokenFamily, outcome: Transition['outcome'], before: TokenFamily, nowMs: number) => TokenFamily): Rotate {
-  return (before, generation, nowMs, windows) => {
-    const transition = rotate(before, generation, nowMs, windows)
+  return (before, presented, nowMs, windows) => {
+    const transition = rotate(before, presented, nowMs, windows)
     return transition.family === null ? transition : { ...transition, family: change(transition.family, transition.outcome, before, nowMs) }
   }
 }
 
 /** As commonly built: the predecessor is honoured for a while after its rotation, whoever has received what. */
-function graceFromRotation (family: TokenFamily, generation: number, nowMs: number, windows: RotationWindows): Transition {
-  if (generation !== family.generation - 1 || !family.received) return rotate(family, generation, nowMs, windows)
+function graceFromRotation (family: TokenFamily, presented: Presentation, nowMs: number, windows: RotationWindows): Transition {
+  const { generation, authentication } = presented
+  if (generation !== family.generation - 1 || !family.received) return rotate(family, presented, nowMs, windows)
   if (nowMs - family.rotatedAtMs > windows.overlapMs) return { outcome: 'reused', family: null }
-  return { outcome: 'repeated', family: { ...family, holdUntilMs: nowMs + windows.overlapMs + 1 } }
+  return { outcome: 'repeated', family: { ...family, holdUntilMs: nowMs + windows.overlapMs + 1 }, authentication, granted: authentication }
+}
+
+/** One authentication for the whole family, which every step-up moves. */
+function sharedAuthentication (family: TokenFamily, { generation, authentication, fresh }: Presentation, nowMs: number, windows: RotationWindows): Transition {
+  const transition = rotate(family, { generation, authentication }, nowMs, windows)
+  if (transition.family === null || fresh === undefined) return transition
+  const strengthened = strengthen(authentication, fresh, nowMs)
+  return { ...transition, authentication: strengthened, granted: strengthened }
+}
+
+function counting (outcome: Transition['outcome']): Rotate {
+  return (family, presented, nowMs, windows) => {
+    const transition = rotate(family, presented, nowMs, windows)
+    return transition.family === null || transition.outcome !== outcome || presented.fresh === undefined ? transition : { ...transition, authentication: transition.granted }
+  }
+}
+
+function inForce (transition: Transition, { authentication }: Presentation): Transition {
+  return transition.family !== null && transition.outcome === 'repeated' ? { ...transition, authentication } : transition
+}
+
+function heldBack (transition: Transition, family: TokenFamily, { authentication }: Presentation): Transition {
+  const isUndone = transition.outcome === 'repeated' && transition.authentication.authTimeMs < authentication.authTimeMs
+  return isUndone ? { ...transition, outcome: 'held', family, authentication } : transition
+}
+
+function unseen (transition: Transition, family: TokenFamily, { generation, authentication }: Presentation): Transition {
+  return transition.outcome === 'held' && generation === family.generation ? { ...transition, granted: authentication } : transition
 }
 
 function goingOn (transition: Transition, family: TokenFamily): Transition {

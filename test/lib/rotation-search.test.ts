@@ -1,6 +1,6 @@
 import t from 'tap'
 import { mutants } from './rotation-mutants.ts'
-import { search, type Scenario, type SearchResult } from './rotation-search.ts'
+import { search, tell, type Scenario } from './rotation-search.ts'
 
 /*
  * Every state of a token family that a few messages, a thief, clocks and a failover can lead to. A violation is told as the
@@ -68,8 +68,4 @@ for (const [title, { rules, violates, scenario = {} }] of Object.entries(mutants
     t.comment(`${result.states} states\n${tell(result) ?? 'nothing was found'}`)
     t.equal(result.violation?.invariant, violates)
   })
-}
-
-function tell ({ violation }: SearchResult): string | null {
-  return violation === null ? null : [`${violation.invariant}: ${violation.what}`, ...violation.trace].join('\n')
 }

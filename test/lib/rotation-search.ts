@@ -1,6 +1,7 @@
+import type { Strength } from '../../lib/authentication.ts'
 import { maxClosed, receive, rotate, type FamilyOutcome, type RotationWindows, type TokenFamily } from '../../lib/rotation.ts'
 import { PackedStates } from './packed-states.ts'
-import { now, oldest, World, type Message, type StoreState } from './rotation-world.ts'
+import { authenticationOf, levelOf, noLevel, now, oldest, World, type Message, type StoreState } from './rotation-world.ts'
 
 /*
  * A breadth-first search over everything that can happen around one token family: tabs of one browser that share a cookie jar,
@@ -14,6 +15,8 @@ export interface Rules {
   receive: typeof receive
   /** Whether the answer to a presentation carries a cookie, as plugins/refresh-token/families.ts gives one. */
   hasCookie: (outcome: FamilyOutcome) => boolean
+  /** Which generation the access token of an answer without a cookie names, where this one was presented; both as distances. */
+  heldDistance: (presented: number) => number
   /** What a note of a received token makes where there is no record. */
   receiveNothing: () => TokenFamily | null
 }
@@ -22,6 +25,7 @@ export const productRules: Rules = {
   rotate,
   receive,
   hasCookie: outcome => outcome === 'rotated' || outcome === 'repeated' || outcome === 'recovered',
+  heldDistance: presented => presented,
   receiveNothing: () => null
 }
 
@@ -33,6 +37,10 @@ export interface Scenario {
   messages: number
   /** Somebody has a copy of every token that was ever issued, and presents and uses them at will. */
   hasThief?: boolean
+  /** How often the owner gives the password with a presentation, at most twice. */
+  stepUps?: number
+  /** Whether a failover may hand out a generation for the second time, and I8 still holds (it does not). */
+  areTwinsJudged?: boolean
   /** Whether the store may fail over, once, and forget its last write. */
   canFailOver?: boolean
   /** Whether that may be several writes, of up to three generations, rather than one. */
@@ -52,9 +60,9 @@ export interface Scenario {
   slack?: number
 }
 
-export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7'
+export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9'
 /** What reached the store, for replaying: how long after the one before, and which generation, relative to the newest. */
-export interface StoreStep { advanceMs: number, kind: 'rotate' | 'receive', distance: number }
+export interface StoreStep { advanceMs: number, kind: 'rotate' | 'receive' | 'step-up', distance: number }
 
 export interface SearchResult {
   states: number
@@ -82,11 +90,14 @@ const stepBack = 12
 const restoreJar = 13
 const usedByThief = 14
 const catchUp = 15
+const stepUp = 16
 const pass = 20
 const presentedByThief = 40
 /** Generations that a failover may lose and the product still goes on (lib/rotation.ts). */
 const maxLostGenerations = 3
 const defaultLimit = 16_000_000
+/** A password proves as much as it did at sign-in: what differs is when. */
+const fresh: Strength = { acr: '1', amr: ['pwd'] }
 
 export function search (scenario: Scenario, rules: Rules = productRules): SearchResult {
   const model = new Model(scenario, rules)
@@ -110,6 +121,11 @@ export function search (scenario: Scenario, rules: Rules = productRules): Search
     return model.storeSteps(states.pathTo(state))
   }
   return { states: states.size, violation: null, traceTo }
+}
+
+/** The violation that was found and the shortest way to it; null when there is none. */
+export function tell ({ violation }: SearchResult): string | null {
+  return violation === null ? null : [`${violation.invariant}: ${violation.what}`, ...violation.trace].join('\n')
 }
 
 function violationOf (act: () => void): Violation | null {
@@ -147,7 +163,7 @@ class Model {
     this.#hasGaps = (scenario.stepsBack ?? 0) > 0
     const { overlapMs, retryWindowMs } = scenario.windows
     this.#passes = [...new Set([1, overlapMs + 1, retryWindowMs + 1])]
-    this.words = this.#hasStandby ? 8 : 5
+    this.words = this.#hasStandby ? 10 : 6
   }
 
   start (into: Uint32Array): void {
@@ -155,6 +171,7 @@ class Model {
     world.canFailOver = this.#hasStandby
     world.stepsBack = this.#scenario.stepsBack ?? 0
     world.lifetime = this.#scenario.lifetime ?? 0
+    world.stepUpsLeft = this.#scenario.stepUps ?? 0
     world.write(into, this.#hasStandby)
   }
 
@@ -180,6 +197,7 @@ class Model {
   #addMovesOfBrowser (): void {
     const { messages, jar, accessToken, store } = this.#world
     if (messages.length < this.#scenario.messages && this.#isCalm) this.#moves.push(send)
+    if (messages.length < this.#scenario.messages && this.#isCalm && this.#world.stepUpsLeft > 0) this.#moves.push(stepUp)
     for (let index = 0; index < messages.length; index++) {
       if (index === 0 || !isSame(messages[index]!, messages[index - 1]!)) this.#moves.push(arrive + index, lose + index)
     }
@@ -238,15 +256,21 @@ class Model {
   }
 
   #apply (move: number): void {
-    const world = this.#world
     if (move >= presentedByThief - maxLostGenerations) return this.#robbed(() => { this.#present(move - presentedByThief, 'the thief') })
     if (move >= pass) return this.#pass(move - pass)
     if (move >= arrive && move < lose) return this.#arrive(move - arrive)
     if (move >= lose && move < use) return this.#lose(move - lose)
+    this.#applyAlone(move)
+  }
+
+  /** The moves that are one each. */
+  #applyAlone (move: number): void {
+    const world = this.#world
     switch (move) {
-      case send:
-        world.messages.push({ phase: 'request', distance: world.jar, age: 0 })
-        return this.#tell(() => `a tab sends refresh token ${this.#name(world.jar)}`)
+      case send: return this.#send('request')
+      case stepUp:
+        world.stepUpsLeft--
+        return this.#send('step-up')
       case use: return this.#note(world.accessToken, 'a tab')
       case usedByThief: return this.#robbed(() => this.#note(0, 'the thief'))
       case end:
@@ -263,20 +287,26 @@ class Model {
     }
   }
 
+  #send (phase: 'request' | 'step-up'): void {
+    const { messages, jar } = this.#world
+    messages.push({ phase, distance: jar, age: 0 })
+    this.#tell(() => `a tab sends refresh token ${this.#name(jar)}${phase === 'step-up' ? ' and the password' : ''}`)
+  }
+
   /** A request reaches the store, or an answer the browser. */
   #arrive (index: number): void {
     const world = this.#world
     const message = world.messages[index]!
     const { phase, distance } = message
-    if (phase === 'request') {
-      const outcome = this.#present(distance, 'a tab')
+    if (phase === 'request' || phase === 'step-up') {
+      const outcome = this.#present(distance, 'a tab', phase === 'step-up')
       const isAnswered = outcome !== 'unknown' && outcome !== 'reused' && outcome !== 'expired'
       if (!isAnswered) {
         world.messages.splice(index, 1)
         return
       }
       message.phase = this.#rules.hasCookie(outcome) ? 'cookie' : 'plain'
-      message.distance = 0
+      message.distance = message.phase === 'cookie' ? 0 : this.#rules.heldDistance(distance)
       return
     }
     this.#tell(() => phase === 'cookie' ? `the answer with refresh token ${this.#name(distance)} arrives` : 'the answer without a cookie arrives')
@@ -287,7 +317,7 @@ class Model {
 
   #lose (index: number): void {
     const [message] = this.#world.messages.splice(index, 1)
-    this.#tell(() => `the ${message!.phase === 'request' ? 'request' : 'answer'} with ${this.#name(message!.distance)} is lost`)
+    this.#tell(() => `the ${message!.phase === 'request' || message!.phase === 'step-up' ? 'request' : 'answer'} with ${this.#name(message!.distance)} is lost`)
   }
 
   /** An older one than the newest says nothing to the store, unless the newest may be forgotten. */
@@ -326,12 +356,21 @@ class Model {
   #failOver (): void {
     const world = this.#world
     this.#tell(() => 'the store fails over and has lost what its standby did not have')
-    world.store.copy(world.standby)
-    world.ahead = world.standbyLag
+    this.#forget()
     this.#shift(-world.standbyLag)
     this.#forgetStandby()
     // Nobody is answered while a store fails over, and that takes longer than a message may travel.
     if (this.#scenario.isFailoverInstant !== true) this.#pass(this.#scenario.windows.overlapMs + 1)
+  }
+
+  /** What was handed out stays handed out: a generation that is issued for the second time has a twin. */
+  #forget (): void {
+    const { store, standby, standbyLag } = this.#world
+    const handedOut = [...store.own]
+    store.copy(standby)
+    this.#world.ahead = standbyLag
+    this.#world.aheadLevel = Math.min(noLevel, ...handedOut.slice(0, standbyLag))
+    for (let distance = 0; distance + standbyLag < oldest; distance++) store.own[distance] = Math.min(store.own[distance]!, handedOut[distance + standbyLag]!)
   }
 
   #robbed (act: () => void): void {
@@ -350,36 +389,73 @@ class Model {
       if (this.#rules.receiveNothing() !== null) throw new Violation('I6', 'a session that had ended is back')
       return
     }
-    const before = store.toFamily()
+    const before = store.toFamily(this.#world.stepUps)
     const family = this.#rules.receive(before, store.generation - distance, now, windows)
     this.#assertNotes(before, family)
     if (family !== before) this.#beforeWrite()
     if (distance === 0) this.#supersede()
-    store.fromFamily(family, this.#hasGaps)
+    store.fromFamily(family, this.#world.stepUps, this.#hasGaps)
   }
 
   /** What one atomic operation of a store does (stores/store.ts, rotate). Idleness has ended the session in `#pass`. */
-  #present (distance: number, who: string): FamilyOutcome | 'unknown' {
+  #present (distance: number, who: string, isFresh = false): FamilyOutcome | 'unknown' {
     const { store } = this.#world
-    this.#step('rotate', distance)
+    this.#step(isFresh ? 'step-up' : 'rotate', distance)
     if (store.state !== 'live') {
       this.#tell(() => `${who} presents ${this.#name(distance)}, which is refused: the session has ended`)
       return 'unknown'
     }
-    const before = store.toFamily()
-    const { outcome, family } = this.#rules.rotate(before, store.generation - distance, now, this.#scenario.windows)
-    this.#tell(() => `${who} presents ${this.#name(distance)}: ${outcome}`)
+    if (isFresh) this.#world.stepUps++
+    const top = this.#world.stepUps
+    const before = store.toFamily(top)
+    const presented = { generation: store.generation - distance, authentication: authenticationOf(store.level, top), ...isFresh ? { fresh } : {} }
+    const transition = this.#rules.rotate(before, presented, now, this.#scenario.windows)
+    const { outcome, family } = transition
+    this.#tell(() => `${who} presents ${this.#name(distance)}${isFresh ? ' with the password' : ''}: ${outcome}${'granted' in transition ? `, authentication ${levelOf(transition.granted, top)}` : ''}`)
     this.#assertPresentation(distance, outcome, before, family)
     this.#beforeWrite()
     if (family === null) {
       this.#end(outcome === 'reused' ? 'revoked' : 'closed')
       return outcome
     }
+    const own = this.#ownOf(distance)
     if (distance === 0) this.#supersede()
     store.lastUsedAge = Math.min(store.lastUsedAge, 0)
-    this.#shift(store.fromFamily(family, this.#hasGaps))
+    store.level = levelOf(transition.authentication, top)
+    const shift = store.fromFamily(family, top, this.#hasGaps)
+    this.#handOut(outcome, shift)
+    this.#shift(shift)
     this.#rememberIssue(outcome, distance)
+    this.#assertOwn(isFresh ? top : own, levelOf(transition.granted, top), outcome)
+    if (isFresh && levelOf(transition.granted, top) !== top) throw new Violation('I9', 'the password is right, and the answer does not show it')
     return outcome
+  }
+
+  /** The lowest authentication that a generation was handed out with. */
+  #ownOf (distance: number): number {
+    return distance < 0 ? this.#world.aheadLevel : this.#world.store.own[Math.min(distance, oldest - 1)]!
+  }
+
+  /** Notes what the newest generation is handed out with, for the first time or again. */
+  #handOut (outcome: FamilyOutcome, shift: number): void {
+    const { store, ahead, aheadLevel } = this.#world
+    if (!this.#rules.hasCookie(outcome)) return
+    const twin = ahead > 0 ? aheadLevel : noLevel
+    if (shift === 0) {
+      store.own[0] = Math.min(store.own[0]!, store.level)
+      return
+    }
+    for (let to = oldest - 1; to > 0; to--) store.own[to] = to >= shift ? store.own[to - shift]! : Math.min(aheadLevel, store.level)
+    store.own[0] = Math.min(twin, store.level)
+  }
+
+  /** I8 A copy never leads to a fresher authentication than its own without the password: by this answer, or by the cookie in it. */
+  #assertOwn (own: number, granted: number, outcome: FamilyOutcome): void {
+    const hasForgotten = this.#hasStandby && !this.#world.canFailOver
+    if (hasForgotten && this.#scenario.areTwinsJudged !== true) return
+    if (granted > own) throw new Violation('I8', `a copy with authentication ${own} is answered with ${granted}`)
+    const { level } = this.#world.store
+    if (this.#rules.hasCookie(outcome) && level > own) throw new Violation('I8', `a copy with authentication ${own} is given a cookie with ${level}`)
   }
 
   /** For good: processes that heard of it refuse the session, and tell a store that has forgotten it. */
@@ -441,7 +517,7 @@ class Model {
     if (isRefused && this.#rules.hasCookie(outcome)) throw new Violation('I5', 'a refused refresh sets a cookie')
     if (after !== null) this.#assertOneLine(distance, outcome, before, after)
     this.#assertUnforgiven(distance, outcome)
-    this.#assertHonest(outcome)
+    this.#assertHonest(distance, outcome)
   }
 
   /** I1 At any time at most one generation can be rotated, and there is one newest. */
@@ -451,7 +527,7 @@ class Model {
     if (goesOnBy !== expected) throw new Violation('I1', `the newest generation moves by ${goesOnBy} where it is ${outcome}`)
     if (outcome === 'rotated' && distance !== 0) throw new Violation('I1', 'a generation is rotated that is not the newest')
     if (outcome === 'recovered' && distance >= 0) throw new Violation('I1', 'a generation is recovered that the store knows')
-    if (Object.keys(after).length !== 5) throw new Violation('I4', 'a rotation changes more than the family')
+    if (Object.keys(after).length !== 6) throw new Violation('I4', 'a rotation changes more than the family')
     if (after.closed.length > maxClosed) throw new Violation('I1', 'the list of closing times has no bound')
   }
 
@@ -471,11 +547,14 @@ class Model {
   }
 
   /** I2 An honest client is never signed out within the windows. */
-  #assertHonest (outcome: FamilyOutcome): void {
+  #assertHonest (distance: number, outcome: FamilyOutcome): void {
     const { overlapMs, retryWindowMs } = this.#scenario.windows
     if (this.#world.isRobbed || overlapMs === 0 || retryWindowMs === 0) return
     if (outcome === 'reused') throw new Violation('I2', 'an honest client is signed out as a thief')
     if (outcome === 'expired' && this.#world.store.issuedAge <= retryWindowMs) throw new Violation('I2', 'an honest client is signed out within the retry window')
+    // Without the newest generation a client that was answered would be signed out when the retry window is over.
+    const isRetry = distance === 1 && this.#world.store.superseded[1] === null
+    if (isRetry && outcome !== 'expired' && !this.#rules.hasCookie(outcome)) throw new Violation('I2', 'a lost answer is repeated without the newest generation')
   }
 
   #tell (line: () => string): void {

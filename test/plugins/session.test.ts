@@ -148,7 +148,7 @@ t.test('a renewed cookie is good everywhere at once, though the old one is remem
   const renewed = await renew(here, cookie)
 
   t.not(renewed, cookie)
-  t.match((await get(there, '/me', renewed)).json(), { subject: 'ada', acr: '2', amr: ['otp'] })
+  t.match((await get(there, '/me', renewed)).json(), { subject: 'ada', acr: '2', amr: ['pwd', 'otp'] })
   t.equal((await get(here, '/me', cookie)).statusCode, 401)
   await until(async () => (await get(there, '/me', cookie)).statusCode === 401)
   t.equal((await get(there, '/me', renewed)).statusCode, 200)

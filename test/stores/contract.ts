@@ -93,7 +93,7 @@ async function sessions (t: Test, create: CreateStore): Promise<void> {
 
     t.equal(await store.read(unknownSid), null)
     t.equal(await store.renew(unknownSid, { secretHash: 'x', acr: 'a', amr: [] }), null)
-    t.strictSame(await store.rotate(unknownSid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await store.rotate(unknownSid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     t.equal(await store.touch([{ sid: unknownSid, agoMs: 0 }], { idleTimeoutMs }), undefined)
     t.equal(await store.noteReceived(unknownSid, 1, windows), undefined)
     t.strictSame(await store.list('alice'), [])
@@ -235,7 +235,7 @@ async function expiry (t: Test, create: CreateStore): Promise<void> {
     t.strictSame(await store.list('alice'), [])
     t.equal(await store.isGood(claimsOf(record)), false)
     t.equal(await store.renew(record.sid, { secretHash: 'x', acr: 'a', amr: [] }), null)
-    t.strictSame(await store.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await store.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     await store.touch([{ sid: record.sid, agoMs: 0 }, { sid: record.sid, agoMs: 500 }], { idleTimeoutMs })
     await store.noteReceived(family.sid, 1, windows)
     t.equal(await store.read(record.sid), null)
@@ -341,22 +341,66 @@ async function use (t: Test, create: CreateStore): Promise<void> {
 }
 
 async function rotation (t: Test, create: CreateStore): Promise<void> {
-  t.test('a rotation after a fresh authentication moves auth_time, also where the family is on hold', async t => {
+  t.test('a step-up counts for the generation that it issues, and for no other one', async t => {
     const { store, advance } = await create(t)
-    const { record } = await store.open(session({ mode: 'tokens', secretHash: null }))
-    const fresh = { acr: 'urn:acr:mfa', amr: ['pwd', 'otp'] }
+    const record = await open(store, { ...tokens, acr: '1' })
+    const fresh = { acr: '2', amr: ['otp'] }
+    const signedIn = { authTimeMs: record.createdAtMs, acr: '1', amr: ['pwd'] }
     advance(1000)
 
     const rotated = await store.rotate(record.sid, 1, { ...rotating, fresh })
+    const steppedUp = { authTimeMs: record.createdAtMs + 1000, acr: '2', amr: ['pwd', 'otp'] }
+    t.match(rotated, { outcome: 'rotated', record: { ...steppedUp, family: { stepUp: { generation: 2, prior: signedIn } } }, granted: steppedUp })
+    await store.noteReceived(record.sid, 2, windows)
     advance(1000)
-    const repeated = await store.rotate(record.sid, 1, rotating)
-    advance(1000)
-    const held = await store.rotate(record.sid, 2, { ...rotating, fresh: { acr: '1', amr: [] } })
-
-    t.match(rotated, { outcome: 'rotated', record: { ...fresh, authTimeMs: record.createdAtMs + 1000 } })
-    t.match(repeated, { outcome: 'repeated', record: { ...fresh, authTimeMs: record.createdAtMs + 1000 } })
-    t.match(held, { outcome: 'held', record: { acr: '1', amr: [], authTimeMs: record.createdAtMs + 3000 } })
+    const older = await store.rotate(record.sid, 1, rotating)
+    t.match(older, { outcome: 'held', record: { ...steppedUp, family: { generation: 2 } }, granted: signedIn })
+    const olderWithPassword = await store.rotate(record.sid, 1, { ...rotating, fresh: { acr: '1', amr: ['pwd'] } })
+    t.match(olderWithPassword, { outcome: 'held', record: steppedUp, granted: { authTimeMs: record.createdAtMs + 2000, acr: '1', amr: ['pwd'] } }, 'a password does not prove the second factor')
+    const again = await store.rotate(record.sid, 1, { ...rotating, fresh })
+    t.match(again, { outcome: 'repeated', record: steppedUp, granted: { ...steppedUp, authTimeMs: record.createdAtMs + 2000 } })
+    const held = await store.rotate(record.sid, 2, { ...rotating, fresh: { acr: '3', amr: ['hwk'] } })
+    t.match(held, { outcome: 'held', record: steppedUp, granted: { authTimeMs: record.createdAtMs + 2000, acr: '3', amr: ['pwd', 'otp', 'hwk'] } })
     t.strictSame(await store.read(record.sid), held.record)
+    advance(windows.overlapMs + 1)
+    t.match(await store.rotate(record.sid, 2, rotating), { outcome: 'rotated', record: steppedUp, granted: steppedUp })
+    t.match(await store.rotate(record.sid, 1, rotating), { outcome: 'reused' })
+  })
+
+  t.test('a refresh after a step-up whose answer was lost goes on, with the authentication from before it', async t => {
+    const { store, advance } = await create(t)
+    const record = await open(store, { ...tokens, acr: '1' })
+    const signedIn = { authTimeMs: record.createdAtMs, acr: '1', amr: ['pwd'] }
+    advance(1000)
+    await store.rotate(record.sid, 1, { ...rotating, fresh: { acr: '2', amr: ['otp'] } })
+    advance(windows.retryWindowMs)
+
+    const repeated = await store.rotate(record.sid, 1, rotating)
+
+    t.match(repeated, { outcome: 'repeated', record: { ...signedIn, family: { generation: 2, stepUp: null } }, granted: signedIn })
+    t.strictSame(await store.read(record.sid), repeated.record)
+    advance(windows.retryWindowMs + 1)
+    t.match(await store.rotate(record.sid, 2, rotating), { outcome: 'rotated', granted: signedIn })
+    const fresh = await store.rotate(record.sid, 3, { ...rotating, fresh: { acr: '1', amr: ['pwd'] } })
+    t.match(fresh, { outcome: 'rotated', record: { ...signedIn, authTimeMs: store.nowMs() } })
+  })
+
+  t.test('step-ups in the same moment never lower each other', async t => {
+    const { store, second } = await create(t)
+    const other = await second()
+    const record = await open(store, { ...tokens, acr: '1' })
+    const fresh = [{ acr: '2', amr: ['otp'] }, { acr: '1', amr: ['pwd'] }, { acr: '3', amr: ['hwk'] }, { acr: '1', amr: ['sms'] }]
+    const opened = await open(store, { acr: '1' })
+
+    await Promise.all(fresh.map((strength, index) => (index % 2 === 0 ? store : other).renew(opened.sid, { secretHash: `${index}`, ...strength })))
+    const rotations = await Promise.all(fresh.map((_, index) => (index % 2 === 0 ? store : other).rotate(record.sid, 1, { ...rotating, fresh: fresh[0]! })))
+
+    const renewed = await store.read(opened.sid)
+    t.equal(renewed?.acr, '3')
+    t.strictSame(new Set(renewed?.amr), new Set(['pwd', 'otp', 'hwk', 'sms']))
+    t.strictSame(rotations.map(({ outcome }) => outcome).sort(), ['repeated', 'repeated', 'repeated', 'rotated'])
+    for (const { granted } of rotations) t.match(granted, { acr: '2', amr: ['pwd', 'otp'] })
+    t.match(await store.read(record.sid), { acr: '2', amr: ['pwd', 'otp'], family: { generation: 2 } })
   })
 
   t.test('the newest generation rotates, counts as use and is not logged', async t => {
@@ -370,7 +414,8 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
     const nowMs = record.createdAtMs + 5000
     t.strictSame(rotated, {
       outcome: 'rotated',
-      record: { ...record, lastUsedAtMs: nowMs, family: { generation: 2, received: false, rotatedAtMs: nowMs, holdUntilMs: 0, closed: [] } },
+      record: { ...record, lastUsedAtMs: nowMs, family: { generation: 2, received: false, rotatedAtMs: nowMs, holdUntilMs: 0, closed: [], stepUp: null } },
+      granted: { authTimeMs: record.authTimeMs, acr: record.acr, amr: record.amr },
       counted: null
     })
     t.strictSame(await (await second()).read(record.sid), rotated.record)
@@ -417,7 +462,7 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
     const { store } = await create(t)
     const record = await open(store)
 
-    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     await store.noteReceived(record.sid, 1, windows)
     t.strictSame(await store.read(record.sid), record)
   })
@@ -464,7 +509,8 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
         await store.noteReceived(record.sid, generation, windows)
         model = receive(model, generation, store.nowMs(), windows)
       } else {
-        const expected = rotate(model, generation, store.nowMs(), windows)
+        const { authTimeMs, acr, amr } = record
+        const expected = rotate(model, { generation, authentication: { authTimeMs, acr, amr } }, store.nowMs(), windows)
         const actual = await store.rotate(record.sid, generation, rotating)
         seen.add(expected.outcome)
         if (actual.outcome !== expected.outcome) mismatches.push({ step, generation, model, expected, actual })
@@ -499,7 +545,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
     const position = await head(store)
 
     advance(idleTimeoutMs)
-    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record, counted: null })
+    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record, granted: null, counted: null })
 
     t.strictSame(await store.read(record.sid), record)
     t.strictSame(await entriesAfter(store, position), [])
@@ -534,7 +580,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
       const before = await store.read(record.sid)
       const position = await head(store)
 
-      t.strictSame(await store.rotate(record.sid, generation, rotating), { outcome: 'reused', record: before, counted: null })
+      t.strictSame(await store.rotate(record.sid, generation, rotating), { outcome: 'reused', record: before, granted: null, counted: null })
 
       const revocation: Revocation = { kind: 'sid', sid: record.sid, expiresAtMs: store.nowMs() + maxTokenAgeMs }
       t.equal(await other.read(record.sid), null)
@@ -542,7 +588,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
       t.equal(await other.isGood(claimsOf(record)), false)
       t.strictSame(await entriesAfter(other, position), [revocation])
       t.strictSame((await takeSnapshot(other)).revocations, [revocation])
-      t.strictSame(await other.rotate(record.sid, 3, rotating), { outcome: 'unknown', record: null, counted: null })
+      t.strictSame(await other.rotate(record.sid, 3, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     })
   }
 
@@ -554,7 +600,7 @@ async function endingRotation (t: Test, create: CreateStore): Promise<void> {
 
     advance(windows.retryWindowMs + 1)
 
-    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record: before, counted: null })
+    t.strictSame(await store.rotate(record.sid, 1, rotating), { outcome: 'expired', record: before, granted: null, counted: null })
     t.equal(await store.read(record.sid), null)
     t.strictSame(await entriesAfter(store, position), [{ kind: 'sid', sid: record.sid, expiresAtMs: store.nowMs() + maxTokenAgeMs }])
   })
@@ -599,18 +645,29 @@ async function receipt (t: Test, create: CreateStore): Promise<void> {
 }
 
 async function renewal (t: Test, create: CreateStore): Promise<void> {
-  t.test('a renewal replaces the secret and the authentication, nothing else, and logs that the record changed', async t => {
+  t.test('a renewal replaces the secret and strengthens the authentication, nothing else, and logs that the record changed', async t => {
     const { store, advance, second } = await create(t)
-    const record = await open(store)
+    const record = await open(store, { acr: '1' })
     const position = await head(store)
     advance(3000)
 
-    const renewed = await store.renew(record.sid, { secretHash: 'fresh', acr: 'urn:acr:mfa', amr: ['pwd', 'otp'] })
+    const renewed = await store.renew(record.sid, { secretHash: 'fresh', acr: '2', amr: ['otp', 'pwd'] })
 
-    t.strictSame(renewed, { ...record, secretHash: 'fresh', acr: 'urn:acr:mfa', amr: ['pwd', 'otp'], authTimeMs: record.createdAtMs + 3000 })
+    t.strictSame(renewed, { ...record, secretHash: 'fresh', acr: '2', amr: ['pwd', 'otp'], authTimeMs: record.createdAtMs + 3000 })
     t.strictSame(await (await second()).read(record.sid), renewed)
     t.strictSame(await entriesAfter(store, position), [{ kind: 'changed', sid: record.sid }])
     t.strictSame((await takeSnapshot(store)).revocations, [])
+  })
+
+  t.test('a renewal by less than the session has proved lowers nothing', async t => {
+    const { store, advance } = await create(t)
+    for (const [acr, fresh] of [['2', '1'], ['10', '9'], ['2', 'urn:acr:mfa'], ['urn:acr:mfa', '3']] as const) {
+      const record = await open(store, { acr, amr: ['pwd', 'otp'] })
+      advance(3000)
+      const renewed = await store.renew(record.sid, { secretHash: 'fresh', acr: fresh, amr: ['pwd'] })
+      t.strictSame(renewed, { ...record, secretHash: 'fresh', authTimeMs: store.nowMs() }, `${acr} by ${fresh}`)
+      t.strictSame(await store.read(record.sid), renewed)
+    }
   })
 
   t.test('a session in tokens mode has no secret to renew', async t => {
@@ -692,7 +749,7 @@ async function closingSessions (t: Test, create: CreateStore): Promise<void> {
     for (const late of [store, other]) {
       await late.touch([{ sid: record.sid, agoMs: 0 }, { sid: family.sid, agoMs: 50 }], { idleTimeoutMs })
       await late.noteReceived(family.sid, 1, windows)
-      t.strictSame(await late.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+      t.strictSame(await late.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
       t.equal(await late.renew(record.sid, { secretHash: 'x', acr: 'a', amr: [] }), null)
       t.equal(await late.read(record.sid), null)
       t.equal(await late.read(family.sid), null)
@@ -817,7 +874,7 @@ async function subjectCuts (t: Test, create: CreateStore): Promise<void> {
     await other.touch([{ sid: record.sid, agoMs: 0 }, { sid: family.sid, agoMs: 50 }], { idleTimeoutMs })
     await other.noteReceived(family.sid, 1, windows)
 
-    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     t.equal(await other.renew(record.sid, { secretHash: 'x', acr: 'a', amr: [] }), null)
     t.equal(await other.close(record.sid, closing), null)
     t.equal(await store.read(record.sid), null)
@@ -1022,7 +1079,7 @@ async function cutOfEverybody (t: Test, create: CreateStore): Promise<void> {
       await other.touch([{ sid: record.sid, agoMs: 0 }], { idleTimeoutMs })
       await other.noteReceived(record.sid, 1, windows)
     }
-    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await other.rotate(family.sid, 1, rotating), { outcome: 'unknown', record: null, granted: null, counted: null })
     t.equal(await other.close(family.sid, closing), null)
     t.match((await entriesAfter(other, position)).findLast(({ kind }) => kind === 'all'), cut)
     t.ok((await takeSnapshot(other)).revocations.some(one => one.kind === 'all' && one.belowEpoch === cut.belowEpoch))

@@ -55,7 +55,7 @@ export async function countedRefreshes (t: Test, create: CreateStore): Promise<v
     await store.rotate(reused.sid, 1, strict)
 
     t.match(await store.rotate(reused.sid, 1, strict), { outcome: 'reused', counted: null })
-    t.strictSame(await store.rotate(reused.sid, 1, strict), { outcome: 'unknown', record: null, counted: null })
+    t.strictSame(await store.rotate(reused.sid, 1, strict), { outcome: 'unknown', record: null, granted: null, counted: null })
     advance(30 * minute)
     for (let more = 0; more < 4; more++) t.match(await store.rotate(idle.sid, 1, limited), { outcome: 'expired', counted: null })
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
+import type { Authentication, Strength } from '../../lib/authentication.ts'
 import { receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/rotation.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
@@ -17,26 +18,38 @@ import { search, type Scenario, type StoreStep } from '../lib/rotation-search.ts
 
 /** The windows change once in a trace, as by a new configuration. */
 interface Trace {
-  steps: StoreStep[]
+  steps: Array<StoreStep & { fresh?: Strength }>
   windows: [before: RotationWindows, after: RotationWindows]
   changeAt: number
 }
 
 const idleTimeoutMs = 100_000
-const session = sessionOf({ ...tokens, absoluteTimeoutMs: 1_000_000_000, maxPerSubject: 100_000 })
+const byPassword: Strength = { acr: '1', amr: ['pwd'] }
+const session = sessionOf({ ...tokens, ...byPassword, absoluteTimeoutMs: 1_000_000_000, maxPerSubject: 100_000 })
 
 const windows: fc.Arbitrary<RotationWindows> = fc.record({
   overlapMs: fc.constantFrom(0, 1, 5, 1000, 10_000, 10_000, 10_000),
   retryWindowMs: fc.constantFrom(0, 1, 10, 2000, 1_800_000, 1_800_000, 1_800_000)
 })
-const step: fc.Arbitrary<StoreStep> = fc.record({
+// Weaker, stronger, of another kind, not to be compared, and more methods than a session keeps.
+const fresh: fc.Arbitrary<Strength> = fc.constantFrom<Strength>(
+  { acr: '1', amr: ['pwd'] }, { acr: '1', amr: ['pwd'] }, { acr: '1', amr: ['pwd'] },
+  { acr: '2', amr: ['pwd', 'otp'] }, { acr: '02', amr: ['otp', 'hwk', 'otp'] }, { acr: '10', amr: [] },
+  { acr: 'urn:acr:mfa', amr: ['m"fa', 'ä'] }, { acr: '', amr: ['sms'] }, { acr: '3', amr: Array.from({ length: 20 }, (_, index) => `method-${index}`) }
+)
+const step: fc.Arbitrary<StoreStep & { fresh: Strength }> = fc.record({
   advanceMs: fc.oneof(
     { weight: 60, arbitrary: fc.constantFrom(0, 1, 2, 5, 6, 10) },
     { weight: 30, arbitrary: fc.constantFrom(999, 1000, 1001, 2000, 2001, 10_000) },
     { weight: 10, arbitrary: fc.constantFrom(-1, -5, -1000, -20_000) },
     { weight: 1, arbitrary: fc.constantFrom(idleTimeoutMs - 1, idleTimeoutMs) }
   ),
-  kind: fc.oneof({ weight: 3, arbitrary: fc.constant('rotate' as const) }, { weight: 1, arbitrary: fc.constant('receive' as const) }),
+  fresh,
+  kind: fc.oneof(
+    { weight: 6, arbitrary: fc.constant('rotate' as const) },
+    { weight: 2, arbitrary: fc.constant('receive' as const) },
+    { weight: 3, arbitrary: fc.constant('step-up' as const) }
+  ),
   distance: fc.oneof(
     { weight: 60, arbitrary: fc.constant(0) },
     { weight: 15, arbitrary: fc.constant(-1) },
@@ -58,34 +71,37 @@ async function redisStore (): Promise<Store> {
   return createRedisStore({ redis, timeoutMs: 5000, clockOffsetMs: () => clockMs - startMs })
 }
 
-/** Replays the steps until the family ends. Of the record nothing changes but the family and its last use. */
+/** Replays the steps until the family ends. Of the record nothing changes but the family, the authentication and the last use. */
 async function replay (store: Store, { steps, windows, changeAt }: Trace, idleTimeoutMs: number): Promise<void> {
   const { record } = await store.open(session)
   let family = record.family as TokenFamily
+  let authentication: Authentication = { authTimeMs: record.authTimeMs, acr: record.acr, amr: record.amr }
   let lastUsedAtMs = record.lastUsedAtMs
-  for (const [index, { advanceMs, kind, distance }] of steps.entries()) {
+  for (const [index, { advanceMs, kind, distance, fresh = byPassword }] of steps.entries()) {
     clockMs += advanceMs
     const w = windows[index < changeAt ? 0 : 1]
     const generation = Math.max(1, family.generation + distance)
     if (kind === 'receive') {
       await store.noteReceived(record.sid, generation, w)
       family = receive(family, generation, clockMs, w)
-      assert.deepEqual(await store.read(record.sid), { ...record, lastUsedAtMs, family })
+      assert.deepEqual(await store.read(record.sid), { ...record, ...authentication, lastUsedAtMs, family })
       continue
     }
     const isIdle = clockMs - lastUsedAtMs >= idleTimeoutMs
-    const expected = isIdle ? { outcome: 'expired', family: null } : rotate(family, generation, clockMs, w)
-    const before = { ...record, lastUsedAtMs, family }
-    const rotation = await store.rotate(record.sid, generation, { ...w, idleTimeoutMs, maxTokenAgeMs: session.maxTokenAgeMs })
+    const withFresh = kind === 'step-up' ? { fresh } : {}
+    const expected = isIdle ? { outcome: 'expired', family: null } as const : rotate(family, { generation, authentication, ...withFresh }, clockMs, w)
+    const before = { ...record, ...authentication, lastUsedAtMs, family }
+    const rotation = await store.rotate(record.sid, generation, { ...w, idleTimeoutMs, maxTokenAgeMs: session.maxTokenAgeMs, ...withFresh })
     if (expected.family === null) {
-      assert.deepEqual(rotation, { outcome: expected.outcome, record: before, counted: null })
+      assert.deepEqual(rotation, { outcome: expected.outcome, record: before, granted: null, counted: null })
       assert.deepEqual(await store.read(record.sid), isIdle ? before : null)
       return
     }
     family = expected.family
+    authentication = expected.authentication
     lastUsedAtMs = Math.max(lastUsedAtMs, clockMs)
-    const after = { ...record, lastUsedAtMs, family }
-    assert.deepEqual(rotation, { outcome: expected.outcome, record: after, counted: null })
+    const after = { ...record, ...authentication, lastUsedAtMs, family }
+    assert.deepEqual(rotation, { outcome: expected.outcome, record: after, granted: expected.granted, counted: null })
     assert.deepEqual(await store.read(record.sid), after)
   }
   await store.close(record.sid, { maxTokenAgeMs: 1 })
@@ -96,9 +112,9 @@ const stores: Record<string, () => Promise<Store>> = {
   sqlite: () => createSqliteStore({ path: ':memory:', now: () => clockMs })
 }
 
-const searched: Scenario = { windows: { overlapMs: 2, retryWindowMs: 4 }, idleTimeout: 6, messages: 1, hasThief: true, stepsBack: 1, backlog: 2 }
-const searchedTraces = 200
-const found = search(searched)
+const searched: Scenario = { windows: { overlapMs: 2, retryWindowMs: 4 }, idleTimeout: 6, messages: 1, hasThief: true, backlog: 1 }
+const searchedTraces = 100
+const found = [search({ ...searched, stepsBack: 1 }), search({ ...searched, stepUps: 1 })]
 
 for (const [name, create] of Object.entries(stores)) {
   t.test(`the ${name} store decides every trace of a family as the pure function does`, async t => {
@@ -123,9 +139,11 @@ for (const [name, create] of Object.entries(stores)) {
 }
 
 async function replaySearched (store: Store): Promise<void> {
-  for (let count = 1; count <= searchedTraces; count++) {
-    clockMs = startMs
-    const steps = found.traceTo(Math.floor(found.states * count / searchedTraces) - 1)
-    await replay(store, { steps, windows: [searched.windows, searched.windows], changeAt: 0 }, searched.idleTimeout)
+  for (const { states, traceTo } of found) {
+    for (let count = 1; count <= searchedTraces; count++) {
+      clockMs = startMs
+      const steps = traceTo(Math.floor(states * count / searchedTraces) - 1)
+      await replay(store, { steps, windows: [searched.windows, searched.windows], changeAt: 0 }, searched.idleTimeout)
+    }
   }
 }

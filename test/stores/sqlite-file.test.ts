@@ -106,7 +106,7 @@ t.test('a database of the version before is taken over with everybody in it, als
   const before = await createSqliteStore({ path })
   const { record } = await before.open(session())
   await before.end()
-  edit(path, 'ALTER TABLE sessions DROP COLUMN device_key; ALTER TABLE sessions DROP COLUMN device_bound_at_ms; ALTER TABLE sessions DROP COLUMN device_renewals; ALTER TABLE sessions DROP COLUMN origin; PRAGMA user_version = 3')
+  edit(path, 'ALTER TABLE sessions DROP COLUMN device_key; ALTER TABLE sessions DROP COLUMN device_bound_at_ms; ALTER TABLE sessions DROP COLUMN device_renewals; ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; PRAGMA user_version = 3')
   const old = new DatabaseSync(path)
   t.teardown(() => old.close())
   const [read, use] = [old.prepare('SELECT * FROM sessions WHERE sid = ?'), old.prepare('UPDATE sessions SET last_used_at_ms = last_used_at_ms + 1 WHERE sid = ?')]
@@ -121,6 +121,21 @@ t.test('a database of the version before is taken over with everybody in it, als
   t.equal(use.run(record.sid).changes, 1)
   t.equal(read.get(record.sid)?.['subject'], 'alice')
   t.ok((await stores[3]!.open(session())).record.sid)
+})
+
+t.test('a family of a database of the version before goes on, and is told of its step-ups from then on', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  const before = await createSqliteStore({ path })
+  const { record } = await before.open({ ...session(), mode: 'tokens', secretHash: null, acr: '1' })
+  await before.end()
+  edit(path, 'ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; PRAGMA user_version = 4')
+
+  const store = await open(t, path)
+
+  t.strictSame(await store.read(record.sid), record)
+  const options = { overlapMs: 10_000, retryWindowMs: 60_000, idleTimeoutMs: 60_000, maxTokenAgeMs: 60_000 }
+  await store.rotate(record.sid, 1, { ...options, fresh: { acr: '2', amr: ['otp'] } })
+  t.match(await store.read(record.sid), { acr: '2', family: { generation: 2, stepUp: { generation: 2, prior: { acr: '1' } } } })
 })
 
 t.test('a database of a newer version is refused', async t => {
