@@ -141,7 +141,7 @@ t.test('every error that there is, is the documented problem on the wire and tel
   await provoke('store away', 'POST /auth/login', [json], login({}))
   await provoke('store away, refresh', 'POST /auth/refresh', [`Cookie: ${tokens.cookie}`])
 
-  const all = Object.values(errors).map(Class => new Class().code).filter(code => code !== 'PTC_ERR_CONFIG_INVALID')
+  const all = Object.values(errors).map(Class => new Class().code).filter(code => code !== 'PTC_ERR_CONFIG_INVALID' && code !== 'PTC_ERR_CLAIMS_UNIDENTIFIABLE')
   t.same([...codes].sort(), all.sort(), 'every code was seen, and no other')
 })
 
