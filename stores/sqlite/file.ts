@@ -20,15 +20,19 @@ export interface FileWaiting {
 export async function openFile (path: string, waiting: FileWaiting): Promise<DatabaseSync> {
   try {
     if (path !== ':memory:') createPrivately(path)
-    return await setUp(connect(path, readLockMs), path, waiting)
+    const patience = patienceWith(path, waiting)
+    return await setUp(await patience.whileBusy(() => connect(path, readLockMs)), path, patience)
   } catch (error) {
     throw error instanceof ConfigInvalidError ? error : explain(error, path)
   }
 }
 
+function patienceWith (path: string, { startTimeoutMs, onWait }: FileWaiting): Patience {
+  return new Patience(startTimeoutMs, () => onWait(`store.path: "${path}" is locked by another process; waiting for it, at most ${startTimeoutMs / 1000} s`))
+}
+
 /** Changes nothing in a file before it is known to be ours or empty. */
-async function setUp (db: DatabaseSync, path: string, { startTimeoutMs, onWait }: FileWaiting): Promise<DatabaseSync> {
-  const patience = new Patience(startTimeoutMs, () => onWait(`store.path: "${path}" is locked by another process; waiting for it, at most ${startTimeoutMs / 1000} s`))
+async function setUp (db: DatabaseSync, path: string, patience: Patience): Promise<DatabaseSync> {
   try {
     await patience.whileBusy(() => refuseForeign(db, path))
     const journal = await patience.whileBusy(() => db.prepare('PRAGMA journal_mode = WAL').get())
@@ -45,8 +49,13 @@ async function setUp (db: DatabaseSync, path: string, { startTimeoutMs, onWait }
 /** A connection that waits `lockMs` for a lock, with the setting that durability rests on. */
 export function connect (path: string, lockMs: number): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: lockMs })
-  db.exec('PRAGMA synchronous = FULL')
-  return db
+  try {
+    db.exec('PRAGMA synchronous = FULL')
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
 }
 
 /**

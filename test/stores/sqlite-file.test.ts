@@ -152,7 +152,7 @@ t.test('a database that another program holds locked is refused after the deadli
   t.teardown(() => holder.close())
   holder.exec('BEGIN EXCLUSIVE')
 
-  await t.rejects(createSqliteStore({ path, timeoutMs: 50 }), invalid(/is locked by another process; end what holds the lock/))
+  await t.rejects(createSqliteStore({ path, startTimeoutMs: 50 }), invalid(/is locked by another process; end what holds the lock/))
 })
 
 t.test('a damaged database makes a store that refuses or is unavailable, never a crash', async t => {

@@ -20,7 +20,7 @@ t.test('a database that is locked at the start is waited for, the event loop goe
   const path = await fileName(t)
   await (await createSqliteStore({ path })).end()
   const holder = new DatabaseSync(path)
-  t.teardown(() => holder.close())
+  t.teardown(() => { if (holder.isOpen) holder.close() })
   holder.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
   const told: string[] = []
   let turns = 0
