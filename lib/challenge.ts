@@ -27,6 +27,7 @@ export function challengeFor (code: string, demand: Demand = {}): string | null 
   const { scopes = [], maxAgeSeconds, acrValues = [] } = demand
   switch (code) {
     case 'PTC_ERR_CREDENTIALS_MISSING': return bearerChallenge({ scopes })
+    case 'PTC_ERR_CLAIMS_UNIDENTIFIABLE':
     case 'PTC_ERR_TOKEN_INVALID': return bearerChallenge({ error: 'invalid_token' })
     case 'PTC_ERR_SCOPE_INSUFFICIENT': return bearerChallenge({ error: 'insufficient_scope', scopes })
     case 'PTC_ERR_STEP_UP_REQUIRED':

@@ -24,7 +24,7 @@ export async function sessionOrigins (t: Test, create: CreateStore): Promise<voi
     const before = await store.read(sid)
 
     for (const generation of [1, 2, 3, 99]) {
-      t.strictSame(await store.rotate(sid, generation, { ...atHome, origin: there, fresh: { acr: '9', amr: ['x'] } }), { outcome: 'unknown', record: null, counted: null }, `generation ${generation}`)
+      t.strictSame(await store.rotate(sid, generation, { ...atHome, origin: there, fresh: { acr: '9', amr: ['x'] } }), { outcome: 'unknown', record: null, granted: null, counted: null }, `generation ${generation}`)
     }
 
     t.strictSame(await store.read(sid), before)
