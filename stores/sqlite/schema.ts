@@ -2,7 +2,17 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
 export const applicationId = 0x50544353
-export const schemaVersion = 5
+export const schemaVersion = 6
+
+const notesTable = `
+  CREATE TABLE notes (
+    topic TEXT NOT NULL,
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (topic, name)
+  ) STRICT, WITHOUT ROWID;`
 
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
@@ -81,6 +91,7 @@ const schema = `
     version INTEGER NOT NULL,
     text TEXT NOT NULL
   ) STRICT;
+${notesTable}
 
   PRAGMA application_id = ${applicationId};
   PRAGMA user_version = ${schemaVersion};
@@ -95,7 +106,9 @@ const upgrades: Readonly<Record<number, string>> = {
     PRAGMA user_version = 4`,
   4: `
     ALTER TABLE sessions ADD COLUMN origin TEXT;
-    PRAGMA user_version = 5`
+    PRAGMA user_version = 5`,
+  5: `${notesTable}
+    PRAGMA user_version = 6`
 }
 
 export function isUpgradable (version: number): boolean {
