@@ -2,9 +2,12 @@ import type { FastifyInstance } from 'fastify'
 import type { Config } from './config/config.ts'
 import { storeAddress } from './config/store-address.ts'
 import { maxForeignTokenAgeMs } from './config/retention.ts'
+import { secretBeside } from './config/secret-file.ts'
+import { UsersAgreement } from './identity/agreement.ts'
 import { createIdentity, type IdentitySource } from './identity/identity.ts'
 import { persist } from './lib/persist.ts'
 import { addGauge } from './plugins/metrics/from-counts.ts'
+import { deriveSecrets } from './plugins/keys.ts'
 import type { BlocklistOptions } from './plugins/blocklist.ts'
 import type { Portcullis } from './plugins/portcullis.ts'
 import type { StoreOptions } from './plugins/store.ts'
@@ -57,7 +60,42 @@ export function watchUsers (app: FastifyInstance, identity: IdentitySource, { is
   })
 }
 
-function showProblem ({ health, metrics }: Omit<Portcullis, 'metrics'> & Partial<Pick<Portcullis, 'metrics'>>, problem: () => string | null): void {
+export interface CompareOptions {
+  config: Config
+  secrets: string[]
+  /** Ten seconds by default. */
+  everyMs?: number
+}
+
+/** Tells operators while the gateways that share the store go by different users files. Of several workers, their primary does it. */
+export function compareUsers (app: FastifyInstance, { digest }: IdentitySource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): void {
+  if (digest === undefined || typeof identity === 'function') return
+  const agreement = new UsersAgreement({
+    store: app.portcullis.store,
+    secrets: deriveSecrets('portcullis', secrets),
+    origin,
+    file: identity.file,
+    digest,
+    onDifference: problem => app.log.warn(problem),
+    onAgreement: () => app.log.info('the users files are the same again')
+  })
+  const check = (): void => { agreement.check().catch((error: unknown) => app.log.debug({ err: error }, 'the users files could not be compared yet')) }
+  const { health, metrics } = app.portcullis as OptionalMetrics
+  health.warnWhile(() => agreement.problem)
+  if (metrics !== undefined) addGauge(metrics.registry, { name: 'portcullis_users_files_agree', aggregator: 'min', help: '1 while no other gateway at the store goes by another users file, 0 while one does.' }, () => agreement.problem === null ? 1 : 0)
+  check()
+  const timer = setInterval(check, everyMs).unref()
+  app.addHook('preClose', async () => { clearInterval(timer) })
+}
+
+/** The configured secrets, or the one beside an embedded store, made if there is none. */
+export async function secretsOf ({ secrets, store }: Config): Promise<string[]> {
+  return secrets ?? [await secretBeside(store.type === 'sqlite' ? store.path : '')]
+}
+
+type OptionalMetrics = Omit<Portcullis, 'metrics'> & Partial<Pick<Portcullis, 'metrics'>>
+
+function showProblem ({ health, metrics }: OptionalMetrics, problem: () => string | null): void {
   health.warnWhile(problem)
   if (metrics === undefined) return
   addGauge(metrics.registry, { name: 'portcullis_users_file_ok', aggregator: 'min', help: '1 while the users file can be read, 0 while it cannot.' }, () => problem() === null ? 1 : 0)

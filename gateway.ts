@@ -5,8 +5,8 @@ import type { BudgetConfig, Config, UpstreamConfig } from './config/config.ts'
 import { readFiles } from './config/files.ts'
 import { checkConfig } from './config/load.ts'
 import type { ConfigInput } from './config/schema.ts'
-import { secretBeside } from './config/secret-file.ts'
-import { blocklistOptions, openIdentity, storeOptions, watchUsers } from './compose.ts'
+import { blocklistOptions, compareUsers, openIdentity, secretsOf, storeOptions, watchUsers } from './compose.ts'
+import type { IdentitySource } from './identity/identity.ts'
 import accessToken from './plugins/access-token.ts'
 import audit from './plugins/audit.ts'
 import authenticate from './plugins/authenticate.ts'
@@ -59,16 +59,23 @@ export interface ComposeOptions {
   isWorker?: boolean
   /** Where the log goes instead of standard output. */
   logTo?: { write (line: string): void }
+  /** How often the users file is compared with those of other gateways. Ten seconds by default. */
+  compareUsersEveryMs?: number
 }
 
 /** The same from a configuration that was checked. The caller closes it. */
-export async function composeGateway (config: Config, { store, isWorker = false, logTo }: ComposeOptions = {}): Promise<FastifyInstance> {
+export async function composeGateway (config: Config, { store, isWorker = false, logTo, compareUsersEveryMs }: ComposeOptions = {}): Promise<FastifyInstance> {
   const { tls } = await readFiles(config, { store: false })
   const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, drainMs: config.shutdown.delayMs + config.shutdown.timeoutMs, logger: { level: config.log.level, ...logTo === undefined ? {} : { stream: logTo } }, ...tls === null ? {} : { tls } }))
   for (const warning of tls?.warnings ?? []) app.log.warn(warning)
   try {
-    await addPlugins(app, config, store === undefined ? await storeOptions(config) : { type: 'custom', store })
-    await addOwnRoutes(app, config, isWorker)
+    const truth: StoreOptions = store === undefined ? await storeOptions(config) : { type: 'custom', store }
+    const secrets = await secretsOf(config)
+    await addPlugins(app, config, truth, secrets)
+    const identity = await openIdentity(app, config)
+    watchUsers(app, identity, { isWorker })
+    if (!isWorker) compareUsers(app, identity, { config, secrets, ...compareUsersEveryMs === undefined ? {} : { everyMs: compareUsersEveryMs } })
+    await addOwnRoutes(app, config, identity)
     const addresses = await findAddresses(config.upstreams.map(({ target }) => target))
     for (const upstream of config.upstreams) await addUpstream(app, upstream, { ...config, addresses })
     if (config.admin !== null && !isWorker) await addAdmin(app, config.admin, config)
@@ -81,9 +88,8 @@ export async function composeGateway (config: Config, { store, isWorker = false,
 }
 
 /** In the order of their dependencies. The store comes first, so it is ended last. */
-async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOptions): Promise<void> {
+async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOptions, secret: string[]): Promise<void> {
   const { origin, session: { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } } = config
-  const secret = config.secrets ?? await secretBeside(config.store.type === 'sqlite' ? config.store.path : '')
   const lifetimes = { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject }
   await app.register(errors, { origin })
   if (config.cors.origins.length > 0) await app.register(cors, { origin, origins: config.cors.origins })
@@ -113,10 +119,8 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(streams)
 }
 
-async function addOwnRoutes (app: FastifyInstance, config: Config, isWorker: boolean): Promise<void> {
+async function addOwnRoutes (app: FastifyInstance, config: Config, identity: IdentitySource): Promise<void> {
   const { origin, upstreams } = config
-  const identity = await openIdentity(app, config)
-  watchUsers(app, identity, { isWorker })
   const audiences = [...new Set(upstreams.flatMap(({ audience }) => audience ?? []))]
 
   await app.register(async function ownRoutes (scope) {

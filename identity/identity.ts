@@ -23,6 +23,8 @@ export interface IdentitySource {
   watch? (onGone: ((subject: string) => void) | null): () => void
   /** Why the source cannot be read at the moment, without a secret; null while it can. */
   problem? (): string | null
+  /** An HMAC-SHA-256 of the users that passwords are checked against, base64url; equal for equal users, however their file is written. */
+  digest? (key: Buffer): string
 }
 
 /** A plugin author's own check: the subject, with scopes or without, or null when the credentials are wrong. */

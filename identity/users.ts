@@ -1,3 +1,4 @@
+import { createHash, createHmac } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { StoreUnavailableError } from '../lib/errors.ts'
 import { Failure } from '../lib/failure.ts'
@@ -33,7 +34,7 @@ export async function createUsers ({ file, onError = () => {}, onRecovery = () =
   let reading: Promise<void> | null = null
   const failure = new Failure()
 
-  return { verify, watch, problem: () => failure.reason }
+  return { verify, watch, problem: () => failure.reason, digest: key => digestOf(users, key) }
 
   async function verify ({ username, password }: Credentials): Promise<Principal | null> {
     await refreshUnlessWatched()
@@ -109,6 +110,24 @@ function findGone (before: Map<string, User>, after: Map<string, User>): string[
 async function readUsers (file: string): Promise<Map<string, User>> {
   const users = await readUsersFile(file)
   return new Map(users.map(completeUser).map(user => [user.username, user]))
+}
+
+/** SHA-256 of users, made once a file. They stay in memory: without a key they would help to guess passwords. */
+const contents = new WeakMap<Map<string, User>, Buffer>()
+
+/** Changes with what the users are and may do, not with how their file is written. */
+function digestOf (users: Map<string, User>, key: Buffer): string {
+  const content = contents.get(users) ?? contentOf(users)
+  contents.set(users, content)
+  return createHmac('sha256', key).update(content).digest('base64url')
+}
+
+function contentOf (users: Map<string, User>): Buffer {
+  const rows = [...users.keys()].sort().map(username => {
+    const { subject, password, scopes } = users.get(username)!
+    return [username, subject, password, [...new Set(scopes)].sort()]
+  })
+  return createHash('sha256').update(JSON.stringify(rows)).digest()
 }
 
 /** Refuses an unknown user in the time that most of the known ones take. */

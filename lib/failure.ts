@@ -1,10 +1,13 @@
-const repeatMs = 60_000
-
-/** One thing that fails for a while: since when, why, and when that is to be said in the log: at once, when the reason changes, and every minute. */
+/** One thing that fails for a while: since when, why, and when that is to be said in the log: at once, when the reason changes, and every minute by default. */
 export class Failure {
+  readonly #repeatMs: number
   #sinceMs: number | null = null
   #saidAtMs = -Infinity
   #reason = ''
+
+  constructor ({ repeatMs = 60_000 } = {}) {
+    this.#repeatMs = repeatMs
+  }
 
   /** Null while it does not fail. */
   get reason (): string | null {
@@ -13,7 +16,7 @@ export class Failure {
 
   /** Notes one more failure; true when it is to be said. */
   note (reason: string, nowMs: number): boolean {
-    const isDue = this.#sinceMs === null || reason !== this.#reason || nowMs - this.#saidAtMs >= repeatMs
+    const isDue = this.#sinceMs === null || reason !== this.#reason || nowMs - this.#saidAtMs >= this.#repeatMs
     this.#sinceMs ??= nowMs
     this.#reason = reason
     if (isDue) this.#saidAtMs = nowMs

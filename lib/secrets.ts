@@ -7,6 +7,7 @@ export interface DerivedSecret {
   refreshTokenKey: Buffer
   deviceKey: Buffer
   sealingKey: Buffer
+  usersKey: Buffer
 }
 
 /** Derives the keys of a base64url secret of at least 32 bytes (HKDF-SHA-256, RFC 5869). */
@@ -14,7 +15,7 @@ export function deriveSecret (secret: string): DerivedSecret {
   const bytes = Buffer.from(secret, 'base64url')
   if (bytes.length < 32 || !/^[A-Za-z0-9_-]+$/.test(secret)) throw new RangeError('a secret has at least 32 bytes, base64url')
   const derive = (info: string, length: number): Buffer => Buffer.from(hkdfSync('sha256', bytes, '', `portcullis ${info}`, length))
-  return { id: derive('secret id', 4), refreshTokenKey: derive('refresh token v1', 32), deviceKey: derive('device v1', 32), sealingKey: derive('sealing v1', 32) }
+  return { id: derive('secret id', 4), refreshTokenKey: derive('refresh token v1', 32), deviceKey: derive('device v1', 32), sealingKey: derive('sealing v1', 32), usersKey: derive('users file v1', 32) }
 }
 
 /** Encrypts `text` (AES-256-GCM) so that it opens only with the same `context`. */

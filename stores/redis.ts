@@ -7,6 +7,7 @@ import { explain, settingOf } from './redis/explain.ts'
 import { createGrowth } from './redis/growth.ts'
 import { createKeys } from './redis/keys.ts'
 import { createLog, type LogOptions } from './redis/log.ts'
+import { createNotes } from './redis/notes.ts'
 import { assertPermitted } from './redis/permissions.ts'
 import { createRevocations } from './redis/revocations.ts'
 import { loadScripts } from './redis/scripts.ts'
@@ -70,6 +71,7 @@ function assemble (options: LogOptions, closeClient: boolean): Store {
     ...createSessions(scripts, keys),
     ...createRevocations(scripts, keys),
     ...createSigningKeys(scripts, keys),
+    ...createNotes(scripts, keys),
     snapshot: log.snapshot,
     async pull (position) {
       await checkPolicy()

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { StoreUnavailableError } from '../lib/errors.ts'
+import { assertNote } from '../lib/notes.ts'
 import { openFile } from './sqlite/file.ts'
 import { watchGrowth } from './sqlite/growth.ts'
 import { createReads } from './sqlite/reads.ts'
@@ -75,6 +76,11 @@ export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 500
     onGrowth: listener => growth.subscribe(listener),
     readKeys: () => query(() => reads.readKeys()),
     writeKeys: (expectedVersion, text) => writer.run('writeKeys', expectedVersion, text),
+    async putNote (topic, name, text, keepForMs) {
+      assertNote(topic, name, text)
+      await writer.run('putNote', topic, name, text, keepForMs)
+    },
+    readNotes: topic => query(() => reads.readNotes(topic, nowMs())),
     end: () => (ended ??= end())
   }
 }

@@ -158,6 +158,14 @@ export interface KeyDocument {
   text: string
 }
 
+/** A short text that one process tells the others. */
+export interface Note {
+  name: string
+  text: string
+  /** When it was put last. */
+  atMs: number
+}
+
 export interface Store {
   readonly type: 'sqlite' | 'redis'
 
@@ -268,6 +276,15 @@ export interface Store {
 
   /** Writes version `expectedVersion + 1` (0: there is none yet) and logs `keys`; `conflict` when another version is there. */
   writeKeys (expectedVersion: number, text: string): Promise<'written' | 'conflict'>
+
+  /**
+   * Puts the note `name` of a topic in place of the one before, for `keepForMs`. A topic has `mostNotes` (lib/notes.ts): one more
+   * removes the one that was put longest ago (by instant, then name). Rejects with RangeError what lib/notes.ts does not allow. Not logged.
+   */
+  putNote (topic: string, name: string, text: string, keepForMs: number): Promise<void>
+
+  /** The notes of a topic that have not expired, by name. */
+  readNotes (topic: string): Promise<Note[]>
 
   /** Ends connections, threads and timers. What was acknowledged stays. */
   end (): Promise<void>

@@ -63,6 +63,11 @@ export function tokenName (shard: Shard, tokenKey: string): string {
   return `${shard.prefix}token:${tokenKey}`
 }
 
+/** The notes of a topic live in the first shard. */
+export function notesName (shard: Shard, topic: string): string {
+  return `${shard.prefix}notes:${topic}`
+}
+
 export function keyDocumentName (shard: Shard): string {
   return `${shard.prefix}keys`
 }

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { createDeviceOperations } from './device-operations.ts'
 import { createFamilyOperations } from './family-operations.ts'
 import { createLog, type Log } from './log.ts'
+import { createNoteOperations } from './note-operations.ts'
 import { createRevocationOperations } from './revocation-operations.ts'
 import { createSessionOperations } from './session-operations.ts'
 
@@ -13,7 +14,8 @@ export function createOperations (db: DatabaseSync) {
     ...createFamilyOperations(db, log),
     ...createDeviceOperations(db, log),
     ...createRevocationOperations(db, log),
-    ...createKeyOperations(db, log)
+    ...createKeyOperations(db, log),
+    ...createNoteOperations(db)
   }
 }
 

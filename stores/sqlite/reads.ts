@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DatabaseSync } from 'node:sqlite'
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
-import type { CredentialClaims, KeyDocument, Pull, Revocation, SessionRecord, TakePage } from '../store.ts'
+import type { CredentialClaims, KeyDocument, Note, Pull, Revocation, SessionRecord, TakePage } from '../store.ts'
 import { toLogEntry, toRecord, toRevocation, type LogRow, type RecordRow } from './rows.ts'
 import { createReadLive, isLive } from './session-operations.ts'
 
@@ -11,6 +11,7 @@ const snapshotPage = 5000
 export function createReads (db: DatabaseSync) {
   const select = db.prepare(`SELECT * FROM sessions WHERE subject_key = :subjectKey AND ${isLive} ORDER BY created_at_ms DESC, sid DESC`)
   const selectKeys = db.prepare('SELECT version, text FROM keys')
+  const selectNotes = db.prepare('SELECT name, text, at_ms AS atMs FROM notes WHERE topic = ? AND expires_at_ms > ? ORDER BY name')
 
   return {
     read: createReadLive(db),
@@ -22,6 +23,10 @@ export function createReads (db: DatabaseSync) {
     readKeys (): KeyDocument | null {
       const row = selectKeys.get()
       return row === undefined ? null : { version: Number(row['version']), text: String(row['text']) }
+    },
+
+    readNotes (topic: string, nowMs: number): Note[] {
+      return selectNotes.all(topic, nowMs).map(({ name, text, atMs }) => ({ name: String(name), text: String(text), atMs: Number(atMs) }))
     },
 
     isGood: createIsGood(db),

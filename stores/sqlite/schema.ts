@@ -2,7 +2,17 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
 export const applicationId = 0x50544353
-export const schemaVersion = 6
+export const schemaVersion = 7
+
+const notesTable = `
+  CREATE TABLE notes (
+    topic TEXT NOT NULL,
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (topic, name)
+  ) STRICT, WITHOUT ROWID;`
 
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
@@ -82,6 +92,7 @@ const schema = `
     version INTEGER NOT NULL,
     text TEXT NOT NULL
   ) STRICT;
+${notesTable}
 
   PRAGMA application_id = ${applicationId};
   PRAGMA user_version = ${schemaVersion};
@@ -99,7 +110,9 @@ const upgrades: Readonly<Record<number, string>> = {
     PRAGMA user_version = 5`,
   5: `
     ALTER TABLE sessions ADD COLUMN step_up TEXT;
-    PRAGMA user_version = 6`
+    PRAGMA user_version = 6`,
+  6: `${notesTable}
+    PRAGMA user_version = 7`
 }
 
 export function isUpgradable (version: number): boolean {

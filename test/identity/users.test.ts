@@ -246,3 +246,31 @@ t.test('who watches without asking to be told looks at the file by itself', asyn
   while (errors.length === 0) await sleep(5)
   t.match(identity.problem!(), /ENOENT/)
 })
+
+t.test('the digest of the users is that of what they are and may do, not of how their file is written', async t => {
+  const [key, otherKey] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+  const digestOf = async (text: string): Promise<string> => (await createUsers({ file: join(t.testdir({ 'users.json': text }), 'users.json') })).digest!(key)
+  const zoe = { username: 'zo\u00eb', subject: 'u-9', password, scopes: ['a', 'b'] }
+  const before = await digestOf(JSON.stringify({ users: [ada, bob, zoe] }))
+  const same = [{ ...zoe, username: 'zoe\u0308', scopes: ['b', 'a', 'b'] }, { ...bob, subject: 'bob', scopes: [] }, { scopes: ada.scopes, password, subject: 'u-1', username: 'ada' }]
+
+  t.equal(await digestOf(JSON.stringify({ users: same }, null, 2)), before)
+  for (const users of [[ada, bob], [ada, { ...bob, password: other }, zoe], [{ ...ada, subject: 'u-2' }, bob, zoe], [{ ...ada, scopes: [] }, bob, zoe], [ada, bob, zoe, { ...bob, username: 'eve' }], []]) {
+    t.not(await digestOf(JSON.stringify({ users })), before, JSON.stringify(users))
+  }
+  const identity = await createUsers({ file: makeFile(t, [ada]) })
+  t.not(identity.digest!(key), identity.digest!(otherKey))
+})
+
+t.test('the digest follows a file that is changed, and stays while the file cannot be read', async t => {
+  const { errors, identity, until, write, file } = await watchUsers(t, [ada, bob])
+  const key = Buffer.alloc(32)
+  const before = identity.digest!(key)
+
+  await writeFile(file, '{')
+  await until(() => errors.length > 0)
+  t.equal(identity.digest!(key), before)
+  await write([ada])
+  await until(() => identity.digest!(key) !== before)
+  t.not(identity.digest!(key), before)
+})

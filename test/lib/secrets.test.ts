@@ -9,7 +9,8 @@ t.test('one secret gives the same keys each time, and different ones for each us
   const again = deriveSecret(Buffer.alloc(32, 1).toString('base64url'))
 
   t.ok(again.refreshTokenKey.equals(first.refreshTokenKey) && again.sealingKey.equals(first.sealingKey) && again.id.equals(first.id))
-  t.notOk(first.refreshTokenKey.equals(first.sealingKey))
+  const keys = [first.refreshTokenKey, first.deviceKey, first.sealingKey, first.usersKey].map(key => key.toString('hex'))
+  t.equal(new Set(keys).size, keys.length)
   t.notOk(first.refreshTokenKey.equals(second.refreshTokenKey))
   t.equal(first.id.length, 4)
 })

@@ -5,6 +5,7 @@ import { isSid } from '../../lib/sid.ts'
 import { absoluteTimeoutMs, closing, idleTimeoutMs, maxTokenAgeMs, minute, open, rotating, session, tokens, unknownSid, windows, type CreateStore } from './contract-fixtures.ts'
 import { countedRefreshes } from './counted-refreshes.ts'
 import { deviceBindings } from './device-bindings.ts'
+import { notes } from './notes.ts'
 import { sessionOrigins } from './session-origins.ts'
 import type { CredentialClaims, LogEntry, Revocation, SessionRecord, Store } from '../../stores/store.ts'
 import { patienceMs } from '../helpers/patience.ts'
@@ -83,6 +84,7 @@ export function storeContract (t: Test, name: string, create: CreateStore, { sha
   t.test(`${name}: the log`, t => log(t, create))
   t.test(`${name}: growth of the log`, t => growth(t, create))
   t.test(`${name}: keys`, t => keys(t, create))
+  t.test(`${name}: notes`, t => notes(t, create))
   t.test(`${name}: the end of a store`, t => ending(t, create))
   if (sharesData) t.test(`${name}: the end of one store of two`, t => endingOfOne(t, create))
 }
@@ -98,6 +100,7 @@ async function sessions (t: Test, create: CreateStore): Promise<void> {
     t.equal(await store.noteReceived(unknownSid, 1, windows), undefined)
     t.strictSame(await store.list('alice'), [])
     t.equal(await store.readKeys(), null)
+    t.strictSame(await store.readNotes('topic'), [])
     t.strictSame((await takeSnapshot(store)).revocations, [])
     t.equal(await store.read(unknownSid), null)
   })
@@ -1583,6 +1586,8 @@ async function ending (t: Test, create: CreateStore): Promise<void> {
     await t.rejects(store.isGood(claims()), unavailable)
     await t.rejects(store.pull(position), unavailable)
     await t.rejects(takeSnapshot(store), unavailable)
+    await t.rejects(store.putNote('topic', 'name', 'x', minute), unavailable)
+    await t.rejects(store.readNotes('topic'), unavailable)
     t.type(store.nowMs(), 'number')
   })
 }
