@@ -1,11 +1,6 @@
-import type { Answer } from './machine.ts'
+import type { Answer, Event } from './machine.ts'
 
-const longestRetrySeconds = 30
-
-/** Timers that are given much more fire at once. */
-const longestSeconds = 1e6
-
-export interface Clock {
+interface Clock {
   /** Minds the token that is held now, and nothing else any more. `isWanted`: it was not fetched just ahead of time. */
   schedule: (held: Answer | null, isWanted: boolean) => void
   /** After so many failures in a row. */
@@ -15,42 +10,47 @@ export interface Clock {
   check: (isUse?: boolean) => void
 }
 
-/** Durations of the server on the page's own steady clock: what time it is, clients do not agree on. */
-export function createClock (onDue: () => void): Clock {
+/**
+ * Counts the durations that the gateway tells on the page's monotonic clock, because clients' clocks are wrong. An instant that is
+ * not known is NaN, which is neither past nor to come.
+ */
+export function createClock (dispatch: (...event: Event) => void, signal: AbortSignal): Clock {
+  const longestRetrySeconds = 30
+  // Timers that are given much more fire at once.
+  const longestMs = 1e9
   let timer: ReturnType<typeof setTimeout> | undefined
-  let refreshAt = Infinity
-  let expiresAt = Infinity
+  let dueAt = NaN
+  let expiresAt = NaN
   let isUsed = false
 
-  const start = (work: () => void, delayMs: number): void => {
-    clearTimeout(timer)
-    timer = setTimeout(work, delayMs)
-  }
   const check = (isUse = isUsed): void => {
     isUsed = isUse
-    const leftMs = refreshAt - performance.now()
-    if (leftMs > 0) {
-      if (leftMs < Infinity) start(check, leftMs)
-    } else if (isUsed) {
-      refreshAt = Infinity
-      onDue()
+    clearTimeout(timer)
+    const leftMs = dueAt - performance.now()
+    if (leftMs > 0) timer = setTimeout(check, Math.min(longestMs, leftMs))
+    // An open page that does nothing must not keep its session from idling out.
+    else if (leftMs <= 0 && isUsed) {
+      dueAt = NaN
+      dispatch('due')
     }
+  }
+  const plan = (seconds: number, isUse: boolean): void => {
+    dueAt = performance.now() + seconds * 1000
+    check(isUse)
+  }
+  for (const type of ['online', 'visibilitychange', 'pageshow']) {
+    (globalThis as Partial<EventTarget>).addEventListener?.(type, event => {
+      dispatch((event as PageTransitionEvent).persisted ? 'restored' : 'wake')
+      check()
+    }, { signal })
   }
   return {
     schedule (held, isWanted) {
-      const now = performance.now()
-      expiresAt = now + (held?.expires_in ?? Infinity) * 1000
+      expiresAt = performance.now() + held?.expires_in! * 1000
       // A little earlier, and not all tabs at the same moment.
-      refreshAt = now + (held?.refresh_in ?? Infinity) * (1000 - Math.random() * 50)
-      // An open page that does nothing must not keep its session from idling out.
-      clearTimeout(timer)
-      check(isWanted)
+      plan(held?.refresh_in! * (1 - Math.random() / 20), isWanted)
     },
-    wait (failures, retryAfter) {
-      refreshAt = Infinity
-      const seconds = Math.min(longestSeconds, retryAfter ?? Math.min(longestRetrySeconds, 2 ** failures / 4))
-      start(onDue, seconds * (1000 + Math.random() * 250))
-    },
+    wait: (failures, retryAfter) => plan((retryAfter ?? Math.min(longestRetrySeconds, 2 ** failures / 4)) * (1 + Math.random() / 4), true),
     isExpired: () => performance.now() >= expiresAt,
     check
   }

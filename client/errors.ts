@@ -17,26 +17,14 @@ export function makeError (code: string, status = 0, maxAge?: number | null, ret
   return Object.assign(new Error(code, { cause }), { code, status, retryAfter, maxAge })
 }
 
-/** Describes an answer that is not a good one, given the JSON of its body. */
-export function errorOf (response: Response, body: { code?: unknown } | null, cause: unknown): ClientError {
-  const code = `${body?.code}`
-  // Not as a date: clients' clocks are wrong.
-  const retryAfter = parseInt(response.headers.get('retry-after') ?? '') || null
-  return makeError(/^PTC_/.test(code) ? code : 'PTC_ERR_NETWORK', response.status, challengeOf(response).maxAge, retryAfter, cause)
-}
-
 /** The error of a Bearer challenge (RFC 6750), and how old the authentication may be (RFC 9470): undefined when that is not the matter. */
-export function challengeOf ({ headers }: Response): { error: string, maxAge: ClientError['maxAge'] } {
-  const [, error = '', age] = /error="(\w+)(?:.*age="(\d+))?/.exec(headers.get('www-authenticate') ?? '') ?? []
-  return { error, maxAge: /user/.test(error) ? Number(age) || null : undefined }
+export function challengeOf (response: Response): [error: string, maxAge: ClientError['maxAge']] {
+  const [, error = '', age = ''] = /error="(\w+)(?:.*age="(\d+))?/.exec(response.headers.get('www-authenticate')!) ?? []
+  return [error, /user/.test(error) ? +age || null : undefined]
 }
 
-/** By the gateway's own words the credential is no good any more. */
-export function isRefusal ({ code, status }: ClientError): boolean {
-  return status === 401 && /MISSING|INVALID|REFRESH/.test(code)
-}
-
-/** Waiting makes it no better. */
-export function isFinal ({ status }: ClientError): boolean {
-  return /^4(?!08|29)/.test(`${status}`)
+/** Returns null for an error by which the gateway refuses the credential for good, and throws any other. */
+export function nullIfRefused (error: ClientError): null {
+  if (error.status === 401 && /MISS|INV|REFR/.test(error.code)) return null
+  throw error
 }

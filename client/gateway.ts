@@ -1,25 +1,13 @@
-import { errorOf } from './errors.ts'
+import { challengeOf, makeError } from './errors.ts'
 import type { Answer } from './machine.ts'
 
 /** For one request: what takes longer has failed, and is tried again. */
 const timeoutMs = 15_000
 
-/**
- * Where the gateway's endpoints are; undefined where there is no page. It is resolved against the page's origin rather than by
- * `fetch`, because a `<base>` in the page would send passwords to another site.
- */
-export function locateEndpoints (base: string): URL | undefined {
-  try {
-    return new URL(`${base}/auth/`, (globalThis as { location?: { origin: string } }).location?.origin)
-  } catch {
-    return undefined
-  }
-}
-
 /** Asks an endpoint of the gateway, by POST when there is a body. Rejects with a ClientError unless the answer is a good one of the gateway. */
 export async function callGateway (fetch: typeof globalThis.fetch, url: string, body?: object): Promise<Answer> {
   let response = Response.error()
-  let answer = null as Answer | null
+  let answer = null as Answer & { code?: string } | null
   let cause: unknown
   try {
     response = await fetch(url, {
@@ -35,5 +23,6 @@ export async function callGateway (fetch: typeof globalThis.fetch, url: string, 
   } catch (error) {
     cause = error
   }
-  throw errorOf(response, answer as { code?: unknown } | null, cause)
+  // A Retry-After that is a date is ignored, because clients' clocks are wrong.
+  throw makeError(/^PTC_/.test(answer?.code!) ? answer!.code! : 'PTC_ERR_NETWORK', response.status, challengeOf(response)[1], +response.headers.get('retry-after')! || null, cause)
 }

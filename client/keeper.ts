@@ -1,24 +1,13 @@
-import { createClock, type Clock } from './clock.ts'
-import { isFinal, isRefusal, makeError, type ClientError } from './errors.ts'
-import { initial, next, type Answer, type Event, type State } from './machine.ts'
-import { alone, sharedName, type Message } from './tabs.ts'
-
-const pageEvents = ['online', 'visibilitychange', 'pageshow']
-
-export interface KeeperOptions {
-  /** Only tabs of the same kind can use each other's answers. */
-  kind: string
-  /** Asks for the session, or the next access token. */
-  question: () => Promise<Answer>
-  onSignedOut: () => void
-}
+import { createClock } from './clock.ts'
+import { makeError, type ClientError } from './errors.ts'
+import { alone, joinTabs, type Message } from './tabs.ts'
+import { initial, next, sidOf, type Answer, type Event, type State } from './machine.ts'
 
 export interface Keeper {
-  readonly state: State
+  getState: () => State
   dispatch: (...event: Event) => void
-  /** Calls the listener after every change; returns what ends that. */
-  watch: (listener: () => void) => () => void
-  clock: Clock
+  /** Calls the listener after each change for as long as it returns true; returns a function that ends that. */
+  watch: (listener: () => unknown) => () => unknown
   /** Aborted by `close`, with its error. */
   closing: AbortSignal
   close: () => void
@@ -29,96 +18,69 @@ export interface Keeper {
   settle: (isUse?: boolean) => Promise<void>
 }
 
-/** Runs the machine in a page: asks, waits, minds the time, talks to other tabs. */
-// eslint-disable-next-line max-lines-per-function -- to be split
-export function createKeeper ({ kind, question, onSignedOut }: KeeperOptions): Keeper {
-  const page = globalThis as Partial<EventTarget>
-  const channel = globalThis.BroadcastChannel && new BroadcastChannel(sharedName)
-  const clock = createClock(() => { dispatch('due') })
-  const listeners = new Set<() => void>()
+/**
+ * Runs the machine in a page: asks, waits, minds the time, talks to other tabs. `kind`: only tabs of the same kind can use each
+ * other's answers. `question`: asks for the session, or the next access token; resolves to null when nobody is signed in.
+ */
+export function createKeeper (kind: string, question: () => Promise<Answer | null>, onSignedOut: () => void): Keeper {
+  const getState = (): State => state
+  const listeners = new Set<() => unknown>()
   const closing = new AbortController()
-  const closed = closing.signal
+  const { signal } = closing
+  const clock = createClock(dispatch, signal)
+  const channel = joinTabs(kind, getState, dispatch)
   let state = initial
 
-  const onPageEvent = ({ persisted }: { persisted?: boolean }): void => {
-    dispatch(persisted ? 'restored' : 'wake')
-    clock.check()
-  }
-  for (const type of pageEvents) page.addEventListener?.(type, onPageEvent as () => void, { signal: closed })
-  if (channel) {
-    channel.onmessage = ({ data: { held, sid, kind: theirs } }: { data: Message }) => {
-      if (!held || theirs === kind) dispatch('heard', held, sid)
-      else if (held.session.sid !== state.held?.session.sid) {
-        // A sign-in there has replaced the cookie that this tab uses.
-        dispatch('restored')
-        dispatch('ask')
-      }
-    }
-    // In Node it would keep the process from ending.
-    ;(channel as { unref?: () => void }).unref?.()
-  }
-
-  // eslint-disable-next-line complexity -- to be split
   function dispatch (...event: Event): void {
-    if (closed.aborted) return
+    if (signal.aborted) return
     const before = state
     state = next(before, event)
-    const { status, held, failures } = state
-    if (state.question !== null && state.question !== before.question) void ask(state.question)
+    const { held, failures } = state
+    if ((state.question ?? before.question) !== before.question) ask()
     if (failures > before.failures) clock.wait(failures, state.failure!.retryAfter)
-    if (status === before.status && held === before.held) return
     if (held !== before.held) clock.schedule(held, !before.isBelieved)
-    if (event[0] !== 'heard' && (held !== before.held || status === 'signed-out')) {
-      channel?.postMessage({ kind, held, sid: before.held?.session.sid } satisfies Message)
-    }
+    else if (state.status === before.status) return
+    if (event[0] !== 'heard' && (held !== before.held || state.status === 'signed-out')) channel?.postMessage({ kind, data: held, sid: sidOf(before) } satisfies Message)
     if (before.held && !held) queueMicrotask(onSignedOut)
-    for (const listener of listeners) listener()
+    listeners.forEach(listener => listener() || listeners.delete(listener))
   }
 
-  async function ask (epoch: number): Promise<void> {
-    dispatch(...await alone<Event>(async () => {
-      // Another tab had the answer first. Out of its epoch no answer is heard, so none is needed.
-      if (closed.aborted || state.epoch !== epoch) return ['answered', null]
-      try {
-        return ['answered', await question()]
-      } catch (error) {
-        const failure = error as ClientError
-        return isRefusal(failure) ? ['answered', null] : ['unreachable', failure]
-      }
-    }))
+  function ask (): void {
+    const { epoch } = state
+    // When another tab had the answer first, the epoch has changed: an answer would be ignored, so none is asked for.
+    void alone(async () => signal.aborted || state.epoch !== epoch ? null : question()).then(
+      answer => dispatch('answered', answer),
+      (failure: ClientError) => dispatch('failed', failure)
+    )
   }
 
   async function settle (isUse?: boolean): Promise<void> {
     if (clock.isExpired()) dispatch('doubt')
     dispatch('ask')
+    clock.check(isUse)
     for (;;) {
       const { isBelieved, status, failure, held } = state
       if (isBelieved || status === 'signed-out') return
       if (status === 'waiting') {
-        if (isFinal(failure!)) throw failure
+        // Waiting would not help.
+        if (/^4(?!08|29)/.test(`${failure!.status}`)) throw failure
         if (isUse && held && failure!.status === 429 && !clock.isExpired()) return
       }
-      await new Promise<void>(resolve => {
-        const stop = watch(() => {
-          stop()
-          resolve()
-        })
-      })
+      await new Promise(watch)
     }
   }
 
-  function watch (listener: () => void): () => void {
+  function watch (listener: (value?: unknown) => unknown): () => void {
     listeners.add(listener)
-    return () => { listeners.delete(listener) }
+    return () => listeners.delete(listener)
   }
 
   return {
-    get state () { return state },
+    getState,
     dispatch,
     watch,
-    clock,
     settle,
-    closing: closed,
+    closing: signal,
     close () {
       closing.abort(makeError('PTC_ERR_CLOSED'))
       clock.schedule(null, false)

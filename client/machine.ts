@@ -54,11 +54,11 @@ export interface State {
   /** How many questions in a row had no answer. */
   readonly failures: number
   /** Of the last one. */
-  readonly failure: ClientError | null
+  readonly failure?: ClientError
   /** The user has been asked to authenticate anew. */
-  readonly isSteppingUp: boolean
+  readonly isSteppingUp?: boolean
   /** The session that ended last: no late answer brings it back. */
-  readonly endedSid: string | undefined
+  readonly endedSid?: string | undefined
 }
 
 /** What can happen, and what is to be known of it. */
@@ -75,7 +75,7 @@ export interface Events {
   wake: []
   /** The question is: null when nobody is signed in. */
   answered: [Answer | null]
-  unreachable: [ClientError]
+  failed: [ClientError]
   'signed-in': [Answer]
   'stepped-up': [Answer]
   /** The session that was held when it was asked for. */
@@ -88,70 +88,69 @@ export interface Events {
 
 export type Event = { [Type in keyof Events]: [type: Type, ...about: Events[Type]] }[keyof Events]
 
-export const initial: State = { status: 'unknown', held: null, isBelieved: false, epoch: 0, question: null, failures: 0, failure: null, isSteppingUp: false, endedSid: undefined }
+export const initial: State = { status: 'unknown', held: null, isBelieved: false, epoch: 0, question: null, failures: 0 }
 
-const handlers: { [Type in keyof Events]: (state: State, ...about: Events[Type]) => State } = {
-  ask: state => askIf(state.status === 'unknown', state),
-  due: state => askIf(isResting(state) || state.status === 'waiting', state),
+/** Changes of the state; anything false: there are none. */
+type Patch = Partial<State> | false | null | undefined
+
+const handlers: { [Type in keyof Events]: (state: State, ...about: Events[Type]) => Patch } = {
+  ask: state => state.status === 'unknown' && ask(state),
+  due: state => (isResting(state) || state.status === 'waiting') && ask(state),
   doubt,
-  restored: state => state.status === 'signed-out' ? { ...state, status: 'unknown' } : doubt(state),
-  wake: state => askIf(state.status === 'waiting' && state.failure?.retryAfter === null, state),
-  answered: (state, answer) => conclude(state, state => !answer || answer.session.sid === state.endedSid ? end(state) : hold(state, answer)),
-  unreachable: (state, failure) => conclude(state, state => ({ ...state, status: 'waiting', failures: state.failures + 1, failure })),
+  restored: state => state.status === 'signed-out' ? { status: 'unknown' } : doubt(state),
+  wake: state => state.status === 'waiting' && state.failure!.retryAfter === null && ask(state),
+  answered: (state, answer) => conclude(state, !answer || answer.session.sid === state.endedSid ? end(state) : hold(state, answer)),
+  failed: (state, failure) => conclude(state, { status: 'waiting', failures: state.failures + 1, failure }),
   'signed-in': hold,
   // It renews what is held, and nothing else.
-  'stepped-up': (state, answer) => sidOf(state) === answer.session.sid ? hold(state, answer) : state,
-  // What was learnt of meanwhile may be another session.
-  'signed-out': (state, sid) => state.held === null || sidOf(state) === sid ? end(state) : doubt(state),
-  heard: (state, held, sid) => held === null ? hearEnd(state, sid) : held.session.sid === state.endedSid ? state : hold(state, held),
-  'step-up': (state, isSteppingUp) => rest({ ...state, isSteppingUp })
+  'stepped-up': (state, answer) => sidOf(state) === answer.session.sid && hold(state, answer),
+  // Another session may have been learnt of meanwhile.
+  'signed-out': (state, sid) => !state.held || sidOf(state) === sid ? end(state) : doubt(state),
+  heard: (state, held, sid) => held ? held.session.sid !== state.endedSid && hold(state, held) : hearEnd(state, sid),
+  'step-up': (_state, isSteppingUp) => ({ isSteppingUp })
 }
 
-/** What an event makes of the state. */
+/** Returns the state after an event. */
 export function next (state: State, [type, ...about]: Event): State {
-  return (handlers[type] as (state: State, ...about: unknown[]) => State)(state, ...about)
+  const patch = (handlers[type] as (state: State, ...about: unknown[]) => Patch)(state, ...about)
+  if (!patch) return state
+  const after = { ...state, ...patch }
+  return isResting(after) ? { ...after, status: after.isSteppingUp ? 'stepping-up' : 'signed-in' } : after
 }
 
 function isResting ({ status }: State): boolean {
   return status === 'signed-in' || status === 'stepping-up'
 }
 
-function rest (state: State): State {
-  return isResting(state) ? { ...state, status: state.isSteppingUp ? 'stepping-up' : 'signed-in' } : state
-}
-
-function sidOf ({ held }: State): string | undefined {
+export function sidOf ({ held }: State): string | undefined {
   return held?.session.sid
 }
 
 /** A question that is out already will do. */
-function askIf (condition: boolean, state: State): State {
-  return condition ? { ...state, status: 'refreshing', question: state.question ?? state.epoch } : state
+function ask ({ question, epoch }: State): Partial<State> {
+  return { status: 'refreshing', question: question ?? epoch }
 }
 
 /** A token that is not the one held has been replaced already. */
-function doubt (state: State, token?: string): State {
-  const { held } = state
-  if (held === null || (token !== undefined && token !== held.access_token)) return state
-  return askIf(isResting(state), { ...state, isBelieved: false })
+function doubt (state: State, token?: string): Patch {
+  return state.held && (!token || token === state.held.access_token) && { isBelieved: false, ...isResting(state) && ask(state) }
 }
 
-/** An answer to what was asked before the epoch changed says nothing. */
-function conclude (state: State, work: (state: State) => State): State {
-  const concluded = { ...state, question: null }
-  return state.question === state.epoch ? work(concluded) : askIf(state.status === 'refreshing', concluded)
+/** An answer to a question of an earlier epoch is ignored. */
+function conclude ({ question, epoch, status }: State, patch: Partial<State>): Partial<State> {
+  return question === epoch ? { question: null, ...patch } : { question: status === 'refreshing' ? epoch : null }
 }
 
-function hold (state: State, held: Answer): State {
-  return rest({ ...state, status: 'signed-in', held, isBelieved: true, epoch: state.epoch + 1, failures: 0 })
+function hold ({ epoch }: State, held: Answer): Partial<State> {
+  return { status: 'signed-in', held, isBelieved: true, epoch: epoch + 1, failures: 0 }
 }
 
-/** Whoever is not told whose end it was finds out; and so does a page that holds nothing yet, by what it asks. */
-function hearEnd (state: State, sid: string | undefined): State {
-  if (sid === undefined) return doubt(state)
-  return sidOf(state) === sid ? end(state) : { ...state, endedSid: sid }
+/** A tab that is not told which session has ended asks; a tab that holds none yet remembers it, and asks anyway. */
+function hearEnd (state: State, sid: string | undefined): Patch {
+  if (!sid) return doubt(state)
+  return sidOf(state) === sid ? end(state) : { endedSid: sid }
 }
 
-function end (state: State): State {
-  return { ...state, status: 'signed-out', held: null, isBelieved: false, epoch: state.epoch + 1, endedSid: sidOf(state) ?? state.endedSid }
+function end (state: State): Partial<State> {
+  return { status: 'signed-out', held: null, isBelieved: false, epoch: state.epoch + 1, endedSid: sidOf(state) ?? state.endedSid }
 }

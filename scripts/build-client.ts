@@ -7,7 +7,7 @@ const entry = fileURLToPath(new URL('../client/index.ts', import.meta.url))
 const target = 'es2022'
 
 /** Names of properties that neither a page, nor the gateway, nor another tab sees. */
-const internal = /^(isBelieved|epoch|question|failures|failure|isSteppingUp|endedSid|dispatch|isExpired|schedule|wait|check|keeper|isTokens|root|watch|clock|state|settle|closing|beginRequest|at)$/
+const internal = /^(held|isBelieved|epoch|question|failures|failure|isSteppingUp|endedSid|dispatch|isExpired|schedule|wait|check|watch|getState|settle|closing)$/
 
 /** Makes one small file of the client, `index.js` in the folder. */
 export async function buildClient (folder: string): Promise<void> {

@@ -77,15 +77,14 @@ function mayLackCookies (request: FastifyRequest, { sameSite, portcullis }: Page
   return isFromElsewhere && (request.query as Query).again === undefined && (sameSite === 'strict' || portcullis.cookies.read(request, 'session') !== null)
 }
 
-/** `isSamePage`: the address of this page leads there too, and has the fragment. */
-async function leadOn (reply: FastifyReply, next: string, pages: Pages, isSamePage = false): Promise<FastifyReply> {
-  return await pages.show(reply, 'again', { title: 'One moment', next, isSamePage })
+/** Answers with a page that goes to the next address by script, or by a refresh where no script runs. */
+async function leadOn (reply: FastifyReply, next: string, pages: Pages): Promise<FastifyReply> {
+  return await pages.show(reply, 'again', { title: 'One moment', next })
 }
 
 /** By a page rather than a redirect: to where an application leads from there, browsers apply the policy of the form that began it (CSP, form-action). */
 async function leadOnFromForm (request: FastifyRequest, reply: FastifyReply, returnTo: string, pages: Pages): Promise<FastifyReply> {
   const isOfBrowser = request.headers['sec-fetch-mode'] === 'navigate'
   if (!isOfBrowser || isUnder(returnTo, pages.accountPath)) return pages.redirect(reply, returnTo)
-  const query = request.query as Query
-  return await leadOn(reply, returnTo, pages, query.step_up === undefined && pages.returnTo(query.return_to) === returnTo)
+  return await leadOn(reply, returnTo, pages)
 }

@@ -29,16 +29,16 @@ t.test('a refused token is not used again, but one that has replaced it is', asy
 })
 
 t.test('a gateway that cannot be reached signs nobody out', async t => {
-  const waiting = after(['signed-in', answer()], ['due'], ['unreachable', failure()])
+  const waiting = after(['signed-in', answer()], ['due'], ['failed', failure()])
 
   t.match(waiting, { status: 'waiting', isBelieved: true, failures: 1, held: answer() })
   t.match(next(waiting, ['due']), { status: 'refreshing' })
-  t.match(next(next(waiting, ['due']), ['unreachable', failure()]), { status: 'waiting', failures: 2 })
+  t.match(next(next(waiting, ['due']), ['failed', failure()]), { status: 'waiting', failures: 2 })
 })
 
 t.test('the network coming back ends the waiting, unless the gateway has said how long to wait', async t => {
-  t.match(after(['ask'], ['unreachable', failure()], ['wake']), { status: 'refreshing' })
-  t.match(after(['ask'], ['unreachable', failure(5)], ['wake']), { status: 'waiting' })
+  t.match(after(['ask'], ['failed', failure()], ['wake']), { status: 'refreshing' })
+  t.match(after(['ask'], ['failed', failure(5)], ['wake']), { status: 'waiting' })
 })
 
 t.test('a page out of the back-forward cache believes nothing', async t => {
@@ -85,7 +85,7 @@ const answers = fc.record({ sid: sids, token: fc.constantFrom('a', 'b', 'c') }).
 const anything: fc.Arbitrary<Event> = fc.oneof<Array<fc.Arbitrary<Event>>>(
   fc.constantFrom<Event>(['ask'], ['due'], ['doubt'], ['restored'], ['wake'], ['answered', null], ['signed-out', undefined], ['heard', null, undefined], ['step-up', true], ['step-up', false]),
   fc.constantFrom('a', 'b', 'c').map(token => ['doubt', token]),
-  fc.option(fc.nat(9)).map(retryAfter => ['unreachable', failure(retryAfter)]),
+  fc.option(fc.nat(9)).map(retryAfter => ['failed', failure(retryAfter)]),
   answers.map(answer => ['answered', answer]),
   answers.map(answer => ['signed-in', answer]),
   answers.map(answer => ['stepped-up', answer]),
@@ -95,7 +95,7 @@ const anything: fc.Arbitrary<Event> = fc.oneof<Array<fc.Arbitrary<Event>>>(
 )
 const histories = fc.array(anything, { maxLength: 40 })
 
-const endsQuestion = ([type]: Event): boolean => type === 'answered' || type === 'unreachable'
+const endsQuestion = ([type]: Event): boolean => type === 'answered' || type === 'failed'
 
 /** Every step of a history that can happen. */
 function steps (history: Event[]): Array<{ before: State, event: Event, after: State }> {
