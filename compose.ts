@@ -35,7 +35,7 @@ export async function openIdentity (app: FastifyInstance, { identity }: Config):
 export function watchUsers (app: FastifyInstance, identity: IdentitySource): void {
   const ending = new AbortController()
   const unwatch = identity.watch?.(subject => {
-    void persist(() => app.portcullis.blocklist.revoke({ subject }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
+    void persist(() => app.portcullis.blocklist.revoke({ subject }, { by: 'users file' }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
   })
   app.addHook('preClose', async () => {
     ending.abort()

@@ -25,7 +25,11 @@ export async function createUsers ({ file, onError = () => {}, pollMs = 500 }: U
   let decoy = makeDecoy(users)
   let reading: Promise<void> | null = null
 
-  return { verify, watch }
+  return { verify, watch, subjectOf }
+
+  function subjectOf (username: string): string | null {
+    return users.get(username.normalize('NFC'))?.subject ?? null
+  }
 
   async function verify ({ username, password }: Credentials): Promise<Principal | null> {
     await refreshUnlessWatched()

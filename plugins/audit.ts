@@ -11,8 +11,8 @@ const Options = Type.Object({}, { additionalProperties: false })
  */
 export default fp(async function auditPlugin (fastify, options) {
   checkOptions('portcullis-audit', Options, options)
-  const stopListening = listenTo(fastify.portcullis, ({ event, sid, subject, ip, outcome }) => {
-    fastify.log.info({ audit: true, event, sid, subject, ip, outcome })
+  const stopListening = listenTo(fastify.portcullis, ({ event, sid, subject, ip, outcome, request, by, account, method, path, budget, sessions, kid }) => {
+    fastify.log.info({ audit: true, event, sid, subject, ip, outcome, request, by, account, method, path, budget, sessions, kid })
   })
   fastify.addHook('onClose', async () => { stopListening() })
 }, { name: 'portcullis-audit', fastify: '5.x', dependencies: ['portcullis-store'] })

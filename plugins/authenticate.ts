@@ -5,8 +5,9 @@ import { METHODS } from 'node:http'
 import { challengeFor } from '../lib/challenge.ts'
 import { isForeign, isSafe } from '../lib/csrf.ts'
 import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
+import { publish, sourceOf } from '../lib/events.ts'
 import type { Identity } from '../lib/identity.ts'
+import { loggedPath } from '../lib/logged-path.ts'
 import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
 import { asError } from '../lib/thrown.ts'
 import { VerificationCounts } from '../lib/verification-counts.ts'
@@ -162,7 +163,7 @@ function admit (request: FastifyRequest, identity: Identity | null, demand: Dema
 }
 
 function refuseForeign (request: FastifyRequest, where: object, done: HookHandlerDoneFunction): void {
-  publish({ event: 'csrf.refused', ip: request.ip }, where)
+  publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl) }, where)
   done(new CsrfRefusedError())
 }
 

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, TokenInvalidError } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
+import { publish, type SecurityEvent } from '../lib/events.ts'
 import { tokenKeyOf } from '../lib/revocation-key.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import type { CredentialClaims, LogEntry, SessionRecord, Store } from '../stores/store.ts'
@@ -37,6 +37,9 @@ export type RevokeRequest =
   | { subject: string, exceptSid?: string | null }
   | { all: true }
 
+/** What the audit log says of a revocation's origin. `by`: the operator; `sessions`: how many it ends. */
+export type RevokedBy = Pick<SecurityEvent, 'ip' | 'request' | 'by' | 'sessions'>
+
 export interface BlocklistOptions {
   /** Longest life of a token that can be revoked. Default 15m. */
   maxTokenAge?: Duration
@@ -64,9 +67,9 @@ export interface Blocklist {
   assertNotRevoked (claims: RevocableClaims): Promise<void>
   /**
    * Makes a revocation true and durable. This process knows at once, every other one as soon as it hears from the store.
-   * `by.ip`: who wants it, for the audit log.
+   * `by`: who wants it, for the audit log.
    */
-  revoke (request: RevokeRequest, by?: { ip: string }): Promise<void>
+  revoke (request: RevokeRequest, by?: RevokedBy): Promise<void>
   /** Ends one session, as `revoke({ sid })`, and tells which it was; null when its record was gone already. */
   close (sid: string): Promise<SessionRecord | null>
   /** Whether the replica has heard from the store within `maxStaleness`. */
@@ -182,7 +185,7 @@ class ReplicatedBlocklist implements Blocklist {
     return this.#follower.stalenessMs <= maxStalenessMs + staleForMs
   }
 
-  async revoke (request: RevokeRequest, by?: { ip: string }): Promise<void> {
+  async revoke (request: RevokeRequest, by: RevokedBy = {}): Promise<void> {
     assertRevokeRequest(request)
     let subject = 'subject' in request ? request.subject : undefined
     if ('sid' in request) subject = (await this.close(request.sid))?.subject
@@ -190,11 +193,11 @@ class ReplicatedBlocklist implements Blocklist {
     else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#limits.keepCutsForMs }))
     else this.note(await this.#store.revokeAll({ keepForMs: this.#limits.keepCutsForMs }))
     publish({
+      ...by,
       event: 'revocation.added',
       outcome: kindOf(request),
-      ...'sid' in request ? { sid: request.sid } : {},
-      ...subject === undefined ? {} : { subject },
-      ...by === undefined ? {} : { ip: by.ip }
+      ...'sid' in request ? { sid: request.sid, sessions: subject === undefined ? 0 : 1 } : {},
+      ...subject === undefined ? {} : { subject }
     }, this.#where)
   }
 

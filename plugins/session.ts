@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
+import { publish, sourceOf } from '../lib/events.ts'
 import { createExpiryReport } from '../lib/expiries.ts'
 import type { Identity } from '../lib/identity.ts'
 import { gridMs, isIdle, viewSession, type SessionView } from '../lib/lifetime.ts'
@@ -120,11 +120,11 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
     })
     for (const sid of closed) {
       blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
-      publish({ event: 'session.closed', sid, subject: record.subject, ip: this.request.ip, outcome: 'limit' }, fastify.portcullis)
+      publish({ event: 'session.closed', sid, subject: record.subject, ...sourceOf(this.request), outcome: 'limit' }, fastify.portcullis)
     }
     cookies.set(this, 'session', formatSessionCookie(record.sid, secret))
     devices?.offer(this, record)
-    publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: this.request.ip, outcome: 'session' }, fastify.portcullis)
+    publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ...sourceOf(this.request), outcome: 'session' }, fastify.portcullis)
     return { session: view(record) }
   })
 }, { name: 'portcullis-session', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist'] })

@@ -3,7 +3,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readBearer } from '../lib/bearer.ts'
 import { isForeign } from '../lib/csrf.ts'
 import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
+import { publish, sourceOf } from '../lib/events.ts'
+import { loggedPath } from '../lib/logged-path.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
 import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/route-schema.ts'
 import { sidPattern } from '../lib/sid.ts'
@@ -19,6 +20,9 @@ export interface AdminRoutesOptions {
 }
 
 const leastLength = 16
+
+/** The operator in events: the bearer of the admin token. */
+const by = 'admin'
 
 const Name = Type.String({ minLength: 1, maxLength: 1024 })
 const Revocation = Type.Union([
@@ -55,14 +59,18 @@ export default async function adminRoutes (fastify: FastifyInstance, { token, is
   })
   app.addHook('onSend', noStore)
 
-  app.get('/sessions', { schema: sessionsSchema }, async ({ query }) => {
-    const records = await portcullis.session.list(query.subject)
+  app.get('/sessions', { schema: sessionsSchema }, async request => {
+    const { subject } = request.query
+    const records = await portcullis.session.list(subject)
+    publish({ event: 'sessions.listed', subject, ...sourceOf(request), by, sessions: records.length }, portcullis)
     return { sessions: records.map(record => portcullis.session.view(record)) }
   })
 
-  app.post('/revocations', { schema: revocationsSchema }, async ({ body, ip }, reply) => {
+  app.post('/revocations', { schema: revocationsSchema }, async (request, reply) => {
+    const { body } = request
     if ('jti' in body && body.issuer !== undefined && issuers?.includes(body.issuer) === false) throw unknownIssuer(issuers)
-    await portcullis.blocklist.revoke(body, { ip })
+    const ended = 'subject' in body ? { sessions: (await portcullis.session.list(body.subject)).length } : {}
+    await portcullis.blocklist.revoke(body, { ...sourceOf(request), by, ...ended })
     return await reply.code(202).send()
   })
 }
@@ -70,7 +78,7 @@ export default async function adminRoutes (fastify: FastifyInstance, { token, is
 /** A browser on the operator's machine reaches loopback too, and any page may send it there. Nothing here is for pages of any origin. */
 function refuseOtherSites (request: FastifyRequest, where: object): void {
   if (!isForeign(request.headers, '')) return
-  publish({ event: 'csrf.refused', ip: request.ip, outcome: 'admin' }, where)
+  publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl), outcome: 'admin' }, where)
   throw new CsrfRefusedError()
 }
 

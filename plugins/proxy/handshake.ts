@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { onRequestHookHandler } from 'fastify'
 import { isForeignUpgrade } from '../../lib/csrf.ts'
 import { CsrfRefusedError, RequestInvalidError, UpstreamUnreachableError } from '../../lib/errors.ts'
-import { publish } from '../../lib/events.ts'
+import { publish, sourceOf } from '../../lib/events.ts'
+import { loggedPath } from '../../lib/logged-path.ts'
 import { acceptOf, asksForWebSocket, bearerProtocol, isWebSocketKey, readProtocols } from '../../lib/websocket.ts'
 import { pendingUpgrade } from '../server/upgrades.ts'
 
@@ -15,7 +16,7 @@ export function createHandshakeHook (origin: string): onRequestHookHandler {
     const { raw } = request
     if (!asksForWebSocket(raw.headers)) return done()
     if (isForeignUpgrade(raw.headers, origin)) {
-      publish({ event: 'csrf.refused', ip: request.ip }, request.server.portcullis)
+      publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl) }, request.server.portcullis)
       return done(new CsrfRefusedError())
     }
     const upgrade = pendingUpgrade(raw)

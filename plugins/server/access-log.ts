@@ -1,4 +1,5 @@
 import { LogController, type FastifyReply, type FastifyRequest } from 'fastify'
+import { loggedPath } from '../../lib/logged-path.ts'
 
 /**
  * One line for each request when it is over, in place of Fastify's two: also for what is proxied, aborted, or refused before
@@ -19,7 +20,7 @@ export class AccessLog extends LogController {
     raw.once('close', () => {
       request.log.info({
         method: request.method,
-        path: pathOf(request.originalUrl),
+        path: loggedPath(request.originalUrl),
         // The status that nginx made known for clients that went away before any answer.
         status: raw.headersSent ? raw.statusCode : 499,
         complete: raw.writableFinished,
@@ -28,9 +29,4 @@ export class AccessLog extends LogController {
       }, 'request')
     })
   }
-}
-
-/** Other forms of a target than a path can hold a password; queries, fragments and parameters behind `;` a session or a token. */
-function pathOf (target: string): string {
-  return target.startsWith('/') ? target.replace(/(?:[?#;]|%3b).*$/is, '').slice(0, 1024) : '-'
 }

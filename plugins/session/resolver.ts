@@ -108,8 +108,8 @@ export class SessionResolver {
 
   /** The store forgets a session that is as old as it may get: what is remembered of it is all there is to tell. */
   #refused (entry: Entry | null, nowMs: number, { secret, request }: Presented): Error {
-    if (entry !== null && isOver(entry.record, nowMs)) this.#reportExpiry(entry.record, 'absolute')
-    else if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) this.#reportExpiry(entry.record, 'idle')
+    if (entry !== null && isOver(entry.record, nowMs)) this.#reportExpiry(entry.record, 'absolute', request)
+    else if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) this.#reportExpiry(entry.record, 'idle', request)
     else if (entry !== null && this.#devices !== null && entry.record.device !== null && this.#isSecretRight(entry, secret)) return this.#devices.refusal(request)
     return new SessionInvalidError()
   }

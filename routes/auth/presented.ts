@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { publish } from '../../lib/events.ts'
+import { publish, sourceOf } from '../../lib/events.ts'
 import type { CookieKind } from '../../lib/own-cookies.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 
@@ -17,10 +17,10 @@ export async function presentedSids (request: FastifyRequest, { cookies, session
   return [...record === null ? [] : [record.sid], ...parsed?.result === 'genuine' ? [parsed.sid] : []]
 }
 
-export async function endSessions (sids: Iterable<string>, portcullis: Portcullis, ip: string): Promise<void> {
+export async function endSessions (sids: Iterable<string>, portcullis: Portcullis, request: FastifyRequest): Promise<void> {
   for (const sid of new Set(sids)) {
     const record = await portcullis.blocklist.close(sid)
-    if (record !== null) publish({ event: 'session.closed', sid, subject: record.subject, ip }, portcullis)
+    if (record !== null) publish({ event: 'session.closed', sid, subject: record.subject, ...sourceOf(request) }, portcullis)
   }
 }
 
