@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, onReques
 import fp from 'fastify-plugin'
 import { METHODS } from 'node:http'
 import { challengeFor } from '../lib/challenge.ts'
-import { isForeign, isSafe } from '../lib/csrf.ts'
+import { foreignReason, isForeign, isSafe } from '../lib/csrf.ts'
 import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import type { Identity } from '../lib/identity.ts'
@@ -14,6 +14,7 @@ import { VerificationCounts } from '../lib/verification-counts.ts'
 import { assertAllowed, assertRecent, type Clock, type Demand } from './authenticate/demand.ts'
 import { Verifier } from './authenticate/verifier.ts'
 import { addPart, type Portcullis } from './portcullis.ts'
+import { noteRefusedCaller } from './server/access-log.ts'
 
 export const identityOf: unique symbol = Symbol('identity')
 
@@ -143,8 +144,8 @@ function authenticateHook ({ verifier, origin, portcullis }: Context, demand: De
 async function identify ({ verifier, portcullis: { store } }: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
   try {
     const identity = await verifier.verify(request, demand)
-    if (identity === null) throw new CredentialsMissingError()
-    assertAllowed(identity, demand, request.method, store)
+    if (identity === null) throw new CredentialsMissingError({ cause: new Error('no credential that is good here') })
+    assertCaller(request, identity, demand, store)
     return identity
   } catch (error) {
     throw challenged(error, demand)
@@ -153,7 +154,7 @@ async function identify ({ verifier, portcullis: { store } }: Context, request: 
 
 function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, clock: Clock, done: HookHandlerDoneFunction): void {
   try {
-    if (identity !== null) assertAllowed(identity, demand, request.method, clock)
+    if (identity !== null) assertCaller(request, identity, demand, clock)
   } catch (error) {
     if (demand.access !== 'public') return done(challenged(error, demand))
     identity = null
@@ -162,9 +163,19 @@ function admit (request: FastifyRequest, identity: Identity | null, demand: Dema
   done()
 }
 
+/** A caller who is refused is no identity of the request, but is in its access line. */
+function assertCaller (request: FastifyRequest, identity: Identity, demand: Demand, clock: Clock): void {
+  try {
+    assertAllowed(identity, demand, request.method, clock)
+  } catch (error) {
+    noteRefusedCaller(request, identity)
+    throw error
+  }
+}
+
 function refuseForeign (request: FastifyRequest, where: object, done: HookHandlerDoneFunction): void {
   publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl) }, where)
-  done(new CsrfRefusedError())
+  done(new CsrfRefusedError({ cause: new Error(foreignReason(request.headers)) }))
 }
 
 /** The challenge that tells the client what would have been good enough; errors without one pass as they are. */

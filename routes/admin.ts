@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readBearer } from '../lib/bearer.ts'
-import { isForeign } from '../lib/csrf.ts'
+import { foreignReason, isForeign } from '../lib/csrf.ts'
 import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import { loggedPath } from '../lib/logged-path.ts'
@@ -79,7 +79,7 @@ export default async function adminRoutes (fastify: FastifyInstance, { token, is
 function refuseOtherSites (request: FastifyRequest, where: object): void {
   if (!isForeign(request.headers, '')) return
   publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl), outcome: 'admin' }, where)
-  throw new CsrfRefusedError()
+  throw new CsrfRefusedError({ cause: new Error(foreignReason(request.headers)) })
 }
 
 function unknownIssuer (issuers: readonly string[]): Error {
@@ -89,6 +89,6 @@ function unknownIssuer (issuers: readonly string[]): Error {
 /** By digests, so that not even the length of the token can be timed. */
 function assertToken (request: FastifyRequest, token: string): void {
   const presented = readBearer(request.raw)
-  if (presented === null) throw new CredentialsMissingError()
+  if (presented === null) throw new CredentialsMissingError({ cause: new Error('no admin token') })
   if (!equalInConstantTime(sha256(presented), sha256(token))) throw new TokenInvalidError({ cause: new Error('not the admin token') })
 }

@@ -72,7 +72,7 @@ export class Budget {
     limited.set(name, (limited.get(name) ?? 0) + 1)
     // Once in a window, however many follow.
     if (count === this.limits.max + 1) publish({ event: 'rate.limited', ...membersOf(known), ...sourceOf(request), outcome: name, budget: name }, where)
-    throw Object.assign(new RateLimitedError(), { headers: { 'retry-after': secondsLeft(leftMs), ...rateLimitHeaders(standing) } })
+    throw Object.assign(new RateLimitedError({ cause: new Error(`the budget ${name} is used up`) }), { headers: { 'retry-after': secondsLeft(leftMs), ...rateLimitHeaders(standing) } })
   }
 }
 
