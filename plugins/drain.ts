@@ -26,9 +26,17 @@ const sweepEveryMs = 50
 export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
   const { delay, timeout } = checkOptions('portcullis-drain', Options, options)
   const connections = new Connections(fastify.server)
+  let startedAt: number | null = null
   fastify.addHook('preClose', async () => {
     fastify.portcullis.health.leave()
+    startedAt = performance.now()
+    const { streams } = fastify.portcullis as { streams?: { readonly open: number } }
+    fastify.log.info({ requests: connections.busy, streams: streams?.open ?? 0, delayMs: durationMs(delay), timeoutMs: durationMs(timeout) }, 'draining')
     await connections.part(wait(durationMs(delay)), durationMs(timeout))
+  })
+  fastify.addHook('onClose', async () => {
+    // A server that never listened has nothing to drain.
+    if (startedAt !== null) fastify.log.info({ cut: connections.cut, ms: Math.round(performance.now() - startedAt) }, 'drained')
   })
 }, { name: 'portcullis-drain', fastify: '5.x', dependencies: ['portcullis-health'] })
 
