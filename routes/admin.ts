@@ -54,7 +54,7 @@ export default async function adminRoutes (fastify: FastifyInstance, { token, is
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   app.addHook('onRequest', async request => {
-    refuseOtherSites(request, portcullis)
+    refuseOtherSites(request)
     assertToken(request, token)
   })
   app.addHook('onSend', noStore)
@@ -76,9 +76,9 @@ export default async function adminRoutes (fastify: FastifyInstance, { token, is
 }
 
 /** A browser on the operator's machine reaches loopback too, and any page may send it there. Nothing here is for pages of any origin. */
-function refuseOtherSites (request: FastifyRequest, where: object): void {
+export function refuseOtherSites (request: FastifyRequest): void {
   if (!isForeign(request.headers, '')) return
-  publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl), outcome: 'admin' }, where)
+  publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl), outcome: 'admin' }, request.server.portcullis)
   throw new CsrfRefusedError({ cause: new Error(foreignReason(request.headers)) })
 }
 
