@@ -51,7 +51,7 @@ export function watchUsers (app: FastifyInstance, identity: IdentitySource, { is
   const unwatch = identity.watch?.(isWorker
     ? null
     : subject => {
-      void persist(() => app.portcullis.blocklist.revoke({ subject }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
+      void persist(() => app.portcullis.blocklist.revoke({ subject }, { by: 'users file' }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
     })
   if (identity.problem !== undefined) showProblem(app.portcullis, () => identity.problem!())
   app.addHook('preClose', async () => {

@@ -1,18 +1,18 @@
-import { readFile } from 'node:fs/promises'
-import { findPackageJSON } from 'node:module'
 import { StoreUnavailableError } from '../lib/errors.ts'
 import { nearest } from '../lib/nearest.ts'
+import { version } from '../plugins/server/version.ts'
 import { parseArguments, UsageError, type Arguments } from './arguments.ts'
 import { checkCommand } from './check.ts'
 import { keysCommand } from './keys.ts'
 import { revokeCommand } from './revoke.ts'
+import type { EndSignal } from './signals.ts'
 import { sessionsCommand } from './sessions.ts'
 import { startCommand } from './start.ts'
 import { commandUsage, usage } from './usage.ts'
 import { usersCommand } from './users.ts'
 
-/** What the process tells. */
-type Signal = 'SIGTERM' | 'SIGINT' | 'unhandledRejection' | 'uncaughtException'
+/** What the process tells of errors that were not caught. */
+type Failure = 'unhandledRejection' | 'uncaughtException'
 
 /** What a command may use of the process: the composition root of the command line hands it over. */
 export interface Edge {
@@ -20,7 +20,9 @@ export interface Edge {
   stdin: NodeJS.ReadableStream
   stdout: NodeJS.WritableStream
   stderr: NodeJS.WritableStream
-  signals: { on (signal: Signal, listener: (reason: unknown) => void): unknown, once (signal: Signal, listener: (reason: unknown) => void): unknown, off (signal: Signal, listener: (reason: unknown) => void): unknown }
+  signals: { on (failure: Failure, listener: (reason: unknown) => void): unknown, once (failure: Failure, listener: (reason: unknown) => void): unknown }
+  /** Resolves to the next signal that asks the process to end. While it is not waited for, such a signal ends the process at once. */
+  whenTold: () => Promise<EndSignal>
 }
 
 interface Command {
@@ -43,7 +45,7 @@ export async function main (argv: string[], edge: Edge): Promise<number> {
   try {
     const { positionals, values } = parseArguments(argv)
     const [name = '', ...rest] = positionals
-    if (values.version === true) return write(edge.stdout, `${await readVersion()}\n`, 0)
+    if (values.version === true) return write(edge.stdout, `${version}\n`, 0)
     if (name === 'help') return write(edge.stdout, helpOn(rest[0]), 0)
     if (values.help === true) return write(edge.stdout, helpOn(positionals[0]), 0)
     const command = commandNamed(name)
@@ -72,12 +74,6 @@ function helpOn (name: string | undefined): string {
   if (name === undefined) return usage
   commandNamed(name)
   return commandUsage[name]!
-}
-
-/** Of the package, from the checkout and from what was built of it. */
-async function readVersion (): Promise<string> {
-  const { version } = JSON.parse(await readFile(findPackageJSON(import.meta.url)!, 'utf8')) as { version: string }
-  return version
 }
 
 /** What a command does not know it would do without, and what a shell variable left empty would mean something else. */

@@ -1,3 +1,5 @@
+import type { SecurityEvent } from '../lib/events.ts'
+import { isIdle } from '../lib/lifetime.ts'
 import { isOfOtherOrigin } from '../lib/session-origin.ts'
 import { isSid } from '../lib/sid.ts'
 import type { Config } from '../config/config.ts'
@@ -5,19 +7,28 @@ import { issuersOf } from '../config/issuers.ts'
 import { retention } from '../config/retention.ts'
 import type { Store } from '../stores/store.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
+import { writeAudit } from './audit.ts'
 import type { Edge } from './main.ts'
 import { withStore } from './with-store.ts'
 
+/** A revocation that is durable: what the command prints, and what the audit line says. */
+interface Revoked { text: string, event: Omit<SecurityEvent, 'event'> }
+
+type Revoke = (store: Store, config: Config) => Promise<Revoked>
+
 /** Makes a revocation true; running gateways follow the store's log. */
-export async function revokeCommand (args: Arguments, { env, stdout, stderr }: Edge): Promise<number> {
+export async function revokeCommand (args: Arguments, edge: Edge): Promise<number> {
+  const { stdout } = edge
   const revoke = chosen(args)
-  return await withStore(required(args, 'config'), { env, stderr }, async (store, config) => {
-    stdout.write(`${await revoke(store, config)}\n`)
+  return await withStore(required(args, 'config'), edge, async (store, config) => {
+    const { text, event } = await revoke(store, config)
+    writeAudit(edge, { event: 'revocation.added', ...event })
+    stdout.write(`${text}\n`)
     return 0
   })
 }
 
-function chosen ({ values: { session, subject, jti, issuer, all } }: Arguments): (store: Store, config: Config) => Promise<string> {
+function chosen ({ values: { session, subject, jti, issuer, all } }: Arguments): Revoke {
   if ([session, subject, jti, all].filter(what => what !== undefined).length !== 1) throw new UsageError('say one of --session SID, --subject S, --jti J, --all')
   if (issuer !== undefined && jti === undefined) throw new UsageError('--issuer goes with --jti')
   if (session !== undefined) return async (store, config) => await revokeSession(store, config, session)
@@ -25,26 +36,34 @@ function chosen ({ values: { session, subject, jti, issuer, all } }: Arguments):
   if (jti !== undefined) return async (store, config) => await revokeToken(store, config, { jti, issuer: issuer ?? config.origin })
   return async (store, config) => {
     await store.revokeAll({ keepForMs: retention(config).cutMs })
-    return 'revoked everything'
+    return { text: 'ended every session, and every token that was issued until now', event: { outcome: 'all' } }
   }
 }
 
-async function revokeSession (store: Store, config: Config, sid: string): Promise<string> {
+async function revokeSession (store: Store, config: Config, sid: string): Promise<Revoked> {
   if (!isSid(sid)) throw new UsageError('--session: is not a session id')
   const record = await store.close(sid, { maxTokenAgeMs: retention(config).sessionMs, origin: config.origin })
   if (record !== null && isOfOtherOrigin(record, config.origin)) throw new UsageError(`--session: is a session of ${record.origin}; give --config of the gateway there`)
-  return record === null ? `revoked session ${sid}, which had no record` : `revoked session ${sid} of ${record.subject}`
+  if (record === null) return { text: `revoked session ${sid}, which had no record`, event: { outcome: 'sid', sid, sessions: 0 } }
+  return { text: `revoked session ${sid} of ${record.subject}`, event: { outcome: 'sid', sid, subject: record.subject, sessions: 1 } }
 }
 
-async function revokeSubject (store: Store, config: Config, subject: string): Promise<string> {
+async function revokeSubject (store: Store, config: Config, subject: string): Promise<Revoked> {
+  const open = (await store.list(subject)).filter(record => !isIdle(record, store.nowMs(), config.session.idleTimeoutMs)).length
   await store.revokeSubject(subject, { exceptSid: null, keepForMs: retention(config).cutMs })
-  return `revoked every session of ${subject}`
+  return { text: describeEnded(open, subject), event: { outcome: 'subject', subject, sessions: open } }
 }
 
-async function revokeToken (store: Store, config: Config, { jti, issuer }: { jti: string, issuer: string }): Promise<string> {
+async function revokeToken (store: Store, config: Config, { jti, issuer }: { jti: string, issuer: string }): Promise<Revoked> {
   const issuers = issuersOf(config)
   // Under another name it would be revoked for nobody.
   if (!issuers.includes(issuer)) throw new UsageError(`--issuer: must be the iss of the token, ${issuers.join(' or ')}`)
   await store.revokeToken({ issuer, jti, expiresAtMs: store.nowMs() + retention(config).tokenMs })
-  return `revoked token ${jti} of ${issuer}`
+  return { text: `revoked token ${jti} of ${issuer}`, event: { outcome: 'jti' } }
+}
+
+/** A misspelt subject has no session, so the count is what shows it. */
+function describeEnded (count: number, subject: string): string {
+  if (count === 0) return `no session of ${subject} was open; its tokens of until now are refused all the same`
+  return `ended ${count === 1 ? '1 session' : `${count} sessions`} of ${subject}`
 }

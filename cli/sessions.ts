@@ -1,15 +1,17 @@
 import { isIdle, viewSession } from '../lib/lifetime.ts'
 import { required, type Arguments } from './arguments.ts'
+import { writeAudit } from './audit.ts'
 import type { Edge } from './main.ts'
 import { withStore } from './with-store.ts'
 
-/** Lists a subject's sessions, one JSON object a line. */
-export async function sessionsCommand (args: Arguments, { env, stdout, stderr }: Edge): Promise<number> {
+/** Lists a subject's sessions, one JSON object a line. Audited, because a session tells where and with what its user works. */
+export async function sessionsCommand (args: Arguments, edge: Edge): Promise<number> {
+  const { stdout } = edge
   const subject = required(args, 'subject')
-  return await withStore(required(args, 'config'), { env, stderr }, async (store, { session: { idleTimeoutMs } }) => {
-    for (const record of await store.list(subject)) {
-      if (!isIdle(record, store.nowMs(), idleTimeoutMs)) stdout.write(`${JSON.stringify({ ...viewSession(record, idleTimeoutMs), origin: record.origin ?? null })}\n`)
-    }
+  return await withStore(required(args, 'config'), edge, async (store, { session: { idleTimeoutMs } }) => {
+    const records = (await store.list(subject)).filter(record => !isIdle(record, store.nowMs(), idleTimeoutMs))
+    writeAudit(edge, { event: 'sessions.listed', subject, sessions: records.length })
+    for (const record of records) stdout.write(`${JSON.stringify({ ...viewSession(record, idleTimeoutMs), origin: record.origin ?? null })}\n`)
     return 0
   })
 }

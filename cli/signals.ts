@@ -1,14 +1,46 @@
-import type { Edge } from './main.ts'
+export type EndSignal = 'SIGTERM' | 'SIGINT'
 
-/** Resolves when the process is told to end. A second signal finds no listener of ours and ends the process at once. */
-export async function whenTold (signals: Edge['signals']): Promise<void> {
-  await new Promise<void>(resolve => {
-    const told = (): void => {
-      signals.off('SIGTERM', told)
-      signals.off('SIGINT', told)
-      resolve()
-    }
-    signals.once('SIGTERM', told)
-    signals.once('SIGINT', told)
-  })
+const numbers: Record<EndSignal, number> = { SIGINT: 2, SIGTERM: 15 }
+
+interface Process {
+  readonly pid: number
+  on (signal: EndSignal, listener: (signal: EndSignal) => void): unknown
+  off (signal: EndSignal, listener: (signal: EndSignal) => void): unknown
+  kill (pid: number, signal: EndSignal): unknown
+  exit (code: number): unknown
+}
+
+/**
+ * Listens for the signals that end a process, from its creation on. A signal that is not waited for ends the process at once: before
+ * a gateway listens, and the second one while it drains. The kernel ignores signals without a listener for the first process of a
+ * container, so the listener stays and ends the process itself.
+ */
+export class EndSignals {
+  readonly #process: Process
+  readonly #onSignal = (signal: EndSignal): void => { this.#receive(signal) }
+  #waiting: Array<(signal: EndSignal) => void> = []
+
+  constructor (process: Process) {
+    this.#process = process
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, this.#onSignal)
+  }
+
+  /** Resolves to the next signal, which then does not end the process by itself. */
+  async next (): Promise<EndSignal> {
+    return await new Promise(resolve => { this.#waiting.push(resolve) })
+  }
+
+  #receive (signal: EndSignal): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    if (waiting.length === 0) this.#end(signal)
+    for (const resolve of waiting) resolve(signal)
+  }
+
+  /** By the signal itself where the kernel lets it, so that a parent process sees what has ended this one. */
+  #end (signal: EndSignal): void {
+    this.#process.off(signal, this.#onSignal)
+    this.#process.kill(this.#process.pid, signal)
+    this.#process.exit(128 + numbers[signal])
+  }
 }

@@ -6,7 +6,7 @@ import { required, UsageError, type Arguments } from './arguments.ts'
 import { whenBroken } from './broken.ts'
 import { listen } from './listen.ts'
 import type { Edge } from './main.ts'
-import { whenTold } from './signals.ts'
+import { noteStart, whenToldToEnd } from './told.ts'
 import { runPrimary } from './workers/primary.ts'
 import { runWorker } from './workers/worker.ts'
 
@@ -21,13 +21,14 @@ export async function startCommand (args: Arguments, edge: Edge): Promise<number
   return workers === 1 ? await runAlone(config, edge) : await runPrimary(config, workers, edge)
 }
 
-async function runAlone (config: Config, { stdout, signals }: Edge): Promise<number> {
-  const told = whenTold(signals)
+async function runAlone (config: Config, edge: Edge): Promise<number> {
+  const { stdout, signals } = edge
   const gateway = await composeGateway(config)
+  noteStart(gateway)
   const broken = whenBroken(gateway, signals)
   try {
     stdout.write(`portcullis listening on ${await listen(gateway, config.listen)}\n`)
-    return await Promise.race([told.then(() => 0), broken])
+    return await Promise.race([whenToldToEnd(gateway, edge.whenTold()), broken])
   } finally {
     await gateway.close()
   }

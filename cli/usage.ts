@@ -52,19 +52,21 @@ A running gateway takes the change over, and signs out everywhere who is gone, h
        portcullis keys revoke KID --config FILE
 
 Lists the signing keys, makes the next one, or revokes one: then its tokens are refused at once, everywhere.
+A change is one audit line on standard error.
 
 ${config}
 `,
   sessions: `usage: portcullis sessions --subject S --config FILE
 
-Lists the sessions of a subject, one JSON object a line.
+Lists the sessions of a subject, one JSON object a line, and writes one audit line to standard error.
 
   --subject S     the subject; of another issuer's users NAME|SUB
 ${config}
 `,
   revoke: `usage: portcullis revoke (--session SID | --subject S | --jti J [--issuer I] | --all) --config FILE
 
-Makes a revocation durable in the store; running gateways follow at once.
+Makes a revocation durable in the store; running gateways follow at once. Says how many sessions of a subject were ended, and writes
+one audit line to standard error.
 
   --session SID   one session
   --subject S     every session and token of a subject until now

@@ -52,6 +52,8 @@ function explainUnion (schema: TSchema, value: unknown, setting: string): Proble
     const { type } = value as { type?: unknown }
     const index = types.indexOf(type as string)
     if (index >= 0) return findProblems(fitting[index]!, value, setting)
+    const hint = hintOf(schema, type)
+    if (hint !== null) return [{ setting: `${setting}.type`, text: hint }]
     const meant = typeof type === 'string' ? nearest(type, types) : null
     return [{ setting: `${setting}.type`, text: `${type === undefined ? 'is required' : 'is not known'}; write ${types.join(' or ')}${meant === null ? '' : ` (did you mean ${meant}?)`}` }]
   }
@@ -71,21 +73,34 @@ function kindOfValue (value: unknown): string {
 function unknownSetting (root: TSchema, schema: TObject, error: ValueError, setting: string): Problem {
   const known = Object.keys(schema.properties)
   const name = decodePointer(error.path).at(-1)!
+  const hint = hintOf(schema, name)
+  if (hint !== null) return { setting, text: hint, meant: '' }
   const near = nearest(name, known)
   if (near !== null) return { setting, text: `unknown setting; did you mean "${near}"?`, meant: parentOf(setting) + near }
-  const elsewhere = findSetting(root, name)
-  return { setting, text: `unknown setting; ${elsewhere === null ? `known here: ${known.join(', ')}` : `did you mean "${elsewhere}"?`}`, meant: elsewhere ?? '' }
+  const elsewhere = [...new Set(findSettings(root, name))]
+  if (elsewhere.length === 1) return { setting, text: `unknown setting; did you mean "${elsewhere[0]}"?`, meant: elsewhere[0]! }
+  // Which of several is meant cannot be told, so a guess would mislead.
+  const others = elsewhere.length === 0 ? '' : `; elsewhere there are ${elsewhere.join(', ')}`
+  return { setting, text: `unknown setting; known here: ${known.join(', ')}${others}`, meant: '' }
 }
 
-/** Where a setting of exactly this name stands below the schema. */
-function findSetting (schema: TSchema, name: string, parent = ''): string | null {
-  for (const [key, child] of Object.entries(schema['properties'] as TObject['properties'] | undefined ?? {})) {
-    if (key === name) return parent + key
-    const array = child['items'] as TSchema | undefined
-    const found = findSetting(array ?? child, name, `${parent}${key}${array === undefined ? '.' : '[].'}`)
-    if (found !== null) return found
-  }
-  return null
+/** What a schema says of a name or a word that is often tried and is not one of its own. */
+function hintOf (schema: TSchema, name: unknown): string | null {
+  const hints = schema['hints'] as Record<string, string> | undefined
+  return hints !== undefined && typeof name === 'string' && Object.hasOwn(hints, name) ? hints[name]! : null
+}
+
+/** Where settings of exactly this name stand below the schema. */
+function findSettings (schema: TSchema, name: string, parent = ''): string[] {
+  const branches = schema['anyOf'] as TSchema[] | undefined ?? []
+  return [
+    ...branches.flatMap(branch => findSettings(branch, name, parent)),
+    ...Object.entries(schema['properties'] as TObject['properties'] | undefined ?? {}).flatMap(([key, child]) => {
+      const array = child['items'] as TSchema | undefined
+      const found = findSettings(array ?? child, name, `${parent}${key}${array === undefined ? '.' : '[].'}`)
+      return key === name ? [parent + key, ...found] : found
+    })
+  ]
 }
 
 function expectationOf (schema: TSchema): string {

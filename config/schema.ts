@@ -92,6 +92,8 @@ const revocation = group({
   staleFor: Optional(duration({ description: 'How long to go on without the store. Revocations of that time are not seen.', default: '0s', minimum: '0s', maximum: '24h' }))
 }, { description: 'How fresh the knowledge of revocations is.', default: {} })
 
+const noOpenIdConnect = 'signing in with OpenID Connect is not supported so far; write users, for a users file. The access tokens of a provider are accepted with issuers'
+
 const identity = Type.Union([
   group({
     type: Type.Literal('users'),
@@ -99,7 +101,7 @@ const identity = Type.Union([
     staleFor: Optional(duration({ description: 'How long passwords are still checked against what was read last while the file cannot be read. After that sign-ins and step-ups are refused with 503; sessions go on.', default: '5m', minimum: '0s', maximum: '24h' }))
   }, { description: 'Users of a file.' }),
   Type.Unsafe<VerifyPassword>({ [Kind]: 'Function', type: 'Function', parameters: [], returns: Type.Unknown() })
-], { description: 'Who may sign in: a file of users or, in a TypeScript configuration, a function.', expects: 'a file of users or a function', example: '{ type: users, file: ./users.json }' })
+], { description: 'Who may sign in: a file of users or, in a TypeScript configuration, a function.', expects: 'a file of users or a function', example: '{ type: users, file: ./users.json }', hints: { oidc: noOpenIdConnect, openid: noOpenIdConnect, 'openid-connect': noOpenIdConnect } })
 
 const budget = (max: number, description: string) => group({
   max: Optional(count({ description: 'Requests.', default: max, minimum: 1, maximum: 1_000_000 })),

@@ -28,4 +28,4 @@ export const upstream = group({
     max: count({ description: 'Requests.', minimum: 1, maximum: 1_000_000, example: '600' }),
     window: duration({ description: 'In this time, from the first one on.', minimum: '1s', maximum: '24h' })
   }, { description: 'A budget of requests: of one subject, or of one client address where nobody is known.' }))
-}, { description: 'A service behind the gateway.' })
+}, { description: 'A service behind the gateway.', hints: { host: 'every upstream is at the host of origin so far; where the service is goes into target' } })

@@ -16,6 +16,8 @@ export interface Credentials {
 export interface IdentitySource {
   /** The principal whose credentials these are, or null; takes the same time for an unknown user and a wrong password. */
   verify (credentials: Credentials): Promise<Principal | null>
+  /** The subject of a user name, or null when there is no such user. For the audit log alone. */
+  subjectOf? (username: string): string | null
   /**
    * Keeps up with the source by itself and tells of every subject who must be signed out: gone, with a new password or with fewer
    * scopes. Null: tells nobody. Returns what ends the watching.

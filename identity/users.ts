@@ -34,7 +34,11 @@ export async function createUsers ({ file, onError = () => {}, onRecovery = () =
   let reading: Promise<void> | null = null
   const failure = new Failure()
 
-  return { verify, watch, problem: () => failure.reason, digest: key => digestOf(users, key) }
+  return { verify, watch, subjectOf, problem: () => failure.reason, digest: key => digestOf(users, key) }
+
+  function subjectOf (username: string): string | null {
+    return users.get(username.normalize('NFC'))?.subject ?? null
+  }
 
   async function verify ({ username, password }: Credentials): Promise<Principal | null> {
     await refreshUnlessWatched()

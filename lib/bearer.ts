@@ -12,7 +12,7 @@ export function readBearer ({ headers, rawHeaders }: IncomingMessage): string | 
   const value = headers.authorization
   if (value === undefined) return null
   // Node keeps the first of several; another server may keep the last.
-  if (countAuthorization(rawHeaders) > 1) throw new CredentialsAmbiguousError()
+  if (countAuthorization(rawHeaders) > 1) throw new CredentialsAmbiguousError({ cause: new Error('more than one Authorization header') })
   const prefix = scheme.exec(value)?.[0]
   if (prefix === undefined) return null
   const token = value.slice(prefix.length)

@@ -10,7 +10,7 @@ export function readCookie (header: string | undefined, name: string): string | 
   const at = findCookie(header, name, 0)
   if (at === -1) return null
   const start = at + name.length + 1
-  if (findCookie(header, name, start) !== -1) throw new CookieDuplicateError()
+  if (findCookie(header, name, start) !== -1) throw new CookieDuplicateError({ cause: new Error(`the cookie ${name} was sent more than once`) })
   const end = header.indexOf(';', start)
   return trimmed(header, start, end === -1 ? header.length : end)
 }

@@ -17,6 +17,11 @@ export function isForeign (headers: IncomingHttpHeaders, origin: string): boolea
   return headers.origin !== undefined && headers.origin !== origin
 }
 
+/** Which header says that a request is foreign, for the log. */
+export function foreignReason (headers: IncomingHttpHeaders): string {
+  return headers['sec-fetch-site'] === undefined || headers['sec-fetch-site'] === 'same-origin' ? 'Origin is another one' : 'Sec-Fetch-Site says another site'
+}
+
 /** The same for a WebSocket, with which every browser sends Origin: both have to be right. */
 export function isForeignUpgrade (headers: IncomingHttpHeaders, origin: string): boolean {
   return isForeign(headers, origin) || (headers.origin !== undefined && headers.origin !== origin)

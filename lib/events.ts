@@ -3,7 +3,7 @@ import { channel } from 'node:diagnostics_channel'
 export type EventName =
   | 'session.opened' | 'session.closed' | 'session.expired' | 'login.refused'
   | 'refresh.rotated' | 'refresh.repeated' | 'refresh.held' | 'refresh.reused' | 'refresh.recovered' | 'refresh.refused'
-  | 'revocation.added' | 'step_up.done' | 'device.bound' | 'device.renewed' | 'device.refused' | 'csrf.refused' | 'rate.limited' | 'store.unavailable' | 'store.recovered'
+  | 'revocation.added' | 'sessions.listed' | 'keys.rotated' | 'keys.revoked' | 'step_up.done' | 'device.bound' | 'device.renewed' | 'device.refused' | 'csrf.refused' | 'rate.limited' | 'store.unavailable' | 'store.recovered'
 
 /** Something that an operator wants to know of. Never holds a secret, a cookie or a token. */
 export interface SecurityEvent {
@@ -12,6 +12,26 @@ export interface SecurityEvent {
   subject?: string
   ip?: string
   outcome?: string
+  /** The id of the request, which its answer carries as `X-Request-Id`. */
+  request?: string
+  /** The operator who caused the event: the system's user of a command, or `admin` for the admin token. */
+  by?: string
+  /** `unknown` where the account of a refused sign-in does not exist. The name itself is never in an event, because it may be a mistyped password. */
+  account?: 'unknown'
+  method?: string
+  /** The path of the request, without its query. */
+  path?: string
+  /** The name of the budget that was used up. */
+  budget?: string
+  /** How many sessions were ended or listed. */
+  sessions?: number
+  /** The id of a signing key. */
+  kid?: string
+}
+
+/** The members that an event takes from the request that caused it. */
+export function sourceOf ({ ip, id }: { ip: string, id: string }): { ip: string, request: string } {
+  return { ip, request: id }
 }
 
 /** The one channel of security events; audit logs and metrics subscribe to it, so that no plugin depends on them. */

@@ -63,3 +63,27 @@ function isUtf8 (path: string): boolean {
     return false
   }
 }
+
+const faults: Array<[pattern: RegExp, fault: string]> = [
+  [/\\|%5c/i, 'a backslash'],
+  [/;|%3b/i, 'a semicolon'],
+  [/%2f/i, 'an encoded slash (%2F)'],
+  [/%25[0-9a-f]{2}/i, 'a double encoding (%25 before two hexadecimal digits)'],
+  [/%(?![0-9a-f]{2})/i, 'an incomplete escape (%)'],
+  [/[\0-\x20\x7f]|%[01][0-9a-f]|%7f/i, 'a control character or a space'],
+  [/[^\0-\x7f]/, 'a character outside ASCII that is not escaped'],
+  [/\/\//, 'an empty segment (//)'],
+  [/\/(?:\.|%2e){1,2}(?:\/|$)/i, 'a dot segment']
+]
+
+/** Why `canonicalPath` refuses a target, for the log: the first fault that is found, and nothing of the target itself. */
+export function pathFault (target: string): string {
+  if (!target.startsWith('/')) return 'the target is no path'
+  if (target.includes('#')) return 'a fragment (#)'
+  const path = target.split('?', 1)[0]!
+  if (path.length > maxEscapedLength && path.includes('%')) return `escapes in a path of more than ${maxEscapedLength} characters`
+  const fault = faults.find(([pattern]) => pattern.test(path))?.[1]
+  if (fault !== undefined) return fault
+  if (canonicalPath(path) !== null) return 'a character that may not be in a query'
+  return isUtf8(path) ? 'a double encoding (%25 before two hexadecimal digits)' : 'escapes that are not UTF-8'
+}

@@ -18,8 +18,8 @@ export default fp(async function auditPlugin (fastify, options) {
   const portcullis = scopeParts(fastify)
   if (audited.has(portcullis)) throw new ConfigInvalidError('portcullis-audit is registered in this scope already: it would write every event twice')
   audited.add(portcullis)
-  const stopListening = listenTo(portcullis, ({ event, sid, subject, ip, outcome }) => {
-    fastify.log.info({ audit: true, event, sid, subject, ip, outcome })
+  const stopListening = listenTo(portcullis, ({ event, sid, subject, ip, outcome, request, by, account, method, path, budget, sessions, kid }) => {
+    fastify.log.info({ audit: true, event, sid, subject, ip, outcome, request, by, account, method, path, budget, sessions, kid })
   })
   fastify.addHook('onClose', async () => { stopListening() })
 }, { name: 'portcullis-audit', fastify: '5.x', dependencies: ['portcullis-store'] })

@@ -3,16 +3,18 @@ import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fast
 import fp from 'fastify-plugin'
 import { METHODS } from 'node:http'
 import { challengeFor } from '../lib/challenge.ts'
-import { isForeign, isSafe } from '../lib/csrf.ts'
+import { foreignReason, isForeign, isSafe } from '../lib/csrf.ts'
 import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
+import { publish, sourceOf } from '../lib/events.ts'
 import type { Identity } from '../lib/identity.ts'
+import { loggedPath } from '../lib/logged-path.ts'
 import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
 import { asError } from '../lib/thrown.ts'
 import { VerificationCounts } from '../lib/verification-counts.ts'
 import { assertAllowed, assertRecent, type Clock, type Demand } from './authenticate/demand.ts'
 import { Verifier } from './authenticate/verifier.ts'
 import { addPart, beginPart, type Portcullis } from './portcullis.ts'
+import { noteRefusedCaller } from './server/access-log.ts'
 
 export const identityOf: unique symbol = Symbol('identity')
 
@@ -145,7 +147,7 @@ function authenticateHook (context: Context, demand: Demand): onRequestHookHandl
 
 async function identify (context: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
   const identity = await judge(context, request, demand)
-  if (identity === null) throw challenged(new CredentialsMissingError(), demand)
+  if (identity === null) throw challenged(new CredentialsMissingError({ cause: new Error('no credential that is good here') }), demand)
   return identity
 }
 
@@ -168,7 +170,7 @@ function judge (context: Context, request: FastifyRequest, demand: Demand): Iden
 
 function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, clock: Clock): Identity | null {
   try {
-    if (identity !== null) assertAllowed(identity, demand, request.method, clock)
+    if (identity !== null) assertCaller(request, identity, demand, clock)
   } catch (error) {
     if (demand.access !== 'public') throw challenged(error, demand)
     identity = null
@@ -177,9 +179,19 @@ function admit (request: FastifyRequest, identity: Identity | null, demand: Dema
   return identity
 }
 
+/** A caller who is refused is no identity of the request, but is in its access line. */
+function assertCaller (request: FastifyRequest, identity: Identity, demand: Demand, clock: Clock): void {
+  try {
+    assertAllowed(identity, demand, request.method, clock)
+  } catch (error) {
+    noteRefusedCaller(request, identity)
+    throw error
+  }
+}
+
 function foreignRefusal (request: FastifyRequest, where: object): Error {
-  publish({ event: 'csrf.refused', ip: request.ip }, where)
-  return new CsrfRefusedError()
+  publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl) }, where)
+  return new CsrfRefusedError({ cause: new Error(foreignReason(request.headers)) })
 }
 
 /** The challenge that tells the client what would have been good enough; errors without one pass as they are. */

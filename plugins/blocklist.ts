@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, SessionNotFoundError, TokenInvalidError } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
+import { publish, type SecurityEvent } from '../lib/events.ts'
 import { credentialOf, type RevocableClaims } from '../lib/revocable-claims.ts'
 import { isOfOtherOrigin } from '../lib/session-origin.ts'
 import { tokenKeyOf } from '../lib/revocation-key.ts'
@@ -19,6 +19,9 @@ declare module './portcullis.ts' {
 }
 
 export type { RevocableClaims, RevokeRequest }
+
+/** What the audit log says of a revocation's origin. `by`: the operator; `sessions`: how many it ends. */
+export type RevokedBy = Pick<SecurityEvent, 'ip' | 'request' | 'by' | 'sessions'>
 
 export interface BlocklistOptions {
   /** Longest life of a token that can be revoked. Default 15m. */
@@ -48,10 +51,10 @@ export interface Blocklist {
   assertNotRevoked (claims: RevocableClaims): Promise<void>
   /**
    * Makes a revocation true and durable. This process knows at once, every other one as soon as it hears from the store.
-   * `by.ip`: who wants it, for the audit log. Rejects with a TypeError that names the field when the request is malformed, and with
+   * `by`: who wants it, for the audit log. Rejects with a TypeError that names the field when the request is malformed, and with
    * SessionNotFoundError for a `sid` of another origin.
    */
-  revoke (request: RevokeRequest, by?: { ip: string }): Promise<void>
+  revoke (request: RevokeRequest, by?: RevokedBy): Promise<void>
   /** Ends one session of this origin, as `revoke({ sid })`, and tells which it was; null when its record was gone already, or is another origin's. */
   close (sid: string): Promise<SessionRecord | null>
   /** Whether the replica has heard from the store within `maxStaleness`. */
@@ -163,7 +166,7 @@ class ReplicatedBlocklist implements Blocklist {
     return this.#follower.stalenessMs <= maxStalenessMs + staleForMs
   }
 
-  async revoke (given: RevokeRequest, by?: { ip: string }): Promise<void> {
+  async revoke (given: RevokeRequest, by: RevokedBy = {}): Promise<void> {
     const request = checkRevokeRequest(given, { nowMs: this.#store.nowMs(), toleranceMs })
     let subject = 'subject' in request ? request.subject : undefined
     if ('sid' in request) subject = (await this.#closeOwn(request.sid))?.subject
@@ -171,11 +174,11 @@ class ReplicatedBlocklist implements Blocklist {
     else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#limits.keepCutsForMs }))
     else this.note(await this.#store.revokeAll({ keepForMs: this.#limits.keepCutsForMs }))
     publish({
+      ...by,
       event: 'revocation.added',
       outcome: kindOf(request),
-      ...'sid' in request ? { sid: request.sid } : {},
-      ...subject === undefined ? {} : { subject },
-      ...by === undefined ? {} : { ip: by.ip }
+      ...'sid' in request ? { sid: request.sid, sessions: subject === undefined ? 0 : 1 } : {},
+      ...subject === undefined ? {} : { subject }
     }, this.#parts)
   }
 

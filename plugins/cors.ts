@@ -34,7 +34,7 @@ function corsHook (own: string, allowed: ReadonlySet<string>): onRequestHookHand
     reply.header('vary', 'Origin')
     if (origin === undefined || origin === own) return done()
     const asks = isPreflight(request.method, request.headers)
-    if (!allowed.has(origin)) return asks ? done(new CsrfRefusedError()) : done()
+    if (!allowed.has(origin)) return asks ? done(new CsrfRefusedError({ cause: new Error('the origin is not in cors.origins') })) : done()
     if (!asks) {
       reply.headers(readableHeaders(origin))
       return done()

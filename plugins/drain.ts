@@ -32,9 +32,18 @@ export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
   if (draining.has(fastify.server)) throw new ConfigInvalidError('portcullis-drain: the server has it already; all scopes of a server end together, so register it once')
   draining.add(fastify.server)
   const connections = new Connections(fastify.server)
+  let startedAt: number | null = null
   fastify.addHook('preClose', async () => {
-    for (const health of partsWithin(partsAround(portcullis).at(-1) ?? portcullis, 'health')) health.leave()
+    const scopes = partsAround(portcullis).at(-1) ?? portcullis
+    for (const health of partsWithin(scopes, 'health')) health.leave()
+    startedAt = performance.now()
+    const streams = partsWithin(scopes, 'streams').reduce((sum, { open }) => sum + open, 0)
+    fastify.log.info({ requests: connections.busy, streams, delayMs: durationMs(delay), timeoutMs: durationMs(timeout) }, 'draining')
     await connections.part(wait(durationMs(delay)), durationMs(timeout))
+  })
+  fastify.addHook('onClose', async () => {
+    // A server that never listened has nothing to drain.
+    if (startedAt !== null) fastify.log.info({ cut: connections.cut, ms: Math.round(performance.now() - startedAt) }, 'drained')
   })
 }, { name: 'portcullis-drain', fastify: '5.x', dependencies: ['portcullis-health'] })
 

@@ -1,11 +1,20 @@
 import { Type } from '@sinclair/typebox'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { NotFoundError } from '../lib/errors.ts'
+import { loggedPath } from '../lib/logged-path.ts'
 import { checkOptions } from '../lib/options.ts'
 import { ownHeaders } from '../lib/own-headers.ts'
 import { toProblem, type ProblemBody } from '../lib/problem.ts'
 import { linger } from './server/linger.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The prefix of the upstream that a route forwards to. */
+    upstream?: string
+  }
+}
 
 export interface ErrorsOptions {
   /** What browsers see; an https origin adds Strict-Transport-Security to errors. */
@@ -41,7 +50,8 @@ export function sendProblem (error: unknown, request: FastifyRequest, reply: Fas
 export function beginProblem (error: unknown, request: FastifyRequest, reply: FastifyReply): ProblemBody {
   const { status, body, headers } = toProblem(error)
   log(error, status, request)
-  if (status === 401 || status === 403) logRefusal(error, request)
+  if (status < 500) noteRefusal(error, request, body)
+  else codes.set(request.raw, body.code)
   for (const name of ['content-encoding', 'etag', 'last-modified']) reply.removeHeader(name)
   // While we are failing nobody is signed in or out, so no client may lose or get a cookie.
   if (status >= 500) for (const name of ['set-cookie', 'secure-session-registration']) reply.removeHeader(name)
@@ -54,16 +64,27 @@ export function beginProblem (error: unknown, request: FastifyRequest, reply: Fa
   return body
 }
 
-/** Which check failed is in the cause of our own errors, a constant text. At level debug: anybody may send bad credentials, as many as they like. */
-function logRefusal (error: unknown, request: FastifyRequest): void {
-  if (!(error instanceof Error) || !(error.cause instanceof Error)) return
-  const { code } = error as { code?: unknown }
-  if (typeof code === 'string' && code.startsWith('PTC_ERR_')) request.log.debug({ code, reason: error.cause.message }, 'refused')
+/** The codes of the errors that requests were answered with. */
+const codes = new WeakMap<IncomingMessage, string>()
+
+/** The code of the error that a request was answered with, for the access log. */
+export function codeOf ({ raw }: FastifyRequest): string | undefined {
+  return codes.get(raw)
+}
+
+/**
+ * Logs why a request is refused, also where it is answered with a redirect instead of a problem. At level debug, because any client
+ * can send bad requests, as many as it likes. The reason is the cause of our own errors, which holds nothing that the client sent.
+ */
+export function noteRefusal (error: unknown, request: FastifyRequest, { code, detail, title }: Pick<ProblemBody, 'code' | 'detail' | 'title'> = toProblem(error).body): void {
+  codes.set(request.raw, code)
+  const cause = code.startsWith('PTC_ERR_') && error instanceof Error && error.cause instanceof Error ? error.cause.message : undefined
+  request.log.debug({ code, reason: cause ?? detail ?? title }, 'refused')
 }
 
 function log (error: unknown, status: number, request: FastifyRequest): void {
   if (status === 500) request.log.error({ error: describeError(error) }, 'unexpected error')
-  else if (status === 502 || status === 504 || status === 508) request.log.warn({ error: describeError(error, false) }, 'the upstream failed')
+  else if (status === 502 || status === 504 || status === 508) request.log.warn({ upstream: request.routeOptions.config.upstream, path: loggedPath(request.originalUrl), error: describeError(error, false) }, 'the upstream failed')
   else if (status === 503) request.log.debug({ error: describeError(error, false) }, 'the store is unavailable')
 }
 

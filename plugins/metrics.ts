@@ -9,9 +9,10 @@ import { serializerCompiler } from '../lib/type-provider.ts'
 import type { UpstreamCounts } from '../lib/upstream-counts.ts'
 import type { VerificationCounts } from '../lib/verification-counts.ts'
 import { createEventCounter } from './metrics/from-events.ts'
-import { addCounter, addGauge, addHistogram, type Sample } from './metrics/from-counts.ts'
+import { addCounter, addGauge, addHistogram, addInfo, type Sample } from './metrics/from-counts.ts'
 import { processMetrics } from './metrics/process-metrics.ts'
 import { addPart, beginPart, partsWithin, type Portcullis } from './portcullis.ts'
+import { version } from './server/version.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -37,6 +38,9 @@ export default fp(async function metricsPlugin (fastify, options) {
   addVerifications(registry, portcullis)
   addUpstreams(registry, portcullis)
   addGauges(registry, portcullis)
+  addRateLimits(registry, portcullis)
+  addLogEntries(registry, portcullis)
+  addInfo(registry, { name: 'portcullis_build_info', help: 'Always 1. The versions of Portcullis and of Node that run.' }, { version, node: process.versions.node })
   const stopListening = listenTo(portcullis, createEventCounter(registry))
   fastify.addHook('onClose', async () => { stopListening() })
   const all = Registry.merge([registry, processMetrics()])
@@ -62,7 +66,7 @@ export async function metricsRoutes (fastify: FastifyInstance): Promise<void> {
 function addVerifications (registry: Registry, portcullis: Portcullis): void {
   const named = { name: 'portcullis_verifications_total', help: 'Credentials verified. cache: hit when the answer came from memory, miss when a signature had to be checked or the store to be asked.', labelNames: ['credential', 'outcome', 'cache'] }
   addCounter(registry, named, () => partsWithin(portcullis, 'verifications').flatMap(counts => [...verificationSamples(counts)]))
-  addHistogram(registry, { name: 'portcullis_verification_seconds', help: 'How long verifications took; one in 64 is timed.' }, () => partsWithin(portcullis, 'verifications').map(({ durations }) => durations))
+  addHistogram(registry, { name: 'portcullis_verification_seconds', help: 'How long verifications took; one in 64 is timed.' }, () => partsWithin(portcullis, 'verifications').map(({ durations }) => ({ labels: {}, durations })))
 }
 
 function * verificationSamples ({ byCredential }: VerificationCounts): Generator<Sample> {
@@ -76,7 +80,23 @@ function * verificationSamples ({ byCredential }: VerificationCounts): Generator
 function addUpstreams (registry: Registry, portcullis: Portcullis): void {
   const named = { name: 'portcullis_upstream_requests_total', help: 'Requests that were forwarded, by the upstream\'s prefix and what the client was answered; 499 when it went away before.', labelNames: ['upstream', 'status'] }
   addCounter(registry, named, () => upstreamsOf(portcullis).flatMap(({ upstream, byStatus }) => Array.from(byStatus, ([status, value]) => ({ labels: { upstream, status: String(status) }, value }))))
-  addHistogram(registry, { name: 'portcullis_upstream_seconds', help: 'From the start of forwarding to the end of the answer.' }, () => upstreamsOf(portcullis).map(({ durations }) => durations))
+  addHistogram(registry, { name: 'portcullis_upstream_seconds', help: 'From the start of forwarding to the end of the answer, by the upstream\'s prefix.' }, () => upstreamsOf(portcullis).map(({ upstream, durations }) => ({ labels: { upstream }, durations })))
+}
+
+/** The plugin is optional, and may be registered later, in scopes too. */
+function addRateLimits (registry: Registry, portcullis: Portcullis): void {
+  const named = { name: 'portcullis_rate_limited_total', help: 'Requests that were refused because a budget was used up.', labelNames: ['budget'] }
+  addCounter(registry, named, () => partsWithin(portcullis, 'rateLimit').flatMap(({ limited }) => Array.from(limited, ([budget, value]) => ({ labels: { budget }, value }))))
+}
+
+/** Revocations and changes of keys that any process or command made, as this process reads them in the store's log. */
+function addLogEntries (registry: Registry, { blocklist }: Pick<Portcullis, 'blocklist'>): void {
+  const counts = new Map<string, number>([['sid', 0], ['jti', 0], ['subject', 0], ['all', 0], ['keys', 0]])
+  blocklist.subscribe(entry => {
+    if (entry !== 'gap' && entry.kind !== 'changed') counts.set(entry.kind, (counts.get(entry.kind) ?? 0) + 1)
+  })
+  const named = { name: 'portcullis_log_entries_total', help: 'Revocations and changes of the signing keys that this process has heard of, whichever process or command made them.', labelNames: ['kind'] }
+  addCounter(registry, named, () => Array.from(counts, ([kind, value]) => ({ labels: { kind }, value })))
 }
 
 /** Streams are counted by whoever keeps them, if anybody does. */

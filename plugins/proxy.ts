@@ -108,7 +108,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   countIn(fastify, upstream.counts)
   const forward = createForward(upstream, prefix, options)
   if (options.websocket) acceptUpgrades(fastify.server)
-  addRoutes(fastify, [...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
+  addRoutes(fastify, upstream.prefix, [...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
   // Not close(): it would wait for streams that have no end of their own.
   fastify.addHook('onClose', () => upstream.pool.destroy())
 }, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })
@@ -121,12 +121,13 @@ function countIn (fastify: FastifyInstance, counts: UpstreamCounts): void {
   }
 }
 
-function addRoutes (fastify: FastifyInstance, onRequest: onRequestHookHandler[]): void {
+function addRoutes (fastify: FastifyInstance, upstream: string, onRequest: onRequestHookHandler[]): void {
   // An upstream that knows TRACE would send the token that we add back to the client.
   const method = supportEveryMethod(fastify).filter(name => name !== 'TRACE')
+  const config = { upstream }
   for (const url of ['', '/*']) {
-    fastify.route({ method, url, exposeHeadRoute: false, onRequest, handler: () => { throw new InternalError() } })
-    fastify.route({ method: 'TRACE', url, handler: () => { throw Object.assign(new MethodNotAllowedError(), { headers: { allow: method.join(', ') } }) } })
+    fastify.route({ method, url, config, exposeHeadRoute: false, onRequest, handler: () => { throw new InternalError() } })
+    fastify.route({ method: 'TRACE', url, config, handler: () => { throw Object.assign(new MethodNotAllowedError(), { headers: { allow: method.join(', ') } }) } })
   }
 }
 

@@ -4,11 +4,11 @@ import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { addPart, beginPart } from './portcullis.ts'
-import { accountKey, addressKey, Budget, MemoryCounts, type BudgetLimits, type Counts } from './rate-limit/budget.ts'
+import { accountKey, addressKey, Budget, MemoryCounts, type BudgetLimits, type Counts, type LimitedAccount } from './rate-limit/budget.ts'
 import { guardAccess } from './rate-limit/guard.ts'
 import { RedisCounts } from './rate-limit/redis-counts.ts'
 
-export type { Budget } from './rate-limit/budget.ts'
+export type { Budget, LimitedAccount } from './rate-limit/budget.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -19,14 +19,14 @@ declare module './portcullis.ts' {
 export interface RateLimit {
   /**
    * One attempt to sign in. The address's attempts are all counted, here and before `verify`, which hashes; the account's are
-   * counted as `attempt` says.
+   * counted as `attempt` says. `known`: what events say of the account, where there is one.
    */
-  signIn: <Result>(reply: FastifyReply, username: string, verify: () => Promise<Result | null>) => Promise<Result | null>
+  signIn: <Result>(reply: FastifyReply, username: string, verify: () => Promise<Result | null>, known?: LimitedAccount) => Promise<Result | null>
   /**
    * One attempt at the password of an account, known here or not: its failures are counted in the `signIn` budget, and when that
    * is used up `verify` is not called. `account`: the user name, or the subject where that is known.
    */
-  attempt: <Result>(request: FastifyRequest, account: string, verify: () => Promise<Result | null>) => Promise<Result | null>
+  attempt: <Result>(request: FastifyRequest, account: string, verify: () => Promise<Result | null>, known?: LimitedAccount) => Promise<Result | null>
   /**
    * One refresh. A token with a session is counted by it, and by the store, in one operation with the rotation: `rotate` is given the
    * budget for that (`reply.rotateFamily({ budget })`). What has no session is counted by `sid`, or by the client's address where
@@ -43,6 +43,8 @@ export interface RateLimit {
   guard: (name: string, size: BudgetSize, authenticate: onRequestHookHandler) => onRequestHookHandler
   /** A budget of the application's own. */
   createBudget: (name: string, size: BudgetSize) => Budget
+  /** How many requests were refused, by the name of the budget. */
+  readonly limited: ReadonlyMap<string, number>
 }
 
 export interface BudgetSize {
@@ -88,25 +90,28 @@ export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, opt
   const { sharedRedis } = portcullis
   const shared = sharedRedis === null ? null : await RedisCounts.create(fastify, sharedRedis, durationMs(timeout))
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
+  const limited = new Map<string, number>()
   const createBudget = (name: string, size: BudgetSize, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {
     const limits = { name, max: size.max, windowMs: durationMs(size.window) }
     if (!/^[\w/.~:@-]{1,200}$/.test(name)) throw new ConfigInvalidError('portcullis-rate-limit: the name of a budget may hold letters, digits and / . ~ : @ _ - only')
     if (limits.windowMs < 1000) throw new ConfigInvalidError(`portcullis-rate-limit: ${name}.window must be at least 1s`)
-    return new Budget(limits, countsOf(limits), portcullis)
+    limited.set(name, limited.get(name) ?? 0)
+    return new Budget(limits, countsOf(limits), { where: portcullis, limited })
   }
   const signIns = createBudget('signIn', signIn)
   const refreshes = createBudget('refresh', refresh)
   const proofs = createBudget('refresh', refresh, ownCounts)
 
   addPart(fastify, 'rateLimit', {
+    limited,
     createBudget: (name, size) => createBudget(name, size),
-    attempt: async (request, account, verify) => await attempt(signIns, request, account, verify),
-    async signIn (reply, username, verify) {
-      await signIns.spend(reply, addressKey(reply.request))
-      return await attempt(signIns, reply.request, username, verify)
+    attempt: async (request, account, verify, known) => await attempt(signIns, request, account, verify, known),
+    async signIn (reply, username, verify, known) {
+      await signIns.spend(reply, addressKey(reply.request), known)
+      return await attempt(signIns, reply.request, username, verify, known)
     },
     refresh: async (reply, sid, rotate) => await countRefresh(refreshes, reply, sid, rotate),
-    device: async (reply, sid) => { await proofs.spend(reply, `sid ${sid} ${addressKey(reply.request)}`) },
+    device: async (reply, sid) => { await proofs.spend(reply, `sid ${sid} ${addressKey(reply.request)}`, { sid }) },
     guard: (name, size, authenticate) => guardAccess(createBudget(name, size), authenticate)
   })
 }, { name: 'portcullis-rate-limit', fastify: '5.x', dependencies: ['portcullis-store'] })
@@ -117,7 +122,7 @@ async function countRefresh<Result> (budget: Budget, reply: FastifyReply, sid: s
   try {
     return await rotate(budget)
   } catch (error) {
-    if (sid !== null && refusals.includes((error as { code?: string }).code ?? '')) await budget.spend(reply, `sid ${sid}`)
+    if (sid !== null && refusals.includes((error as { code?: string }).code ?? '')) await budget.spend(reply, `sid ${sid}`, { sid })
     throw error
   }
 }
@@ -126,9 +131,9 @@ async function countRefresh<Result> (budget: Budget, reply: FastifyReply, sid: s
  * Counted before the password is looked at, so that many attempts at once are no more than the budget; given back unless it was
  * wrong. So only failures use the budget up, and nobody but who fails is kept out, until the window ends and no longer.
  */
-async function attempt<Result> (budget: Budget, request: FastifyRequest, account: string, verify: () => Promise<Result | null>): Promise<Result | null> {
+async function attempt<Result> (budget: Budget, request: FastifyRequest, account: string, verify: () => Promise<Result | null>, known?: LimitedAccount): Promise<Result | null> {
   const key = accountKey(account)
-  await budget.take(request, key)
+  await budget.take(request, key, known)
   let isFailure = false
   try {
     const result = await verify()

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Strength } from '../lib/authentication.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
+import { publish, sourceOf } from '../lib/events.ts'
 import { createExpiryReport } from '../lib/expiries.ts'
 import type { Identity } from '../lib/identity.ts'
 import { gridMs, isIdle, viewSession, type SessionView } from '../lib/lifetime.ts'
@@ -116,12 +116,12 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
       })
       for (const sid of closed) {
         blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
-        publish({ event: 'session.closed', sid, subject: record.subject, ip: request.ip, outcome: 'limit' }, portcullis)
+        publish({ event: 'session.closed', sid, subject: record.subject, ...sourceOf(request), outcome: 'limit' }, portcullis)
       }
       await takeOver(reply, record.sid, 'session', portcullis)
       cookies.set(reply, 'session', formatSessionCookie(record.sid, secret))
       devices?.offer(reply, record)
-      publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ip: request.ip, outcome: 'session' }, portcullis)
+      publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ...sourceOf(request), outcome: 'session' }, portcullis)
       return { session: view(record) }
     },
     resolve: (cookie, isUse, request) => resolver.resolve(cookie, isUse, request),

@@ -1,9 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { readBearer } from '../lib/bearer.ts'
-import { isForeign } from '../lib/csrf.ts'
+import { foreignReason, isForeign } from '../lib/csrf.ts'
 import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, SessionNotFoundError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
-import { publish } from '../lib/events.ts'
+import { publish, sourceOf } from '../lib/events.ts'
+import { loggedPath } from '../lib/logged-path.ts'
 import { isClaimText } from '../lib/revocable-claims.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
 import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/route-schema.ts'
@@ -20,6 +21,9 @@ export interface AdminRoutesOptions {
 }
 
 const leastLength = 16
+
+/** The operator in events: the bearer of the admin token. */
+const by = 'admin'
 
 const Name = Type.String({ minLength: 1, maxLength: 1024 })
 const Revocation = Type.Union([
@@ -53,29 +57,33 @@ export default async function adminRoutes (fastify: FastifyInstance, { token, is
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   app.addHook('onRequest', async request => {
-    refuseOtherSites(request, portcullis)
+    refuseOtherSites(request)
     assertToken(request, token)
   })
   app.addHook('onSend', noStore)
 
-  app.get('/sessions', { schema: sessionsSchema }, async ({ query }) => {
-    const records = await portcullis.session.list(query.subject)
+  app.get('/sessions', { schema: sessionsSchema }, async request => {
+    const { subject } = request.query
+    const records = await portcullis.session.list(subject)
+    publish({ event: 'sessions.listed', subject, ...sourceOf(request), by, sessions: records.length }, portcullis)
     return { sessions: records.map(record => portcullis.session.view(record)) }
   })
 
-  app.post('/revocations', { schema: revocationsSchema }, async ({ body, ip }, reply) => {
-    if (!Object.values(body).every(isClaimText)) throw new RequestInvalidError()
+  app.post('/revocations', { schema: revocationsSchema }, async (request, reply) => {
+    const { body } = request
+    if (!Object.values(body).every(isClaimText)) throw new RequestInvalidError({ cause: new Error('a name that no token or session can have') })
     if ('jti' in body && body.issuer !== undefined && issuers?.includes(body.issuer) === false) throw unknownIssuer(issuers)
-    await portcullis.blocklist.revoke(body, { ip })
+    const ended = 'subject' in body ? { sessions: (await portcullis.session.list(body.subject)).length } : {}
+    await portcullis.blocklist.revoke(body, { ...sourceOf(request), by, ...ended })
     return await reply.code(202).send()
   })
 }
 
 /** A browser on the operator's machine reaches loopback too, and any page may send it there. Nothing here is for pages of any origin. */
-function refuseOtherSites (request: FastifyRequest, where: object): void {
+export function refuseOtherSites (request: FastifyRequest): void {
   if (!isForeign(request.headers, '')) return
-  publish({ event: 'csrf.refused', ip: request.ip, outcome: 'admin' }, where)
-  throw new CsrfRefusedError()
+  publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl), outcome: 'admin' }, request.server.portcullis)
+  throw new CsrfRefusedError({ cause: new Error(foreignReason(request.headers)) })
 }
 
 function unknownIssuer (issuers: readonly string[]): Error {
@@ -85,6 +93,6 @@ function unknownIssuer (issuers: readonly string[]): Error {
 /** By digests, so that not even the length of the token can be timed. */
 function assertToken (request: FastifyRequest, token: string): void {
   const presented = readBearer(request.raw)
-  if (presented === null) throw new CredentialsMissingError()
+  if (presented === null) throw new CredentialsMissingError({ cause: new Error('no admin token') })
   if (!equalInConstantTime(sha256(presented), sha256(token))) throw new TokenInvalidError({ cause: new Error('not the admin token') })
 }

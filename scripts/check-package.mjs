@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -64,6 +64,7 @@ try {
   await writeFile(join(consumer, 'gateway.yaml'), config)
   await step('npx portcullis users add', () => run('npx', ['--no-install', 'portcullis', 'users', 'add', 'ada', '--file', 'users.json'], consumer, `${randomUUID()}\n`))
   await step('npx portcullis check', () => expectLine(run('npx', ['--no-install', 'portcullis', 'check', '--config', 'gateway.yaml']), '/orders → http://127.0.0.1:3001'))
+  await step('npm publish has nothing to correct', () => expect(correctionsOfPublish(), ''))
   await step('publint', () => run('publint', ['run', tarball, '--strict'], project))
   await step('attw', () => run('attw', [tarball, '--profile', 'esm-only'], project))
 } finally {
@@ -84,6 +85,12 @@ async function step (name, work) {
 
 function run (command, args, cwd = consumer, input = '') {
   return execFileSync(command, args, { cwd, input, encoding: 'utf8', stdio: 'pipe' })
+}
+
+/** What npm would change in the package, or misses in it. */
+function correctionsOfPublish () {
+  const { stderr } = spawnSync('npm', ['publish', '--dry-run', '--ignore-scripts'], { cwd: project, encoding: 'utf8' })
+  return stderr.split('\n').filter(line => line.startsWith('npm warn') && !line.includes('logged in')).join('\n')
 }
 
 async function luaOf (root) {

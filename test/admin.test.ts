@@ -10,6 +10,8 @@ import { createOutage } from './helpers/outage.ts'
 import { startPortcullis, runPortcullis, writeConfig } from './helpers/portcullis.ts'
 import { findClosedPort } from './helpers/closed-port.ts'
 import { startUpstream } from './helpers/upstream.ts'
+import { sendRaw } from './helpers/proxy.ts'
+import { readAnswer } from './helpers/wire.ts'
 
 t.test('health and metrics need no token, and nobody keeps them', async t => {
   const { admin } = await startAdministered(t)
@@ -98,4 +100,26 @@ t.test('start opens both listeners, prints one line, and closes both', async t =
   t.equal(stderr, '')
   await t.rejects(fetch(`http://127.0.0.1:${port}/healthz`))
   t.match((await runPortcullis(t, ['check', '--config', config], { env })).stdout, new RegExp(`^ {2}admin +127\\.0\\.0\\.1:${port}$`, 'm'))
+})
+
+/*
+ * A page that an operator opens can send requests to loopback, and after DNS rebinding it can read the answers.
+ */
+t.test('no page of another site reads metrics or health, and monitoring asks by any name', async t => {
+  const { admin } = await startAdministered(t)
+  const port = Number(new URL(admin).port)
+  const statusOf = async (path: string, host: string, lines: string[]) => {
+    return readAnswer(await sendRaw(t, port, [`GET ${path} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...lines, '', ''].join('\r\n')).ended).status
+  }
+  const browser = ['Accept-Language: en', 'User-Agent: Mozilla/5.0 (X11) Firefox/150.0']
+
+  for (const path of ['/metrics', '/healthz', '/readyz', '/nowhere']) {
+    const fine = path === '/nowhere' ? 404 : 200
+    for (const lines of [['Sec-Fetch-Site: cross-site'], ['Sec-Fetch-Site: same-site'], ['Origin: https://evil.example'], ['Origin: null']]) t.equal(await statusOf(path, '127.0.0.1', lines), 403, `${path} ${lines[0]}`)
+    for (const lines of [browser, ['Accept-Language: en', 'User-Agent: Prometheus/3.0'], ['User-Agent: Mozilla/5.0'], ['Cookie: a=b'], ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Mode: cors']]) {
+      for (const host of ['evil.example', `evil.example:${port}`, 'EVIL.example.', '127.0.0.1.evil.example']) t.equal(await statusOf(path, host, lines), 403, `${path} ${host} ${lines[0]}`)
+    }
+    for (const host of ['127.0.0.1', `127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`, 'gateway:9090']) t.equal(await statusOf(path, host, browser), fine, `${path} ${host}`)
+    for (const host of ['gateway.monitoring.svc.cluster.local:9090', 'gateway.example.com', '10.0.0.5:9090']) t.equal(await statusOf(path, host, ['User-Agent: Prometheus/3.0', 'Accept-Encoding: gzip']), fine, `${path} ${host}`)
+  }
 })

@@ -14,7 +14,7 @@ t.test('a walk through the gateway is in the audit log, each event once and no s
   const up = await startUpstream(t)
   const { config, users } = await writeConfig(t, {
     admin: { port, token: adminToken },
-    log: { level: 'info' },
+    log: { level: 'info', access: true },
     session: { maxPerSubject: 3, idleTimeout: '4s' },
     refreshToken: { overlap: '0s', retryWindow: '2s' },
     upstreams: [{ prefix: '/up', target: up.url, audience: 'up' }]
@@ -27,6 +27,8 @@ t.test('a walk through the gateway is in the audit log, each event once and no s
 
   await post(`${url}/auth/login`, { username: injected, password: 'wrong zebra password' }, { 'user-agent': injected })
   expected.push('login.refused - - -')
+  await post(`${url}/auth/login`, { username: 'ada', password: 'wrong zebra password' })
+  expected.push('login.refused - ada -')
 
   const session = await signIn(url)
   secrets.push(session.cookie.split('=')[1]!, session.cookie.split('.')[1]!)
@@ -68,6 +70,8 @@ t.test('a walk through the gateway is in the audit log, each event once and no s
   expected.push('revocation.added - bob subject', 'session.closed - bob all')
   await post(`http://127.0.0.1:${port}/admin/revocations`, { jti: 'j-that-is-nobodys' }, asAdmin)
   expected.push('revocation.added - - jti')
+  await fetch(`http://127.0.0.1:${port}/admin/sessions?subject=bob`, { headers: asAdmin })
+  expected.push('sessions.listed - bob -')
 
   await wait(4100)
   for (let i = 0; i < 3; i++) await fetch(`${url}/up`, { headers: { cookie: session.cookie } })
@@ -77,9 +81,12 @@ t.test('a walk through the gateway is in the audit log, each event once and no s
   t.equal(code, 0)
   t.equal(stderr, '')
   const lines = stdout.split('\n').filter(line => line.includes('"audit"'))
-  const audited = lines.map(line => JSON.parse(line) as { event: string, sid?: string, subject?: string, outcome?: string, ip?: string, audit: boolean })
+  const audited = lines.map(line => JSON.parse(line) as { event: string, sid?: string, subject?: string, outcome?: string, ip?: string, audit: boolean, request?: string, by?: string })
   t.same(audited.map(({ event, sid = '-', subject = '-', outcome = '-' }) => `${event} ${sid} ${subject} ${outcome}`), expected)
-  t.ok(audited.every(({ audit, ip, event }) => audit && (ip === '127.0.0.1' || event === 'session.expired')))
+  t.ok(audited.every(({ audit, ip }) => audit && ip === '127.0.0.1'))
+  const requested = new Set([...stdout.matchAll(/"reqId":"([^"]+)"[^\n]*"msg":"request"/g)].map(([, id]) => id))
+  for (const { event, request, by } of audited) t.ok(by === 'admin' ? request !== undefined : requested.has(request), `${event} names its request`)
+  t.same(audited.filter(({ by }) => by !== undefined).map(({ event, by }) => `${event} by ${by}`), ['revocation.added by admin', 'sessions.listed by admin'])
   for (const secret of secrets) t.notOk(stdout.includes(secret), secret)
   for (const word of ['private-path', 'j-that-is-nobodys', injected]) t.notOk(lines.join('\n').includes(word), word)
 })

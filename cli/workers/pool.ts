@@ -17,7 +17,7 @@ const longestPauseMs = 30_000
 /** The next report may be late by this much more. */
 const slackMs = 1500
 
-interface Member { worker: Worker, startedAtMs: number, isReady: boolean, heardAtMs: number }
+interface Member { worker: Worker, startedAtMs: number, isListening: boolean, isReady: boolean, heardAtMs: number }
 
 /** The workers of one gateway: they share its port, one that dies is replaced, and all of them end with it. */
 export class WorkerPool {
@@ -36,6 +36,7 @@ export class WorkerPool {
    */
   async start (): Promise<string> {
     const url = await this.#startOne()
+    if (this.#ending.signal.aborted) return url
     await Promise.all(Array.from({ length: this.#options.count - 1 }, () => this.#startOne()))
     for (const member of this.#members) this.#replaceWhenDead(member)
     return url
@@ -55,7 +56,7 @@ export class WorkerPool {
   }
 
   async #startOne (): Promise<string> {
-    const member: Member = { worker: cluster.fork(), startedAtMs: performance.now(), isReady: false, heardAtMs: 0 }
+    const member: Member = { worker: cluster.fork(), startedAtMs: performance.now(), isListening: false, isReady: false, heardAtMs: 0 }
     const { worker } = member
     this.#members.add(member)
     worker.once('exit', () => { this.#members.delete(member) })
@@ -86,10 +87,11 @@ export class WorkerPool {
     for (const member of this.#members) if (!before.has(member)) this.#replaceWhenDead(member)
   }
 
-  async #end ({ worker }: Member): Promise<void> {
+  /** A worker that does not listen yet has nothing to drain, and may take long to start. */
+  async #end ({ worker, isListening }: Member): Promise<void> {
     if (worker.isDead()) return
     const exited = new Promise(resolve => worker.once('exit', resolve))
-    if (worker.isConnected()) worker.send(endMessage)
+    if (worker.isConnected() && isListening) worker.send(endMessage)
     else worker.process.kill('SIGTERM')
     const timer = setTimeout(() => { worker.process.kill('SIGKILL') }, this.#options.endWithinMs)
     await exited
@@ -100,4 +102,5 @@ export class WorkerPool {
 function note (member: Member, message: WorkerMessage): void {
   member.heardAtMs = performance.now()
   if (message.portcullis === 'state') member.isReady = message.isReady
+  else member.isListening = true
 }

@@ -1,7 +1,7 @@
 import { AggregatorRegistry } from 'prom-client'
 import type { Config } from '../../config/config.ts'
 import { composeOperators } from '../../operators.ts'
-import { whenTold } from '../signals.ts'
+import { noteStart, whenToldToEnd } from '../told.ts'
 import type { Edge } from '../main.ts'
 import { WorkerPool } from './pool.ts'
 
@@ -9,26 +9,33 @@ import { WorkerPool } from './pool.ts'
 const killAfterMs = 5000
 
 /** Runs the gateway in several processes until it is told to end: they serve, this one sees after them. */
-export async function runPrimary (config: Config, count: number, { stdout, stderr, signals }: Edge): Promise<number> {
+export async function runPrimary (config: Config, count: number, edge: Edge): Promise<number> {
+  const { stdout, stderr } = edge
   if (config.store.type === 'sqlite' && config.store.path === ':memory:') throw new Error('store.path: :memory: belongs to one process alone; give the store a file, or start without --workers')
   const { shutdown: { delayMs, timeoutMs } } = config
-  const told = whenTold(signals)
   const pool = new WorkerPool({
     count,
     endWithinMs: delayMs + timeoutMs + killAfterMs,
     onDeath: ({ pid, code, signal, againInMs }) => { stderr.write(`worker ${pid} has died (${signal ?? `exit ${code}`}); another one starts in ${againInMs} ms\n`) }
   })
-  const url = await pool.start().catch(async () => { await pool.end() })
+  // From here on, because a worker may serve before all of them do.
+  const told = edge.whenTold()
+  const url = await Promise.race([pool.start(), told.then(() => null)]).catch(async () => { await pool.end() })
   // Why is on standard error already.
   if (url === undefined) return 1
+  if (url === null) {
+    await pool.end()
+    return 0
+  }
   const metrics = new AggregatorRegistry()
   const operators = await composeOperators(config, { isReady: () => pool.isReady(), metrics: async () => await metrics.clusterMetrics() })
     .catch(async (error: unknown) => {
       await pool.end()
       throw error
     })
+  noteStart(operators)
   stdout.write(`portcullis listening on ${url}\n`)
-  await told
+  await whenToldToEnd(operators, told)
   await pool.end()
   await operators.close()
   return 0

@@ -6,19 +6,20 @@ import { composeGateway } from '../../gateway.ts'
 import { whenBroken } from '../broken.ts'
 import { listen } from '../listen.ts'
 import type { Edge } from '../main.ts'
-import { whenTold } from '../signals.ts'
+import { whenToldToEnd } from '../told.ts'
 import { isEndMessage, reportEveryMs, type WorkerMessage } from './messages.ts'
 
 /** One of several processes that serve: until the primary, or a signal, tells it to end. */
-export async function runWorker (config: Config, { signals }: Edge): Promise<number> {
-  const told = Promise.race([whenTold(signals), whenPrimarySays()])
+export async function runWorker (config: Config, edge: Edge): Promise<number> {
+  const { signals } = edge
+  const told = whenPrimarySays()
   const gateway = await compose(config)
   const broken = whenBroken(gateway, signals)
   try {
     if (config.admin !== null) shareMetrics(gateway.portcullis.metrics.registry)
     tell({ portcullis: 'listening', url: await listen(gateway, config.listen) })
     report(gateway)
-    return await Promise.race([told.then(() => 0), broken])
+    return await Promise.race([told.then(() => 0), whenToldToEnd(gateway, edge.whenTold()), broken])
   } finally {
     await gateway.close()
     cluster.worker?.disconnect()

@@ -22,13 +22,13 @@ export interface Demand {
 /** Throws when a good credential is not good enough here. */
 export function assertAllowed (identity: Identity, demand: Demand, method: string, clock: Clock): void {
   if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw wrongAudience(identity)
-  for (const scope of demand.scopes) if (!identity.scopes.includes(scope)) throw new ScopeInsufficientError()
+  for (const scope of demand.scopes) if (!identity.scopes.includes(scope)) throw new ScopeInsufficientError({ cause: new Error(`the scope ${scope} is missing`) })
   if (demand.stepUp !== null && (demand.stepUp.methods?.includes(method) ?? true)) assertRecent(identity, demand.stepUp.maxAgeSeconds, clock)
 }
 
 /** Throws StepUpRequiredError unless the subject authenticated within `maxAgeSeconds` (RFC 9470), by the clock that wrote it down. */
 export function assertRecent (identity: Pick<Identity, 'authTime'>, maxAgeSeconds: number, clock: Clock): void {
-  if (seconds(clock.nowMs()) - identity.authTime > maxAgeSeconds) throw new StepUpRequiredError()
+  if (seconds(clock.nowMs()) - identity.authTime > maxAgeSeconds) throw new StepUpRequiredError({ cause: new Error(`the authentication is older than ${maxAgeSeconds} s`) })
 }
 
 /** A token for another service is no token here. A session that was opened for other services is one that may not do this. */

@@ -9,6 +9,13 @@ import type { Demand } from './demand.ts'
 
 const nobodysErrors = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_ISSUER_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
 
+/** What a request without a credential that counts here lacks. */
+const missing = {
+  any: 'neither a session cookie nor an access token',
+  session: 'no session cookie; access tokens do not count here',
+  token: 'no access token; session cookies do not count here'
+}
+
 /** Finds the one credential of a request, verifies it, and asks whether it is still good. */
 export class Verifier {
   readonly #parts: Portcullis
@@ -35,7 +42,7 @@ export class Verifier {
   verify (request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity | null> {
     if (demand.access === 'public') return this.#verifyIfAny(request, demand)
     const identity = this.#verify(request, demand)
-    if (identity === null) throw new CredentialsMissingError()
+    if (identity === null) throw new CredentialsMissingError({ cause: new Error(missing[demand.access]) })
     return identity
   }
 
@@ -52,7 +59,7 @@ export class Verifier {
   #verify (request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity> {
     const cookie = this.#parts.cookies.read(request, 'session')
     const bearer = demand.ignoreBearer ? null : readBearer(request.raw)
-    if (cookie !== null && bearer !== null) throw new CredentialsAmbiguousError()
+    if (cookie !== null && bearer !== null) throw new CredentialsAmbiguousError({ cause: new Error('a session cookie and an access token') })
     if (cookie !== null && demand.access !== 'token') return this.#counted(request, 'session', cookie, demand)
     if (bearer !== null && demand.access !== 'session') return this.#counted(request, 'token', bearer, demand)
     return null

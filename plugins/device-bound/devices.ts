@@ -3,7 +3,7 @@ import { deviceInForce } from '../../lib/device-binding.ts'
 import { isSignedBy, parseProof, type DeviceProof } from '../../lib/device-proof.ts'
 import { formatTicket, parseTicket, type Ticket } from '../../lib/device-ticket.ts'
 import { CredentialsMissingError, DeviceProofRequiredError, SessionInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
-import { publish, type EventName } from '../../lib/events.ts'
+import { publish, sourceOf, type EventName } from '../../lib/events.ts'
 import { isNavigation } from '../../lib/navigation.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
 import type { BoundDevice, SessionRecord } from '../../stores/store.ts'
@@ -151,8 +151,8 @@ export class Devices implements DeviceBound, DeviceGuard {
     return { 'secure-session-challenge': `"${this.#issue(challengeOf(record), this.cookieTtlMs + challengeMarginMs)}";id="${record.sid}"` }
   }
 
-  #publish (event: EventName, { request: { ip } }: FastifyReply, { sid, subject }: SessionRecord, outcome?: string): void {
-    publish({ event, sid, subject, ip, ...outcome === undefined ? {} : { outcome } }, this.#parts)
+  #publish (event: EventName, { request }: FastifyReply, { sid, subject }: SessionRecord, outcome?: string): void {
+    publish({ event, sid, subject, ...sourceOf(request), ...outcome === undefined ? {} : { outcome } }, this.#parts)
   }
 }
 

@@ -27,21 +27,26 @@ export function addGauge (registry: Registry, named: Named & { aggregator: 'max'
   const gauge = new Gauge({ ...named, registers: [registry], collect () { gauge.set(read()) } })
 }
 
-/** A histogram without labels, of all the durations that there are when it is asked for. */
-export function addHistogram (registry: Registry, { name, help }: Named, read: () => Durations[]): void {
-  const get = async (): Promise<object> => ({ name, help, type: 'histogram', aggregator: 'sum', values: histogramValues(name, read()) })
+/** A gauge that is always 1 and tells its labels. */
+export function addInfo (registry: Registry, named: Named, labels: Record<string, string>): void {
+  new Gauge({ ...named, labelNames: Object.keys(labels), aggregator: 'max', registers: [registry] }).set(labels, 1)
+}
+
+/** What a histogram holds of one set of labels. */
+export interface DurationSample { labels: Record<string, string>, durations: Durations }
+
+/** A histogram of the durations that there are when it is asked for. Each set of labels comes once. */
+export function addHistogram (registry: Registry, { name, help }: Named, read: () => DurationSample[]): void {
+  const get = async (): Promise<object> => ({ name, help, type: 'histogram', aggregator: 'sum', values: read().flatMap(sample => histogramValues(name, sample)) })
   // All that a registry asks of a metric, where its type names the classes of the library.
   registry.registerMetric({ name, help, get } as unknown as Metric)
 }
 
-/** `all` have the same bounds; without any there is nothing to tell. */
-function histogramValues (name: string, all: Durations[]): object[] {
-  const bounds = all[0]?.bounds ?? []
+function histogramValues (name: string, { labels, durations: { bounds, counts, sum } }: DurationSample): object[] {
   let total = 0
   const buckets = [...bounds, '+Inf'].map((bound, bucket) => {
-    for (const { counts } of all) total += counts[bucket]!
-    return { metricName: `${name}_bucket`, labels: { le: String(bound) }, value: total }
+    total += counts[bucket]!
+    return { metricName: `${name}_bucket`, labels: { ...labels, le: String(bound) }, value: total }
   })
-  const sum = all.reduce((seconds, durations) => seconds + durations.sum, 0)
-  return [...buckets, { metricName: `${name}_sum`, labels: {}, value: sum }, { metricName: `${name}_count`, labels: {}, value: total }]
+  return [...buckets, { metricName: `${name}_sum`, labels, value: sum }, { metricName: `${name}_count`, labels, value: total }]
 }

@@ -2,6 +2,7 @@ import { Counter, type Registry } from 'prom-client'
 import type { SecurityEvent } from '../../lib/events.ts'
 
 const refreshOutcomes = ['rotated', 'repeated', 'held', 'recovered', 'reused', 'expired', 'unknown', 'revoked', 'forged']
+const loginOutcomes = ['accepted', 'refused', 'step_up', 'step_up_refused']
 const deviceOutcomes = ['bound', 'renewed', 'refused']
 const revocationKinds = ['sid', 'jti', 'subject', 'all']
 
@@ -9,21 +10,32 @@ const revocationKinds = ['sid', 'jti', 'subject', 'all']
 export function createEventCounter (registry: Registry): (event: SecurityEvent) => void {
   const registers = [registry]
   const opened = new Counter({ name: 'portcullis_sessions_opened_total', help: 'Sessions opened by this process.', registers })
+  const logins = new Counter({ name: 'portcullis_logins_total', help: 'Sign-ins and step-ups, by what became of them; portcullis_rate_limited_total has those that were not looked at.', labelNames: ['outcome'], registers })
   const refreshes = new Counter({ name: 'portcullis_refresh_total', help: 'Refresh tokens presented, by what was decided about them.', labelNames: ['outcome'], registers })
   const devices = new Counter({ name: 'portcullis_device_proofs_total', help: 'Proofs of the keys of devices, by what became of them.', labelNames: ['outcome'], registers })
   const revocations = new Counter({ name: 'portcullis_revocations_total', help: 'Revocations made by this process, the ends of single sessions among them, by what was revoked.', labelNames: ['kind'], registers })
 
   // So that the first one of its kind is a rise from zero.
+  for (const outcome of loginOutcomes) logins.inc({ outcome }, 0)
   for (const outcome of refreshOutcomes) refreshes.inc({ outcome }, 0)
   for (const outcome of deviceOutcomes) devices.inc({ outcome }, 0)
   for (const kind of revocationKinds) revocations.inc({ kind }, 0)
 
   return ({ event, sid, outcome = '' }) => {
     if (event === 'session.opened') opened.inc()
+    const login = loginOutcomeOf(event, outcome)
+    if (login !== null) logins.inc({ outcome: login })
     if (event.startsWith('refresh.')) refreshes.inc({ outcome })
     if (event.startsWith('device.')) devices.inc({ outcome: event.slice('device.'.length) })
     if (event === 'revocation.added') revocations.inc({ kind: outcome })
     // Without a sid it is the whole subject's, and a revocation of its own tells of that one.
     if ((event === 'session.closed' && sid !== undefined) || event === 'refresh.reused') revocations.inc({ kind: 'sid' })
   }
+}
+
+function loginOutcomeOf (event: SecurityEvent['event'], outcome: string): string | null {
+  if (event === 'session.opened') return 'accepted'
+  if (event === 'step_up.done') return 'step_up'
+  if (event !== 'login.refused') return null
+  return outcome === 'step-up' ? 'step_up_refused' : 'refused'
 }

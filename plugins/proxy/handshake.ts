@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { onRequestHookHandler } from 'fastify'
-import { isForeignUpgrade } from '../../lib/csrf.ts'
+import { foreignReason, isForeignUpgrade } from '../../lib/csrf.ts'
 import { CsrfRefusedError, RequestInvalidError, UpstreamUnreachableError } from '../../lib/errors.ts'
-import { publish } from '../../lib/events.ts'
+import { publish, sourceOf } from '../../lib/events.ts'
+import { loggedPath } from '../../lib/logged-path.ts'
 import { acceptOf, asksForWebSocket, bearerProtocol, isWebSocketKey, readProtocols } from '../../lib/websocket.ts'
 import { pendingUpgrade } from '../server/upgrades.ts'
 
@@ -15,8 +16,8 @@ export function createHandshakeHook (origin: string): onRequestHookHandler {
     const { raw } = request
     if (!asksForWebSocket(raw.headers)) return done()
     if (isForeignUpgrade(raw.headers, origin)) {
-      publish({ event: 'csrf.refused', ip: request.ip }, request.server.portcullis)
-      return done(new CsrfRefusedError())
+      publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl) }, request.server.portcullis)
+      return done(new CsrfRefusedError({ cause: new Error(foreignReason(raw.headers)) }))
     }
     const upgrade = pendingUpgrade(raw)
     // Another method, a body, another version of HTTP, or a request that came before the last one was answered.

@@ -14,7 +14,7 @@ export function refuseOtherCase ({ prefix, target }: Place, all: readonly Place[
   if (inner.length === 0) return []
   return [(request, _reply, done) => {
     const path = request.raw.url!.split('?')[0]!.toLowerCase()
-    if (inner.some(other => path === other || path.startsWith(`${other}/`))) done(new PathRefusedError())
+    if (inner.some(other => path === other || path.startsWith(`${other}/`))) done(new PathRefusedError({ cause: new Error('differs in case alone from the prefix of another upstream') }))
     else done()
   }]
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { foldAccount } from '../../lib/account.ts'
 import { countedAddress } from '../../lib/client-address.ts'
 import { RateLimitedError } from '../../lib/errors.ts'
-import { publish } from '../../lib/events.ts'
+import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'
 import { rateLimitHeaders, secondsLeft, type Standing } from '../../lib/rate-limit-headers.ts'
 import { WindowCounter } from '../../lib/window-counter.ts'
 
@@ -22,33 +22,42 @@ export interface Counts {
   subtract (key: string, limits: BudgetLimits): void
 }
 
+/** The session or the subject whose requests are counted, where it is known; events name it. */
+export interface LimitedAccount { sid?: string | null | undefined, subject?: string | undefined, account?: 'unknown' }
+
+interface Reports {
+  /** `app.portcullis` of the server whose requests are counted. */
+  where: object
+  /** How many requests each budget has refused. */
+  limited: Map<string, number>
+}
+
 /** A named number of requests that one key may make in a window. */
 export class Budget {
   readonly limits: BudgetLimits
   readonly #counts: Counts
-  readonly #where: object
+  readonly #reports: Reports
 
-  /** `where`: `app.portcullis` of the server whose requests are counted. */
-  constructor (limits: BudgetLimits, counts: Counts, where: object) {
+  constructor (limits: BudgetLimits, counts: Counts, reports: Reports) {
     this.limits = limits
     this.#counts = counts
-    this.#where = where
+    this.#reports = reports
   }
 
   /** Counts one. Throws, or rejects with, RateLimitedError when the budget is used up. A promise only with Redis. */
-  take (request: FastifyRequest, key: string): Standing | Promise<Standing> {
+  take (request: FastifyRequest, key: string, known?: LimitedAccount): Standing | Promise<Standing> {
     const counted = this.#counts.add(request, key, this.limits)
-    return counted instanceof Promise ? counted.then(known => this.#judge(request, known)) : this.#judge(request, counted)
+    return counted instanceof Promise ? counted.then(now => this.#judge(request, now, known)) : this.#judge(request, counted, known)
   }
 
   /** The same, and the answer tells the client how much is left. */
-  async spend (reply: FastifyReply, key: string): Promise<void> {
-    void reply.headers(rateLimitHeaders(await this.take(reply.request, key)))
+  async spend (reply: FastifyReply, key: string, known?: LimitedAccount): Promise<void> {
+    void reply.headers(rateLimitHeaders(await this.take(reply.request, key, known)))
   }
 
   /** The same of what the store has counted. Throws RateLimitedError when the budget is used up. */
-  tell (reply: FastifyReply, counted: Pick<Standing, 'count' | 'leftMs'>): void {
-    void reply.headers(rateLimitHeaders(this.#judge(reply.request, counted)))
+  tell (reply: FastifyReply, counted: Pick<Standing, 'count' | 'leftMs'>, known?: LimitedAccount): void {
+    void reply.headers(rateLimitHeaders(this.#judge(reply.request, counted, known)))
   }
 
   /** What was counted turned out not to count. */
@@ -56,13 +65,20 @@ export class Budget {
     this.#counts.subtract(key, this.limits)
   }
 
-  #judge (request: FastifyRequest, { count, leftMs }: Pick<Standing, 'count' | 'leftMs'>): Standing {
+  #judge (request: FastifyRequest, { count, leftMs }: Pick<Standing, 'count' | 'leftMs'>, known?: LimitedAccount): Standing {
     const standing = { ...this.limits, count, leftMs }
     if (count <= this.limits.max) return standing
+    const { name } = this.limits
+    const { where, limited } = this.#reports
+    limited.set(name, (limited.get(name) ?? 0) + 1)
     // Once in a window, however many follow.
-    if (count === this.limits.max + 1) publish({ event: 'rate.limited', ip: request.ip, outcome: this.limits.name }, this.#where)
-    throw Object.assign(new RateLimitedError(), { headers: { 'retry-after': secondsLeft(leftMs), ...rateLimitHeaders(standing) } })
+    if (count === this.limits.max + 1) publish({ event: 'rate.limited', ...membersOf(known), ...sourceOf(request), outcome: name, budget: name }, where)
+    throw Object.assign(new RateLimitedError({ cause: new Error(`the budget ${name} is used up`) }), { headers: { 'retry-after': secondsLeft(leftMs), ...rateLimitHeaders(standing) } })
   }
+}
+
+function membersOf ({ sid, subject, account }: LimitedAccount = {}): Pick<SecurityEvent, 'sid' | 'subject' | 'account'> {
+  return { ...sid == null ? {} : { sid }, ...subject === undefined ? {} : { subject }, ...account === undefined ? {} : { account } }
 }
 
 /** Counts of this process alone. */

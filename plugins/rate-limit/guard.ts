@@ -18,7 +18,7 @@ export function guardAccess (budget: Budget, authenticate: onRequestHookHandler)
       const identity = refusal == null ? request.identityOrNull : null
       let taken: Standing | Promise<Standing>
       try {
-        taken = budget.take(request, identity === null ? addressKey(request) : identity.subject)
+        taken = identity === null ? budget.take(request, addressKey(request)) : budget.take(request, identity.subject, identity)
       } catch (error) {
         return done(asError(error))
       }

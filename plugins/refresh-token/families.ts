@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import { randomInt } from 'node:crypto'
 import type { Strength } from '../../lib/authentication.ts'
 import { AudienceUnknownError, RateLimitedError, RefreshRefusedError, StoreUnavailableError } from '../../lib/errors.ts'
-import { publish, type SecurityEvent } from '../../lib/events.ts'
+import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'
 import { createExpiryReport, type ReportExpiry } from '../../lib/expiries.ts'
 import { isIdle, viewSession, type SessionView } from '../../lib/lifetime.ts'
 import { formatRefreshToken, parseRefreshToken, type ParsedRefreshToken } from '../../lib/refresh-token.ts'
@@ -131,7 +131,7 @@ export class RefreshTokens implements RefreshToken {
       ...fresh === undefined ? {} : { fresh },
       ...budget === undefined ? {} : { limit: budget.limits }
     })
-    if (rotation.counted !== null) budget?.tell(reply, rotation.counted)
+    if (rotation.counted !== null) budget?.tell(reply, rotation.counted, { sid, subject: rotation.record?.subject })
     if (rotation.outcome === 'limited') throw new RateLimitedError()
     return rotation
   }
@@ -166,11 +166,11 @@ export class RefreshTokens implements RefreshToken {
     if (outcome === 'reused') this.#noteEnded(sid)
     if (outcome !== 'expired') return
     const wasIdle = isIdle(record, this.#parts.store.nowMs(), this.#settings.idleTimeoutMs)
-    this.#reportExpiry(record, wasIdle ? 'idle' : 'late', reply.request.ip)
+    this.#reportExpiry(record, wasIdle ? 'idle' : 'late', reply.request)
   }
 
   #publish (event: SecurityEvent, { request }: FastifyReply): void {
-    publish({ ...event, ip: request.ip }, this.#parts)
+    publish({ ...event, ...sourceOf(request) }, this.#parts)
   }
 
   #noteEnded (sid: string): void {

@@ -1,4 +1,15 @@
 import { LogController, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Identity } from '../../lib/identity.ts'
+import { loggedPath } from '../../lib/logged-path.ts'
+import { codeOf } from '../errors.ts'
+
+/** The callers whose good credential was not good enough: these requests have no identity. */
+const refusedCallers = new WeakMap<FastifyRequest, Pick<Identity, 'subject' | 'sid'>>()
+
+/** Keeps for the access line who was refused. */
+export function noteRefusedCaller (request: FastifyRequest, identity: Identity): void {
+  refusedCallers.set(request, identity)
+}
 
 /**
  * One line for each request when it is over, in place of Fastify's two: also for what is proxied, aborted, or refused before
@@ -16,21 +27,28 @@ export class AccessLog extends LogController {
     if (!this.#isOn) return
     const startedAt = performance.now()
     const { raw } = reply
+    const { socket } = request.raw
+    const sentBefore = socket.bytesWritten
     raw.once('close', () => {
+      const ms = performance.now() - startedAt
+      // Without the authenticate plugin requests have no identity at all.
+      const caller = (request.identityOrNull as Identity | null | undefined) ?? refusedCallers.get(request)
       request.log.info({
         method: request.method,
-        path: pathOf(request.originalUrl),
+        path: loggedPath(request.originalUrl),
         // The status that nginx made known for clients that went away before any answer.
         status: raw.headersSent ? raw.statusCode : 499,
         complete: raw.writableFinished,
         ip: request.ip,
-        durationMs: Math.round(performance.now() - startedAt)
+        subject: caller?.subject,
+        sid: caller?.sid ?? undefined,
+        upstream: request.routeOptions.config.upstream,
+        code: codeOf(request),
+        durationMs: Math.round(ms),
+        ms: Math.round(ms * 1000) / 1000,
+        // What was written to the connection, the head of the answer included; absent where there is no connection.
+        bytes: sentBefore === undefined ? undefined : socket.bytesWritten - sentBefore
       }, 'request')
     })
   }
-}
-
-/** Other forms of a target than a path can hold a password; queries, fragments and parameters behind `;` a session or a token. */
-function pathOf (target: string): string {
-  return target.startsWith('/') ? target.replace(/(?:[?#;]|%3b).*$/is, '').slice(0, 1024) : '-'
 }

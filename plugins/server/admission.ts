@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { PathRefusedError, RequestInvalidError } from '../../lib/errors.ts'
-import { canonicalPath } from '../../lib/path.ts'
+import { canonicalPath, pathFault } from '../../lib/path.ts'
 import { sendProblem } from '../errors.ts'
 
 // The router calls a path with a lone `%` malformed, before any route or hook: so what is refused here reaches neither.
@@ -18,7 +18,8 @@ export function admit (request: IncomingMessage): string {
   if (!isHttp1(request)) return refuse(request, invalid('the version of HTTP can only be 1.0 or 1.1', { connection: 'close' }))
   if (!hasPlainFraming(request)) return refuse(request, invalid('Transfer-Encoding can only be chunked, and only in HTTP/1.1', { connection: 'close' }))
   if (!hasOneHost(request)) return refuse(request, invalid('exactly one Host header is required'))
-  return canonicalPath(request.url ?? '') ?? refuse(request, new PathRefusedError())
+  const target = request.url ?? ''
+  return canonicalPath(target) ?? refuse(request, new PathRefusedError({ cause: new Error(pathFault(target)) }))
 }
 
 /** Answers what Fastify refuses before a route is chosen: here no error handler of a plugin is reached. */

@@ -1,7 +1,8 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import { HeadersTooLargeError, RequestInvalidError, BodyTooLargeError, RequestTimeoutError } from '../../lib/errors.ts'
-import { toProblem } from '../../lib/problem.ts'
+import { toProblem, type Problem } from '../../lib/problem.ts'
 import { settleParserError } from './pipeline.ts'
 
 /** What the parser had to say about a connection, and the response under way on it, if any. */
@@ -16,14 +17,16 @@ const byCode: Record<string, new () => Error> = {
 
 /** Answers what the HTTP parser refuses: there is no request yet, only the socket. The connection ends with it. */
 export function createClientErrorHandler (security: Readonly<Record<string, string>>) {
-  return function onClientError (error: ParserError, socket: HttpSocket): void {
+  return function onClientError (this: Pick<FastifyInstance, 'log'> | void, error: ParserError, socket: HttpSocket): void {
     if (socket.destroyed || settleParserError(error.code, socket)) return
     // Into a response that has begun nothing can be written: half of one and then another is how responses get mixed up.
     if (error.code === 'ECONNRESET' || isOfTls(error) || !socket.writable || socket._httpMessage?.headersSent === true) {
       socket.destroy()
       return
     }
-    socket.end(formatResponse(new (byCode[error.code ?? ''] ?? RequestInvalidError)(), security), () => { socket.destroy() })
+    const problem = toProblem(new (byCode[error.code ?? ''] ?? RequestInvalidError)())
+    this?.log.debug({ code: problem.body.code, reason: `the HTTP parser refused it: ${error.code ?? 'unknown'}`, ip: socket.remoteAddress }, 'refused')
+    socket.end(formatResponse(problem, security), () => { socket.destroy() })
   }
 }
 
@@ -32,8 +35,7 @@ function isOfTls ({ code = '' }: ParserError): boolean {
   return code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')
 }
 
-function formatResponse (error: Error, security: Readonly<Record<string, string>>): string {
-  const { status, body, headers } = toProblem(error)
+function formatResponse ({ status, body, headers }: Problem, security: Readonly<Record<string, string>>): string {
   const payload = JSON.stringify(body)
   const fields = { ...security, ...headers, 'content-length': Buffer.byteLength(payload), date: new Date().toUTCString(), connection: 'close' }
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)

@@ -20,6 +20,8 @@ const takingMs = 1000
 export class Connections {
   readonly #server: Server
   readonly #open = new Map<HttpSocket, Heard>()
+  /** How many connections were cut in the end. */
+  cut = 0
 
   constructor (server: Server) {
     this.#server = server
@@ -30,6 +32,13 @@ export class Connections {
     server.on('connection', add)
     // Those with TLS are here twice, so that a handshake without an end is cut too.
     server.on('secureConnection', add)
+  }
+
+  /** How many requests are under way. */
+  get busy (): number {
+    let busy = 0
+    for (const { _httpMessage: response } of this.#open.keys()) if (response != null) busy++
+    return busy
   }
 
   /** Once the delay is over, closes whoever is silent, and after the timeout whoever is left. The server is closed by its owner. */
@@ -94,6 +103,7 @@ export class Connections {
   }
 
   #cut (): void {
+    for (const socket of this.#open.keys()) if (!socket.destroyed) this.cut++
     this.#server.closeAllConnections()
     for (const socket of this.#open.keys()) socket.destroy()
   }

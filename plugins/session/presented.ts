@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { publish } from '../../lib/events.ts'
+import { publish, sourceOf } from '../../lib/events.ts'
 import type { CookieKind } from '../../lib/own-cookies.ts'
 import type { SessionMode } from '../../stores/store.ts'
 import { partOrNull, type Portcullis } from '../portcullis.ts'
@@ -19,10 +19,10 @@ export async function presentedSids (request: FastifyRequest, parts: Pick<Portcu
   return [...record === null ? [] : [record.sid], ...parsed?.result === 'genuine' ? [parsed.sid] : []]
 }
 
-export async function endSessions (sids: Iterable<string>, portcullis: Pick<Portcullis, 'blocklist'>, ip: string): Promise<void> {
+export async function endSessions (sids: Iterable<string>, portcullis: Pick<Portcullis, 'blocklist'>, request: FastifyRequest): Promise<void> {
   for (const sid of new Set(sids)) {
     const record = await portcullis.blocklist.close(sid)
-    if (record !== null) publish({ event: 'session.closed', sid, subject: record.subject, ip }, portcullis)
+    if (record !== null) publish({ event: 'session.closed', sid, subject: record.subject, ...sourceOf(request) }, portcullis)
   }
 }
 
@@ -50,7 +50,7 @@ export async function takeOver (reply: FastifyReply, sid: string, mode: SessionM
   const { request } = reply
   const before = opened.get(reply) ?? []
   try {
-    await endSessions([...carried.get(reply) ?? await presentedSids(request, parts), ...before], parts, request.ip)
+    await endSessions([...carried.get(reply) ?? await presentedSids(request, parts), ...before], parts, request)
   } catch (error) {
     await parts.blocklist.close(sid).catch(() => null)
     throw error

@@ -111,10 +111,15 @@ export class SessionResolver {
 
   /** The store forgets a session that is as old as it may get: what is remembered of it is all there is to tell. */
   #refused (entry: Entry | null, nowMs: number, { secret, request }: Presented): Error {
-    if (entry !== null && isOver(entry.record, nowMs)) this.#reportExpiry(entry.record, 'absolute')
-    else if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) this.#reportExpiry(entry.record, 'idle')
-    else if (entry !== null && this.#devices !== null && entry.record.device !== null && this.#isSecretRight(entry, secret)) return this.#devices.refusal(request)
-    return new SessionInvalidError()
+    if (entry !== null && isOver(entry.record, nowMs)) return this.#expired(entry, 'absolute', request)
+    if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) return this.#expired(entry, 'idle', request)
+    if (entry !== null && this.#devices !== null && entry.record.device !== null && this.#isSecretRight(entry, secret)) return this.#devices.refusal(request)
+    return new SessionInvalidError({ cause: new Error('no such session, or another secret than its own') })
+  }
+
+  #expired ({ record }: Entry, outcome: 'absolute' | 'idle', request: FastifyRequest | undefined): Error {
+    this.#reportExpiry(record, outcome, request)
+    return new SessionInvalidError({ cause: new Error(outcome === 'idle' ? 'idle for too long' : 'as old as a session may get') })
   }
 
   /** Idleness is judged by the record, so the uses that only this process knows of go there first. */

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { SessionNotFoundError } from '../../lib/errors.ts'
-import { publish } from '../../lib/events.ts'
+import { publish, sourceOf } from '../../lib/events.ts'
 import type { Identity } from '../../lib/identity.ts'
 import { freshSeconds } from '../../lib/lifetime.ts'
 import { isSid } from '../../lib/sid.ts'
@@ -14,10 +14,10 @@ export interface EndSessionOptions {
 }
 
 /** Ends one of the subject's own sessions, durably. */
-export async function endSession ({ ip }: FastifyRequest, { sid, by, portcullis }: EndSessionOptions): Promise<void> {
+export async function endSession (request: FastifyRequest, { sid, by, portcullis }: EndSessionOptions): Promise<void> {
   if (sid !== by.sid) portcullis.assertRecent(by.authTime, freshSeconds)
   const record = isSid(sid) ? await portcullis.session.read(sid) : null
   if (record === null || record.subject !== by.subject) throw new SessionNotFoundError()
   const closed = await portcullis.blocklist.close(record.sid)
-  if (closed !== null) publish({ event: 'session.closed', sid: record.sid, subject: record.subject, ip }, portcullis)
+  if (closed !== null) publish({ event: 'session.closed', sid: record.sid, subject: record.subject, ...sourceOf(request) }, portcullis)
 }

@@ -1,20 +1,20 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { SessionInvalidError } from '../../lib/errors.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
-import type { Budget } from '../../plugins/rate-limit.ts'
+import type { Budget, LimitedAccount } from '../../plugins/rate-limit.ts'
 import type { SessionRecord } from '../../stores/store.ts'
 
 /** An application may go without the plugin, and limit sign-ins in its own way. */
 type Parts = Omit<Portcullis, 'rateLimit'> & Partial<Pick<Portcullis, 'rateLimit'>>
 
 /** Verifies unless the address or the account has used its budget up: the same refusal whether or not there is such an account. */
-export async function limitSignIn<Result> (reply: FastifyReply, username: string, { rateLimit }: Parts, verify: () => Promise<Result | null>): Promise<Result | null> {
-  return rateLimit === undefined ? await verify() : await rateLimit.signIn(reply, username, verify)
+export async function limitSignIn<Result> (reply: FastifyReply, username: string, { rateLimit }: Parts, verify: () => Promise<Result | null>, account?: LimitedAccount): Promise<Result | null> {
+  return rateLimit === undefined ? await verify() : await rateLimit.signIn(reply, username, verify, account)
 }
 
 /** Verifies unless the account has used its budget up: guesses at a step-up and at sign-in are counted together. */
-export async function limitStepUp<Result> (request: FastifyRequest, username: string, { rateLimit }: Parts, verify: () => Promise<Result | null>): Promise<Result | null> {
-  return rateLimit === undefined ? await verify() : await rateLimit.attempt(request, username, verify)
+export async function limitStepUp<Result> (request: FastifyRequest, username: string, { rateLimit }: Parts, verify: () => Promise<Result | null>, account?: LimitedAccount): Promise<Result | null> {
+  return rateLimit === undefined ? await verify() : await rateLimit.attempt(request, username, verify, account)
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { LoginRefusedError } from '../../lib/errors.ts'
-import { publish } from '../../lib/events.ts'
+import { publish, sourceOf } from '../../lib/events.ts'
 import type { SessionView } from '../../lib/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import { assertNoCookieTwice, findCarried } from '../../plugins/session/presented.ts'
@@ -24,16 +24,24 @@ export async function signIn (reply: FastifyReply, options: SignInOptions): Prom
   const { username, password, mode, audiences, identity, portcullis } = options
   const { request } = reply
   assertNoCookieTwice(request, portcullis)
+  const account = accountOf(username, identity)
   const subject = await limitSignIn(reply, username, portcullis, async () => {
     // Not after the password: a user who is signed out between that and the new session would be signed in again by it.
     await findCarried(reply, portcullis)
     return await identity.verify({ username, password })
-  })
+  }, account)
   if (subject === null) {
-    publish({ event: 'login.refused', ip: request.ip }, portcullis)
+    publish({ event: 'login.refused', ...account, ...sourceOf(request) }, portcullis)
     throw new LoginRefusedError()
   }
   return mode === 'session'
     ? await reply.openSession({ ...subject, username, audiences })
     : await reply.openFamily({ ...subject, username, audiences })
+}
+
+/** The account that a sign-in is tried for, as events may name it: by its subject. A name that is no account's may be a mistyped password. */
+function accountOf (username: string, identity: PasswordVerifier): { subject: string } | { account: 'unknown' } | undefined {
+  if (identity.subjectOf === undefined) return undefined
+  const subject = identity.subjectOf(username)
+  return subject === null ? { account: 'unknown' } : { subject }
 }

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBearer } from '../../lib/bearer.ts'
 import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError, StoreUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
-import { publish } from '../../lib/events.ts'
+import { publish, sourceOf } from '../../lib/events.ts'
 import { freshSeconds } from '../../lib/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../../plugins/session/presented.ts'
@@ -24,7 +24,7 @@ export async function signOut (request: FastifyRequest, reply: FastifyReply, opt
 }
 
 async function endPresented (request: FastifyRequest, options: SignOutOptions): Promise<void> {
-  await endSessions(await ownSids(request, options), options.portcullis, request.ip)
+  await endSessions(await ownSids(request, options), options.portcullis, request)
   // Afterwards: a cookie that somebody planted must not keep what can be judged from ending.
   assertKnownKey(request, options.portcullis)
 }
@@ -42,8 +42,8 @@ async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOut
 
 async function endOfSubject (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<void> {
   const { subject, sid } = await liveSession(request, { scope, origin, portcullis })
-  await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null }, { ip: request.ip })
-  publish({ event: 'session.closed', subject, ip: request.ip, outcome: scope }, portcullis)
+  await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null }, sourceOf(request))
+  publish({ event: 'session.closed', subject, ...sourceOf(request), outcome: scope }, portcullis)
 }
 
 /** Who may speak for the subject as a whole: a credential that is good right now. */

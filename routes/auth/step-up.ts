@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CredentialsMissingError, LoginRefusedError, RefreshRefusedError, SessionInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
-import { publish } from '../../lib/events.ts'
+import { publish, sourceOf } from '../../lib/events.ts'
 import type { SessionView } from '../../lib/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
@@ -38,7 +38,7 @@ export async function stepUpSession (request: FastifyRequest, reply: FastifyRepl
   await assertPassword(record, request, options)
   const renewed = await portcullis.session.renew(reply, record.sid, byPassword)
   if (renewed === null) throw new SessionInvalidError()
-  publish({ event: 'step_up.done', sid: renewed.sid, subject: renewed.subject, ip: request.ip }, portcullis)
+  publish({ event: 'step_up.done', sid: renewed.sid, subject: renewed.subject, ...sourceOf(request) }, portcullis)
   return { session: portcullis.session.view(renewed) }
 }
 
@@ -51,7 +51,7 @@ async function stepUpFamily (request: FastifyRequest, reply: FastifyReply, optio
   if (record === null) throw new RefreshRefusedError()
   await assertPassword(record, request, options)
   const answer = await reply.rotateFamily({ fresh: byPassword })
-  publish({ event: 'step_up.done', sid: record.sid, subject: record.subject, ip: request.ip }, options.portcullis)
+  publish({ event: 'step_up.done', sid: record.sid, subject: record.subject, ...sourceOf(request) }, options.portcullis)
   return answer
 }
 
@@ -60,8 +60,8 @@ async function assertPassword ({ sid, subject, username }: SessionRecord, reques
   const verified = await limitStepUp(request, username, portcullis, async () => {
     const principal = await identity.verify({ username, password })
     return principal?.subject === subject ? principal : null
-  })
+  }, { sid, subject })
   if (verified !== null) return
-  publish({ event: 'login.refused', sid, subject, ip: request.ip, outcome: 'step-up' }, portcullis)
+  publish({ event: 'login.refused', sid, subject, ...sourceOf(request), outcome: 'step-up' }, portcullis)
   throw new LoginRefusedError()
 }

@@ -4,7 +4,7 @@ import { Eta } from 'eta'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
 import { isUnder, localAddress, signInAddress } from '../../lib/return-to.ts'
-import { beginProblem } from '../../plugins/errors.ts'
+import { beginProblem, noteRefusal } from '../../plugins/errors.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import type { PagesRoutesOptions } from '../pages.ts'
 import { views, type AssetAddresses } from './assets.ts'
@@ -73,7 +73,10 @@ export async function createPages (app: FastifyInstance, options: PagesRoutesOpt
       return await show(reply, page, { ...data, title: page === 'sign-in' ? 'Not signed in' : 'Not confirmed', refusal: explainRefusal(code, page === 'sign-in', retryAfter(reply)) })
     },
     async showError (error, request, reply) {
-      if (needsSignIn(error)) return redirect(reply, signInAddress(signInPath, accountPath))
+      if (needsSignIn(error)) {
+        noteRefusal(error, request)
+        return redirect(reply, signInAddress(signInPath, accountPath))
+      }
       const { code, status } = beginProblem(error, request, reply)
       return await show(reply, 'problem', { ...explainProblem(code, status, retryAfter(reply)), id: request.id })
     }

@@ -2,7 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { isNavigation } from '../../lib/navigation.ts'
 import { ownHeaders } from '../../lib/own-headers.ts'
 import { localPath, signInAddress } from '../../lib/return-to.ts'
-import { sendProblem } from '../../plugins/errors.ts'
+import { noteRefusal, sendProblem } from '../../plugins/errors.ts'
 import { needsSignIn } from './words.ts'
 
 export interface SignInRedirectOptions {
@@ -21,6 +21,7 @@ export function createSignInRedirect ({ origin, signInPath, ignoreBearer }: Sign
   return function redirectOrSendProblem (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
     const isStepUp = error.code === 'PTC_ERR_STEP_UP_REQUIRED'
     if (!(isStepUp || needsSignIn(error)) || !isNavigation(request.raw.method, request.raw.headers) || (!ignoreBearer && hasBearer(request))) return sendProblem(error, request, reply, security)
+    noteRefusal(error, request)
     // What is too long to be led back to is left to the page's default.
     const path = localPath(request.raw.url!, origin)
     void reply.headers(security).header('cache-control', 'no-store').redirect(signInAddress(signInPath, path, { isStepUp }), 303)

@@ -86,3 +86,27 @@ t.test('a second signal ends it at once', async t => {
   await untilTrue(async () => await fetch(`${gateway.url}/x`).then(() => false, () => true), 5)
   t.not((await gateway.end('SIGTERM')).code, 0)
 })
+
+t.test('the log says which version starts, which signal ends it, what is drained, and how that went', async t => {
+  const slow = await startUpstream(t, (_request, response) => { waiting.push(response) })
+  const waiting: ServerResponse[] = []
+  const { config } = await writeConfig(t, { log: { level: 'info' }, upstreams: [{ prefix: '/slow', target: slow.url, access: 'public' }] })
+  const gateway = await startPortcullis(t, config)
+  const underWay = fetch(`${gateway.url}/slow`)
+  await untilTrue(async () => waiting.length === 1, 5)
+
+  gateway.signal('SIGTERM')
+  await untilTrue(async () => gateway.output.stdout.includes('"msg":"draining"'), 5)
+  waiting[0]!.end('done')
+  t.equal(await (await underWay).text(), 'done')
+  const { stdout, code } = await gateway.ended
+
+  t.equal(code, 0)
+  const lines = stdout.split('\n').filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Record<string, unknown>)
+  t.match(lines.find(({ msg }) => msg === 'portcullis starts'), { level: 30, version: /^\d+\.\d+\.\d+/, node: process.versions.node })
+  t.match(lines.filter(({ msg }) => ['told to end', 'draining', 'drained'].includes(String(msg))), [
+    { msg: 'told to end', signal: 'SIGTERM' },
+    { msg: 'draining', requests: 1, streams: 0, delayMs: 0, timeoutMs: Number },
+    { msg: 'drained', cut: 0, ms: Number }
+  ])
+})

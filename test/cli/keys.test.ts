@@ -16,11 +16,11 @@ t.test('keys are listed and rotated, and the tokens of a revoked one are refused
 
   t.match(await runMain(['keys', 'list', '--config', config]), { code: 0, stdout: new RegExp(`^${kid} {2}ES256 {2}made \\S+ {2}signs\n$`), stderr: '' })
   const rotated = await runMain(['keys', 'rotate', '--config', config])
-  t.match(rotated, { code: 0, stdout: /^\S+ signs from \S+; until then it is published alone\n$/, stderr: '' })
+  t.match(rotated, { code: 0, stdout: /^\S+ signs from \S+; until then it is published alone\n$/, stderr: /^\{[^\n]*"audit":true,"event":"keys\.rotated","kid":"\S+","by":"[^"]+"\}\n$/ })
   await untilTrue(async () => (await published()).length === 2)
   t.equal(partsOf((await signInForTokens(url)).token).header['kid'], kid)
 
-  t.match(await runMain(['keys', 'revoke', kid, '--config', config]), { code: 0, stdout: new RegExp(`^revoked key ${kid}; \\S+ signs\n$`), stderr: '' })
+  t.match(await runMain(['keys', 'revoke', kid, '--config', config]), { code: 0, stdout: new RegExp(`^revoked key ${kid}; \\S+ signs\n$`), stderr: new RegExp(`^\\{[^\n]*"audit":true,"event":"keys.revoked","kid":"${kid}","by":"[^"]+"\\}\n$`) })
   await untilTrue(async () => await status(token) === 401)
   t.equal(await status((await signInForTokens(url)).token), 200)
   t.notOk((await published()).includes(kid))

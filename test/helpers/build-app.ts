@@ -184,7 +184,10 @@ export async function until (predicate: () => boolean | Promise<boolean>): Promi
 /** The security events that are published while the test runs. */
 export function recordEvents (t: Test): SecurityEvent[] {
   const events: SecurityEvent[] = []
-  const record = (event: unknown): void => { events.push(event as SecurityEvent) }
+  const record = (event: unknown): void => {
+    const { request: _, ...rest } = event as SecurityEvent
+    events.push(rest)
+  }
   subscribe('portcullis:event', record)
   t.teardown(() => { unsubscribe('portcullis:event', record) })
   return events

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { canonicalPath } from '../../lib/path.ts'
+import { canonicalPath, pathFault } from '../../lib/path.ts'
 
 /*
  * The gateway decides on one reading of the path and the upstream acts on another: that is how `/public/..%2fadmin` gets past
@@ -78,4 +78,20 @@ t.test('a long path is judged in linear time', async t => {
 
   const { user, system } = process.cpuUsage(before)
   t.ok(user + system < 200_000, 'microseconds of the processor, which other programs do not lengthen')
+})
+
+t.test('the fault of a refused path is named by its kind, and an ordinary path is never asked for one', async t => {
+  const faults: Array<[string, string]> = [
+    ['http://a/b', 'the target is no path'], ['*', 'the target is no path'], ['', 'the target is no path'], ['/a#b', 'a fragment (#)'],
+    ['/a\\b', 'a backslash'], ['/a%5Cb', 'a backslash'], ['/a;b', 'a semicolon'], ['/a%3bb', 'a semicolon'], ['/a%2Fb', 'an encoded slash (%2F)'],
+    ['/a%252e', 'a double encoding (%25 before two hexadecimal digits)'], ['/a%25%32%65', 'a double encoding (%25 before two hexadecimal digits)'],
+    ['/a%', 'an incomplete escape (%)'], ['/a%zz', 'an incomplete escape (%)'], ['/a%00', 'a control character or a space'], ['/a%7f', 'a control character or a space'],
+    ['/a\u00e9', 'a character outside ASCII that is not escaped'], ['//a', 'an empty segment (//)'], ['/a//', 'an empty segment (//)'],
+    ['/../a', 'a dot segment'], ['/a/.', 'a dot segment'], ['/a/%2e%2E/b', 'a dot segment'], ['/a%ff', 'escapes that are not UTF-8'],
+    ['/a?\u0001', 'a character that may not be in a query'], [`/${'a'.repeat(70_000)}%41`, 'escapes in a path of more than 65536 characters']
+  ]
+  for (const [target, fault] of faults) {
+    t.equal(canonicalPath(target), null, target.slice(0, 40))
+    t.equal(pathFault(target), fault, target.slice(0, 40))
+  }
 })

@@ -40,7 +40,11 @@ t.test('every documented metric is there before anything has happened, each with
     portcullis_sessions_opened_total: 'counter',
     portcullis_upstream_requests_total: 'counter',
     portcullis_upstream_seconds: 'histogram',
-    portcullis_streams_open: 'gauge'
+    portcullis_streams_open: 'gauge',
+    portcullis_logins_total: 'counter',
+    portcullis_rate_limited_total: 'counter',
+    portcullis_log_entries_total: 'counter',
+    portcullis_build_info: 'gauge'
   }
   t.same(Object.fromEntries([...types].filter(([name]) => name.startsWith('portcullis_'))), expected)
   for (const name of types.keys()) t.ok(text.includes(`# HELP ${name} `), name)
@@ -112,8 +116,9 @@ t.test('requests to services are counted by prefix and status, however many path
   const metrics = await scrape(admin)
   t.same([200, 404, 503, 502].map(status => answered(metrics, '/open', status)), [2, 1, 1, undefined])
   t.equal(answered(metrics, '/gone', 502), 1)
-  t.equal(metrics.value('portcullis_upstream_seconds_count'), 5)
-  t.equal(metrics.value('portcullis_upstream_seconds_bucket{le="+Inf"}'), 5)
+  t.equal(metrics.value('portcullis_upstream_seconds_count{upstream="/open"}'), 4)
+  t.equal(metrics.value('portcullis_upstream_seconds_bucket{upstream="/gone",le="+Inf"}'), 1)
+  t.equal(metrics.value('portcullis_upstream_seconds_count{upstream="/gone"}'), 1)
   t.equal([...metrics.text.matchAll(/^portcullis_upstream_requests_total\{/gm)].length, 4)
 })
 
@@ -150,6 +155,56 @@ t.test('no secret, token, cookie, jti, subject or path is in the metrics', async
 
   const secrets = [session.cookie.split('=')[1]!, tokens.cookie.split('=')[1]!, tokens.token, tokens.token.split('.')[2]!, jti, session.sid, tokens.sid, adminToken, password, 'zebra', 'a-very-private-path', 'a-private-agent', 'a-wrong-name', '127.0.0.1']
   for (const secret of secrets) t.notOk(text.includes(secret), secret)
+})
+
+t.test('sign-ins, step-ups and requests over a budget are counted', async t => {
+  const { url, admin } = await startAdministered(t, { rateLimit: { signIn: { max: 5, window: '1m' } } })
+  const { cookie } = await signIn(url)
+  await signInForTokens(url)
+  t.equal((await post(`${url}/auth/step-up`, { password: 'wrong' }, { cookie })).status, 401)
+  t.equal((await post(`${url}/auth/step-up`, { password }, { cookie })).status, 200)
+  const statuses: number[] = []
+  for (let i = 0; i < 6; i++) statuses.push((await post(`${url}/auth/login`, { username: 'eve', password: 'wrong' })).status)
+
+  const { value } = await scrape(admin)
+  const refused = statuses.filter(status => status === 401).length
+  t.same(['accepted', 'refused', 'step_up', 'step_up_refused'].map(outcome => value(`portcullis_logins_total{outcome="${outcome}"}`)), [2, refused, 1, 1])
+  t.equal(value('portcullis_rate_limited_total{budget="signIn"}'), 6 - refused)
+  t.ok(refused < 6)
+  t.equal(value('portcullis_rate_limited_total{budget="refresh"}'), 0)
+})
+
+t.test('what the command line revokes is counted by every gateway that hears of it', async t => {
+  const { app, admin, store } = await startAdministered(t)
+  await store.revokeSubject('ada', { exceptSid: null, keepForMs: 60_000 })
+  await until(() => app.portcullis.blocklist.size === 1)
+
+  const { value } = await scrape(admin)
+
+  t.equal(value('portcullis_log_entries_total{kind="subject"}'), 1)
+  t.equal(value('portcullis_revocations_total{kind="subject"}'), 0)
+})
+
+t.test('the versions that run are a metric', async t => {
+  const { text } = await scrape((await startAdministered(t)).admin)
+
+  t.match(text, new RegExp(`^portcullis_build_info\\{version="\\d+\\.\\d+\\.\\d+",node="${process.versions.node}"\\} 1$`, 'm'))
+})
+
+/*
+ * The rules of `promtool check metrics`: a counter ends with _total and nothing else does, no name has a type or an abbreviated unit in
+ * it, base units alone, a help for each, no reserved label.
+ */
+t.test('names, helps and labels of our metrics keep the rules of Prometheus', async t => {
+  const { text } = await scrape((await startAdministered(t)).admin)
+
+  for (const [, name = ''] of text.matchAll(/^# TYPE (portcullis_\S+) \S+$/gm)) {
+    t.notMatch(name, /_(?:counter|gauge|histogram|summary|count|sum|bucket|ms|millis|milliseconds|minutes|hours|kb|kib|mb|percent)(?:_|$)/, name)
+    t.notMatch(name, /[A-Z]|__/, name)
+    t.match(text, new RegExp(`^# HELP ${name} \\S.+\\.$`, 'm'), name)
+  }
+  for (const [, name = '', type = ''] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) t.equal(name.endsWith('_total'), type === 'counter', name)
+  for (const [, label = ''] of text.matchAll(/[{,]([a-zA-Z_]+)="/g)) t.notMatch(label, /[A-Z]|^__|^(?:instance|job)$/, label)
 })
 
 t.test('two servers in one process count each for itself, in an application of one\'s own too', async t => {

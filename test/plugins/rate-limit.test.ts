@@ -137,7 +137,7 @@ t.test('a used-up budget is one event in a window, however many follow', async t
 
   await statuses(50, async index => await signIn(app, `user-${index}`, 'wrong', '192.0.2.1'))
 
-  t.strictSame(events, [{ event: 'rate.limited', ip: '192.0.2.1', outcome: 'signIn' }])
+  t.strictSame(events, [{ event: 'rate.limited', ip: '192.0.2.1', outcome: 'signIn', budget: 'signIn' }])
 })
 
 t.test('a service counts by subject, wherever a request comes from', async t => {

@@ -45,11 +45,13 @@ t.test('operators see a subject\'s sessions as their owner does', async t => {
   const { url, admin } = await startAdministered(t)
   const [first, second] = [await signIn(url), await signInForTokens(url)]
   await signIn(url, 'bob')
+  const events = recordEvents(t)
 
   const response = await fetch(`${admin}/admin/sessions?subject=ada`, { headers: asAdmin })
 
   t.equal(response.status, 200)
   t.equal(response.headers.get('cache-control'), 'no-store')
+  t.same(events, [{ event: 'sessions.listed', subject: 'ada', ip: '127.0.0.1', by: 'admin', sessions: 2 }])
   const { sessions } = await response.json() as { sessions: Array<Record<string, unknown>> }
   const own = await (await fetch(`${url}/auth/sessions`, { headers: { cookie: first.cookie } })).json() as { sessions: Array<Record<string, unknown>> }
   t.same(sessions.map(({ sid }) => sid).sort(), [first.sid, second.sid].sort())
@@ -81,10 +83,10 @@ t.test('a revocation is accepted when it is durable, and holds at once', async t
   t.equal(await statusOf({ cookie: bob.cookie }), 200)
 
   t.same(events, [
-    { event: 'revocation.added', outcome: 'sid', sid: byCookie.sid, subject: 'ada', ip: '127.0.0.1' },
-    { event: 'revocation.added', outcome: 'jti', ip: '127.0.0.1' },
-    { event: 'revocation.added', outcome: 'jti', ip: '127.0.0.1' },
-    { event: 'revocation.added', outcome: 'subject', subject: 'ada', ip: '127.0.0.1' }
+    { event: 'revocation.added', outcome: 'sid', sid: byCookie.sid, subject: 'ada', ip: '127.0.0.1', by: 'admin', sessions: 1 },
+    { event: 'revocation.added', outcome: 'jti', ip: '127.0.0.1', by: 'admin' },
+    { event: 'revocation.added', outcome: 'jti', ip: '127.0.0.1', by: 'admin' },
+    { event: 'revocation.added', outcome: 'subject', subject: 'ada', ip: '127.0.0.1', by: 'admin', sessions: 2 }
   ])
 })
 
@@ -115,7 +117,7 @@ t.test('a page in an operator\'s browser can neither ask nor revoke, token or no
   }
 
   t.equal(events.length, 8)
-  t.same(events[0], { event: 'csrf.refused', ip: '127.0.0.1', outcome: 'admin' })
+  t.same(events[0], { event: 'csrf.refused', ip: '127.0.0.1', method: 'POST', path: '/admin/revocations', outcome: 'admin' })
 })
 
 t.test('without the store nothing is said to be revoked', async t => {

@@ -172,7 +172,7 @@ t.test('10000 guessed session ids are refused by address, told once, and keep no
   t.equal(tally.get(401), 50)
   t.equal(tally.get(429), 9950)
   t.equal(upstream.requests.length, 0)
-  t.strictSame(events.filter(({ event }) => event === 'rate.limited'), [{ event: 'rate.limited', ip: '192.0.2.1', outcome: '/orders' }])
+  t.strictSame(events.filter(({ event }) => event === 'rate.limited'), [{ event: 'rate.limited', ip: '192.0.2.1', outcome: '/orders', budget: '/orders' }])
   const good = cookie.split(';')[0]!
   t.equal((await get(good, '192.0.2.2')).status, 200, 'from elsewhere')
   t.equal((await get(good, '192.0.2.1')).status, 200, 'from the same address')
