@@ -40,7 +40,7 @@ export function createClock (dispatch: (...event: Event) => void, signal: AbortS
   }
   for (const type of ['online', 'visibilitychange', 'pageshow']) {
     (globalThis as Partial<EventTarget>).addEventListener?.(type, event => {
-      dispatch((event as PageTransitionEvent).persisted ? 'restored' : 'wake')
+      dispatch((event as unknown as { persisted?: boolean }).persisted ? 'restored' : 'wake')
       check()
     }, { signal })
   }
