@@ -19,7 +19,8 @@ export function cookieNames (name: string, isSecure: boolean): Record<CookieKind
   return {
     session: { name: `__Host-Http-${name}`, former: `__Host-${name}` },
     refresh: unchanged(`__Secure-${name}-refresh`),
-    device: { name: `__Host-Http-${name}-device`, former: `__Host-${name}-device` }
+    // Chromium 156 registers a bound session whose cookie has the prefix __Host-Http-, and then never renews that cookie.
+    device: unchanged(`__Host-${name}-device`)
   }
 }
 

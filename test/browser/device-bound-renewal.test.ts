@@ -35,7 +35,7 @@ t.test('a stolen jar is dead when the device cookie has run out, while its owner
   const { page, sid } = await site.bind(t, context)
   const stolen = await site.jarOf(context)
   t.equal(await site.askWith(stolen), 200, 'until then it is as good as its owner')
-  t.equal(await site.askWith(stolen.replace(/; __Host-Http-portcullis-device=.*|__Host-Http-portcullis-device=[^;]*; /, '')), 401, 'the session cookie alone never is')
+  t.equal(await site.askWith(stolen.replace(/; __Host-portcullis-device=.*|__Host-portcullis-device=[^;]*; /, '')), 401, 'the session cookie alone never is')
 
   await untilTrue(async () => await site.askWith(stolen) === 401, 50)
   for (const path of ['/auth/session', '/auth/sessions', '/orders/1']) t.equal(await site.askWith(stolen, path), 401, path)

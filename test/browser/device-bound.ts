@@ -12,7 +12,7 @@ import { startSecureGateway } from './gateway.ts'
  */
 const cookieTtl = '3s'
 
-export const deviceCookie = '__Host-Http-portcullis-device'
+export const deviceCookie = '__Host-portcullis-device'
 export const cookieNames = ['__Host-Http-portcullis', deviceCookie]
 
 interface Session { sid: string, device: { bound_at: number } | null }

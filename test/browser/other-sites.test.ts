@@ -197,14 +197,14 @@ t.test('a sibling site plants no session cookie, and a refresh cookie that it pl
   t.equal(await refresh(context), '400 PTC_ERR_COOKIE_DUPLICATE')
 })
 
-t.test('no script sets a session or device cookie, not even one of a page of the origin, and what it sets under a former name is not read', async t => {
+t.test('no script sets a session cookie, not even one of a page of the origin, and what it sets under a former name is not read', async t => {
   const context = await openContext(t, browser)
   const sid = await signIn(context)
   const page = await context.newPage()
   await page.goto(`${origin}/page`)
   const held = async () => (await context.cookies(origin)).filter(({ name }) => name.includes('portcullis')).map(({ name, value }) => `${name}=${value.slice(0, 22)}`).sort()
 
-  for (const name of ['__Host-Http-portcullis', '__Host-Http-portcullis-device', '__host-http-portcullis', '=__Host-Http-portcullis']) {
+  for (const name of ['__Host-Http-portcullis', '__host-http-portcullis', '=__Host-Http-portcullis']) {
     await page.evaluate(async name => {
       for (const rest of ['Path=/; Secure', 'Path=/; Secure; HttpOnly', 'Path=/; Secure; Max-Age=0']) document.cookie = `${name}=eve; ${rest}`
       await cookieStore.set({ name, value: 'eve', path: '/' }).catch(() => {})

@@ -6,7 +6,7 @@ import type { People } from './people.ts'
 
 /** Session and refresh cookies: changed values, duplicates, other spellings of the names, quotes, thousands of pairs. */
 
-const sessionNames = ['__Host-Http-portcullis', '__Host-Http-portcullis', '__Host-Http-portcullis', '__host-portcullis', '__HOST-PORTCULLIS', '__Secure-portcullis', 'portcullis', '__Host-Http-portcullis ', ' __Host-Http-portcullis', '=__Host-Http-portcullis', '"__Host-Http-portcullis"', '__Host-Http-portcullis\xa0', '%5F_Host-portcullis', '__Host-Http-portcullis[]', 'x__Host-Http-portcullis', '__Host-Http-portcullis-device', '$__Host-Http-portcullis']
+const sessionNames = ['__Host-Http-portcullis', '__Host-Http-portcullis', '__Host-Http-portcullis', '__host-portcullis', '__HOST-PORTCULLIS', '__Secure-portcullis', 'portcullis', '__Host-Http-portcullis ', ' __Host-Http-portcullis', '=__Host-Http-portcullis', '"__Host-Http-portcullis"', '__Host-Http-portcullis\xa0', '%5F_Host-portcullis', '__Host-Http-portcullis[]', 'x__Host-Http-portcullis', '__Host-portcullis-device', '$__Host-Http-portcullis']
 const refreshNames = ['__Secure-portcullis-refresh', '__Secure-portcullis-refresh', '__Secure-portcullis-refresh', '__secure-portcullis-refresh', 'portcullis-refresh', '__Host-Http-portcullis-refresh', ' __Secure-portcullis-refresh', '=__Secure-portcullis-refresh']
 
 type Mutate = (text: string) => string

@@ -9,7 +9,7 @@ import type { Answer, Sent } from './wire.ts'
 
 const sessionCookie = '__Host-Http-portcullis'
 const refreshCookie = '__Secure-portcullis-refresh'
-const ownCookies = [sessionCookie, refreshCookie, '__Host-Http-portcullis-device', 'portcullis', 'portcullis-refresh', 'portcullis-device'].map(name => name.toLowerCase())
+const ownCookies = [sessionCookie, refreshCookie, '__Host-portcullis-device', 'portcullis', 'portcullis-refresh', 'portcullis-device'].map(name => name.toLowerCase())
 
 /** Where identities are told: a client's copy in any case or spelling must never arrive. */
 const identityNames = new Set(['authorization', 'proxy-authorization', 'forwarded', 'x-real-ip', 'x-request-id', 'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'])

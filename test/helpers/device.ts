@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import type { Jwk } from '../../lib/jws.ts'
 import { password, post, setCookies } from './build-gateway.ts'
 
-export const deviceCookieName = '__Host-Http-portcullis-device'
+export const deviceCookieName = '__Host-portcullis-device'
 
 /** A device's key, and what a browser makes with it. */
 export interface Device {

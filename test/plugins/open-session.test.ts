@@ -64,7 +64,7 @@ for (const [mode, url, own, other] of [['session', '/login', sessionCookieName, 
     const { app, store, faulty } = await build(t)
     const { cookie, sid } = await openSession(app)
     const opened = faulty.calls.open
-    for (const name of [sessionCookieName, refreshCookieName, '__Host-Http-portcullis-device']) {
+    for (const name of [sessionCookieName, refreshCookieName, '__Host-portcullis-device']) {
       const response = await post(app, url, `${cookie}; ${name}=a; ${name}=b`)
       t.match(response.json(), { code: 'PTC_ERR_COOKIE_DUPLICATE' })
       t.equal(response.headers['set-cookie'], undefined)

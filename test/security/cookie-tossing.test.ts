@@ -48,7 +48,7 @@ t.test('the same cookie twice is refused, in either order, in one header or two'
 
 t.test('a cookie that comes twice is refused before anything is done, whichever it is', async t => {
   const { url, store } = await startGateway(t, { pages: true })
-  const twice = '__Host-Http-portcullis-device=a; __Host-Http-portcullis-device=b'
+  const twice = '__Host-portcullis-device=a; __Host-portcullis-device=b'
   const { cookie, sid } = await signIn(url, 'victim')
   const before = await store.list('victim')
   const form = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -112,7 +112,7 @@ t.test('an upstream neither sets nor clears a cookie of ours, and is sent none',
 })
 
 t.test('no trick of writing Set-Cookie gets a cookie of ours past, and cookies of others stay as they are', async t => {
-  const planted = [name, refreshName, '__Host-Http-portcullis-device', 'portcullis', 'portcullis-refresh', 'portcullis-device']
+  const planted = [name, refreshName, '__Host-portcullis-device', 'portcullis', 'portcullis-refresh', 'portcullis-device']
   const odd = (text: string): string => [...text].map((letter, index) => index % 2 === 0 ? letter.toUpperCase() : letter.toLowerCase()).join('')
   const linesOf = (cookie: string): string[] => [
     `${cookie}=x`, `${odd(cookie)}=x`, `${cookie.toUpperCase()}=x; Path=/; Secure; HttpOnly; SameSite=None`, `${cookie}=; Expires=Thu, 01 Jan 1970 00:00:00 GMT`, `${cookie}=; Max-Age=-1; Domain=example.com; Path=/auth/refresh`,
