@@ -19,6 +19,9 @@ export interface Substituted { value: unknown, problems: Problem[], files: Named
 
 const filePrefix = 'file:'
 
+/** Settings that name a file themselves. The content of another file in their place would be told, as a path, by the errors that name it. */
+const pathSettings = /^(?:listen\.tls\.(?:cert|key)|store\.(?:path|tls\.(?:ca|cert|key))|issuers\[\d+\]\.jwks|identity\.file)$/
+
 /**
  * A copy of the input in which every `${NAME}` in a string is the environment variable, every `${file:PATH}` what the file holds
  * without its last newline, and `$${` is `${`. Relative paths start from `directory`. What a variable or a file holds is not looked
@@ -61,6 +64,10 @@ export function substitute (input: unknown, schema: TSchema, env: Environment, d
   }
 
   function contentOf (name: string, setting: string): string {
+    if (pathSettings.test(setting)) {
+      problems.push({ setting, text: `is a path, and ${reference('file:PATH')} stands for the content of a file; write the path alone` })
+      return ''
+    }
     // The braces of a variable inside would end at the wrong one.
     if (name.trim() === '' || name.includes('${') || name.includes('\0')) {
       problems.push({ setting, text: `names no file; write ${reference('file:PATH')} with a plain path` })

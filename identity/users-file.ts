@@ -2,6 +2,7 @@ import { constants, open } from 'node:fs/promises'
 import { Type, type Static } from '@sinclair/typebox'
 import { Value, ValueErrorType } from '@sinclair/typebox/value'
 import { ConfigInvalidError } from '../lib/errors.ts'
+import { findFault } from '../lib/json.ts'
 import { isPasswordHash } from '../lib/password.ts'
 import { maxScopesLength } from '../lib/sign-in.ts'
 
@@ -25,6 +26,7 @@ export type User = Required<StoredUser>
 export async function readUsersFile (file: string): Promise<StoredUser[]> {
   const text = await readText(file)
   let value: unknown
+  if (findFault(text, { levels: 8 }) !== null) throw refuse(['has a member twice in one object, or is nested too deeply; write each once'])
   try {
     value = JSON.parse(text)
   } catch {

@@ -73,6 +73,7 @@ export default fp<DeviceBoundOptions>(async function deviceBoundPlugin (fastify,
   if (cookieTtlMs < shortestMs) fastify.log.warn('people will be signed out for minutes at a time, because cookieTtl is below 4m: Chromium signs six times in nine minutes at most, and renews two minutes ahead')
   const portcullis = beginPart(fastify, 'deviceBound')
   const devices = new Devices(portcullis, { secrets: deriveSecrets('portcullis-device-bound', secret), origin, path, cookieTtlMs })
+  if (!Object.hasOwn(portcullis, 'session')) throw new ConfigInvalidError('portcullis-device-bound: register it in the scope that has portcullis-session, or register that one in this scope too')
   portcullis.session.guardDevices(devices)
   addPart(fastify, 'deviceBound', devices)
 }, { name: 'portcullis-device-bound', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist', 'portcullis-session'] })

@@ -9,7 +9,7 @@ import { FileKeys } from './issuers/file-keys.ts'
 import { ForeignTokens, type Issuer } from './issuers/foreign-tokens.ts'
 import type { KeySource, KeySourceHooks } from './issuers/key-source.ts'
 import { RemoteKeys } from './issuers/remote-keys.ts'
-import type { Portcullis } from './portcullis.ts'
+import { scopeParts, type Portcullis } from './portcullis.ts'
 
 const Options = Type.Object({
   issuers: Type.Array(Type.Object({
@@ -42,6 +42,8 @@ export interface IssuersOptions {
 /** Accepts access tokens of other issuers, each for its own users and the scopes that it may give. */
 export default fp<IssuersOptions>(async function issuersPlugin (fastify, options) {
   const { issuers, coolDown, cacheSize } = checkOptions('portcullis-issuers', Options, options)
+  // It changes how the part verifies, in every scope that has the part.
+  if (!Object.hasOwn(scopeParts(fastify), 'accessToken')) throw new ConfigInvalidError('portcullis-issuers: register it in the scope that has portcullis-access-token, or register that one in this scope too')
   const { accessToken, blocklist, health } = fastify.portcullis as Omit<Portcullis, 'health'> & Partial<Pick<Portcullis, 'health'>>
   assertOneMeaning(issuers, accessToken.issuer)
   const accepted: Issuer[] = []

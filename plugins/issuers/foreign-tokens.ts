@@ -63,7 +63,7 @@ export class ForeignTokens {
 
 /** Whether the keys were read before the token was issued, by its own word, and do not have this name: an issuer publishes a key before that signs. */
 function mayBeNew (kid: string, { iat }: TokenParts['claims'], keys: KeySource): boolean {
-  return keys.current()?.names(kid) !== true && typeof iat === 'number' && (iat + clockToleranceSeconds) * 1000 >= keys.readAtMs
+  return keys.current()?.names(kid) !== true && typeof iat === 'number' && iat <= Date.now() / 1000 + clockToleranceSeconds && (iat + clockToleranceSeconds) * 1000 >= keys.readAtMs
 }
 
 function unavailable (retryAfterMs: number): Error {

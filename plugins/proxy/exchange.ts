@@ -108,7 +108,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     if (this.#over) return
     this.#over = true
     this.#stopWaiting()
-    this.#leaveSlot()
+    this.#leaveSlotUnlessQueued()
     this.#done(error)
   }
 
@@ -212,13 +212,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     const ended = this.#over || this.#response.writableEnded
     this.#over = true
     if (!ended) this.#controller?.abort(new Error('the client has gone away'))
-    this.#leaveSlot()
+    this.#leaveSlotUnlessQueued()
     this.#report()
   }
 
   #open (upgrade: PendingUpgrade, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
     if (upgrade.hasEarlyBytes) throw new RequestInvalidError()
     const ours = checkAnswer(this.request.raw, status, headers)
+    keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
     this.#response.writeHead(status, [...responseHeaders(headers, status, this.#reply.getHeaders(), this.#upstream.ownCookies), ...ours])
     this.#reply.hijack()
     flushHead(this.#response)
@@ -233,6 +234,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   #stopWaiting (): void {
     if (this.#waiting !== null) clearTimeout(this.#waiting)
     this.#waiting = null
+  }
+
+  /**
+   * A request that undici has been given and has not begun stays in undici's queue, which has no bound, until a connection is there or
+   * fails: then it is aborted, and its slot is left. So that queue never holds more requests than there are slots.
+   */
+  #leaveSlotUnlessQueued (): void {
+    if (this.#slot !== 'taken' || this.#controller !== null) this.#leaveSlot()
   }
 
   #leaveSlot (): void {

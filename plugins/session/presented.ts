@@ -49,13 +49,14 @@ const opened = new WeakMap<FastifyReply, string[]>()
 export async function takeOver (reply: FastifyReply, sid: string, mode: SessionMode, parts: Pick<Portcullis, 'cookies' | 'blocklist'>): Promise<void> {
   const { request } = reply
   const before = opened.get(reply) ?? []
+  // Before anything is waited for: a second session of the same answer has to find this one.
+  opened.set(reply, [...before, sid])
   try {
     await endSessions([...carried.get(reply) ?? await presentedSids(request, parts), ...before], parts, request)
   } catch (error) {
     await parts.blocklist.close(sid).catch(() => null)
     throw error
   }
-  opened.set(reply, [...before, sid])
   const other = mode === 'session' ? 'refresh' : 'session'
   if (before.length > 0) parts.cookies.clear(reply, other)
   clearCookies(reply, parts, [other, 'device'], { onlyPresent: true })

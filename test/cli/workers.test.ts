@@ -102,7 +102,7 @@ t.test('workers that cannot reach the store end, and the setting is named once',
   const { code, stderr } = await runPortcullis(t, ['start', '--config', config, '--workers', '2'])
 
   t.equal(code, 1)
-  t.match(stderr, /^store\.url: Redis cannot be reached; [^\n]+\n$/)
+  t.match(stderr, /^store\.url: Redis cannot be reached: [^\n]+\n$/)
 })
 
 t.test('a store in memory is refused for more than one worker', async t => {

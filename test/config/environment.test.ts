@@ -95,3 +95,18 @@ t.test('a file that is not what it should be is named together with its setting 
   }
   for (const path of ['', ' ', name.slice(0, -1), 'a\0b']) t.match(substitute({ secret: file(path) }, configSchema, {}, folder).problems, [{ setting: 'secret', text: /^names no file; / }], JSON.stringify(path))
 })
+
+t.test('a setting that is a path takes no content of a file, which an error would repeat', async t => {
+  const folder = t.testdir({ 'key.pem': '-----BEGIN PRIVATE KEY-----\nzebra\n' })
+  for (const [input, setting] of [
+    [{ listen: { tls: { cert: 'c', key: reference('file:key.pem') } } }, 'listen.tls.key'],
+    [{ store: { type: 'redis', tls: { ca: `x/${reference('file:key.pem')}` } } }, 'store.tls.ca'],
+    [{ store: { path: reference('file:key.pem') } }, 'store.path'],
+    [{ identity: { type: 'users', file: reference('file:key.pem') } }, 'identity.file'],
+    [{ issuers: [{ jwks: reference('file:key.pem') }] }, 'issuers[0].jwks']
+  ] as const) {
+    const { problems, value } = substitute(input, configSchema, {}, folder)
+    t.match(problems, [{ setting, text: /is a path/ }])
+    t.notMatch(JSON.stringify([problems, value]), /zebra/)
+  }
+})

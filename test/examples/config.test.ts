@@ -24,7 +24,7 @@ t.test('portcullis check finds nothing to warn of in the example configurations'
 t.test('the YAML example mints for its services, guards billing and leaves the pages public', async t => {
   const { store, secrets, upstreams } = await loadConfig('examples/gateway.config.yaml', env)
 
-  t.same(store, { type: 'redis', target: env.REDIS_URL, timeoutMs: 250 })
+  t.same(store, { type: 'redis', target: { url: env.REDIS_URL }, keyPrefix: 'portcullis:', tls: null, timeoutMs: 250 })
   t.same(secrets, [env.PORTCULLIS_SECRET])
   t.match(upstreams, [
     { prefix: '/orders', rewritePrefix: '/', audience: 'orders', forward: 'mint', scopes: ['orders:read'], consistency: 'replica' },

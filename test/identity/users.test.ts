@@ -184,6 +184,7 @@ const unreadable: Array<[what: string, breakIt: (file: string) => Promise<unknow
   ['replaced by a directory', async file => { await rm(file); await mkdir(file) }, /is no regular file/],
   ['replaced by a pipe', async file => { await rm(file); execFileSync('mkfifo', [file]) }, /is no regular file/],
   ['replaced by a link that leads nowhere', async file => { await rm(file); await symlink('nowhere', file) }, /cannot be read \(ENOENT\)/],
+  ['a list of users twice', async file => await writeFile(file, '{ "users": [], "users": [] }'), /has a member twice/],
   ['of another kind', async file => await writeFile(file, '{ "people": [] }'), /users: must be a list/]
 ]
 

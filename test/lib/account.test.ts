@@ -21,3 +21,7 @@ t.test('names that differ in letters stay apart', async t => {
 t.test('a name beyond all bounds costs no more than a long one', async t => {
   t.equal(foldAccount('\ufdfa'.repeat(1_000_000)), foldAccount('\ufdfa'.repeat(1024)))
 })
+
+t.test('marks that databases ignore make no other account', async t => {
+  for (const mark of ['\u20dd', '\u1dc4', '\u1ab0', '\ufe20', '\u0483']) t.equal(foldAccount(`alice${mark}`), foldAccount('alice'), encodeURI(mark))
+})

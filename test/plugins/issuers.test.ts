@@ -85,6 +85,21 @@ t.test('a token of a key that may have been published since the keys were read i
   t.equal((await get(app, signForeign(second, foreignClaims(idp, { iat: Math.floor(Date.now() / 1000) - 60 })))).status, 401, 'what was issued before the keys were read is of no new key')
 })
 
+t.test('a token of an unknown key that says it was issued in the future is refused', async t => {
+  const server = await startKeyServer(t, [first])
+  const app = await build(t, server)
+  t.equal((await get(app, good)).status, 200)
+  for (const iat of [Math.floor(Date.now() / 1000) + 3600, 1e306, 1e308]) t.equal((await get(app, signForeign(second, foreignClaims(idp, { iat })))).status, 401, String(iat))
+})
+
+t.test('issuers belong to the scope of the access tokens that they are accepted beside', async t => {
+  const { store } = await createStore(t)
+  const inScope = buildApp(t, store, { blocklist: { maxForeignTokenAge: '1h' } }, async app => {
+    await app.register(async scope => { await scope.register(issuers, { issuers: [] }) })
+  })
+  await t.rejects(inScope, { code: 'PTC_ERR_CONFIG_INVALID', message: /portcullis-access-token/ })
+})
+
 t.test('a key that is added to a file is known to the first token that names it', async t => {
   const folder = t.testdir({ 'keys.json': JSON.stringify({ keys: [first.jwk] }) })
   const file = `${folder}/keys.json`

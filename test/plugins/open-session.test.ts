@@ -17,6 +17,10 @@ async function build (t: Test) {
       const second = await reply.openSession({ subject: 'ada', audiences: ['orders'] })
       return { first: first.session.sid, second: second.session.sid }
     })
+    app.post('/at-once', async (_request, reply) => {
+      const opened = await Promise.all(['a', 'b'].map(async () => await reply.openSession({ subject: 'ada', audiences: ['orders'] })))
+      return { sids: opened.map(({ session }) => session.sid) }
+    })
     app.post('/both', async (_request, reply) => {
       const first = await reply.openSession({ subject: 'ada', audiences: ['orders'] })
       const { session } = await reply.openFamily({ subject: 'ada', audiences: ['orders'] })
@@ -101,4 +105,12 @@ t.test('of two sessions that one request opens, in one mode or in both, the last
     const good = response.cookies.filter(({ value }) => value !== '').map(({ name }) => name)
     t.same(good, [url === '/twice' ? sessionCookieName : refreshCookieName])
   }
+})
+
+t.test('of two sessions that one answer opens at once, one is left', async t => {
+  const { app, store } = await build(t)
+
+  await app.inject({ method: 'POST', url: '/at-once' })
+
+  t.equal((await store.list('ada')).length, 1)
 })

@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import { linger } from '../../plugins/server/linger.ts'
 import { eventually, sendRaw, startProxy } from '../helpers/proxy.ts'
@@ -94,6 +95,33 @@ t.test('clients that go away while they wait make room, and the upstream is sent
 
   for (const { ended } of [first, last]) t.match(await ended, /^HTTP\/1\.1 200 /)
   t.same(upstream.requests.map(({ url }) => url), ['/', '/last'])
+})
+
+t.test('clients that go away while their connection is being made leave no request behind that goes on waiting for one', async t => {
+  let connections = 0
+  const held: Socket[] = []
+  const upstream = createTcpServer(socket => {
+    connections++
+    held.push(socket.on('error', () => {}))
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => {
+    for (const socket of held) socket.destroy()
+    upstream.close()
+  })
+  await once(upstream, 'listening')
+  const { port, counter } = await startProxy(t, [{ target: `https://127.0.0.1:${(upstream.address() as AddressInfo).port}`, timeout: 1000, connections: 1 }])
+
+  for (let i = 0; i < 20; i++) {
+    const client = sendRaw(t, port, get)
+    await eventually(() => counter.inFlight === 1)
+    client.socket.destroy()
+    await eventually(() => counter.inFlight === 0)
+  }
+  const before = connections
+  const answer = await sendRaw(t, port, get).ended
+
+  t.match(answer, /^HTTP\/1\.1 50[24] /)
+  t.ok(connections - before <= 3, 'the clients that are gone come first no more')
 })
 
 t.test('with every connection taken and 1024 requests waiting, one more is 503, and is let in later', async t => {
