@@ -10,7 +10,7 @@ import { settlesWithin } from '../helpers/patience.ts'
 
 const idp = 'https://idp.example.com'
 const [first, second] = [foreignKey('k1'), foreignKey('k2')]
-const good = signForeign(first, foreignClaims(idp))
+const good = signForeign(first, foreignClaims(idp, { iat: Math.floor(Date.now() / 1000) - 60 }))
 
 async function build (t: Test, { url }: { url: string }, options: Partial<IssuersOptions> = {}, changes: Partial<IssuerOptions> = {}): Promise<FastifyInstance> {
   const { store } = await createStore(t)

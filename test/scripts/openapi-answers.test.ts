@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import type { ConfigInput } from '../../config/schema.ts'
+import type { Store } from '../../stores/store.ts'
 import { adminToken, startAdministered } from '../helpers/admin.ts'
 import { password, signIn, signInForTokens, type StartOptions } from '../helpers/build-gateway.ts'
 import { challengeOf, createDevice, refresh as challengeFor, signInBound, signInToBind } from '../helpers/device.ts'
@@ -182,6 +183,14 @@ t.test('endpoints answer what is described while the keys of another issuer are 
 
   for (const operation of ['getSession', 'listSessions', 'endSession']) await ask(operation, 503, 'PTC_ERR_ISSUER_UNAVAILABLE', { headers })
   await ask('logout', 503, 'PTC_ERR_ISSUER_UNAVAILABLE', { headers, body: { scope: 'all' } })
+})
+
+t.test('endpoints answer what is described of a session of another origin', async t => {
+  const wrapStore = (store: Store): Store => ({ ...store, open: async session => await store.open({ ...session, origin: 'https://other.example.com' }), nowMs: () => store.nowMs() })
+  const { ask, url } = await start(t, {}, { wrapStore })
+  const { sid } = await signIn(url)
+
+  await ask('revoke', 404, 'PTC_ERR_SESSION_NOT_FOUND', { headers: asAdmin, body: { sid } })
 })
 
 t.test('endpoints answer what is described when something is broken', async t => {
