@@ -34,11 +34,8 @@ export async function createUsers ({ file, onError = () => {}, onRecovery = () =
   let reading: Promise<void> | null = null
   const failure = new Failure()
 
+  const subjectOf = (username: string): string | null => users.get(username.normalize('NFC'))?.subject ?? null
   return { verify, watch, subjectOf, problem: () => failure.reason, digest: key => digestOf(users, key) }
-
-  function subjectOf (username: string): string | null {
-    return users.get(username.normalize('NFC'))?.subject ?? null
-  }
 
   async function verify ({ username, password }: Credentials): Promise<Principal | null> {
     await refreshUnlessWatched()

@@ -10,7 +10,7 @@ export function foldAccount (name: string): string {
   return folded
     .replaceAll(/[\s\u0085]+/g, ' ')
     // Those between letters of Latin, Greek and Cyrillic script; the marks of other scripts are letters.
-    .replaceAll(/[\p{C}\p{Default_Ignorable_Code_Point}\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+/gu, '')
+    .replaceAll(/(?:[\p{C}\p{Default_Ignorable_Code_Point}]|[\u0300-\u036f]|[\u0483-\u0489]|[\u1ab0-\u1aff]|[\u1dc0-\u1dff]|[\u20d0-\u20ff]|[\ufe20-\ufe2f])+/gu, '')
     .replaceAll(/ +/g, ' ')
     .trim()
 }
