@@ -34,8 +34,7 @@ export async function createUsers ({ file, onError = () => {}, onRecovery = () =
   let reading: Promise<void> | null = null
   const failure = new Failure()
 
-  const subjectOf = (username: string): string | null => users.get(username.normalize('NFC'))?.subject ?? null
-  return { verify, watch, subjectOf, problem: () => failure.reason, digest: key => digestOf(users, key) }
+  return { verify, watch, subjectOf: username => users.get(username.normalize('NFC'))?.subject ?? null, problem: () => failure.reason, digest: key => digestOf(users, key) }
 
   async function verify ({ username, password }: Credentials): Promise<Principal | null> {
     await refreshUnlessWatched()
