@@ -35,7 +35,7 @@ export async function sessionOrigins (t: Test, create: CreateStore): Promise<voi
     const { store } = await create(t)
     const [owned, before] = [await open(store, { ...tokens, origin: here }), await open(store, tokens)]
 
-    t.match(await store.rotate(owned.sid, 1, { ...rotating, origin: here, fresh: { acr: '2', amr: ['otp'] } }), { outcome: 'rotated', record: { acr: '2', amr: ['otp'], origin: here } })
+    t.match(await store.rotate(owned.sid, 1, { ...rotating, origin: here, fresh: { acr: '2', amr: ['otp'] } }), { outcome: 'rotated', record: { amr: ['pwd', 'otp'], origin: here } })
     t.match(await store.rotate(owned.sid, 2, rotating), { outcome: 'rotated' })
     t.match(await store.rotate(before.sid, 1, { ...rotating, origin: there }), { outcome: 'rotated', record: { origin: null } })
   })
