@@ -1,13 +1,6 @@
 import neostandard from 'neostandard'
 import tseslint from 'typescript-eslint'
 
-// Dependencies point one way: cli → gateway → routes, plugins → stores → lib. One entry a folder: what it may not reach.
-const boundary = (files, group, message) => ({
-  files,
-  rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group, message, allowTypeImports: true }] }] }
-})
-const withinLib = ['fastify', 'fastify-plugin', '@fastify/*', '!@fastify/error', '**/plugins/**', '**/routes/**', '**/stores/**', '**/config/**', '**/gateway.ts']
-
 export default [
   { ignores: ['node_modules', 'dist', '.tap', 'coverage'] },
   ...neostandard({ ts: true }),
@@ -31,11 +24,6 @@ export default [
       'max-depth': ['error', 3]
     }
   },
-  boundary(['lib/**/*.ts'], withinLib, 'lib/ holds pure functions: it imports no Fastify value and nothing above it'),
-  boundary(['client/**/*.ts'], ['node:*', '../*', '../**'], 'client/ runs in browsers: it imports nothing but itself'),
-  boundary(['stores/**/*.ts'], ['**/plugins/**', '**/routes/**', '**/config/**', '**/gateway.ts'], 'stores/ depends on lib/ alone'),
-  boundary(['plugins/**/*.ts'], ['**/routes/**', '**/gateway.ts', '**/cli.ts', '**/config/**'], 'plugins/ never imports routes/, config/ or what composes them'),
-  boundary(['routes/*.ts'], ['./*.ts', '**/gateway.ts', '**/cli.ts', '**/config/**'], 'routes never import each other'),
   {
     files: ['test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts', 'scripts/**/*.ts'],
     rules: {

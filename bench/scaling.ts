@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Replica } from '../lib/replica.ts'
+import { Replica } from '../lib/revocation/replica.ts'
 import { simulate, type Costs } from './fan-out-simulation.ts'
 import { formatTable, type Result } from './report.ts'
 import { spreadOf } from './harness.ts'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { generateKey, importKey, signToken, type SigningAlgorithm, type SigningKey } from '../lib/jws.ts'
+import { generateKey, importKey, signToken, type SigningAlgorithm, type SigningKey } from '../lib/jwt/jws.ts'
 
 export interface Tokens {
   key: SigningKey

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { nearest } from '../lib/nearest.ts'
+import { nearest } from '../lib/suggest.ts'
 
 export interface Arguments {
   positionals: string[]

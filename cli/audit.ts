@@ -1,6 +1,6 @@
 import { hostname, userInfo } from 'node:os'
 import type { SecurityEvent } from '../lib/events.ts'
-import type { Edge } from './main.ts'
+import type { Edge } from './edge.ts'
 
 /**
  * Writes what a command did as one audit line on standard error, in the form that the audit lines of a gateway have, with the system's

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { describeError } from '../plugins/errors.ts'
-import type { Edge } from './main.ts'
+import type { Edge } from './edge.ts'
 
 /**
  * The last resort, so that one request never ends everybody's: a promise that was rejected with nobody waiting is logged and no

@@ -4,7 +4,7 @@ import { readFiles } from '../config/files.ts'
 import { lintConfig } from '../config/lint.ts'
 import { loadConfig } from '../config/load.ts'
 import { required, type Arguments } from './arguments.ts'
-import type { Edge } from './main.ts'
+import type { Edge } from './edge.ts'
 
 /** Checks a configuration and the files that it names, and tells what it means; starts nothing, makes nothing, and asks the resolver of names alone. */
 export async function checkCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {

@@ -1,13 +1,13 @@
 import { secretBeside } from '../config/secret-file.ts'
 import type { Config } from '../config/config.ts'
 import type { SecurityEvent } from '../lib/events.ts'
-import { signerAt } from '../lib/key-schedule.ts'
+import { signerAt } from '../lib/jwt/key-schedule.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
 import { KeyRing } from '../plugins/keys/key-ring.ts'
 import type { Store } from '../stores/store.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
 import { writeAudit } from './audit.ts'
-import type { Edge } from './main.ts'
+import type { Edge } from './edge.ts'
 import { withStore } from './with-store.ts'
 
 /** Lists, rotates and revokes signing keys; running gateways follow the store's log. */

@@ -1,29 +1,15 @@
 import { StoreUnavailableError } from '../lib/errors.ts'
-import { nearest } from '../lib/nearest.ts'
+import { nearest } from '../lib/suggest.ts'
 import { version } from '../plugins/server/version.ts'
 import { parseArguments, UsageError, type Arguments } from './arguments.ts'
 import { checkCommand } from './check.ts'
+import type { Edge } from './edge.ts'
 import { keysCommand } from './keys.ts'
 import { revokeCommand } from './revoke.ts'
-import type { EndSignal } from './signals.ts'
 import { sessionsCommand } from './sessions.ts'
 import { startCommand } from './start.ts'
 import { commandUsage, usage } from './usage.ts'
 import { usersCommand } from './users.ts'
-
-/** What the process tells of errors that were not caught. */
-type Failure = 'unhandledRejection' | 'uncaughtException'
-
-/** What a command may use of the process: the composition root of the command line hands it over. */
-export interface Edge {
-  env: Record<string, string | undefined>
-  stdin: NodeJS.ReadableStream
-  stdout: NodeJS.WritableStream
-  stderr: NodeJS.WritableStream
-  signals: { on (failure: Failure, listener: (reason: unknown) => void): unknown, once (failure: Failure, listener: (reason: unknown) => void): unknown }
-  /** Resolves to the next signal that asks the process to end. While it is not waited for, such a signal ends the process at once. */
-  whenTold: () => Promise<EndSignal>
-}
 
 interface Command {
   run: (args: Arguments, edge: Edge) => Promise<number>

@@ -1,14 +1,14 @@
 import type { SecurityEvent } from '../lib/events.ts'
-import { isIdle } from '../lib/lifetime.ts'
-import { isOfOtherOrigin } from '../lib/session-origin.ts'
-import { isSid } from '../lib/sid.ts'
+import { isIdle } from '../lib/session/lifetime.ts'
+import { isOfOtherOrigin } from '../lib/session/origin.ts'
+import { isSid } from '../lib/session/sid.ts'
 import type { Config } from '../config/config.ts'
 import { issuersOf } from '../config/issuers.ts'
 import { retention } from '../config/retention.ts'
 import type { Store } from '../stores/store.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
 import { writeAudit } from './audit.ts'
-import type { Edge } from './main.ts'
+import type { Edge } from './edge.ts'
 import { withStore } from './with-store.ts'
 
 /** A revocation that is durable: what the command prints, and what the audit line says. */

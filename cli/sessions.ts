@@ -1,7 +1,7 @@
-import { isIdle, viewSession } from '../lib/lifetime.ts'
+import { isIdle, viewSession } from '../lib/session/lifetime.ts'
 import { required, type Arguments } from './arguments.ts'
 import { writeAudit } from './audit.ts'
-import type { Edge } from './main.ts'
+import type { Edge } from './edge.ts'
 import { withStore } from './with-store.ts'
 
 /** Lists a subject's sessions, one JSON object a line. Audited, because a session tells where and with what its user works. */

@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { addUser, removeUser } from '../identity/edit-users.ts'
+import { addUser, removeUser } from '../users/edit-users.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
-import type { Edge } from './main.ts'
+import type { Edge } from './edge.ts'
 
 /** Changes a users file; a running gateway takes the change over. */
 export async function usersCommand (args: Arguments, { stdin, stdout, stderr }: Edge): Promise<number> {

@@ -1,7 +1,7 @@
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/config.ts'
 import { storeAddress } from '../config/store-address.ts'
-import type { Edge } from './main.ts'
+import type { Edge } from './edge.ts'
 import { openStore } from '../stores/open.ts'
 import type { Store } from '../stores/store.ts'
 

@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isThisMachine, serviceAt, type Addresses } from '../lib/service-address.ts'
+import { isThisMachine, serviceAt, type Addresses } from '../lib/proxy/service-address.ts'
 
 /** A resolver that does not answer must not keep the gateway from starting. */
 const longestLookupMs = 2000

@@ -1,5 +1,5 @@
-import type { IdentityOption } from '../identity/identity.ts'
-import type { VerificationAlgorithm } from '../lib/jws-verify.ts'
+import type { IdentityOption } from '../users/password-source.ts'
+import type { VerificationAlgorithm } from '../lib/jwt/jws-verify.ts'
 import type { RedisTarget } from '../stores/redis.ts'
 import type { NamedFile } from './environment.ts'
 

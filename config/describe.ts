@@ -1,4 +1,4 @@
-import { redisAcl } from '../lib/redis-acl.ts'
+import { redisAcl } from '../stores/redis/acl.ts'
 import type { Config, IssuerConfig, UpstreamConfig } from './config.ts'
 import { redisAddresses } from './redis-addresses.ts'
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { parseKeySet } from '../lib/key-set.ts'
+import { parseKeySet } from '../lib/jwt/jwks.ts'
 import type { IssuerConfig } from './config.ts'
 
 /** Reads the key files of the issuers. A file without a key that can be used is a ConfigInvalidError; a key that cannot, a warning. */

@@ -1,5 +1,5 @@
-import type { StoredUser } from '../identity/users-file.ts'
-import type { Addresses } from '../lib/service-address.ts'
+import type { StoredUser } from '../users/users-file.ts'
+import type { Addresses } from '../lib/proxy/service-address.ts'
 import type { Config } from './config.ts'
 import { lintLifetimes } from './lint/lifetimes.ts'
 import { lintOperation } from './lint/operation.ts'

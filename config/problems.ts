@@ -1,6 +1,6 @@
 import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
 import { Value, ValueErrorType, type ValueError } from '@sinclair/typebox/value'
-import { nearest } from '../lib/nearest.ts'
+import { nearest } from '../lib/suggest.ts'
 import { checkOf } from './fields.ts'
 
 /** One thing that is wrong: which setting, and what to do, without ever repeating its value. */

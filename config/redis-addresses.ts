@@ -1,4 +1,4 @@
-import { addressesOf } from '../lib/redis-settings.ts'
+import { addressesOf } from '../stores/redis/settings.ts'
 import type { StoreConfig } from './config.ts'
 
 /** Where a Redis is: its addresses, with users and passwords in them. */

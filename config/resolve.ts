@@ -6,7 +6,7 @@ import type { NamedFile } from './environment.ts'
 import { forwardOf } from './rules.ts'
 import type { Settings } from './schema.ts'
 import { parseSize } from './size.ts'
-import { canonicalAlgorithms } from '../lib/jws-verify.ts'
+import { canonicalAlgorithms } from '../lib/jwt/jws-verify.ts'
 
 const ms = parseDurationMs
 const defaultOverlapMs = 10_000

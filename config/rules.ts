@@ -1,5 +1,5 @@
 import { parseDurationMs } from '../lib/duration.ts'
-import { findRedisProblems } from '../lib/redis-settings.ts'
+import { findRedisProblems } from '../stores/redis/settings.ts'
 import { reference } from './environment.ts'
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'

@@ -1,6 +1,6 @@
 import { Kind, Type, type Static, type TArray, type TObject, type TOptional, type TSchema, type TUnion } from '@sinclair/typebox'
-import type { VerifyPassword } from '../identity/identity.ts'
-import { defaultKeyPrefix, keyPrefixProblem, mostDatabase } from '../lib/redis-settings.ts'
+import type { VerifyPassword } from '../users/password-source.ts'
+import { defaultKeyPrefix, keyPrefixProblem, mostDatabase } from '../stores/redis/settings.ts'
 import { reference } from './environment.ts'
 import { choice, count, duration, flag, group, list, size, text } from './fields.ts'
 import { issuer } from './issuer-schema.ts'

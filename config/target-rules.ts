@@ -1,4 +1,4 @@
-import { isThisMachine, serviceAt } from '../lib/service-address.ts'
+import { isThisMachine, serviceAt } from '../lib/proxy/service-address.ts'
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
 

@@ -1,9 +1,9 @@
 import { METHODS } from 'node:http'
 import { isIPv6 } from 'node:net'
-import { isAddressBlock, isEveryAddress, isMappedAddress } from '../lib/cidr.ts'
-import { nearest } from '../lib/nearest.ts'
-import { cookieNamePattern } from '../lib/own-cookies.ts'
-import { redisUrlProblem } from '../lib/redis-settings.ts'
+import { isAddressBlock, isEveryAddress, isMappedAddress } from '../lib/http/cidr.ts'
+import { nearest } from '../lib/suggest.ts'
+import { cookieNamePattern } from '../lib/http/own-cookies.ts'
+import { redisUrlProblem } from '../stores/redis/settings.ts'
 import type { TextCheck } from './fields.ts'
 
 /*

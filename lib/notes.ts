@@ -9,3 +9,11 @@ export function assertNote (topic: string, name: string, text: string): void {
   for (const word of [topic, name]) if (!/^[\w-]{1,64}$/.test(word)) throw new RangeError('topic and name of a note must be up to 64 letters, digits, - and _')
   if (Buffer.byteLength(text) > mostNoteBytes) throw new RangeError(`the text of a note must have at most ${mostNoteBytes} bytes`)
 }
+
+/** A short text that one process tells the others. */
+export interface Note {
+  name: string
+  text: string
+  /** When it was put last. */
+  atMs: number
+}

@@ -2,10 +2,10 @@ import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { hasCookie, readCookie } from '../lib/cookie-header.ts'
+import { hasCookie, readCookie } from '../lib/http/cookie-header.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
-import { cookieNamePattern, cookieNames, createOwnCookies, type CookieKind, type CookieName, type OwnCookies } from '../lib/own-cookies.ts'
+import { cookieNamePattern, cookieNames, createOwnCookies, type CookieKind, type CookieName, type OwnCookies } from '../lib/http/own-cookies.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {

@@ -1,10 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import type { onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { isPreflight, preflightHeaders, readableHeaders } from '../lib/cors.ts'
+import { isPreflight, preflightHeaders, readableHeaders } from '../lib/http/cors.ts'
 import { CsrfRefusedError } from '../lib/errors.ts'
 import { checkOptions } from '../lib/options.ts'
-import { ownHeaders } from '../lib/own-headers.ts'
+import { ownHeaders } from '../lib/http/security-headers.ts'
 import { linger } from './server/linger.ts'
 
 export interface CorsOptions {

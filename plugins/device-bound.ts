@@ -1,43 +1,17 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { checkOptions, durationMs, DurationOption, type Duration } from '../lib/options.ts'
-import type { SessionRecord } from '../stores/store.ts'
-import { Devices } from './device-bound/devices.ts'
+import { Devices, type DeviceBound } from './device-bound/devices.ts'
 import { deriveSecrets } from './keys.ts'
 import { addPart, beginPart } from './portcullis.ts'
+
+export type { DeviceBound, SessionInstructions } from './device-bound/devices.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
     deviceBound: DeviceBound
   }
-}
-
-/** What a browser is told of the session that it keeps alive (Device Bound Session Credentials, session instructions). */
-export interface SessionInstructions {
-  session_identifier: string
-  refresh_url: string
-  scope: { origin: string, include_site: false, scope_specification: [] }
-  credentials: Array<{ type: 'cookie', name: string, attributes: string }>
-}
-
-export interface DeviceBound {
-  readonly cookieTtlMs: number
-  /** The session whose cookie the request carries, whatever it is bound to: for `register` and `refresh`. Rejects when there is none. */
-  presented (request: FastifyRequest): Promise<SessionRecord>
-  /**
-   * Binds the session to the key that the request proves to have, and sets the device cookie. Rejects with DeviceProofRequiredError
-   * when the proof is not good, or the session is bound to another key; with SessionInvalidError when there is no session any more.
-   */
-  register (reply: FastifyReply, record: SessionRecord): Promise<SessionInstructions>
-  /**
-   * The next device cookie for whoever proves to have the session's key. Rejects with DeviceProofRequiredError, which carries the
-   * challenge to prove it with, when the request does not; with SessionInvalidError when there is nothing to renew (any more).
-   */
-  refresh (reply: FastifyReply, record: SessionRecord): Promise<SessionInstructions>
-  /** When the device cookie of the request runs out, by the store's clock in milliseconds; null when it has none of this session. */
-  endOfRequest (request: FastifyRequest, sid: string): number | null
 }
 
 export interface DeviceBoundOptions {

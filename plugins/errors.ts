@@ -3,10 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { NotFoundError } from '../lib/errors.ts'
-import { loggedPath } from '../lib/logged-path.ts'
+import { loggedPath } from '../lib/http/logged-path.ts'
 import { checkOptions } from '../lib/options.ts'
-import { ownHeaders } from '../lib/own-headers.ts'
-import { toProblem, type ProblemBody } from '../lib/problem.ts'
+import { ownHeaders } from '../lib/http/security-headers.ts'
+import { toProblem, type ProblemBody } from '../lib/http/problem.ts'
 import { linger } from './server/linger.ts'
 
 declare module 'fastify' {

@@ -2,39 +2,22 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { leastPublishAheadMs, publishAheadMs } from '../lib/key-schedule.ts'
-import type { Jwk, SigningAlgorithm, SigningKey } from '../lib/jws.ts'
+import { leastPublishAheadMs, publishAheadMs } from '../lib/jwt/key-schedule.ts'
+import type { SigningAlgorithm } from '../lib/jwt/jws.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
-import { persist } from '../lib/persist.ts'
+import { persist } from '../stores/retry.ts'
 import { deriveSecret, type DerivedSecret } from '../lib/secrets.ts'
-import { waitForStore } from '../lib/wait-for-store.ts'
-import { KeyRing } from './keys/key-ring.ts'
+import { waitForStore } from '../stores/wait-for-store.ts'
+import { KeyRing, type Keys } from './keys/key-ring.ts'
 import { addPart, beginPart } from './portcullis.ts'
+
+export type { Keys }
 
 declare module './portcullis.ts' {
   interface Portcullis {
     /** The keys that sign access tokens. */
     keys: Keys
   }
-}
-
-export interface Keys {
-  /** The key that signs now. */
-  current (): SigningKey
-  find (kid: string): SigningKey | null
-  /** Public keys, current and still valid ones (RFC 7517). */
-  jwks (): { keys: Jwk[] }
-  /** Rises whenever the keys change: what was verified or signed with them before has to be looked at again. */
-  readonly version: number
-  /** How long a new key is published before it signs. */
-  readonly publishAheadMs: number
-  onChange (listener: () => void): void
-  /** Appends a key that signs once everybody knows it. */
-  rotate (): Promise<SigningKey>
-  /** Removes a key; its tokens are refused everywhere at once. Null: there is no such key. */
-  revoke (kid: string): Promise<SigningKey | null>
-  /** Reads the keys again; at most once a second, however often it is called. */
-  reload (): Promise<void>
 }
 
 export interface KeysOptions {

@@ -1,9 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { randomBytes } from 'node:crypto'
-import { mintedTtlSeconds } from '../lib/claims.ts'
-import type { Identity } from '../lib/identity.ts'
-import { signToken } from '../lib/jws.ts'
+import { mintedTtlSeconds } from '../lib/jwt/claims.ts'
+import type { Identity } from '../lib/principal.ts'
+import { signToken } from '../lib/jwt/jws.ts'
 import { checkOptions } from '../lib/options.ts'
 import { addPart, beginPart } from './portcullis.ts'
 

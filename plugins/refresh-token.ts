@@ -1,14 +1,13 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
-import type { ParsedRefreshToken } from '../lib/refresh-token.ts'
-import type { SignIn } from '../lib/sign-in.ts'
-import type { SessionRecord } from '../stores/store.ts'
+import type { SignIn } from '../lib/session/sign-in.ts'
 import { deriveSecrets } from './keys.ts'
 import { addPart, beginPart } from './portcullis.ts'
-import { RefreshTokens, type RotateRequest, type TokenResponse } from './refresh-token/families.ts'
+import { RefreshTokens, type AccessTokenRequest, type MakeAccessToken, type RefreshToken, type RotateRequest, type TokenResponse } from './refresh-token/refresh-tokens.ts'
+
+export type { AccessTokenRequest, RefreshToken }
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -31,30 +30,11 @@ declare module './portcullis.ts' {
   }
 }
 
-export interface AccessTokenRequest {
-  subject: string
-  sid: string
-  /** Of the refresh token that is handed out with it, or of the one that was presented when none is: the claim `gen`. */
-  generation: number
-  audience: string[]
-  record: SessionRecord
-}
-
-export interface RefreshToken {
-  /** `reply.openFamily` of this scope. */
-  open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse>
-  /** `reply.rotateFamily` of this scope. */
-  rotate (reply: FastifyReply, options: RotateRequest): Promise<TokenResponse>
-  parse (token: string): ParsedRefreshToken
-  /** The generation was seen in an access token, so the client has received it. Once per object; off the request path. */
-  noteReceived (token: { sid: string | null, generation: number | null }): void
-}
-
 export interface RefreshTokenOptions {
   /** Derives the refresh tokens; at least 32 bytes, base64url. A list while it is changed: the first one issues. */
   secret: string | string[]
   /** Makes the access token that goes with a refresh token: a JWT with `exp`. */
-  accessToken: (request: AccessTokenRequest) => string | Promise<string>
+  accessToken: MakeAccessToken
   /** How long a superseded token is still honoured once its successor was received (parallel tabs). Default 10s. */
   overlap?: Duration
   /** How long the predecessor of a token that never arrived is honoured (lost responses). Default: the idle timeout. */
@@ -69,7 +49,7 @@ export interface RefreshTokenOptions {
 
 const Options = Type.Object({
   secret: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { errorMessage: 'must be a base64url text, or a list of them' }),
-  accessToken: Type.Unsafe<RefreshTokenOptions['accessToken']>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that makes an access token' })),
+  accessToken: Type.Unsafe<MakeAccessToken>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that makes an access token' })),
   overlap: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '10s' }),
   retryWindow: Type.Optional(DurationOption),
   idleTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '30m' }),

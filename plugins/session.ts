@@ -1,18 +1,19 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Strength } from '../lib/authentication.ts'
+import type { Strength } from '../lib/session/authentication.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
-import { createExpiryReport } from '../lib/expiries.ts'
-import type { Identity } from '../lib/identity.ts'
-import { gridMs, isIdle, viewSession, type SessionView } from '../lib/lifetime.ts'
+import { createExpiryReport } from './session/expiries.ts'
+import type { Identity } from '../lib/principal.ts'
+import { gridMs, isIdle, viewSession, type SessionView } from '../lib/session/lifetime.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
-import { isOfOtherOrigin } from '../lib/session-origin.ts'
-import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../lib/session-cookie.ts'
+import { isOfOtherOrigin } from '../lib/session/origin.ts'
+import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../lib/session/session-cookie.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
-import { describeSignIn, type SignIn } from '../lib/sign-in.ts'
-import type { SessionRecord, Store } from '../stores/store.ts'
+import { describeSignIn, type SignIn } from '../lib/session/sign-in.ts'
+import type { SessionRecord } from '../lib/session/record.ts'
+import type { Store } from '../stores/store.ts'
 import { addPart, beginPart } from './portcullis.ts'
 import type { DeviceGuard } from './session/device-guard.ts'
 import { assertNoCookieTwice, takeOver } from './session/presented.ts'
@@ -57,7 +58,7 @@ export interface Sessions {
   list (subject: string): Promise<SessionRecord[]>
   /**
    * After a fresh authentication: a new cookie secret for the same session; the old one is dead. `acr` and `amr` of the session are never
-   * lowered (lib/authentication.ts). Null when the session is gone.
+   * lowered (lib/session/authentication.ts). Null when the session is gone.
    */
   renew (reply: FastifyReply, sid: string, fresh: Strength): Promise<SessionRecord | null>
   view (record: SessionRecord): SessionView

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { AudienceUnknownError, MediaTypeUnsupportedError, SessionInvalidError } from '../lib/errors.ts'
-import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
 import { loginSchema, logoutSchema, refreshSchema, sessionSchema, stepUpSchema } from './auth/schemas.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 import { limitRefresh } from './auth/limits.ts'
@@ -8,14 +8,9 @@ import { signIn } from './auth/sign-in.ts'
 import { signOut } from './auth/sign-out.ts'
 import { stepUp } from './auth/step-up.ts'
 import { noStore } from './auth/no-store.ts'
+import type { PasswordVerifier } from './auth/password-verifier.ts'
 
-/** Who checks user names and passwords. */
-export interface PasswordVerifier {
-  /** Null: refused, whatever the reason. */
-  verify (credentials: { username: string, password: string }): Promise<{ subject: string, scopes: string[] } | null>
-  /** The subject of an account, or null when there is none. For the audit log of refused sign-ins; absent where it cannot be told. */
-  subjectOf? (username: string): string | null
-}
+export type { PasswordVerifier }
 
 export interface AuthRoutesOptions {
   identity: PasswordVerifier

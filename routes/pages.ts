@@ -1,23 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import { clientFiles } from './pages/client-files.ts'
-import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
-import type { PasswordVerifier } from './auth.ts'
+import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
 import { addAccountPage } from './pages/account.ts'
 import { addAssets, readViews } from './pages/assets.ts'
 import { acceptFormsAlone } from './pages/forms.ts'
-import { createPages } from './pages/page.ts'
+import { createPages, type PagesRoutesOptions } from './pages/page.ts'
 import { addSignInPage } from './pages/sign-in.ts'
 import { addSignOutPage } from './pages/sign-out.ts'
 
-export interface PagesRoutesOptions {
-  identity: PasswordVerifier
-  /** What browsers see, and the audience of these routes. */
-  origin: string
-  /** Audiences that a session is good for, besides `origin`. */
-  audiences: string[]
-  /** SameSite of the session cookie, as portcullis-cookies has it. Default lax. */
-  sameSite?: 'lax' | 'strict'
-}
+export type { PagesRoutesOptions }
 
 /** Pages to sign in and out, for browsers without a script of ours. Register with the prefix of the other routes, `/auth`. */
 export default async function pagesRoutes (fastify: FastifyInstance, options: PagesRoutesOptions): Promise<void> {

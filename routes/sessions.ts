@@ -4,8 +4,8 @@ import {
   CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError, NotFoundError,
   SessionInvalidError, SessionNotFoundError, StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../lib/errors.ts'
-import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/route-schema.ts'
-import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/type-provider.ts'
+import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/http/route-schema.ts'
+import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
 import { endSession } from './auth/end-session.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 import { noStore } from './auth/no-store.ts'

@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import { keepSecondsOf } from '../lib/key-schedule.ts'
-import { json, problems, required, type Operation } from '../lib/route-schema.ts'
-import { serializerCompiler } from '../lib/type-provider.ts'
+import { keepSecondsOf } from '../lib/jwt/key-schedule.ts'
+import { json, problems, required, type Operation } from '../lib/http/route-schema.ts'
+import { serializerCompiler } from '../lib/http/type-provider.ts'
 
 const Key = Type.Object({ kid: Type.String(), kty: Type.String(), alg: Type.String(), use: Type.Literal('sig') }, { title: 'PublicKey', description: 'A JWK (RFC 7517): besides these the members of its type.' })
 

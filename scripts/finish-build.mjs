@@ -9,6 +9,6 @@ await cp(new URL('../stores/redis/', import.meta.url), new URL('stores/redis/', 
   recursive: true,
   filter: source => !source.endsWith('.ts')
 })
-await cp(new URL('../views/', import.meta.url), new URL('views/', built), { recursive: true })
+await cp(new URL('../routes/pages/views/', import.meta.url), new URL('routes/pages/views/', built), { recursive: true })
 await buildClient(fileURLToPath(new URL('client/', built)))
 await chmod(new URL('cli.js', built), 0o755)

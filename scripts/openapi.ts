@@ -3,8 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
-import { buildGateway } from '../gateway.ts'
-import type { Credential } from '../lib/route-schema.ts'
+import { buildGateway } from '../gateway/gateway.ts'
+import type { Credential } from '../lib/http/route-schema.ts'
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
 type JsonObject = { [name: string]: Json }

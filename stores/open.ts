@@ -1,4 +1,4 @@
-import { defaultKeyPrefix } from '../lib/redis-settings.ts'
+import { defaultKeyPrefix } from './redis/settings.ts'
 import { createRedisClient, createRedisStore, type RedisClient, type RedisTarget } from './redis.ts'
 import { createSqliteStore } from './sqlite.ts'
 import type { Store } from './store.ts'

@@ -1,6 +1,9 @@
-import type { Authentication, Strength } from '../lib/authentication.ts'
-import type { Counted, RefreshLimit } from '../lib/refresh-count.ts'
-import type { FamilyOutcome, RotationWindows, TokenFamily } from '../lib/rotation.ts'
+import type { Note } from '../lib/notes.ts'
+import type { CredentialClaims, LogEntry, Revocation } from '../lib/revocation/entries.ts'
+import type { Authentication, Strength } from '../lib/session/authentication.ts'
+import type { SessionMode, SessionRecord } from '../lib/session/record.ts'
+import type { Counted, RefreshLimit } from '../lib/session/refresh-count.ts'
+import type { FamilyOutcome, RotationWindows } from '../lib/session/rotation.ts'
 
 /*
  * The contract between the gateway and the truth.
@@ -14,56 +17,6 @@ import type { FamilyOutcome, RotationWindows, TokenFamily } from '../lib/rotatio
  * - A write resolves when it is as durable as the store can make it.
  * - `test/stores/contract.ts` says all of this again, executably, for every implementation.
  */
-
-export type SessionMode = 'session' | 'tokens'
-
-/** The server-side record of one sign-in. Nothing derived from it outlives it. */
-export interface SessionRecord {
-  /** Public id (lib/sid.ts). */
-  sid: string
-  subject: string
-  /** The name that the subject signed in with: a step-up asks for the password that goes with it. */
-  username: string
-  mode: SessionMode
-  /** The subject's epoch when the session was opened; a cut ends all sessions below its number. */
-  epoch: number
-  /** base64url SHA-256 of the session cookie's secret; null in tokens mode. */
-  secretHash: string | null
-  createdAtMs: number
-  /**
-   * When the subject last authenticated; in tokens mode, for the newest generation. Refreshing never moves it forward. It goes back, with
-   * `acr` and `amr`, when a refresh finds that the answer to a step-up was lost (lib/rotation.ts).
-   */
-  authTimeMs: number
-  /** Last known use; moved by `touch` and by rotation. */
-  lastUsedAtMs: number
-  /** Absolute end. Nothing ever moves it. */
-  expiresAtMs: number
-  acr: string
-  amr: string[]
-  scopes: string[]
-  /** Audiences that access tokens of this session may be for. */
-  audiences: string[]
-  client: { userAgent: string, ip: string }
-  /** The origin that opened the session, and at which alone it is good. Null in records of earlier versions, which are good at every origin. */
-  origin: string | null
-  /** Rotation state in tokens mode; null in session mode. */
-  family: TokenFamily | null
-  /** The device that the session is bound to; null while it is bound to none, and always in tokens mode. */
-  device: BoundDevice | null
-}
-
-/** What is known of a device: whoever has its key is on it (Device Bound Session Credentials). */
-export interface BoundDevice {
-  /** The P-256 point, both coordinates in base64url (lib/device-proof.ts). */
-  publicKey: string
-  boundAtMs: number
-  /**
-   * How often the device has proved its key since, which a proof counts for one number of alone; the first one may be that it shows what it got
-   * with the binding. 0: nobody knows whether the binding reached it, so it is not in force (lib/device-binding.ts).
-   */
-  renewals: number
-}
 
 export type DeviceBinding =
   /** `already`: to this very key, which a repeated request may find. */
@@ -99,7 +52,7 @@ export interface RotateOptions extends RotationWindows {
   maxTokenAgeMs: number
   /** Where the token is presented: a record of another origin is `unknown`. Absent: the origin is not judged. */
   origin?: string
-  /** The subject has just authenticated again: `rotated` and `recovered` strengthen the record's authentication (lib/authentication.ts). */
+  /** The subject has just authenticated again: `rotated` and `recovered` strengthen the record's authentication (lib/session/authentication.ts). */
   fresh?: Strength
   /** What this session may have; counted in the same operation. Absent: this one is not counted. */
   limit?: RefreshLimit
@@ -118,18 +71,6 @@ export type Rotation =
   | { outcome: 'limited', record: SessionRecord, granted: null, counted: Counted }
   | { outcome: 'unknown', record: null, granted: null, counted: null }
 
-/** A statement "no longer good". In force until `expiresAtMs`. Tokens and subjects are known by their keys (lib/revocation-key.ts). */
-export type Revocation =
-  | { kind: 'sid', sid: string, expiresAtMs: number }
-  | { kind: 'jti', tokenKey: string, expiresAtMs: number }
-  /** Every session of the subject whose epoch is below `belowEpoch`, except one; every foreign token issued before that second. */
-  | { kind: 'subject', subjectKey: string, belowEpoch: number, exceptSid: string | null, expiresAtMs: number }
-  /** Every session of anybody whose epoch is below `belowEpoch`. */
-  | { kind: 'all', belowEpoch: number, expiresAtMs: number }
-
-/** What followers of the log are told: revocations, and what makes cached knowledge stale. */
-export type LogEntry = Revocation | { kind: 'changed', sid: string } | { kind: 'keys' }
-
 /** Takes one page of a snapshot; the next one of the same shard comes when it is done. */
 export type TakePage = (revocations: Revocation[]) => Promise<void>
 
@@ -141,29 +82,11 @@ export interface Pull {
   gap: boolean
 }
 
-/** What is known of a credential, for the direct question to the store. Absent claims are not checked. */
-export interface CredentialClaims {
-  issuer: string | null
-  jti: string | null
-  sid: string | null
-  subject: string | null
-  /** Of a token that we issued: its session's. Of one that another issuer did: the second of its issue. */
-  epoch: number | null
-}
-
 /** The signing keys, sealed by the gateway; the store only keeps the text. */
 export interface KeyDocument {
   /** Starts at 1; every write adds one. */
   version: number
   text: string
-}
-
-/** A short text that one process tells the others. */
-export interface Note {
-  name: string
-  text: string
-  /** When it was put last. */
-  atMs: number
 }
 
 export interface Store {
@@ -188,17 +111,17 @@ export interface Store {
   touch (uses: ReadonlyArray<{ sid: string, agoMs: number }>, options: { idleTimeoutMs: number }): Promise<void>
 
   /**
-   * Decides what the presentation of `generation` means (lib/rotation.ts) and does it. A record in session mode is `unknown`.
+   * Decides what the presentation of `generation` means (lib/session/rotation.ts) and does it. A record in session mode is `unknown`.
    * `rotated`, `held`, `repeated` and `recovered` count as use. `reused` removes the record and logs its `sid` as revoked;
    * `expired` through a late retry does the same, through idleness changes nothing. `limited` comes before all of these but idleness.
    */
   rotate (sid: string, generation: number, options: RotateOptions): Promise<Rotation>
 
-  /** Notes that `generation` reached the client (lib/rotation.ts, receive). Without a record, or not the newest: does nothing. */
+  /** Notes that `generation` reached the client (lib/session/rotation.ts, receive). Without a record, or not the newest: does nothing. */
   noteReceived (sid: string, generation: number, windows: RotationWindows): Promise<void>
 
   /**
-   * Replaces the cookie secret after a fresh authentication, which strengthens the record's (lib/authentication.ts); logs `changed`.
+   * Replaces the cookie secret after a fresh authentication, which strengthens the record's (lib/session/authentication.ts); logs `changed`.
    * The old secret is dead when it resolves; `lastUsedAtMs` stays. Null when there is no record in session mode.
    */
   renew (sid: string, fresh: { secretHash: string } & Strength): Promise<SessionRecord | null>
@@ -219,7 +142,7 @@ export interface Store {
   /**
    * Removes the record, if any, and logs the `sid` as revoked for `maxTokenAgeMs`, unless an entry for it is in force already (which
    * is not lengthened). Idempotent. Resolves to the record that was ended, or null. With an `origin`, a record of another one stays
-   * as it is, nothing is logged, and it is what this resolves to (lib/session-origin.ts tells).
+   * as it is, nothing is logged, and it is what this resolves to (lib/session/origin.ts tells).
    */
   close (sid: string, options: { maxTokenAgeMs: number, origin?: string | null }): Promise<SessionRecord | null>
 

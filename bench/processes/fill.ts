@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { openStore } from '../../stores/open.ts'
-import type { Revocation } from '../../stores/store.ts'
+import type { Revocation } from '../../lib/revocation/entries.ts'
 import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
 /** Writes revocations into a store, past all gateways: as a gateway that has heard of them re-asserts them, and one by one as they come. */

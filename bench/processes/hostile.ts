@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { buildGateway } from '../../gateway.ts'
+import { buildGateway } from '../../gateway/gateway.ts'
 import { cpuTime, serveParent } from './child.ts'
 
 /** The real gateway in front of an upstream that nothing may reach. */

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { buildGateway } from '../../gateway.ts'
+import { buildGateway } from '../../gateway/gateway.ts'
 import { serveParent } from './child.ts'
 
 /** What the heap of a gateway grows by for each credential that it remembers. */

@@ -1,5 +1,6 @@
 import { openStore } from '../../stores/open.ts'
-import type { OpenSession, SessionMode } from '../../stores/store.ts'
+import type { SessionMode } from '../../lib/session/record.ts'
+import type { OpenSession } from '../../stores/store.ts'
 import { argsOfParent, serveParent } from './child.ts'
 
 /** Opens sessions in a store as a gateway does, of as many users. */

@@ -1,8 +1,8 @@
 import { AggregatorRegistry } from 'prom-client'
 import type { Config } from '../../config/config.ts'
-import { composeOperators } from '../../operators.ts'
+import { composeOperators } from '../../gateway/primary.ts'
 import { noteStart, whenToldToEnd } from '../told.ts'
-import type { Edge } from '../main.ts'
+import type { Edge } from '../edge.ts'
 import { WorkerPool } from './pool.ts'
 
 /** On top of what the settings allow a drain. */

@@ -1,5 +1,5 @@
-import { publishAheadMs } from '../../lib/key-schedule.ts'
-import { isLoopback } from '../../lib/service-address.ts'
+import { publishAheadMs } from '../../lib/jwt/key-schedule.ts'
+import { isLoopback } from '../../lib/proxy/service-address.ts'
 import type { Config } from '../config.ts'
 import { redisAddresses } from '../redis-addresses.ts'
 import { warn } from './warnings.ts'

@@ -1,4 +1,4 @@
-import { isSameService, serviceAt, type Addresses } from '../../lib/service-address.ts'
+import { isSameService, serviceAt, type Addresses } from '../../lib/proxy/service-address.ts'
 import type { Config, UpstreamConfig } from '../config.ts'
 import { reserved } from '../text-checks.ts'
 

@@ -1,4 +1,4 @@
-import { isLoopback } from '../../lib/service-address.ts'
+import { isLoopback } from '../../lib/proxy/service-address.ts'
 import type { Config } from '../config.ts'
 import { findWeakToken } from '../secret-checks.ts'
 import { warn } from './warnings.ts'

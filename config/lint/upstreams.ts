@@ -1,5 +1,5 @@
-import type { StoredUser } from '../../identity/users-file.ts'
-import { isLoopback, isSameService, type Addresses } from '../../lib/service-address.ts'
+import type { StoredUser } from '../../users/users-file.ts'
+import { isLoopback, isSameService, type Addresses } from '../../lib/proxy/service-address.ts'
 import type { Config, UpstreamConfig } from '../config.ts'
 import { warn } from './warnings.ts'
 

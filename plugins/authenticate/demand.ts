@@ -1,6 +1,6 @@
 import { ScopeInsufficientError, StepUpRequiredError, TokenInvalidError } from '../../lib/errors.ts'
-import type { Identity } from '../../lib/identity.ts'
-import { seconds } from '../../lib/lifetime.ts'
+import type { Identity } from '../../lib/principal.ts'
+import { seconds } from '../../lib/session/lifetime.ts'
 import type { Store } from '../../stores/store.ts'
 
 /** The store's clock. */

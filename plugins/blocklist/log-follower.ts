@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../lib/errors.ts'
 import { publish } from '../../lib/events.ts'
-import { Replica } from '../../lib/replica.ts'
-import { SteadyClock } from '../../lib/steady-clock.ts'
-import type { LogEntry, Revocation, Store } from '../../stores/store.ts'
+import { Replica } from '../../lib/revocation/replica.ts'
+import { SteadyClock } from './steady-clock.ts'
+import type { LogEntry, Revocation } from '../../lib/revocation/entries.ts'
+import type { Store } from '../../stores/store.ts'
 import { Reassertion } from './reassertion.ts'
 
 /** Requests are answered between as many entries: a snapshot may be of millions. */

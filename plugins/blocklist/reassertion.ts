@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Revocation, Store } from '../../stores/store.ts'
+import type { Revocation } from '../../lib/revocation/entries.ts'
+import type { Store } from '../../stores/store.ts'
 
 const slice = 500
 /** How long to wait when another process is at it, or the store is away. */

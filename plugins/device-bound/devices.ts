@@ -1,15 +1,40 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { deviceInForce } from '../../lib/device-binding.ts'
-import { isSignedBy, parseProof, type DeviceProof } from '../../lib/device-proof.ts'
-import { formatTicket, parseTicket, type Ticket } from '../../lib/device-ticket.ts'
+import { deviceInForce } from '../../lib/session/device-binding.ts'
+import { isSignedBy, parseProof, type DeviceProof } from '../../lib/session/device-proof.ts'
+import { formatTicket, parseTicket, type Ticket } from '../../lib/session/device-ticket.ts'
 import { CredentialsMissingError, DeviceProofRequiredError, SessionInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
 import { publish, sourceOf, type EventName } from '../../lib/events.ts'
-import { isNavigation } from '../../lib/navigation.ts'
+import { isNavigation } from '../../lib/http/navigation.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
-import type { BoundDevice, SessionRecord } from '../../stores/store.ts'
-import type { DeviceBound, SessionInstructions } from '../device-bound.ts'
+import type { BoundDevice, SessionRecord } from '../../lib/session/record.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { DeviceGuard } from '../session/device-guard.ts'
+
+/** What a browser is told of the session that it keeps alive (Device Bound Session Credentials, session instructions). */
+export interface SessionInstructions {
+  session_identifier: string
+  refresh_url: string
+  scope: { origin: string, include_site: false, scope_specification: [] }
+  credentials: Array<{ type: 'cookie', name: string, attributes: string }>
+}
+
+export interface DeviceBound {
+  readonly cookieTtlMs: number
+  /** The session whose cookie the request carries, whatever it is bound to: for `register` and `refresh`. Rejects when there is none. */
+  presented (request: FastifyRequest): Promise<SessionRecord>
+  /**
+   * Binds the session to the key that the request proves to have, and sets the device cookie. Rejects with DeviceProofRequiredError
+   * when the proof is not good, or the session is bound to another key; with SessionInvalidError when there is no session any more.
+   */
+  register (reply: FastifyReply, record: SessionRecord): Promise<SessionInstructions>
+  /**
+   * The next device cookie for whoever proves to have the session's key. Rejects with DeviceProofRequiredError, which carries the
+   * challenge to prove it with, when the request does not; with SessionInvalidError when there is nothing to renew (any more).
+   */
+  refresh (reply: FastifyReply, record: SessionRecord): Promise<SessionInstructions>
+  /** When the device cookie of the request runs out, by the store's clock in milliseconds; null when it has none of this session. */
+  endOfRequest (request: FastifyRequest, sid: string): number | null
+}
 
 interface Settings {
   secrets: [DerivedSecret, ...DerivedSecret[]]

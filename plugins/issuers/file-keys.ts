@@ -1,7 +1,7 @@
 import { unwatchFile, watchFile } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { Failure } from '../../lib/failure.ts'
-import type { KeySet } from '../../lib/key-set.ts'
+import type { KeySet } from '../../lib/jwt/jwks.ts'
 import type { KeySource, KeySourceHooks } from './key-source.ts'
 
 const pollMs = 500

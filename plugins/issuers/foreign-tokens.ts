@@ -1,10 +1,10 @@
 import { RecencyCache } from '../../lib/cache.ts'
 import { IssuerUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
-import { clockToleranceSeconds } from '../../lib/claims.ts'
-import { identityOfForeign, keyNameOfForeign, type ForeignTokenRules } from '../../lib/foreign-token.ts'
-import type { Identity } from '../../lib/identity.ts'
-import { canonicalAlgorithm, hasGoodSignature, type VerificationAlgorithm, type VerificationKey } from '../../lib/jws-verify.ts'
-import type { TokenParts } from '../../lib/token-format.ts'
+import { clockToleranceSeconds } from '../../lib/jwt/claims.ts'
+import { identityOfForeign, keyNameOfForeign, type ForeignTokenRules } from '../../lib/jwt/foreign-token.ts'
+import type { Identity } from '../../lib/principal.ts'
+import { canonicalAlgorithm, hasGoodSignature, type VerificationAlgorithm, type VerificationKey } from '../../lib/jwt/jws-verify.ts'
+import type { TokenParts } from '../../lib/jwt/token-format.ts'
 import type { KeySource } from './key-source.ts'
 
 export interface Issuer extends ForeignTokenRules {

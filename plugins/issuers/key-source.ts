@@ -1,4 +1,4 @@
-import type { KeySet } from '../../lib/key-set.ts'
+import type { KeySet } from '../../lib/jwt/jwks.ts'
 
 /** Where the keys of one issuer come from. */
 export interface KeySource {

@@ -1,5 +1,5 @@
 import { Agent, request } from 'undici'
-import type { KeySet } from '../../lib/key-set.ts'
+import type { KeySet } from '../../lib/jwt/jwks.ts'
 import type { KeySource, KeySourceHooks } from './key-source.ts'
 
 const timeoutMs = 5000

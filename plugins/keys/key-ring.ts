@@ -1,10 +1,28 @@
 import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
-import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKey } from '../../lib/jws.ts'
-import { openKey, sealKey, type SealedKeys } from '../../lib/key-document.ts'
-import { keptAt, signerAt } from '../../lib/key-schedule.ts'
+import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKey } from '../../lib/jwt/jws.ts'
+import { openKey, sealKey, type SealedKeys } from '../../lib/jwt/key-document.ts'
+import { keptAt, signerAt } from '../../lib/jwt/key-schedule.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
 import type { KeyDocument, Store } from '../../stores/store.ts'
-import type { Keys } from '../keys.ts'
+
+export interface Keys {
+  /** The key that signs now. */
+  current (): SigningKey
+  find (kid: string): SigningKey | null
+  /** Public keys, current and still valid ones (RFC 7517). */
+  jwks (): { keys: Jwk[] }
+  /** Rises whenever the keys change: what was verified or signed with them before has to be looked at again. */
+  readonly version: number
+  /** How long a new key is published before it signs. */
+  readonly publishAheadMs: number
+  onChange (listener: () => void): void
+  /** Appends a key that signs once everybody knows it. */
+  rotate (): Promise<SigningKey>
+  /** Removes a key; its tokens are refused everywhere at once. Null: there is no such key. */
+  revoke (kid: string): Promise<SigningKey | null>
+  /** Reads the keys again; at most once a second, however often it is called. */
+  reload (): Promise<void>
+}
 
 export interface KeyRingOptions {
   /** The first one seals. */

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Metric, type Registry } from 'prom-client'
-import type { Durations } from '../../lib/durations.ts'
+import type { Durations } from '../../lib/histogram.ts'
 
 /*
  * prom-client hashes the labels of every single observation. What happens on each request is therefore counted in plain numbers

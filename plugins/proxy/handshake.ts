@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { onRequestHookHandler } from 'fastify'
-import { foreignReason, isForeignUpgrade } from '../../lib/csrf.ts'
+import { foreignReason, isForeignUpgrade } from '../../lib/http/csrf.ts'
 import { CsrfRefusedError, RequestInvalidError, UpstreamUnreachableError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
-import { loggedPath } from '../../lib/logged-path.ts'
-import { acceptOf, asksForWebSocket, bearerProtocol, isWebSocketKey, readProtocols } from '../../lib/websocket.ts'
+import { loggedPath } from '../../lib/http/logged-path.ts'
+import { acceptOf, asksForWebSocket, bearerProtocol, isWebSocketKey, readProtocols } from '../../lib/proxy/websocket.ts'
 import { pendingUpgrade } from '../server/upgrades.ts'
 
 /** What was offered as Sec-WebSocket-Protocol, before our own was taken out. */

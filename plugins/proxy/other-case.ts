@@ -1,6 +1,6 @@
 import type { onRequestHookHandler } from 'fastify'
 import { PathRefusedError } from '../../lib/errors.ts'
-import { isSameService, type Addresses } from '../../lib/service-address.ts'
+import { isSameService, type Addresses } from '../../lib/proxy/service-address.ts'
 
 interface Place { prefix: string, target: string }
 

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { FrameReader, closeFrame } from '../../lib/frames.ts'
+import { FrameReader, closeFrame } from '../../lib/proxy/websocket-frames.ts'
 
 /** How long a WebSocket that we close may take to end; then its connections are cut. */
 const closingMs = 1000

@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { createHash } from 'node:crypto'
-import { foldAccount } from '../../lib/account.ts'
-import { countedAddress } from '../../lib/client-address.ts'
+import { foldAccount } from './account.ts'
+import { countedAddress } from '../../lib/http/client-address.ts'
 import { RateLimitedError } from '../../lib/errors.ts'
 import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'
-import { rateLimitHeaders, secondsLeft, type Standing } from '../../lib/rate-limit-headers.ts'
-import { WindowCounter } from '../../lib/window-counter.ts'
+import { rateLimitHeaders, secondsLeft, type Standing } from '../../lib/http/rate-limit-headers.ts'
+import { WindowCounter } from './window-counter.ts'
 
 export interface BudgetLimits {
   /** The name that clients read in `RateLimit-Policy`. */

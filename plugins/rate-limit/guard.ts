@@ -1,6 +1,6 @@
 import type { HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
-import type { Standing } from '../../lib/rate-limit-headers.ts'
-import { asError } from '../../lib/thrown.ts'
+import type { Standing } from '../../lib/http/rate-limit-headers.ts'
+import { asError } from '../../lib/as-error.ts'
 import { addressKey, type Budget } from './budget.ts'
 
 /** What a guess is answered. */

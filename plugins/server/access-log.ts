@@ -1,6 +1,6 @@
 import { LogController, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Identity } from '../../lib/identity.ts'
-import { loggedPath } from '../../lib/logged-path.ts'
+import type { Identity } from '../../lib/principal.ts'
+import { loggedPath } from '../../lib/http/logged-path.ts'
 import { codeOf } from '../errors.ts'
 
 /** The callers whose good credential was not good enough: these requests have no identity. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { PathRefusedError, RequestInvalidError } from '../../lib/errors.ts'
-import { canonicalPath, pathFault } from '../../lib/path.ts'
+import { canonicalPath, pathFault } from '../../lib/http/canonical-path.ts'
 import { sendProblem } from '../errors.ts'
 
 // The router calls a path with a lone `%` malformed, before any route or hook: so what is refused here reaches neither.

@@ -2,7 +2,7 @@ import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { HeadersTooLargeError, RequestInvalidError, BodyTooLargeError, RequestTimeoutError } from '../../lib/errors.ts'
-import { toProblem, type Problem } from '../../lib/problem.ts'
+import { toProblem, type Problem } from '../../lib/http/problem.ts'
 import { settleParserError } from './pipeline.ts'
 
 /** What the parser had to say about a connection, and the response under way on it, if any. */

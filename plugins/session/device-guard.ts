@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { SessionRecord } from '../../stores/store.ts'
+import type { SessionRecord } from '../../lib/session/record.ts'
 
 /** What sessions ask of whoever binds them to devices; without one, none is bound. */
 export interface DeviceGuard {

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { publish, sourceOf } from '../../lib/events.ts'
-import type { CookieKind } from '../../lib/own-cookies.ts'
-import type { SessionMode } from '../../stores/store.ts'
+import type { CookieKind } from '../../lib/http/own-cookies.ts'
+import type { SessionMode } from '../../lib/session/record.ts'
 import { partOrNull, type Portcullis } from '../portcullis.ts'
 
 /** Throws CookieDuplicateError, for before anything is done: an error afterwards would be the answer to what has happened all the same. */

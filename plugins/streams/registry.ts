@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyRequest } from 'fastify'
-import type { Identity } from '../../lib/identity.ts'
+import type { Identity } from '../../lib/principal.ts'
 
 /** `revoked`: nothing more of it may pass. `draining`: the server ends, and whatever has no end of its own ends now. */
 export type StreamEnd = 'revoked' | 'draining'

@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import { SessionNotFoundError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
-import type { Identity } from '../../lib/identity.ts'
-import { freshSeconds } from '../../lib/lifetime.ts'
-import { isSid } from '../../lib/sid.ts'
+import type { Identity } from '../../lib/principal.ts'
+import { freshSeconds } from '../../lib/session/lifetime.ts'
+import { isSid } from '../../lib/session/sid.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 
 export interface EndSessionOptions {

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { SessionInvalidError } from '../../lib/errors.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import type { Budget, LimitedAccount } from '../../plugins/rate-limit.ts'
-import type { SessionRecord } from '../../stores/store.ts'
+import type { SessionRecord } from '../../lib/session/record.ts'
 
 /** An application may go without the plugin, and limit sign-ins in its own way. */
 type Parts = Omit<Portcullis, 'rateLimit'> & Partial<Pick<Portcullis, 'rateLimit'>>

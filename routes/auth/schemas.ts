@@ -3,7 +3,7 @@ import {
   AudienceUnknownError, CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError,
   LoginRefusedError, RateLimitedError, RefreshRefusedError, SessionInvalidError, StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../../lib/errors.ts'
-import { bodyErrors, budgetHeaders, counted, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, registrationHeader, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../../lib/route-schema.ts'
+import { bodyErrors, budgetHeaders, counted, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, registrationHeader, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../../lib/http/route-schema.ts'
 
 const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
 export const Username = Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' })

@@ -1,12 +1,12 @@
 import type { FastifyReply } from 'fastify'
 import { LoginRefusedError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
-import type { SessionView } from '../../lib/lifetime.ts'
+import type { SessionView } from '../../lib/session/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import { assertNoCookieTwice, findCarried } from '../../plugins/session/presented.ts'
-import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
-import type { SessionMode } from '../../stores/store.ts'
-import type { PasswordVerifier } from '../auth.ts'
+import type { TokenResponse } from '../../plugins/refresh-token/refresh-tokens.ts'
+import type { SessionMode } from '../../lib/session/record.ts'
+import type { PasswordVerifier } from './password-verifier.ts'
 import { limitSignIn } from './limits.ts'
 
 export interface SignInOptions {

@@ -1,11 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CredentialsMissingError, LoginRefusedError, RefreshRefusedError, SessionInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
-import type { SessionView } from '../../lib/lifetime.ts'
+import type { SessionView } from '../../lib/session/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
-import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
-import type { SessionRecord } from '../../stores/store.ts'
-import type { PasswordVerifier } from '../auth.ts'
+import type { TokenResponse } from '../../plugins/refresh-token/refresh-tokens.ts'
+import type { SessionRecord } from '../../lib/session/record.ts'
+import type { PasswordVerifier } from './password-verifier.ts'
 import { limitStepUp } from './limits.ts'
 
 export interface StepUpOptions {

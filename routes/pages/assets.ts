@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
-import { hidden } from '../../lib/route-schema.ts'
+import { hidden } from '../../lib/http/route-schema.ts'
 
-/** Also in the built package: views/ is copied beside what is compiled. */
-export const views = new URL('../../views/', import.meta.url)
+/** Also in the built package: the folder is copied beside what is compiled. */
+export const views = new URL('./views/', import.meta.url)
 
 const types: Record<string, string> = { css: 'text/css; charset=utf-8', js: 'text/javascript; charset=utf-8' }
 

@@ -1,6 +1,6 @@
 import formbody from '@fastify/formbody'
 import type { FastifyInstance } from 'fastify'
-import { parseForm } from '../../lib/form.ts'
+import { parseForm } from '../../lib/http/form.ts'
 import { limitBodyTime } from '../auth/json-alone.ts'
 
 /** What could be read in two ways is no form: the schema of the route refuses the null that stands for it. */

@@ -2,13 +2,23 @@ import { fileURLToPath } from 'node:url'
 import view from '@fastify/view'
 import { Eta } from 'eta'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Identity } from '../../lib/identity.ts'
-import { isUnder, localAddress, signInAddress } from '../../lib/return-to.ts'
+import type { Identity } from '../../lib/principal.ts'
+import { isUnder, localAddress, signInAddress } from '../../lib/http/return-to.ts'
 import { beginProblem, noteRefusal } from '../../plugins/errors.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
-import type { PagesRoutesOptions } from '../pages.ts'
+import type { PasswordVerifier } from '../auth/password-verifier.ts'
 import { views, type AssetAddresses } from './assets.ts'
 import { explainProblem, explainRefusal, isRefusal, needsSignIn } from './words.ts'
+
+export interface PagesRoutesOptions {
+  identity: PasswordVerifier
+  /** What browsers see, and the audience of these routes. */
+  origin: string
+  /** Audiences that a session is good for, besides `origin`. */
+  audiences: string[]
+  /** SameSite of the session cookie, as portcullis-cookies has it. Default lax. */
+  sameSite?: 'lax' | 'strict'
+}
 
 /** What the pages have in common. */
 export interface Pages extends PagesRoutesOptions {

@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { isNavigation } from '../../lib/navigation.ts'
-import { ownHeaders } from '../../lib/own-headers.ts'
-import { localPath, signInAddress } from '../../lib/return-to.ts'
+import { isNavigation } from '../../lib/http/navigation.ts'
+import { ownHeaders } from '../../lib/http/security-headers.ts'
+import { localPath, signInAddress } from '../../lib/http/return-to.ts'
 import { noteRefusal, sendProblem } from '../../plugins/errors.ts'
 import { needsSignIn } from './words.ts'
 

@@ -1,9 +1,9 @@
-import { deviceName } from '../../lib/device-name.ts'
-import type { Identity } from '../../lib/identity.ts'
+import { deviceName } from '../../lib/http/user-agent.ts'
+import type { Identity } from '../../lib/principal.ts'
 import { ago, inWords } from '../../lib/instants.ts'
-import { lastUseOnGrid, seconds } from '../../lib/lifetime.ts'
+import { lastUseOnGrid, seconds } from '../../lib/session/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
-import type { SessionRecord } from '../../stores/store.ts'
+import type { SessionRecord } from '../../lib/session/record.ts'
 
 /** A session as the account page tells of it. */
 export interface DescribedSession {

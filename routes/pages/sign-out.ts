@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import { hidden } from '../../lib/route-schema.ts'
-import type { TypeBoxProvider } from '../../lib/type-provider.ts'
+import { hidden } from '../../lib/http/route-schema.ts'
+import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
 import { signOut } from '../auth/sign-out.ts'
 import type { Pages } from './page.ts'
 

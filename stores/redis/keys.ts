@@ -1,5 +1,5 @@
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
-import { shardOfSid } from '../../lib/sid.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { shardOfSid } from '../../lib/session/sid.ts'
 
 /** The names of one shard. The braces are Redis's hash tag: everything in a shard shares a slot, so one script can change it. */
 export interface Shard {
@@ -49,7 +49,7 @@ export function sessionName (shard: Shard, sid: string): string {
   return `${shard.prefix}session:${sid}`
 }
 
-/** Of a subject, by its key (lib/revocation-key.ts): foreign texts of any length would be names of any length. */
+/** Of a subject, by its key (lib/revocation/revocation-id.ts): foreign texts of any length would be names of any length. */
 export function subjectName (shard: Shard, subjectKey: string): string {
   return `${shard.prefix}subject:${subjectKey}`
 }

@@ -1,4 +1,5 @@
-import type { LogEntry, Pull, Revocation, Store, TakePage } from '../store.ts'
+import type { LogEntry, Revocation } from '../../lib/revocation/entries.ts'
+import type { Pull, Store, TakePage } from '../store.ts'
 import type { RedisClient } from './client.ts'
 import type { Keys, Shard } from './keys.ts'
 import type { Reply, Scripts } from './scripts.ts'

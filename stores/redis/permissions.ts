@@ -1,5 +1,5 @@
 import { ConfigInvalidError } from '../../lib/errors.ts'
-import { redisAcl, redisCommands } from '../../lib/redis-acl.ts'
+import { redisAcl, redisCommands } from './acl.ts'
 import type { RedisClient } from './client.ts'
 import { settingOf } from './explain.ts'
 import type { Keys } from './keys.ts'

@@ -1,7 +1,8 @@
-import type { Authentication } from '../../lib/authentication.ts'
-import { subjectKeyOf } from '../../lib/revocation-key.ts'
-import type { TokenFamily } from '../../lib/rotation.ts'
-import type { BoundDevice, OpenSession, SessionMode, SessionRecord } from '../store.ts'
+import type { Authentication } from '../../lib/session/authentication.ts'
+import { subjectKeyOf } from '../../lib/revocation/revocation-id.ts'
+import type { TokenFamily } from '../../lib/session/rotation.ts'
+import type { BoundDevice, SessionMode, SessionRecord } from '../../lib/session/record.ts'
+import type { OpenSession } from '../store.ts'
 import type { Reply } from './scripts.ts'
 
 /** The fields of a record that the gateway gives; instants, epoch and family are set by the script. */

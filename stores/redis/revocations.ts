@@ -1,5 +1,6 @@
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
-import type { CredentialClaims, Revocation, Store } from '../store.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import type { CredentialClaims, Revocation } from '../../lib/revocation/entries.ts'
+import type { Store } from '../store.ts'
 import { indexName, sessionName, subjectName, tokenName, type Keys, type Shard } from './keys.ts'
 import type { Scripts } from './scripts.ts'
 

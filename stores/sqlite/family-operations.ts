@@ -1,14 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Authentication } from '../../lib/authentication.ts'
-import { countRefresh, type Counted, type RefreshCount, type RefreshLimit } from '../../lib/refresh-count.ts'
-import { receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/rotation.ts'
-import { isOfOtherOrigin } from '../../lib/session-origin.ts'
+import type { Authentication } from '../../lib/session/authentication.ts'
+import { countRefresh, type Counted, type RefreshCount, type RefreshLimit } from '../../lib/session/refresh-count.ts'
+import { receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/session/rotation.ts'
+import { isOfOtherOrigin } from '../../lib/session/origin.ts'
 import type { RotateOptions, Rotation } from '../store.ts'
 import type { Log } from './log.ts'
 import { toFamilyRow } from './rows.ts'
 import { createReadLive } from './session-operations.ts'
 
-/** lib/rotation.ts applied to a record, to be run inside a transaction. */
+/** lib/session/rotation.ts applied to a record, to be run inside a transaction. */
 export function createFamilyOperations (db: DatabaseSync, log: Log) {
   const readLive = createReadLive(db)
   const remove = db.prepare('DELETE FROM sessions WHERE sid = ?')

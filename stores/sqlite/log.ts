@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { LogEntry } from '../store.ts'
+import type { LogEntry } from '../../lib/revocation/entries.ts'
 
 /** How long an entry stays on the log at least, so that a follower that is merely late never meets a gap. */
 export const logKeptMs = 3_600_000

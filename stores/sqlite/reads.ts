@@ -1,7 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DatabaseSync } from 'node:sqlite'
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
-import type { CredentialClaims, KeyDocument, Note, Pull, Revocation, SessionRecord, TakePage } from '../store.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import type { Note } from '../../lib/notes.ts'
+import type { CredentialClaims, Revocation } from '../../lib/revocation/entries.ts'
+import type { SessionRecord } from '../../lib/session/record.ts'
+import type { KeyDocument, Pull, TakePage } from '../store.ts'
 import { toLogEntry, toRecord, toRevocation, type LogRow, type RecordRow } from './rows.ts'
 import { createReadLive, isLive } from './session-operations.ts'
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
-import type { Revocation } from '../store.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import type { Revocation } from '../../lib/revocation/entries.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
 import { createReadLive } from './session-operations.ts'
 

@@ -1,6 +1,7 @@
-import { subjectKeyOf } from '../../lib/revocation-key.ts'
-import type { TokenFamily } from '../../lib/rotation.ts'
-import type { BoundDevice, LogEntry, Revocation, SessionMode, SessionRecord } from '../store.ts'
+import { subjectKeyOf } from '../../lib/revocation/revocation-id.ts'
+import type { TokenFamily } from '../../lib/session/rotation.ts'
+import type { LogEntry, Revocation } from '../../lib/revocation/entries.ts'
+import type { BoundDevice, SessionMode, SessionRecord } from '../../lib/session/record.ts'
 
 export interface SessionRow {
   sid: string

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { buildGateway } from '../../gateway.ts'
+import { buildGateway } from '../../gateway/gateway.ts'
 import { runMain, writeUsers } from '../helpers/portcullis.ts'
 import { learnSecret } from '../helpers/secrets.ts'
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { describeConfig } from '../../config/describe.ts'
 import { checkConfig } from '../../config/load.ts'
-import { redisAcl } from '../../lib/redis-acl.ts'
+import { redisAcl } from '../../stores/redis/acl.ts'
 
 const secret = randomBytes(32).toString('base64url')
 const target = 'http://127.0.0.1:3001'

@@ -3,7 +3,7 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../../config/load.ts'
-import { addUser } from '../../identity/edit-users.ts'
+import { addUser } from '../../users/edit-users.ts'
 import { runMain } from '../helpers/portcullis.ts'
 
 const env = { REDIS_URL: 'redis://127.0.0.1:6379', PORTCULLIS_SECRET: randomBytes(32).toString('base64url') }

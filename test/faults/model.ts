@@ -1,4 +1,4 @@
-import { openFamily, receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/rotation.ts'
+import { openFamily, receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/session/rotation.ts'
 
 /*
  * What a gateway promises, in so few words that one can see that it is right: whoever was ended is out, whoever was not is in. The

@@ -3,7 +3,7 @@ import { createHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { serveParent } from '../../bench/processes/child.ts'
 import type { ConfigInput } from '../../config/schema.ts'
-import { buildGateway } from '../../gateway.ts'
+import { buildGateway } from '../../gateway/gateway.ts'
 import { identity } from './people.ts'
 
 /** The gateway in a process of its own, which measures itself. Its configuration, but for who may sign in, is its argument. */

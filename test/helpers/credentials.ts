@@ -1,4 +1,4 @@
-import type { SessionView } from '../../lib/lifetime.ts'
+import type { SessionView } from '../../lib/session/lifetime.ts'
 
 /** What a sign-in or a refresh answers; the token's members in tokens mode alone. */
 export interface SignInAnswer {

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import type { ConfigInput } from '../../config/schema.ts'
-import { buildGateway } from '../../gateway.ts'
+import { buildGateway } from '../../gateway/gateway.ts'
 import { generousLimits, origin, password } from './build-gateway.ts'
 import { startUpstream } from './upstream.ts'
 

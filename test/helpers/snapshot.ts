@@ -1,4 +1,5 @@
-import type { Revocation, Store } from '../../stores/store.ts'
+import type { Revocation } from '../../lib/revocation/entries.ts'
+import type { Store } from '../../stores/store.ts'
 
 export interface Snapshot {
   position: string

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { test, type Test } from 'tap'
 import { checkConfig } from '../../config/load.ts'
-import { composeGateway } from '../../gateway.ts'
+import { composeGateway } from '../../gateway/gateway.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { origin, password, signIn, signInForTokens } from '../helpers/build-gateway.ts'

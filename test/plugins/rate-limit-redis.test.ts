@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { buildGateway } from '../../gateway.ts'
+import { buildGateway } from '../../gateway/gateway.ts'
 import { recordEvents } from '../helpers/build-app.ts'
 import { origin, password, post, setCookies, signInForTokens } from '../helpers/build-gateway.ts'
 import { settlesWithin } from '../helpers/patience.ts'

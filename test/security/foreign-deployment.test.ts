@@ -4,7 +4,7 @@
  */
 import t, { type Test } from 'tap'
 import { checkConfig } from '../../config/load.ts'
-import { composeGateway } from '../../gateway.ts'
+import { composeGateway } from '../../gateway/gateway.ts'
 import type { Store } from '../../stores/store.ts'
 import { secret, otherSecret } from '../helpers/build-app.ts'
 import { generousLimits, password, post } from '../helpers/sign-in.ts'

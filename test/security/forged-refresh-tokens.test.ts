@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { formatRefreshToken } from '../../lib/refresh-token.ts'
+import { formatRefreshToken } from '../../lib/session/refresh-token.ts'
 import { deriveSecret } from '../../lib/secrets.ts'
 import { recordEvents } from '../helpers/build-app.ts'
 import { origin, post, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'

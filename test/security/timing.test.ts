@@ -22,7 +22,7 @@ syncBuiltinESMExports()
 // Only now, so that what they import is the one that is watched.
 const { adminToken, startAdministered } = await import('../helpers/admin.ts')
 const { post, signIn, signInForTokens } = await import('../helpers/build-gateway.ts')
-const { hashPassword, verifyPassword } = await import('../../lib/password.ts')
+const { hashPassword, verifyPassword } = await import('../../users/password.ts')
 
 const sha256 = (text: string) => crypto.createHash('sha256').update(text).digest('base64url')
 

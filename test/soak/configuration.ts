@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { hashPassword } from '../../lib/password.ts'
+import { hashPassword } from '../../users/password.ts'
 import type { Endings } from './endings.ts'
 
 export const password = 'correct horse'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
-import { bearerProtocol } from '../../lib/websocket.ts'
+import { bearerProtocol } from '../../lib/proxy/websocket.ts'
 import { firstLine, open, type ToAsk } from './ask.ts'
 import type { World } from './world.ts'
 

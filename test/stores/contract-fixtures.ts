@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
-import type { OpenSession, RotateOptions, SessionRecord, Store } from '../../stores/store.ts'
+import type { SessionRecord } from '../../lib/session/record.ts'
+import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
 
 export interface StoreFixture {
   store: Store

@@ -1,13 +1,15 @@
 import type { Test } from 'tap'
-import { maxClosed, openFamily, receive, rotate, type TokenFamily } from '../../lib/rotation.ts'
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation-key.ts'
-import { isSid } from '../../lib/sid.ts'
+import { maxClosed, openFamily, receive, rotate, type TokenFamily } from '../../lib/session/rotation.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { isSid } from '../../lib/session/sid.ts'
 import { absoluteTimeoutMs, closing, idleTimeoutMs, maxTokenAgeMs, minute, open, rotating, session, tokens, unknownSid, windows, type CreateStore } from './contract-fixtures.ts'
 import { countedRefreshes } from './counted-refreshes.ts'
 import { deviceBindings } from './device-bindings.ts'
 import { notes } from './notes.ts'
 import { sessionOrigins } from './session-origins.ts'
-import type { CredentialClaims, LogEntry, Revocation, SessionRecord, Store } from '../../stores/store.ts'
+import type { CredentialClaims, LogEntry, Revocation } from '../../lib/revocation/entries.ts'
+import type { SessionRecord } from '../../lib/session/record.ts'
+import type { Store } from '../../stores/store.ts'
 import { patienceMs } from '../helpers/patience.ts'
 import { takeSnapshot } from '../helpers/snapshot.ts'
 
@@ -497,7 +499,7 @@ async function rotation (t: Test, create: CreateStore): Promise<void> {
     t.equal(await store.read(record.sid), null)
   })
 
-  t.test('random traces are decided as lib/rotation.ts decides them', async t => {
+  t.test('random traces are decided as lib/session/rotation.ts decides them', async t => {
     const { store, advance } = await create(t)
     const random = randomNumbers(20_260_726)
     const steps = [0, 1, 4000, windows.overlapMs - 1, windows.overlapMs, windows.overlapMs + 1, windows.retryWindowMs + 1]

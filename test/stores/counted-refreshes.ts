@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import { countRefresh, type RefreshCount } from '../../lib/refresh-count.ts'
+import { countRefresh, type RefreshCount } from '../../lib/session/refresh-count.ts'
 import type { RotateOptions } from '../../stores/store.ts'
 import { minute, open, rotating, tokens, type CreateStore } from './contract-fixtures.ts'
 

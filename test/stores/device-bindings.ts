@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
-import type { LogEntry, Store } from '../../stores/store.ts'
+import type { LogEntry } from '../../lib/revocation/entries.ts'
+import type { Store } from '../../stores/store.ts'
 import { absoluteTimeoutMs, closing, idleTimeoutMs, open, tokens, unknownSid, type CreateStore } from './contract-fixtures.ts'
 import { takeSnapshot } from '../helpers/snapshot.ts'
 

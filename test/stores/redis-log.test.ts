@@ -1,7 +1,8 @@
 import t from 'tap'
-import { createSid } from '../../lib/sid.ts'
+import { createSid } from '../../lib/session/sid.ts'
 import { createRedisStore } from '../../stores/redis.ts'
-import type { Revocation, Store } from '../../stores/store.ts'
+import type { Revocation } from '../../lib/revocation/entries.ts'
+import type { Store } from '../../stores/store.ts'
 import { connectAdmin, connectRedis, startRedis } from '../helpers/redis-server.ts'
 import { takeSnapshot } from '../helpers/snapshot.ts'
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { checkConfig } from '../../config/load.ts'
-import { composeGateway } from '../../gateway.ts'
+import { composeGateway } from '../../gateway/gateway.ts'
 import { connectAdmin, startRedis } from '../helpers/redis-server.ts'
 import { startCluster } from '../helpers/redis-topology.ts'
 import { password, post } from '../helpers/sign-in.ts'

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Authentication, Strength } from '../../lib/authentication.ts'
-import { receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/rotation.ts'
+import type { Authentication, Strength } from '../../lib/session/authentication.ts'
+import { receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/session/rotation.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectRedis, freezeClock, startRedis } from '../helpers/redis-server.ts'
 import { session as sessionOf, tokens } from './contract-fixtures.ts'
-import { search, type Scenario, type StoreStep } from '../lib/rotation-search.ts'
+import { search, type Scenario, type StoreStep } from '../lib/session/rotation-search.ts'
 
 /*
  * Random traces of one token family, replayed on the pure function and on every store: after each step the outcome and the
  * whole state must be equal. The clocks stand still but for the trace, so a trace also hits the very ends of the windows.
- * The same for ways to states that the search of test/lib/rotation-search.ts has found, those with a thief and a long past among them.
+ * The same for ways to states that the search of test/lib/session/rotation-search.ts has found, those with a thief and a long past among them.
  */
 
 /** The windows change once in a trace, as by a new configuration. */

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandle
 import { describe, expect, test } from 'tstyche'
 import type { Identity, SessionRecord, SessionView } from '../../index.ts'
 import type { Session } from '../../client/machine.ts'
-import type { TokenResponse } from '../../plugins/refresh-token/families.ts'
+import type { TokenResponse } from '../../plugins/refresh-token/refresh-tokens.ts'
 
 declare const app: FastifyInstance
 declare const request: FastifyRequest

@@ -1,4 +1,4 @@
--- lib/authentication.ts in Lua, function by function; test/stores/rotation-traces.test.ts and the contract hold the two together.
+-- lib/session/authentication.ts in Lua, function by function; test/stores/rotation-traces.test.ts and the contract hold the two together.
 -- An authentication is { authTimeMs, acr, amr }, with the methods as the JSON text of the record.
 local maxMethods = 16
 

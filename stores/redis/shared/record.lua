@@ -25,7 +25,7 @@ local function readRecord(key)
   return record, fields
 end
 
--- lib/session-origin.ts in Lua: a record without an origin belongs to every one, and the empty text is no origin to judge by.
+-- lib/session/origin.ts in Lua: a record without an origin belongs to every one, and the empty text is no origin to judge by.
 local function isOfOtherOrigin(record, origin)
   return origin ~= '' and record and record.origin and record.origin ~= origin
 end

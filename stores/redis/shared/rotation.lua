@@ -1,4 +1,4 @@
--- lib/rotation.ts in Lua, function by function; test/stores/rotation-traces.test.ts holds the two together.
+-- lib/session/rotation.ts in Lua, function by function; test/stores/rotation-traces.test.ts holds the two together.
 local maxClosed = 8
 local maxLostGenerations = 3
 

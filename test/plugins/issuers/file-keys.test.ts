@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { parseKeySet } from '../../../lib/key-set.ts'
+import { parseKeySet } from '../../../lib/jwt/jwks.ts'
 import { FileKeys } from '../../../plugins/issuers/file-keys.ts'
 
 t.test('while the file of keys cannot be used operators are told again and again, and its last keys end after an hour', async t => {

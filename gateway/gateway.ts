@@ -1,0 +1,171 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { addAdmin } from './operators-listener.ts'
+import { findAddresses } from '../config/addresses.ts'
+import type { BudgetConfig, Config, UpstreamConfig } from '../config/config.ts'
+import { readFiles } from '../config/files.ts'
+import { checkConfig } from '../config/load.ts'
+import type { ConfigInput } from '../config/schema.ts'
+import { blocklistOptions, compareUsers, openIdentity, secretsOf, storeOptions, watchUsers } from './parts.ts'
+import type { IdentitySource } from '../users/password-source.ts'
+import accessToken from '../plugins/access-token.ts'
+import audit from '../plugins/audit.ts'
+import authenticate from '../plugins/authenticate.ts'
+import blocklist from '../plugins/blocklist.ts'
+import cookies from '../plugins/cookies.ts'
+import cors from '../plugins/cors.ts'
+import deviceBound from '../plugins/device-bound.ts'
+import drain from '../plugins/drain.ts'
+import errors, { createOwnHeadersHook } from '../plugins/errors.ts'
+import health from '../plugins/health.ts'
+import issuers from '../plugins/issuers.ts'
+import keys from '../plugins/keys.ts'
+import metrics from '../plugins/metrics.ts'
+import mint from '../plugins/mint.ts'
+import proxy, { type ProxyOptions } from '../plugins/proxy.ts'
+import { createIdentityHeaders } from '../plugins/proxy/identity-headers.ts'
+import { refuseOtherCase } from '../plugins/proxy/other-case.ts'
+import rateLimit, { type BudgetSize } from '../plugins/rate-limit.ts'
+import refreshToken from '../plugins/refresh-token.ts'
+import { serverOptions } from '../plugins/server-options.ts'
+import session from '../plugins/session.ts'
+import store, { type StoreOptions } from '../plugins/store.ts'
+import streams from '../plugins/streams.ts'
+import authRoutes from '../routes/auth.ts'
+import deviceRoutes from '../routes/device.ts'
+import pagesRoutes from '../routes/pages.ts'
+import { createSignInRedirect } from '../routes/pages/redirect.ts'
+import reservedRoutes from '../routes/reserved.ts'
+import sessionsRoutes from '../routes/sessions.ts'
+import wellKnownRoutes from '../routes/well-known.ts'
+import type { Addresses } from '../lib/proxy/service-address.ts'
+import type { Store } from '../stores/store.ts'
+
+export interface BuildOptions {
+  /** What relative paths in the configuration start from. Default: the working directory. */
+  directory?: string
+  /** What `${NAME}` in the configuration stands for. Default: nothing. */
+  env?: Record<string, string | undefined>
+}
+
+/** The whole gateway as a Fastify instance, ready to listen. Rejects with every error of the configuration, one a line. */
+export async function buildGateway (config: ConfigInput, { directory = '.', env = {} }: BuildOptions = {}): Promise<FastifyInstance> {
+  return await composeGateway(checkConfig(config, { directory, env }))
+}
+
+export interface ComposeOptions {
+  /** An open store to use instead of the configured one; it stays open. */
+  store?: Store
+  /** One of several processes: what is done once, and the listener of operators, are another's. */
+  isWorker?: boolean
+  /** Where the log goes instead of standard output. */
+  logTo?: { write (line: string): void }
+  /** How often the users file is compared with those of other gateways. Ten seconds by default. */
+  compareUsersEveryMs?: number
+}
+
+/** The same from a configuration that was checked. The caller closes it. */
+export async function composeGateway (config: Config, { store, isWorker = false, logTo, compareUsersEveryMs }: ComposeOptions = {}): Promise<FastifyInstance> {
+  const { tls } = await readFiles(config, { store: false })
+  const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, drainMs: config.shutdown.delayMs + config.shutdown.timeoutMs, logger: { level: config.log.level, ...logTo === undefined ? {} : { stream: logTo } }, ...tls === null ? {} : { tls } }))
+  for (const warning of tls?.warnings ?? []) app.log.warn(warning)
+  try {
+    const truth: StoreOptions = store === undefined ? await storeOptions(config) : { type: 'custom', store }
+    const secrets = await secretsOf(config)
+    await addPlugins(app, config, truth, secrets)
+    const identity = await openIdentity(app, config)
+    watchUsers(app, identity, { isWorker })
+    if (!isWorker) compareUsers(app, identity, { config, secrets, ...compareUsersEveryMs === undefined ? {} : { everyMs: compareUsersEveryMs } })
+    await addOwnRoutes(app, config, identity)
+    const addresses = await findAddresses(config.upstreams.map(({ target }) => target))
+    for (const upstream of config.upstreams) await addUpstream(app, upstream, { ...config, addresses })
+    if (config.admin !== null && !isWorker) await addAdmin(app, config.admin, config)
+    await app.ready()
+    return app
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+/** In the order of their dependencies. The store comes first, so it is ended last. */
+async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOptions, secret: string[]): Promise<void> {
+  const { origin, session: { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } } = config
+  const lifetimes = { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject }
+  await app.register(errors, { origin })
+  if (config.cors.origins.length > 0) await app.register(cors, { origin, origins: config.cors.origins })
+  await app.register(store, truth)
+  await app.register(rateLimit, { signIn: budgetOf(config.rateLimit.signIn), refresh: budgetOf(config.rateLimit.refresh), timeout: config.store.timeoutMs })
+  await app.register(audit)
+  await app.register(blocklist, blocklistOptions(config))
+  await app.register(health)
+  if (config.admin !== null) await app.register(metrics)
+  await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
+  await app.register(cookies, { origin, ...config.cookies, formerFor: absoluteTimeoutMs })
+  await app.register(keys, { secret, algorithm: config.keys.algorithm, rotateEvery: config.keys.rotateEveryMs, publishAhead: config.keys.publishAheadMs, maxTokenAge: config.accessToken.ttlMs })
+  await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs, cacheSize: config.accessToken.cacheSize })
+  if (config.issuers.length > 0) await app.register(issuers, { issuers: config.issuers.map(({ maxTokenAgeMs, ...issuer }) => ({ ...issuer, maxTokenAge: maxTokenAgeMs })), cacheSize: config.accessToken.cacheSize })
+  await app.register(session, { ...lifetimes, cacheSize: config.session.cacheSize })
+  if (config.session.deviceBound !== null) await app.register(deviceBound, { origin, secret, cookieTtl: config.session.deviceBound.cookieTtlMs })
+  await app.register(refreshToken, {
+    ...lifetimes,
+    secret,
+    overlap: config.refreshToken.overlapMs,
+    retryWindow: config.refreshToken.retryWindowMs,
+    accessToken: ({ record, audience, generation }) => app.portcullis.accessToken.issue(record, { audience, generation })
+  })
+  await app.register(authenticate, { origin })
+  await app.register(mint)
+  // After drain: on a server that ends they go on until its delay is over.
+  await app.register(streams)
+}
+
+async function addOwnRoutes (app: FastifyInstance, config: Config, identity: IdentitySource): Promise<void> {
+  const { origin, upstreams } = config
+  const audiences = [...new Set(upstreams.flatMap(({ audience }) => audience ?? []))]
+
+  await app.register(async function ownRoutes (scope) {
+    scope.addHook('onSend', createOwnHeadersHook(origin))
+    await scope.register(authRoutes, { prefix: '/auth', identity, origin, audiences })
+    await scope.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
+    if (app.hasPlugin('portcullis-device-bound')) await scope.register(deviceRoutes, { prefix: '/auth/device' })
+    if (config.pages) await scope.register(pagesRoutes, { prefix: '/auth', identity, origin, audiences, sameSite: config.cookies.sameSite })
+    await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
+    // Last, because it takes what the others have left.
+    await scope.register(reservedRoutes)
+  })
+}
+
+/** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
+async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, upstreams, addresses }: Config & { addresses: Addresses }): Promise<void> {
+  const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
+  const demand = app.portcullis.authenticate({
+    access,
+    scopes,
+    consistency,
+    ignoreBearer: authorization === 'keep',
+    ...audience === null ? {} : { audience },
+    ...stepUp === null ? {} : { stepUp: { maxAge: stepUp.maxAgeMs, ...stepUp.methods === null ? {} : { methods: stepUp.methods } } }
+  })
+  const options: ProxyOptions & { prefix: string } = {
+    prefix,
+    target,
+    rewritePrefix,
+    authorization,
+    websocket: upstream.websocket,
+    origin,
+    cors: cors.origins.length > 0 ? 'strip' : 'keep',
+    timeout: upstream.timeoutMs,
+    connections: upstream.connections,
+    onRequest: [...refuseOtherCase(upstream, upstreams, addresses), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
+    identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
+  }
+  await app.register(async function upstreamScope (scope) {
+    // Where tokens alone are taken, signing in on a page would lead back to it for ever.
+    if (pages && access !== 'token') scope.setErrorHandler(createSignInRedirect({ origin, signInPath: '/auth/sign-in', ignoreBearer: authorization === 'keep' }))
+    await scope.register(proxy, options)
+  })
+}
+
+function budgetOf ({ max, windowMs }: BudgetConfig): BudgetSize {
+  return { max, window: windowMs }
+}

@@ -1,0 +1,62 @@
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import type { AdminConfig, Config } from '../config/config.ts'
+import { issuersOf } from '../config/issuers.ts'
+import { CsrfRefusedError } from '../lib/errors.ts'
+import { publish, sourceOf } from '../lib/events.ts'
+import { loggedPath } from '../lib/http/logged-path.ts'
+import { mayBeRebound } from '../lib/http/rebinding.ts'
+import { sweep } from '../plugins/drain.ts'
+import errors, { createOwnHeadersHook } from '../plugins/errors.ts'
+import { healthRoutes } from '../plugins/health.ts'
+import { metricsRoutes } from '../plugins/metrics.ts'
+import { addPart } from '../plugins/portcullis.ts'
+import { serverOptions } from '../plugins/server-options.ts'
+import adminRoutes, { refuseOtherSites } from '../routes/admin.ts'
+
+declare module '../plugins/portcullis.ts' {
+  interface Portcullis {
+    /** The listener of operators, where the configuration has one. */
+    admin: FastifyInstance
+  }
+}
+
+const closingMs = 1000
+
+/**
+ * A server of its own for operators, on its own address: health, metrics, administration. It listens as soon as the gateway is
+ * ready and is closed once the gateway has drained, so that readiness can be asked all the while.
+ */
+export async function addAdmin (gateway: FastifyInstance, { host, port, token }: AdminConfig, config: Config): Promise<void> {
+  const admin = Fastify({ ...serverOptions(config.limits), loggerInstance: gateway.log })
+  admin.decorate('portcullis', gateway.portcullis)
+  admin.addHook('onRequest', async request => { refuseBrowsers(request, host) })
+  admin.addHook('onSend', createOwnHeadersHook(undefined))
+  admin.addHook('onSend', async (_request, reply) => { if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store') })
+  admin.addHook('preClose', async () => { sweep(admin, closingMs) })
+  await admin.register(errors)
+  await admin.register(healthRoutes)
+  await admin.register(metricsRoutes)
+  await admin.register(adminRoutes, { prefix: '/admin', token, issuers: issuersOf(config) })
+
+  addPart(gateway, 'admin', admin)
+  // The last to be registered is the first to be closed, and the gateway's own server comes before all of them.
+  gateway.addHook('onClose', async () => { await admin.close() })
+  gateway.addHook('onReady', async () => { await listen(admin, { host, port }) })
+}
+
+/** For every route of the listener: no page of another site may read what it tells, metrics and health included. */
+function refuseBrowsers (request: FastifyRequest, host: string): void {
+  refuseOtherSites(request)
+  if (!mayBeRebound(request.headers, host)) return
+  publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl), outcome: 'admin' }, request.server.portcullis)
+  throw new CsrfRefusedError({ cause: new Error('a browser asks by a name that is not admin.host; open it by its address') })
+}
+
+async function listen (admin: FastifyInstance, address: { host: string, port: number }): Promise<void> {
+  try {
+    await admin.listen(address)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new Error(`admin: ${address.host}:${address.port} cannot be listened on (${code ?? 'unknown'}); choose another port, or end what uses it`, { cause })
+  }
+}

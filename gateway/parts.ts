@@ -1,0 +1,103 @@
+import type { FastifyInstance } from 'fastify'
+import type { Config } from '../config/config.ts'
+import { storeAddress } from '../config/store-address.ts'
+import { maxForeignTokenAgeMs } from '../config/retention.ts'
+import { secretBeside } from '../config/secret-file.ts'
+import { UsersAgreement } from '../users/agreement.ts'
+import { createIdentity } from '../users/create-identity.ts'
+import type { IdentitySource } from '../users/password-source.ts'
+import { persist } from '../stores/retry.ts'
+import { addGauge } from '../plugins/metrics/from-counts.ts'
+import { deriveSecrets } from '../plugins/keys.ts'
+import type { BlocklistOptions } from '../plugins/blocklist.ts'
+import type { Portcullis } from '../plugins/portcullis.ts'
+import type { StoreOptions } from '../plugins/store.ts'
+
+/*
+ * What both compositions need: the gateway, and the process that sees after several of them.
+ */
+
+export async function storeOptions (config: Config): Promise<StoreOptions> {
+  const address = await storeAddress(config)
+  if (address.type === 'sqlite') return { type: 'sqlite', path: address.path, timeout: config.store.timeoutMs }
+  const { target, keyPrefix } = address
+  return { type: 'redis', timeout: config.store.timeoutMs, ...keyPrefix === undefined ? {} : { keyPrefix }, ...typeof target === 'string' ? { url: target } : target }
+}
+
+export function blocklistOptions (config: Config): BlocklistOptions {
+  const { accessToken, session, revocation } = config
+  return {
+    maxTokenAge: accessToken.ttlMs,
+    maxForeignTokenAge: maxForeignTokenAgeMs(config),
+    absoluteTimeout: session.absoluteTimeoutMs,
+    maxStaleness: revocation.maxStalenessMs,
+    staleFor: revocation.staleForMs
+  }
+}
+
+/** Rejects with ConfigInvalidError when the file of users is not good; later on, that is logged. */
+export async function openIdentity (app: FastifyInstance, { identity }: Config): Promise<IdentitySource> {
+  return await createIdentity(identity, {
+    onError: error => app.log.error({ err: error }, 'the users file was not taken over'),
+    onRecovery: () => app.log.info('the users file is read again')
+  })
+}
+
+/**
+ * Keeps up with the users file, and tells operators while it cannot be read. Whoever is gone, or has a new password, is signed out
+ * everywhere, also when the store is away at that moment; not by a worker, because another process does it for all of them.
+ */
+export function watchUsers (app: FastifyInstance, identity: IdentitySource, { isWorker = false } = {}): void {
+  const ending = new AbortController()
+  const unwatch = identity.watch?.(isWorker
+    ? null
+    : subject => {
+      void persist(() => app.portcullis.blocklist.revoke({ subject }, { by: 'users file' }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
+    })
+  if (identity.problem !== undefined) showProblem(app.portcullis, () => identity.problem!())
+  app.addHook('preClose', async () => {
+    ending.abort()
+    unwatch?.()
+  })
+}
+
+export interface CompareOptions {
+  config: Config
+  secrets: string[]
+  /** Ten seconds by default. */
+  everyMs?: number
+}
+
+/** Tells operators while the gateways that share the store go by different users files. Of several workers, their primary does it. */
+export function compareUsers (app: FastifyInstance, { digest }: IdentitySource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): void {
+  if (digest === undefined || typeof identity === 'function') return
+  const agreement = new UsersAgreement({
+    store: app.portcullis.store,
+    secrets: deriveSecrets('portcullis', secrets),
+    origin,
+    file: identity.file,
+    digest,
+    onDifference: problem => app.log.warn(problem),
+    onAgreement: () => app.log.info('the users files are the same again')
+  })
+  const check = (): void => { agreement.check().catch((error: unknown) => app.log.debug({ err: error }, 'the users files could not be compared yet')) }
+  const { health, metrics } = app.portcullis as OptionalMetrics
+  health.warnWhile(() => agreement.problem)
+  if (metrics !== undefined) addGauge(metrics.registry, { name: 'portcullis_users_files_agree', aggregator: 'min', help: '1 while no other gateway at the store goes by another users file, 0 while one does.' }, () => agreement.problem === null ? 1 : 0)
+  check()
+  const timer = setInterval(check, everyMs).unref()
+  app.addHook('preClose', async () => { clearInterval(timer) })
+}
+
+/** The configured secrets, or the one beside an embedded store, made if there is none. */
+export async function secretsOf ({ secrets, store }: Config): Promise<string[]> {
+  return secrets ?? [await secretBeside(store.type === 'sqlite' ? store.path : '')]
+}
+
+type OptionalMetrics = Omit<Portcullis, 'metrics'> & Partial<Pick<Portcullis, 'metrics'>>
+
+function showProblem ({ health, metrics }: OptionalMetrics, problem: () => string | null): void {
+  health.warnWhile(problem)
+  if (metrics === undefined) return
+  addGauge(metrics.registry, { name: 'portcullis_users_file_ok', aggregator: 'min', help: '1 while the users file can be read, 0 while it cannot.' }, () => problem() === null ? 1 : 0)
+}

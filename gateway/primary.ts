@@ -1,0 +1,55 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { Registry } from 'prom-client'
+import { addAdmin } from './operators-listener.ts'
+import type { Config } from '../config/config.ts'
+import { blocklistOptions, compareUsers, openIdentity, secretsOf, storeOptions, watchUsers } from './parts.ts'
+import audit from '../plugins/audit.ts'
+import blocklist from '../plugins/blocklist.ts'
+import cookies from '../plugins/cookies.ts'
+import errors from '../plugins/errors.ts'
+import { createHealth } from '../plugins/health.ts'
+import { addPart } from '../plugins/portcullis.ts'
+import { serverOptions } from '../plugins/server-options.ts'
+import session from '../plugins/session.ts'
+import store from '../plugins/store.ts'
+
+export interface WorkersView {
+  /** Whether all of them can verify. */
+  isReady (): boolean
+  /** What all of them count, in Prometheus' text format. */
+  metrics (): Promise<string>
+}
+
+/**
+ * What the primary process of several workers does: the listener of operators, and what has to be done once. It serves no client,
+ * and follows the store as every worker does.
+ */
+export async function composeOperators (config: Config, workers: WorkersView): Promise<FastifyInstance> {
+  const app = Fastify(serverOptions({ logger: { level: config.log.level } }))
+  try {
+    await addPlugins(app, config)
+    addPart(app, 'health', createHealth(() => app.portcullis.blocklist.isFresh() && workers.isReady()))
+    const identity = await openIdentity(app, config)
+    // Before there are metrics: that the file can be read is counted by the workers.
+    watchUsers(app, identity)
+    const registry = new Registry()
+    addPart(app, 'metrics', { contentType: Registry.PROMETHEUS_CONTENT_TYPE, registry, text: async () => `${await workers.metrics()}${await registry.metrics()}` })
+    compareUsers(app, identity, { config, secrets: await secretsOf(config) })
+    if (config.admin !== null) await addAdmin(app, config.admin, config)
+    await app.ready()
+    return app
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+async function addPlugins (app: FastifyInstance, config: Config): Promise<void> {
+  const { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } = config.session
+  await app.register(errors)
+  await app.register(store, await storeOptions(config))
+  await app.register(audit)
+  await app.register(blocklist, blocklistOptions(config))
+  await app.register(cookies, { origin: config.origin, ...config.cookies })
+  await app.register(session, { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject })
+}

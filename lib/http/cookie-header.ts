@@ -1,0 +1,47 @@
+import { CookieDuplicateError } from '../errors.ts'
+
+/**
+ * The value of the cookie called exactly `name` in a Cookie header, or null.
+ * Throws CookieDuplicateError when it is there twice: browsers send the cookie of a narrower path first, so whoever can plant
+ * one (a sibling path, a sub-domain) could choose which of the two counts.
+ */
+export function readCookie (header: string | undefined, name: string): string | null {
+  if (header === undefined) return null
+  const at = findCookie(header, name, 0)
+  if (at === -1) return null
+  const start = at + name.length + 1
+  if (findCookie(header, name, start) !== -1) throw new CookieDuplicateError({ cause: new Error(`the cookie ${name} was sent more than once`) })
+  const end = header.indexOf(';', start)
+  return trimmed(header, start, end === -1 ? header.length : end)
+}
+
+/** Whether a Cookie header has a cookie called exactly `name`, however often. */
+export function hasCookie (header: string | undefined, name: string): boolean {
+  return header !== undefined && findCookie(header, name, 0) !== -1
+}
+
+/** Without spaces and tabs alone, as around every pair: `trim()` takes more away, and one value would have many spellings. */
+function trimmed (header: string, start: number, end: number): string {
+  while (start < end && isBlank(header, start)) start++
+  while (end > start && isBlank(header, end - 1)) end--
+  return header.slice(start, end)
+}
+
+function isBlank (header: string, at: number): boolean {
+  const code = header.charCodeAt(at)
+  return code === 32 || code === 9
+}
+
+/** Where `name=` starts as a pair of its own at or after `from`; -1 if nowhere. */
+function findCookie (header: string, name: string, from: number): number {
+  for (let at = header.indexOf(name, from); at !== -1; at = header.indexOf(name, at + 1)) {
+    if (header.charCodeAt(at + name.length) === 61 && startsPair(header, at)) return at
+  }
+  return -1
+}
+
+function startsPair (header: string, at: number): boolean {
+  let before = at - 1
+  while (before >= 0 && isBlank(header, before)) before--
+  return before < 0 || header.charCodeAt(before) === 59
+}

@@ -1,0 +1,118 @@
+import { STATUS_CODES } from 'node:http'
+import { challengeFor } from './challenge.ts'
+import {
+  BodyTooLargeError, CredentialsMissingError, HeadersTooLargeError, InternalError, MediaTypeUnsupportedError, MethodNotAllowedError, NotFoundError,
+  PathRefusedError, RateLimitedError, RequestInvalidError, RequestTimeoutError,
+  TokenInvalidError
+} from '../errors.ts'
+
+/** What a client reads of an error (RFC 9457). `type` is `urn:portcullis:error:` and the code in lower case with dashes. */
+export interface ProblemBody { type: string, title: string, status: number, code: string, detail?: string }
+
+export interface Problem { status: number, body: ProblemBody, headers: Record<string, string> }
+
+/** What this module reads of an error, whoever raised it. */
+interface Raised {
+  name: string
+  message: string
+  code?: unknown
+  statusCode?: unknown
+  headers?: unknown
+  detail?: unknown
+  expose?: unknown
+  validation?: Array<{ instancePath: string, keyword: string, params: Record<string, unknown> }>
+  validationContext?: string
+}
+
+interface Outcome { status: number, code: string, title: string, detail?: string | undefined }
+
+type OwnError = new () => { code: string, message: string, statusCode?: number }
+
+const byStatus: Record<number, OwnError> = {
+  400: RequestInvalidError,
+  404: NotFoundError,
+  405: MethodNotAllowedError,
+  408: RequestTimeoutError,
+  413: BodyTooLargeError,
+  415: MediaTypeUnsupportedError,
+  429: RateLimitedError,
+  431: HeadersTooLargeError
+}
+
+const byFastifyCode: Record<string, OwnError> = {
+  FST_ERR_BAD_URL: PathRefusedError,
+  FST_ERR_MAX_PARAM_LENGTH: NotFoundError,
+  FST_ERR_HANDLER_TIMEOUT: RequestTimeoutError,
+  // An application's own @fastify/jwt, as README has it.
+  FST_JWT_NO_AUTHORIZATION_IN_HEADER: CredentialsMissingError,
+  FST_JWT_NO_AUTHORIZATION_IN_COOKIE: CredentialsMissingError,
+  FST_JWT_AUTHORIZATION_TOKEN_EXPIRED: TokenInvalidError,
+  FST_JWT_AUTHORIZATION_TOKEN_UNTRUSTED: TokenInvalidError,
+  FST_JWT_AUTHORIZATION_TOKEN_INVALID: TokenInvalidError,
+  FAST_JWT_MISSING_SIGNATURE: TokenInvalidError
+}
+
+const details: Record<string, string> = {
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'body is empty',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'body is not JSON',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'body does not have the length that Content-Length says'
+}
+
+/**
+ * The answer to any error. Nothing of what the request carried gets into it, and nothing that only the operator should know:
+ * whatever is not known to be meant for the client is PTC_ERR_INTERNAL.
+ */
+export function toProblem (error: unknown, retryAfterSeconds = 1 + Math.floor(Math.random() * 5)): Problem {
+  const raised = (typeof error === 'object' && error !== null ? error : {}) as Raised
+  const { status, code, title, detail } = outcomeOf(raised)
+  const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
+  if (status < 500 || status === 503) copyHeaders(raised.headers, headers)
+  headers['cache-control'] = 'no-store'
+  if (status === 503 || status === 429) headers['retry-after'] ??= String(retryAfterSeconds)
+  const challenge = challengeFor(code)
+  if (challenge !== null) headers['www-authenticate'] ??= challenge
+  const body: ProblemBody = { type: `urn:portcullis:error:${code.toLowerCase().replaceAll('_', '-')}`, title, status, code }
+  if (detail !== undefined) body.detail = detail
+  return { status, body, headers }
+}
+
+function outcomeOf (raised: Raised): Outcome {
+  const { code, statusCode: status } = raised
+  const name = typeof code === 'string' ? code : ''
+  if (name.startsWith('PTC_ERR_') && name !== 'PTC_ERR_CONFIG_INVALID' && typeof status === 'number') {
+    return { status, code: name, title: raised.message, detail: typeof raised.detail === 'string' ? raised.detail : undefined }
+  }
+  if (byFastifyCode[name] !== undefined) return own(byFastifyCode[name])
+  if (typeof status !== 'number' || status < 400 || status > 499) return own(InternalError)
+  if (raised.validation !== undefined) return own(RequestInvalidError, describeValidation(raised))
+  if (name === '' || name.startsWith('FST_')) return foreign(status, name, raised)
+  // An application's own error: its code and status are its API, its message may hold what the request carried.
+  return { status, code: name, title: STATUS_CODES[status] ?? 'Error', detail: raised.expose === true ? raised.message : undefined }
+}
+
+function foreign (status: number, name: string, raised: Raised): Outcome {
+  const known = byStatus[status]
+  if (known === undefined) return { status, code: 'PTC_ERR_REQUEST_INVALID', title: STATUS_CODES[status] ?? 'Error' }
+  return own(known, details[name] ?? (raised.name === 'SyntaxError' ? 'body is not JSON' : undefined))
+}
+
+function own (Class: OwnError, detail?: string): Outcome {
+  const { code, message, statusCode = 500 } = new Class()
+  return { status: statusCode, code, title: message, detail }
+}
+
+/** Names the first field that is wrong, in the words of the schema; never a value, nor a name that only the client knows. */
+function describeValidation ({ validation = [], validationContext = 'request' }: Raised): string {
+  const first = validation[0]
+  if (first === undefined) return `${validationContext} is not valid`
+  const at = `${validationContext}${first.instancePath}`.slice(0, 100)
+  if (first.keyword === 'required') return `${at}/${String(first.params.missingProperty)} is required`
+  return first.keyword === 'additionalProperties' ? `${at} has a member too many` : `${at} is not valid`
+}
+
+function copyHeaders (from: unknown, to: Record<string, string>): void {
+  if (typeof from !== 'object' || from === null) return
+  for (const [name, value] of Object.entries(from)) {
+    if (typeof value === 'string' || typeof value === 'number') to[name.toLowerCase()] = String(value)
+  }
+}

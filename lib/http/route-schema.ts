@@ -1,0 +1,124 @@
+import { Type, type TSchema } from '@sinclair/typebox'
+import { BodyTooLargeError, HeadersTooLargeError, InternalError, MediaTypeUnsupportedError, RequestInvalidError, RequestTimeoutError } from '../errors.ts'
+import { sidPattern } from '../session/sid.ts'
+
+/*
+ * What the routes say of themselves, for OpenAPI documents: the gateway's own, and those of applications that have @fastify/swagger.
+ * It describes and nothing more: no serializer is made of it, so nothing that is sent can be lost by it.
+ */
+
+/** How a request can say who it is from. */
+export type Credential = 'sessionCookie' | 'refreshCookie' | 'accessToken' | 'adminToken'
+
+export interface Operation {
+  operationId: string
+  tags: string[]
+  summary: string
+  description?: string
+  /** Any one of them. Not `security`: that names what only a whole document can define. */
+  'x-credentials'?: ReadonlyArray<Credential | 'none'>
+}
+
+/** For what is no endpoint of an API; @fastify/swagger leaves it out. */
+export const hidden: object = { hide: true }
+
+const Instant = (description: string) => Type.Integer({ minimum: 0, description: `${description}, in seconds since the epoch.` })
+
+/** A session as its owner sees it. */
+export const Session = Type.Object({
+  sid: Type.String({ pattern: sidPattern, description: 'Public id of the session; no secret.' }),
+  subject: Type.String(),
+  created_at: Instant('When it was opened'),
+  auth_time: Instant('When the subject last authenticated'),
+  acr: Type.String({ description: 'How strongly.' }),
+  amr: Type.Array(Type.String(), { description: 'By what, such as pwd.' }),
+  idle_expires_at: Instant('When it is over unless it is used'),
+  expires_at: Instant('When it is over, however much it is used'),
+  client: Type.Object({ user_agent: Type.String(), ip: Type.String() }, { additionalProperties: false, description: 'From where it was opened.' }),
+  device: Type.Union([Type.Null(), Type.Object({ bound_at: Instant('When it was bound') }, { additionalProperties: false })], { description: 'The device that it is bound to; null: it is good wherever its cookie is.' })
+}, { title: 'Session', additionalProperties: false })
+
+export const SessionAnswer = Type.Object({ session: Session }, { title: 'SessionAnswer', additionalProperties: false })
+
+export const Tokens = Type.Object({
+  access_token: Type.String({ description: 'A signed JWT (RFC 9068).' }),
+  token_type: Type.Literal('Bearer'),
+  expires_in: Type.Integer({ minimum: 0, description: 'Seconds that the access token is good for.' }),
+  refresh_in: Type.Integer({ minimum: 1, description: 'Refresh after so many seconds. Another number each time.' }),
+  session: Session
+}, { title: 'Tokens', additionalProperties: false })
+
+const Problem = Type.Object({
+  type: Type.String({ pattern: '^urn:portcullis:error:[a-z-]+$', description: 'urn:portcullis:error: and the code in lower case with dashes.' }),
+  title: Type.String(),
+  status: Type.Integer({ minimum: 400, maximum: 599 }),
+  code: Type.String({ pattern: '^PTC_ERR_[A-Z_]+$', description: 'Stable: what programs go by.' }),
+  detail: Type.Optional(Type.String({ description: 'Which part of the request it is about.' }))
+}, { title: 'Problem', description: 'An error (RFC 9457).', additionalProperties: false })
+
+/** A header that is always there, or only sometimes. */
+export const required = (description: string) => ({ type: 'string', description, required: true })
+export const sometimes = (description: string) => ({ type: 'string', description })
+
+export const noStoreHeader = { 'Cache-Control': required('no-store.') }
+export const setCookieHeader = { 'Set-Cookie': required('The cookie of the mode that was asked for, and the end of the other mode\'s.') }
+export const optionalSetCookieHeader = { 'Set-Cookie': sometimes('The next cookie.') }
+export const endCookiesHeaders = { 'Set-Cookie': sometimes('The end of both cookies, unless scope is others.'), 'Clear-Site-Data': sometimes('"cache", "storage", unless scope is others.') }
+export const registrationHeader = { 'Secure-Session-Registration': sometimes('The offer to bind the session to the device, with session.deviceBound and in session mode.') }
+export const budgetHeaders = {
+  RateLimit: sometimes('What is left of the budget, such as "signIn";r=9;t=60.'),
+  'RateLimit-Policy': sometimes('The budget, such as "signIn";q=10;w=60.')
+}
+
+/** An answer without a body. */
+export function empty (description: string, headers: object = {}): TSchema {
+  return Type.Null({ description, headers })
+}
+
+/** An answer in JSON. */
+export function json<Schema extends TSchema> (schema: Schema, description: string, headers: object = {}): Schema {
+  return { ...schema, 'x-response-description': description, headers }
+}
+
+/** An answer in plain text. */
+export function plain (description: string, headers: object = {}): TSchema {
+  return Type.Unsafe({ description, headers, content: { 'text/plain': { schema: { type: 'string' } } } })
+}
+
+interface Described { description: string, headers: object, content: object }
+
+type ErrorClass = new () => Error & { code: string, statusCode?: number }
+
+/** What answers an error instead of the route: every one that the route can meet, by status. */
+export function problems (...classes: ErrorClass[]): Record<string, Described> {
+  const raised = [RequestInvalidError, ...classes].map(Class => new Class())
+  const statuses = [...new Set(raised.map(({ statusCode = 500 }) => statusCode))].sort()
+  const described = statuses.map(status => [status, problem(raised.filter(({ statusCode }) => statusCode === status), { status, headers: headersOf(status) })] as const)
+  return { ...Object.fromEntries(described), default: problem([new RequestTimeoutError(), new HeadersTooLargeError(), new InternalError()], { headers: budgetHeaders }) }
+}
+
+/** The same of a route that counts requests: what is found out later tells what is left, as a success does. */
+export function counted (described: Record<string, Described>): Record<string, Described> {
+  return Object.fromEntries(Object.entries(described).map(([status, answer]) => [status, { ...answer, headers: { ...answer.headers, ...budgetHeaders } }]))
+}
+
+/** In addition to those of `problems`: of whatever reads a body, DELETE too. */
+export const bodyErrors = [BodyTooLargeError, MediaTypeUnsupportedError] as const
+
+function problem (errors: Array<InstanceType<ErrorClass>>, { status, headers = {} }: { status?: number, headers?: object } = {}): Described {
+  const properties = { ...status === undefined ? {} : { status: { const: status } }, code: { enum: errors.map(({ code }) => code) } }
+  return {
+    description: errors.map(({ code, message }) => `${code}: ${message}.`).join(' '),
+    headers: { ...noStoreHeader, ...headers },
+    content: { 'application/problem+json': { schema: { allOf: [Problem, { type: 'object', properties }] } } }
+  }
+}
+
+function headersOf (status: number): object {
+  switch (status) {
+    case 401: return { 'WWW-Authenticate': required('What would be good enough (RFC 6750, RFC 9470).') }
+    case 429: return { 'Retry-After': required('Seconds until it is worth another try.'), ...budgetHeaders }
+    case 503: return { 'Retry-After': required('Seconds until it is worth another try.') }
+    default: return {}
+  }
+}

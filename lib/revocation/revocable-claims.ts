@@ -1,0 +1,81 @@
+import type { CredentialClaims } from './entries.ts'
+import { ClaimsUnidentifiableError } from '../errors.ts'
+
+/**
+ * Claims as JWT libraries give them. `jti`, `sid`, `sub` and `iss` are texts; a whole number counts as its decimal digits. `iss` counts
+ * for `jti` only. A cut of a subject, or of all sessions, reaches a token without `epoch` by its `iat`, which is whole seconds: tokens
+ * issued later in that very second are cut off too. A token that has neither counts as issued before every cut.
+ */
+export interface RevocableClaims {
+  iss?: unknown
+  jti?: unknown
+  sid?: unknown
+  sub?: unknown
+  epoch?: unknown
+  iat?: unknown
+}
+
+const longestText = 1024
+
+/** Instants in milliseconds are above it for all of recorded time, instants in seconds until the year 5138. */
+export const latestSeconds = 1e11
+
+/** Clocks of issuers may be ahead by this much. */
+const aheadSeconds = 60
+
+/** No cut has this number or a lower one. */
+const beforeEveryCut = 1
+
+/** Whether a text can name a session, a token, a subject or an issuer in every store. */
+export function isClaimText (value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= longestText && !value.includes('\0') && value.isWellFormed()
+}
+
+/**
+ * Returns what claims are revoked by. Throws ClaimsUnidentifiableError when that is not certain: a value that is read in another way
+ * here than where it was revoked would pass as not revoked. Each claim is read once, and inherited ones do not count.
+ */
+export function credentialOf (claims: RevocableClaims, nowSeconds: number): CredentialClaims {
+  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw unidentifiable('the claims must be the payload of a token, an object')
+  const jti = textOf(claims, 'jti')
+  const sid = textOf(claims, 'sid')
+  const subject = textOf(claims, 'sub')
+  if (jti === null && sid === null && subject === null) throw unidentifiable(nothingNamed(claims))
+  return { issuer: textOf(claims, 'iss'), jti, sid, subject, epoch: epochOf(claims, nowSeconds) }
+}
+
+function textOf (claims: RevocableClaims, name: 'jti' | 'sid' | 'sub' | 'iss'): string | null {
+  const value = own(claims, name)
+  if (value === undefined || value === null) return null
+  const text = typeof value === 'bigint' || Number.isSafeInteger(value) ? String(value) : value
+  if (!isClaimText(text)) throw unidentifiable(`${name} must be a text of 1 to ${longestText} characters without NUL, or a whole number`)
+  return text
+}
+
+function epochOf (claims: RevocableClaims, nowSeconds: number): number {
+  const epoch = own(claims, 'epoch')
+  if (epoch !== undefined && epoch !== null) {
+    if (!Number.isSafeInteger(epoch) || (epoch as number) < 0 || (epoch as number) > latestSeconds) throw unidentifiable('epoch must be the number that the session has')
+    return epoch as number
+  }
+  const iat = own(claims, 'iat')
+  if (iat === undefined || iat === null) return beforeEveryCut
+  if (typeof iat !== 'number' || !(iat >= 0 && iat <= nowSeconds + aheadSeconds)) throw unidentifiable('iat must be a number of seconds since the epoch, and not in the future')
+  // RFC 7519 allows fractions. The second has begun at the whole number, which is never too late.
+  return Math.max(beforeEveryCut, Math.floor(iat))
+}
+
+function own (claims: RevocableClaims, name: keyof RevocableClaims): unknown {
+  const value = claims[name]
+  return value === undefined || Object.hasOwn(claims, name) ? value : undefined
+}
+
+function nothingNamed (claims: object): string {
+  if ('then' in claims) return 'a promise was given: await the claims'
+  if ('payload' in claims) return 'a decoded token was given: give its payload'
+  return 'one of jti, sid and sub is required'
+}
+
+function unidentifiable (reason: string): Error {
+  return new ClaimsUnidentifiableError({ cause: new Error(reason) })
+}

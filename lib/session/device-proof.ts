@@ -1,0 +1,53 @@
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { hasGoodSignature } from '../jwt/jws-verify.ts'
+import { parseToken, type TokenParts } from '../jwt/token-format.ts'
+
+/** Far more than a proof needs. */
+const longest = 2048
+const coordinate = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/
+const coordinateLength = 43
+
+/** What a proof says (Device Bound Session Credentials, DBSC proof JWTs). Nothing is verified yet. */
+export interface DeviceProof {
+  /** The challenge that was signed. */
+  challenge: string
+  /** The key that came with it, at registration: the point in 86 characters. */
+  publicKey: string | null
+  token: TokenParts
+}
+
+/**
+ * The one form that counts: a JWS with ES256 and `typ: dbsc+jwt`, with the public half of a P-256 key or with none. Null for anything
+ * else, `alg: none` and a key with a private half among it, before any cryptography is done.
+ */
+export function parseProof (text: string): DeviceProof | null {
+  const token = text.length > longest ? null : parseToken(text)
+  if (token === null) return null
+  const { alg, typ, crit, jwk } = token.header
+  const { jti } = token.claims
+  if (alg !== 'ES256' || typ !== 'dbsc+jwt' || crit !== undefined || typeof jti !== 'string') return null
+  const publicKey = jwk === undefined ? null : pointOf(jwk)
+  return jwk !== undefined && publicKey === null ? null : { challenge: jti, publicKey, token }
+}
+
+/** Whether whoever made the proof has the key. */
+export function isSignedBy (publicKey: string, { token }: DeviceProof): boolean {
+  const key = importPoint(publicKey)
+  return key !== null && hasGoodSignature({ algorithm: 'ES256', publicKey: key }, token.signingInput, token.signature)
+}
+
+function pointOf (jwk: unknown): string | null {
+  if (typeof jwk !== 'object' || jwk === null) return null
+  const { kty, crv, x, y, d } = jwk as Record<string, unknown>
+  if (kty !== 'EC' || crv !== 'P-256' || d !== undefined || typeof x !== 'string' || typeof y !== 'string') return null
+  return coordinate.test(x) && coordinate.test(y) ? x + y : null
+}
+
+/** Null for what is no point of the curve. */
+function importPoint (publicKey: string): KeyObject | null {
+  try {
+    return createPublicKey({ key: { kty: 'EC', crv: 'P-256', x: publicKey.slice(0, coordinateLength), y: publicKey.slice(coordinateLength) }, format: 'jwk' })
+  } catch {
+    return null
+  }
+}

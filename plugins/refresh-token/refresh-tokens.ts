@@ -1,0 +1,231 @@
+import type { FastifyReply } from 'fastify'
+import { randomInt } from 'node:crypto'
+import type { Strength } from '../../lib/session/authentication.ts'
+import { AudienceUnknownError, RateLimitedError, RefreshRefusedError, StoreUnavailableError } from '../../lib/errors.ts'
+import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'
+import { createExpiryReport, type ReportExpiry } from '../session/expiries.ts'
+import { isIdle, viewSession, type SessionView } from '../../lib/session/lifetime.ts'
+import { formatRefreshToken, parseRefreshToken, type ParsedRefreshToken } from '../../lib/session/refresh-token.ts'
+import type { RotationWindows } from '../../lib/session/rotation.ts'
+import type { DerivedSecret } from '../../lib/secrets.ts'
+import { isOfOtherOrigin } from '../../lib/session/origin.ts'
+import { describeSignIn, type SignIn } from '../../lib/session/sign-in.ts'
+import type { SessionRecord } from '../../lib/session/record.ts'
+import type { Rotation } from '../../stores/store.ts'
+import type { Portcullis } from '../portcullis.ts'
+import type { Budget } from '../rate-limit.ts'
+import { assertNoCookieTwice, takeOver } from '../session/presented.ts'
+
+export interface AccessTokenRequest {
+  subject: string
+  sid: string
+  /** Of the refresh token that is handed out with it, or of the one that was presented when none is: the claim `gen`. */
+  generation: number
+  audience: string[]
+  record: SessionRecord
+}
+
+export type MakeAccessToken = (request: AccessTokenRequest) => string | Promise<string>
+
+export interface RefreshToken {
+  /** `reply.openFamily` of this scope. */
+  open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse>
+  /** `reply.rotateFamily` of this scope. */
+  rotate (reply: FastifyReply, options: RotateRequest): Promise<TokenResponse>
+  parse (token: string): ParsedRefreshToken
+  /** The generation was seen in an access token, so the client has received it. Once per object; off the request path. */
+  noteReceived (token: { sid: string | null, generation: number | null }): void
+}
+
+/** RFC 6749, successful response, without the refresh token: that one travels in its cookie alone. */
+export interface TokenResponse {
+  access_token: string
+  token_type: 'Bearer'
+  /** Seconds from now. */
+  expires_in: number
+  /** When to refresh, seconds from now; not the same every time, so that nobody can predict it. */
+  refresh_in: number
+  session: SessionView
+}
+
+export interface RotateRequest {
+  /** What the access token is for; all that the session is good for when absent. */
+  audience?: string[] | null
+  /**
+   * The subject has just authenticated again, this strongly and by this; the session's `acr` and `amr` are never lowered. A refresh token
+   * that is superseded or on hold gets it in the access token of this answer alone.
+   */
+  fresh?: Strength
+  /** Of the session; counted with the rotation. Rejects with RateLimitedError when it is used up. */
+  budget?: Budget
+}
+
+interface Settings {
+  secrets: [DerivedSecret, ...DerivedSecret[]]
+  accessToken: MakeAccessToken
+  maxPerSubject: number
+  idleTimeoutMs: number
+  absoluteTimeoutMs: number
+  windows: RotationWindows
+}
+
+export class RefreshTokens implements RefreshToken {
+  readonly #parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>
+  readonly #settings: Settings
+  readonly #received = new WeakSet<object>()
+  readonly #reportExpiry: ReportExpiry
+
+  constructor (parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>, settings: Settings) {
+    this.#parts = parts
+    this.#settings = settings
+    this.#reportExpiry = createExpiryReport(parts)
+  }
+
+  parse (token: string): ParsedRefreshToken {
+    return parseRefreshToken(this.#settings.secrets, token)
+  }
+
+  noteReceived (token: { sid: string | null, generation: number | null }): void {
+    const { windows } = this.#settings
+    if (token.sid === null || token.generation === null || this.#received.has(token)) return
+    this.#received.add(token)
+    if (windows.overlapMs + windows.retryWindowMs === 0) return
+    // A note that is lost is made up for by the next one, or by the next refresh.
+    this.#parts.store.noteReceived(token.sid, token.generation, windows).catch(() => this.#received.delete(token))
+  }
+
+  async open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse> {
+    const { store, blocklist, cookies } = this.#parts
+    const { maxPerSubject, absoluteTimeoutMs } = this.#settings
+    assertNoCookieTwice(reply.request, this.#parts)
+    const { record, closed } = await store.open({
+      ...describeSignIn(reply.request, signIn),
+      origin: cookies.origin,
+      mode: 'tokens',
+      secretHash: null,
+      absoluteTimeoutMs,
+      maxPerSubject,
+      maxTokenAgeMs: blocklist.maxTokenAgeMs
+    })
+    for (const sid of closed) {
+      this.#noteEnded(sid)
+      this.#publish({ event: 'session.closed', sid, subject: record.subject, outcome: 'limit' }, reply)
+    }
+    const response = await this.#respond(record, generationOf(record), record.audiences)
+    await takeOver(reply, record.sid, 'tokens', this.#parts)
+    this.#setCookie(reply, record)
+    this.#publish({ event: 'session.opened', sid: record.sid, subject: record.subject, outcome: 'tokens' }, reply)
+    return response
+  }
+
+  async rotate (reply: FastifyReply, { audience = null, ...request }: RotateRequest): Promise<TokenResponse> {
+    if (audience?.length === 0) throw new AudienceUnknownError()
+    const { sid, generation } = this.#accept(this.#parts.cookies.read(reply.request, 'refresh'), reply)
+    if (audience !== null) await this.#assertAudience(sid, audience)
+    const rotation = await this.#rotateInStore(reply, sid, generation, request)
+    this.#report(rotation, reply, sid)
+    switch (rotation.outcome) {
+      case 'rotated':
+      case 'repeated':
+      case 'recovered': {
+        const response = await this.#respond({ ...rotation.record, ...rotation.granted }, generationOf(rotation.record), audience)
+        this.#setCookie(reply, rotation.record)
+        return response
+      }
+      // The client has this generation, or its browser a newer one. Sending one again could overwrite a newer one that is under way.
+      case 'held': return await this.#respond({ ...rotation.record, ...rotation.granted }, generation, audience)
+      case 'expired':
+      case 'reused':
+      case 'unknown': throw new RefreshRefusedError({ cause: new Error(rotation.outcome) })
+    }
+  }
+
+  /** Rejects when the session's budget is used up: then nothing was rotated. */
+  async #rotateInStore (reply: FastifyReply, sid: string, generation: number, { fresh, budget }: RotateRequest): Promise<Exclude<Rotation, { outcome: 'limited' }>> {
+    const { store, blocklist, cookies } = this.#parts
+    const { windows, idleTimeoutMs } = this.#settings
+    const rotation = await store.rotate(sid, generation, {
+      ...windows,
+      idleTimeoutMs,
+      maxTokenAgeMs: blocklist.maxTokenAgeMs,
+      origin: cookies.origin,
+      ...fresh === undefined ? {} : { fresh },
+      ...budget === undefined ? {} : { limit: budget.limits }
+    })
+    if (rotation.counted !== null) budget?.tell(reply, rotation.counted, { sid, subject: rotation.record?.subject })
+    if (rotation.outcome === 'limited') throw new RateLimitedError()
+    return rotation
+  }
+
+  /** What can be refused without asking the store is. */
+  #accept (token: string | null, reply: FastifyReply): { sid: string, generation: number } {
+    const parsed = token === null ? null : this.parse(token)
+    if (parsed?.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })
+    if (parsed === null) throw new RefreshRefusedError({ cause: new Error('no refresh token') })
+    if (parsed.result !== 'genuine') {
+      this.#publish({ event: 'refresh.refused', outcome: parsed.result }, reply)
+      throw new RefreshRefusedError({ cause: new Error(parsed.result) })
+    }
+    const { sid, generation } = parsed
+    if (this.#parts.blocklist.knowsAsRevoked({ issuer: null, jti: null, sid, subject: null, epoch: null })) {
+      this.#publish({ event: 'refresh.refused', sid, outcome: 'revoked' }, reply)
+      throw new RefreshRefusedError({ cause: new Error('revoked') })
+    }
+    return { sid, generation }
+  }
+
+  async #assertAudience (sid: string, audience: string[]): Promise<void> {
+    const { store, cookies } = this.#parts
+    const record = await store.read(sid)
+    if (record === null || isOfOtherOrigin(record, cookies.origin)) throw new RefreshRefusedError({ cause: new Error('unknown') })
+    if (!audience.every(name => record.audiences.includes(name))) throw new AudienceUnknownError()
+  }
+
+  #report ({ outcome, record }: Exclude<Rotation, { outcome: 'limited' }>, reply: FastifyReply, sid: string): void {
+    const event = outcome === 'expired' || outcome === 'unknown' ? 'refresh.refused' : `refresh.${outcome}` as const
+    this.#publish({ event, sid, outcome, ...record === null ? {} : { subject: record.subject } }, reply)
+    if (outcome === 'reused') this.#noteEnded(sid)
+    if (outcome !== 'expired') return
+    const wasIdle = isIdle(record, this.#parts.store.nowMs(), this.#settings.idleTimeoutMs)
+    this.#reportExpiry(record, wasIdle ? 'idle' : 'late', reply.request)
+  }
+
+  #publish (event: SecurityEvent, { request }: FastifyReply): void {
+    publish({ ...event, ...sourceOf(request) }, this.#parts)
+  }
+
+  #noteEnded (sid: string): void {
+    const { store, blocklist } = this.#parts
+    blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
+  }
+
+  #setCookie (reply: FastifyReply, record: SessionRecord): void {
+    this.#parts.cookies.set(reply, 'refresh', formatRefreshToken(this.#settings.secrets[0], record.sid, generationOf(record)))
+  }
+
+  /** `record` as the client may know it: its authentication is the one that was granted. */
+  async #respond (record: SessionRecord, generation: number, audience: string[] | null): Promise<TokenResponse> {
+    const { subject, sid } = record
+    const token = await this.#settings.accessToken({ subject, sid, generation, audience: audience ?? record.audiences, record })
+    const expiresIn = secondsLeft(token)
+    return {
+      access_token: token,
+      token_type: 'Bearer',
+      expires_in: expiresIn,
+      refresh_in: Math.max(1, Math.floor(expiresIn * randomInt(60, 86) / 100)),
+      session: viewSession(record, this.#settings.idleTimeoutMs)
+    }
+  }
+}
+
+function generationOf ({ family }: SessionRecord): number {
+  if (family === null) throw new Error('a session without a token family')
+  return family.generation
+}
+
+/** From a token that was made here a moment ago. */
+function secondsLeft (token: string): number {
+  const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp?: number }
+  if (typeof exp !== 'number') throw new Error('the accessToken option has to make JWTs with exp')
+  return Math.max(0, exp - Math.floor(Date.now() / 1000))
+}

@@ -1,0 +1,46 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { RecencyCache } from '../../lib/cache.ts'
+
+/**
+ * Reads by key that are shared and, where they are only to confirm a refusal, paced: however many ask at once, one key is read
+ * again at most every `everyMs`.
+ */
+export class PacedReads<Value> {
+  readonly #read: (key: string) => Promise<Value>
+  readonly #everyMs: number
+  readonly #running = new Map<string, Promise<Value>>()
+  readonly #waiting = new Map<string, Promise<Value>>()
+  readonly #startedAtMs = new RecencyCache<number>(10_000)
+
+  constructor (read: (key: string) => Promise<Value>, everyMs: number) {
+    this.#read = read
+    this.#everyMs = everyMs
+  }
+
+  /** The value of a read that may have begun before the call; `isFresh` when it began after. */
+  async shared (key: string): Promise<{ value: Value, isFresh: boolean }> {
+    const running = this.#running.get(key)
+    return running === undefined ? { value: await this.#start(key), isFresh: true } : { value: await running, isFresh: false }
+  }
+
+  /** The value of a read that begins after the call. */
+  async fresh (key: string): Promise<Value> {
+    const waiting = this.#waiting.get(key)
+    if (waiting !== undefined) return await waiting
+    const delayMs = (this.#startedAtMs.get(key) ?? -Infinity) + this.#everyMs - performance.now()
+    if (delayMs <= 0) return await this.#start(key)
+    const next = wait(delayMs).then(async () => {
+      this.#waiting.delete(key)
+      return await this.#start(key)
+    })
+    this.#waiting.set(key, next)
+    return await next
+  }
+
+  #start (key: string): Promise<Value> {
+    this.#startedAtMs.set(key, performance.now())
+    const read = this.#read(key).finally(() => { if (this.#running.get(key) === read) this.#running.delete(key) })
+    this.#running.set(key, read)
+    return read
+  }
+}

@@ -1,0 +1,23 @@
+import { ConfigInvalidError } from '../lib/errors.ts'
+import { createUsers } from './file-users.ts'
+import type { IdentityHooks, IdentityOption, IdentitySource, Principal, VerifyPassword } from './password-source.ts'
+
+/** The identity that the setting means; throws ConfigInvalidError when its file is not good. */
+export async function createIdentity (option: IdentityOption, hooks: IdentityHooks = {}): Promise<IdentitySource> {
+  if (typeof option === 'function') return { verify: async credentials => toPrincipal(await option(credentials)) }
+  if (option.type === 'users') return await createUsers({ file: option.file, ...option.staleForMs === undefined ? {} : { staleForMs: option.staleForMs }, ...hooks })
+  throw new ConfigInvalidError('identity: must be a file of users or a function')
+}
+
+function toPrincipal (answer: Awaited<ReturnType<VerifyPassword>>): Principal | null {
+  if (answer === null) return null
+  const { subject, scopes = [] } = typeof answer === 'string' ? { subject: answer } : answer
+  // `|` belongs to the subjects of foreign issuers, and a subject travels in a header.
+  if (typeof subject !== 'string' || !/^[\x21-\x7b\x7d-\x7e]{1,255}$/.test(subject)) {
+    throw new TypeError('identity: the function must resolve to a subject of visible ASCII characters without space and |, or to null')
+  }
+  if (!Array.isArray(scopes) || !scopes.every(scope => typeof scope === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))) {
+    throw new TypeError('identity: the function must resolve to scopes of visible ASCII characters without space, " and \\')
+  }
+  return { subject, scopes: [...scopes] }
+}
