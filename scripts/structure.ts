@@ -49,7 +49,7 @@ function rules (): IForbiddenRuleType[] {
 
 /** The modules of production code with what they import, types included, and every broken rule as one line. */
 async function readModules (): Promise<{ modules: ICruiseResult['modules'], broken: string[] }> {
-  const { output } = await cruise(folders, { ruleSet: { forbidden: rules(), options: {} }, validate: true, tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' }, tsConfig: { fileName: 'tsconfig.json' } }, undefined, { tsConfig: ts.getParsedCommandLineOfConfigFile('tsconfig.json', {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} })! })
+  const { output } = await cruise(folders, { ruleSet: { forbidden: rules() }, validate: true, tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' }, tsConfig: { fileName: 'tsconfig.json' } }, undefined, { tsConfig: ts.getParsedCommandLineOfConfigFile('tsconfig.json', {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} })! })
   const { modules, summary } = output as ICruiseResult
   const broken = summary.violations.map(({ rule, from, to, cycle }) => `${rule.name}: ${from} → ${cycle === undefined ? to : cycle.map(({ name }) => name).join(' → ')}`)
   return { modules: modules.filter(({ source }) => folders.some(name => new RegExp(within(name)).test(source))), broken }

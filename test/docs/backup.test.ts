@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { createSqliteStore } from '../../stores/sqlite.ts'
-import { session } from '../stores/contract-fixtures.ts'
+import { session } from '../../stores/contract/fixtures.ts'
 
 const run = promisify(execFile)
 

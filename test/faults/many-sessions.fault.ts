@@ -3,7 +3,7 @@ import { bearer } from '../helpers/bearer.ts'
 import { until } from '../helpers/build-app.ts'
 import { post, signIn, signInForTokens } from '../helpers/build-gateway.ts'
 import type { OpenSession } from '../../stores/store.ts'
-import { session as sessionOf, tokens } from '../stores/contract-fixtures.ts'
+import { session as sessionOf, tokens } from '../../stores/contract/fixtures.ts'
 import { startFaultyRedis } from './redis-gateways.ts'
 
 /*

@@ -7,7 +7,7 @@ import type { Revocation } from '../../lib/revocation/entries.ts'
 import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
 import { createServer, until } from '../helpers/build-app.ts'
 import { connectAdmin, connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * An acknowledged sign-out is a sign-out while any gateway process lives, whatever the store forgets: a replica that was promoted

@@ -11,7 +11,7 @@ import { createSid } from '../../lib/session/sid.ts'
 import type { LogEntry } from '../../lib/revocation/entries.ts'
 import type { OpenSession, Store } from '../../stores/store.ts'
 import { createFaultyStore, createServer, createStore, recordEvents, until } from '../helpers/build-app.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 async function build (t: Test, store: Store, options: BlocklistOptions = {}) {
   const app = createServer(t)

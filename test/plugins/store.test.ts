@@ -6,7 +6,7 @@ import t from 'tap'
 import { tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
 import storePlugin, { type StoreOptions } from '../../plugins/store.ts'
 import { createServer, createStore } from '../helpers/build-app.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 t.test('sqlite is the store by default, and what it keeps survives the server', async t => {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-store-'))

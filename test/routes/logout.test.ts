@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { post, setCookies, signIn, signInForTokens, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { isDeletion, refreshAttributes, sessionAttributes } from '../helpers/credentials.ts'
 import { assertProblem } from '../helpers/problem.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 async function logout (url: string, headers: Record<string, string> = {}, scope?: string): Promise<Response> {
   return await post(`${url}/auth/logout`, scope === undefined ? undefined : { scope }, headers)

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { post, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * The cookie is in the attacker's hands: every byte of it can be changed, cut off, repeated or encoded otherwise, in the hope to

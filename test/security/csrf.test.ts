@@ -3,7 +3,7 @@ import { origin, password, post, signIn, signInForTokens, startGateway, type Tes
 import { assertProblem } from '../helpers/problem.ts'
 import { sendRaw } from '../helpers/proxy.ts'
 import { startUpstream } from '../helpers/upstream.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * Another site makes the victim's browser send a request: it closes their sessions, uses up their refresh token, signs them in as

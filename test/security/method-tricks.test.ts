@@ -2,7 +2,7 @@ import { METHODS, request as send } from 'node:http'
 import t from 'tap'
 import { password, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { startUpstream } from '../helpers/upstream.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * What a browser does by itself should change nothing: it follows links, loads pictures and frames, and fetches pages ahead of time

@@ -2,7 +2,7 @@ import { CookieJar } from 'tough-cookie'
 import t from 'tap'
 import { origin, password, post, setCookies, signIn, signInForTokens, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { assertProblem } from '../helpers/problem.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * One browser carries two credentials that belong to two people, or one credential in the place of another: a session cookie with

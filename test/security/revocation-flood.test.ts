@@ -1,6 +1,6 @@
 import t from 'tap'
 import { post, signIn, startGateway } from '../helpers/build-gateway.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * Somebody who may sign in signs out of all their other sessions, thousands of times a second. Were each time a revocation, the store

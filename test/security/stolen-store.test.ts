@@ -8,7 +8,7 @@ import type { Store } from '../../stores/store.ts'
 import { secret } from '../helpers/build-app.ts'
 import { post, setCookies, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { connectRedis, startRedis } from '../helpers/redis-server.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * A backup is left on a share, a replica is opened to a colleague, a snapshot of a disk is sold. Whoever reads the store must not

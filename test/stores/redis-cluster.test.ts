@@ -3,9 +3,9 @@ import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, Store } from '../../stores/store.ts'
 import { freezeClock } from '../helpers/redis-server.ts'
 import { connectTo, startCluster, until } from '../helpers/redis-topology.ts'
-import { rotating, session, tokens } from './contract-fixtures.ts'
-import { storeContract } from './contract.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { rotating, session, tokens } from '../../stores/contract/fixtures.ts'
+import { storeContract } from '../../stores/contract/contract.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * Everything that a script touches lies in one slot, so no operation can be torn by where the slots are: not while one is on its way

@@ -7,8 +7,8 @@ import { createRedisStore } from '../../stores/redis.ts'
 import type { Store } from '../../stores/store.ts'
 import { patienceMs, settlesWithin } from '../helpers/patience.ts'
 import { connectAdmin, connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
-import { rotating, session, tokens as tokensMode } from './contract-fixtures.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { rotating, session, tokens as tokensMode } from '../../stores/contract/fixtures.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 const timeoutMs = 300
 const tokens = session(tokensMode)

@@ -4,7 +4,7 @@ import { createRedisStore } from '../../stores/redis.ts'
 import type { Revocation } from '../../lib/revocation/entries.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectAdmin, connectRedis, startRedis } from '../helpers/redis-server.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 const server = await startRedis(t)
 const admin = await connectAdmin(t, server)

@@ -2,8 +2,8 @@ import t, { type Test } from 'tap'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectTo, startSentinels, until, type RedisSentinels } from '../helpers/redis-topology.ts'
-import { rotating, session, tokens as tokensMode } from './contract-fixtures.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { rotating, session, tokens as tokensMode } from '../../stores/contract/fixtures.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * The primary is whom the sentinels name, at every moment: the store finds the next one by itself, and never believes an old one.

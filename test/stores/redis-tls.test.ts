@@ -9,7 +9,7 @@ import { makeAuthority, makeCertificate, writeCertificate, type Certificate } fr
 import { findClosedPort } from '../helpers/closed-port.ts'
 import { connectAdmin, startRedis } from '../helpers/redis-server.ts'
 import { until } from '../helpers/redis-topology.ts'
-import { session } from './contract-fixtures.ts'
+import { session } from '../../stores/contract/fixtures.ts'
 
 const authority = makeAuthority()
 const byName = makeCertificate({ authority, withAddress: false })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectRedis, freezeClock, startRedis } from '../helpers/redis-server.ts'
-import { storeContract } from './contract.ts'
+import { storeContract } from '../../stores/contract/contract.ts'
 
 const server = await startRedis(t)
 let fixtures = 0

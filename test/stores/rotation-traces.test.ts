@@ -7,7 +7,7 @@ import { createRedisStore } from '../../stores/redis.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectRedis, freezeClock, startRedis } from '../helpers/redis-server.ts'
-import { session as sessionOf, tokens } from './contract-fixtures.ts'
+import { session as sessionOf, tokens } from '../../stores/contract/fixtures.ts'
 import { search, type Scenario, type StoreStep } from '../lib/session/rotation-search.ts'
 
 /*

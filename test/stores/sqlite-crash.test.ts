@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
 import { createSqliteStore } from '../../stores/sqlite.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 /*
  * A process that dies at any instant (kill -9, out of memory) has lost nothing that it acknowledged: a session whose opening was

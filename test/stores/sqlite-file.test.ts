@@ -6,7 +6,7 @@ import { inspectFile } from '../../stores/sqlite/inspect.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { session } from './sqlite-session.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 async function open (t: Test, path: string): Promise<Store> {
   const store = await createSqliteStore({ path })

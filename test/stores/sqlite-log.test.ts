@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { session } from './sqlite-session.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
+import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 const hour = 3_600_000
 

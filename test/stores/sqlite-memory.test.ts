@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createSqliteStore } from '../../stores/sqlite.ts'
-import { storeContract } from './contract.ts'
+import { storeContract } from '../../stores/contract/contract.ts'
 
 storeContract(t, 'sqlite in memory', async t => {
   let nowMs = 1_790_000_000_000

@@ -8,7 +8,7 @@ import { StoreUnavailableError } from '../../lib/errors.ts'
 import { waitForStore } from '../../stores/wait-for-store.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import { startPortcullis, writeConfig } from '../helpers/portcullis.ts'
-import { session } from './contract-fixtures.ts'
+import { session } from '../../stores/contract/fixtures.ts'
 
 async function fileName (t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-start-'))

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
-import { storeContract } from './contract.ts'
+import { storeContract } from '../../stores/contract/contract.ts'
 
 storeContract(t, 'sqlite', async t => {
   const path = join(t.testdir({}), 'store.db')

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import { mostNoteBytes, mostNotes } from '../../lib/notes.ts'
-import { takeSnapshot } from '../helpers/snapshot.ts'
-import { minute, type CreateStore } from './contract-fixtures.ts'
+import { takeSnapshot } from './snapshot.ts'
+import { minute, type CreateStore } from './fixtures.ts'
 
 /** The part of the contract about the notes that processes leave each other. */
 export async function notes (t: Test, create: CreateStore): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Revocation } from '../../lib/revocation/entries.ts'
-import type { Store } from '../../stores/store.ts'
+import type { Store } from '../store.ts'
 
 export interface Snapshot {
   position: string

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import type { Test } from 'tap'
 import { countRefresh, type RefreshCount } from '../../lib/session/refresh-count.ts'
-import type { RotateOptions } from '../../stores/store.ts'
-import { minute, open, rotating, tokens, type CreateStore } from './contract-fixtures.ts'
+import type { RotateOptions } from '../store.ts'
+import { minute, open, rotating, tokens, type CreateStore } from './fixtures.ts'
 
 const limit = { max: 2, windowMs: 10_000 }
 const limited: RotateOptions = { ...rotating, limit }
