@@ -129,7 +129,8 @@ function commonAt (text: Character[], reached: Reached[], common: ReadonlySet<st
   const shape = shapeOf(text)
   const found = new Set<string>()
   for (const [place, { bare, withWord }] of reached.entries()) {
-    for (let length = leastSequence; (bare || withWord) && length <= longestCommon; length++) {
+    if (!bare && !withWord) continue
+    for (let length = leastSequence; length <= longestCommon; length++) {
       const part = shape.slice(place, place + length)
       if (part.length === length && common.has(part)) found.add(part)
     }

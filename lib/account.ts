@@ -27,7 +27,7 @@ export function foldAccount (name: string): string {
   return foldCase(name.slice(0, longest).normalize('NFKD').replaceAll('\u0345', '')).toLowerCase()
     .replaceAll(/[\s\u0085]+/g, ' ')
     // U+0640 lengthens the line between Arabic letters. Combining letters are removed too, although collations tell them apart.
-    .replaceAll(/[\p{C}\u0640\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u2de0-\u2dff]+/gu, '')
+    .replaceAll(/(?:[\p{C}\u0640]|[\u0300-\u036f]|[\u1ab0-\u1aff]|[\u1dc0-\u1dff]|[\u2de0-\u2dff])+/gu, '')
     .replaceAll(/\p{M}/gu, withoutAccent)
     .replaceAll(/[\u3041-\u3096]/g, hiragana => String.fromCodePoint(hiragana.codePointAt(0)! + 0x60))
     .replaceAll(/(?!\d)\p{Nd}/gu, valueOf)
