@@ -1,17 +1,14 @@
 import type { CredentialClaims } from '../stores/store.ts'
-import { clockToleranceSeconds } from './claims.ts'
 import { ClaimsUnidentifiableError } from './errors.ts'
-import { isSid } from './sid.ts'
 
 /**
  * Claims as JWT libraries give them. `jti`, `sid`, `sub` and `iss` are texts; a whole number counts as its decimal digits. `iss` counts
  * for `jti` only.
  *
- * A cut of a subject, or of all sessions, reaches a token of a session here by its `epoch`, and every other token by its `iat`. `epoch`
- * counts only beside a `sid` of the form that sessions here have: other issuers may use the name for something else, and a high number
- * would pass every cut. `iat` counts as 5 seconds earlier than it is, because the issuer's clock may be ahead of the store's by as much,
- * and a cut has to reach every token that was issued before it. So tokens of the first seconds after a cut are cut off too. A token that
- * has neither claim counts as issued before every cut.
+ * A cut of a subject, or of all sessions, reaches a token by its `epoch`, the number of its session, and a token without one by its `iat`.
+ * That is whole seconds, so tokens that are issued later in the second of the cut are cut off too. The clock of an issuer that is ahead of
+ * the store's takes tokens past a cut for as long as it is ahead; `epoch` does not depend on clocks. A token that has neither claim counts
+ * as issued before every cut.
  */
 export interface RevocableClaims {
   iss?: unknown
@@ -26,6 +23,9 @@ const longestText = 1024
 
 /** Instants in milliseconds are above it for all of recorded time, instants in seconds until the year 5138. */
 export const latestSeconds = 1e11
+
+/** Clocks of issuers may be ahead by this much. */
+const aheadSeconds = 60
 
 /** The epochs of a store are ahead of its clock by one for each cut that follows another one within a second. */
 const epochAheadSeconds = 3600
@@ -51,7 +51,7 @@ export function credentialOf (claims: RevocableClaims, nowSeconds: number): Cred
   if (jti === null && sid === null && subject === null) throw unidentifiable(nothingNamed(claims))
   const issuer = textOf(claims, 'iss')
   const epoch = epochOf(claims, nowSeconds)
-  return { issuer, jti, sid, subject, epoch: epoch !== null && sid !== null && isSid(sid) ? epoch : issueOf(claims, nowSeconds) }
+  return { issuer, jti, sid, subject, epoch: epoch ?? issueOf(claims, nowSeconds) }
 }
 
 /** Whether the claims are one level deeper, as in the results of `decode(…, { complete: true })` and of jose: then names beside them tell nothing. */
@@ -82,9 +82,9 @@ function epochOf (claims: RevocableClaims, nowSeconds: number): number | null {
 function issueOf (claims: RevocableClaims, nowSeconds: number): number {
   const iat = own(claims, 'iat')
   if (iat === undefined || iat === null) return beforeEveryCut
-  if (typeof iat !== 'number' || !(iat >= 0 && iat <= nowSeconds + clockToleranceSeconds)) throw unidentifiable('iat must be a number of seconds since the epoch, and not in the future: the clocks of issuer and store may differ by 5 seconds')
+  if (typeof iat !== 'number' || !(iat >= 0 && iat <= nowSeconds + aheadSeconds)) throw unidentifiable('iat must be a number of seconds since the epoch, and not in the future')
   // RFC 7519 allows fractions. The second has begun at the whole number, which is never too late.
-  return Math.max(beforeEveryCut, Math.floor(iat) - clockToleranceSeconds)
+  return Math.max(beforeEveryCut, Math.floor(iat))
 }
 
 /** Refuses an inherited claim: it may be that of an instance of a class, or come from a polluted prototype, and which one cannot be told. */

@@ -84,8 +84,8 @@ t.test('a service by itself stands behind its demand as the page says', async t 
 t.test('a scope with cookies of its own has the sessions that the page says, apart from those around it', async t => {
   const origin = 'http://localhost:3000'
   const app = await createApp(t, origin)
-  const { cookies, session, authenticate } = exported
-  await runSnippet(1, { app, origin, cookies, session, authenticate })
+  const { blocklist, cookies, session, authenticate } = exported
+  await runSnippet(1, { app, origin, blocklist, cookies, session, authenticate })
   app.get('/me', { onRequest: app.portcullis.authenticate({ audience: 'partner' }) }, async ({ identity }) => ({ subject: identity.subject }))
 
   const [cookie = ''] = [(await app.inject({ method: 'POST', url: '/partner/sign-in' })).headers['set-cookie'] ?? ''].flat()

@@ -51,7 +51,7 @@ const unidentifiable: Array<[string, unknown]> = [
     '', 'a\0b', 'x'.repeat(1025), '\ud800', true, false, NaN, Infinity, 1.5, 2 ** 53, ['j'], { toString: () => 'j' }, Object.create(null), Object('j'), Symbol('j'), () => 'j', new Date(0), 10n ** 1100n
   ].map(value => [`${name} of type ${typeof value}`, { jti: 'other', [name]: value }])),
   ...[-1, 1.5, 2 ** 53, NaN, '1', Date.now(), 9e10, now() + 86_400, [1], {}, true].flatMap((epoch): Array<[string, unknown]> => [[`epoch ${String(epoch)}`, { sub: 'ada', epoch }], [`epoch ${String(epoch)} beside a sid`, { sub: 'ada', sid, epoch }]]),
-  ...[-1, NaN, Infinity, '1796008000', Date.now(), now() + 3600, now() + 30, 1n, [1], {}, true, new Date(0)].map((iat): [string, unknown] => [`iat of type ${typeof iat}`, { sub: 'ada', iat }])
+  ...[-1, NaN, Infinity, '1796008000', Date.now(), now() + 3600, 1n, [1], {}, true, new Date(0)].map((iat): [string, unknown] => [`iat of type ${typeof iat}`, { sub: 'ada', iat }])
 ]
 
 t.test('claims that do not tell which token they are of are never "not revoked"', async t => {
@@ -114,30 +114,13 @@ t.test('each claim is read once, so that a getter cannot name two tokens', async
   t.equal(blocklist.isRevoked(Object.assign(Object.create(null) as object, { sub: 'bob' })), false)
 })
 
-t.test('a token whose issuer\'s clock is ahead, issued before a cut, is reached by the cut while it is in the future and after', async t => {
-  const { store, advance } = await createStore(t)
-  const { portcullis: { blocklist } } = await build(t, store)
-  const iat = now() + 4
-  t.equal(blocklist.isRevoked({ sub: 'ada', iat }), false)
-  await blocklist.revoke({ subject: 'ada' })
-
-  t.equal(blocklist.isRevoked({ sub: 'ada', iat }), true)
-  advance(60_000)
-  t.equal(blocklist.isRevoked({ sub: 'ada', iat }), true)
-  t.equal(blocklist.isRevoked({ sub: 'ada', iat: iat + 30 }), false, 'issued later')
-})
-
-t.test('the epoch of another issuer\'s token does not get it past a cut', async t => {
+t.test('an epoch that no store can have given out does not get a token past a cut', async t => {
   const { store, advance } = await createStore(t)
   const { portcullis: { blocklist } } = await build(t, store)
   await blocklist.revoke({ subject: 'ada' })
   advance(600_000)
-  const [iat, epoch] = [now() - 60, now() + 500]
-  for (const claims of [{}, { sid: 'f5b1f3c2-6a2f-4b7e-9d3a-0c4f5f0a7d11' }, { sid: 7 }, { jti: 'j' }]) t.equal(blocklist.isRevoked({ sub: 'ada', iat, epoch, ...claims }), true, JSON.stringify(claims))
-  t.equal(blocklist.isRevoked({ sub: 'ada', epoch }), true)
-  t.throws(() => blocklist.isRevoked({ sub: 'ada', iat, epoch: 9e10 }), { code })
-  await blocklist.revoke({ all: true })
-  t.equal(blocklist.isRevoked({ jti: 'j', iat, epoch: now() + 900 }), true)
+  const iat = now() - 60
+  for (const claims of [{}, { sid: 'f5b1f3c2-6a2f-4b7e-9d3a-0c4f5f0a7d11' }, { jti: 'j' }]) t.throws(() => blocklist.isRevoked({ sub: 'ada', iat, epoch: 9e10, ...claims }), { code }, JSON.stringify(claims))
 
   const { record } = await store.open({ ...signIn, subject: 'bob' })
   t.equal(blocklist.isRevoked({ sub: 'bob', sid: record.sid, iat, epoch: record.epoch }), false, 'a session that was opened after the cut')

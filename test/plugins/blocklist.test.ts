@@ -47,8 +47,8 @@ t.test('a token that is revoked without its issuer is revoked whoever issued it,
   for (const claims of [{ jti: 'j' }, { jti: 'j', iss: 'https://idp.example.com' }]) await t.rejects(other.assertNotRevoked(claims), { code: 'PTC_ERR_TOKEN_INVALID' })
 })
 
-t.test('a token without an epoch is cut off by its time of issue, which counts five seconds earlier, in memory and in the store', async t => {
-  const { store, advance } = await createStore(t)
+t.test('a token without an epoch is cut off by the second of its issue, in memory and in the store', async t => {
+  const { store } = await createStore(t)
   const faulty = createFaultyStore(store)
   const { portcullis: { blocklist } } = await build(t, faulty.store, { maxStaleness: '500ms' })
   const iat = Math.floor(Date.now() / 1000)
@@ -56,10 +56,9 @@ t.test('a token without an epoch is cut off by its time of issue, which counts f
   await blocklist.revoke({ subject: 'ada' })
 
   t.ok(blocklist.isRevoked({ sub: 'ada', iat }), 'of the very second too')
-  t.notOk(blocklist.isRevoked({ sub: 'bob', iat }))
-  t.notOk(blocklist.isRevoked({ sub: 'ada', sid: 'AAAAAAAAAAAAAAAAAAAAAA', iat, epoch: iat + 60 }), 'the epoch of a session counts before it')
-  advance(60_000)
   t.notOk(blocklist.isRevoked({ sub: 'ada', iat: iat + 60 }))
+  t.notOk(blocklist.isRevoked({ sub: 'bob', iat }))
+  t.notOk(blocklist.isRevoked({ sub: 'ada', iat, epoch: iat + 60 }), 'an epoch counts before it')
   const other = (await build(t, createUndelivered(faulty.store), { maxStaleness: '500ms' })).portcullis.blocklist
   await until(() => !other.isFresh())
   await t.rejects(other.assertNotRevoked({ sub: 'ada', iat }), { code: 'PTC_ERR_TOKEN_INVALID' })
