@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
-import { isThisMachine, serviceAt, type Addresses } from '../lib/proxy/service-address.ts'
+import { isThisMachine, plainHost, serviceAt, type Addresses } from '../lib/proxy/service-address.ts'
 
 /** A resolver that does not answer must not keep the gateway from starting. */
 const longestLookupMs = 2000
@@ -29,7 +29,7 @@ export async function findAddresses (targets: readonly string[]): Promise<Addres
 async function addressesOf (host: string): Promise<string[] | null> {
   if (isIP(host) !== 0) return [host]
   try {
-    return (await lookup(host, { all: true })).map(({ address }) => address)
+    return (await lookup(host, { all: true })).map(({ address }) => plainHost(address))
   } catch {
     return null
   }

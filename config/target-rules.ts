@@ -1,4 +1,4 @@
-import { isThisMachine, serviceAt } from '../lib/proxy/service-address.ts'
+import { isThisMachine, plainHost, serviceAt } from '../lib/proxy/service-address.ts'
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
 
@@ -17,5 +17,5 @@ export function checkTargets ({ origin, listen, admin, upstreams }: Settings): P
 /** As far as the texts tell: other names and addresses of this machine are not known. */
 function isListener (listener: { host: string, port: number }, { host, port }: { host: string, port: number }): boolean {
   if (listener.port !== port) return false
-  return listener.host === host || (isThisMachine(host) && isThisMachine(listener.host))
+  return plainHost(listener.host) === host || (isThisMachine(host) && isThisMachine(listener.host))
 }

@@ -39,9 +39,9 @@ export interface BlocklistOptions {
 }
 
 export interface Blocklist {
-  /** Longest life of a revoked token, with the tolerance for clocks. */
+  /** Longest life of a revoked token, with the tolerance for clocks; the longest of all blocklists on the store, in any scope. */
   readonly maxTokenAgeMs: number
-  /** The same of tokens that others have issued. */
+  /** The longest life of tokens that others have issued, likewise. */
   readonly maxForeignTokenAgeMs: number
   /**
    * Whether the credential was revoked, from memory. Throws StoreUnavailableError when the store was not heard from in time: ask
@@ -94,29 +94,40 @@ export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, opt
   const maxStalenessMs = durationMs(checked.maxStaleness)
   if (maxStalenessMs < 100 || maxStalenessMs > 60_000) throw new ConfigInvalidError('portcullis-blocklist: maxStaleness must be from 100ms to 60s')
   const maxForeignTokenAgeMs = durationMs(checked.maxForeignTokenAge ?? checked.maxTokenAge) + toleranceMs
-  // Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may.
-  const keepCutsForMs = Math.max(durationMs(checked.absoluteTimeout) + toleranceMs, maxForeignTokenAgeMs)
-  const follower = new LogFollower(portcullis.store, { maxStalenessMs, longestMs: keepCutsForMs }, portcullis)
-  await follower.start()
-  fastify.addHook('onClose', () => follower.stop())
-  addPart(fastify, 'blocklist', new ReplicatedBlocklist(portcullis, follower, {
+  const retention = lengthen(portcullis.store, {
     maxTokenAgeMs: durationMs(checked.maxTokenAge) + toleranceMs,
     maxForeignTokenAgeMs,
-    keepCutsForMs,
-    maxStalenessMs,
-    staleForMs: durationMs(checked.staleFor)
-  }))
+    // Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may.
+    keepCutsForMs: Math.max(durationMs(checked.absoluteTimeout) + toleranceMs, maxForeignTokenAgeMs)
+  })
+  const follower = new LogFollower(portcullis.store, { maxStalenessMs, get longestMs () { return retention.keepCutsForMs } }, portcullis)
+  await follower.start()
+  fastify.addHook('onClose', () => follower.stop())
+  addPart(fastify, 'blocklist', new ReplicatedBlocklist(portcullis, follower, { retention, maxStalenessMs, staleForMs: durationMs(checked.staleFor) }))
 }, { name: 'portcullis-blocklist', fastify: '5.x', dependencies: ['portcullis-store'] })
 
-interface Limits { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, keepCutsForMs: number, maxStalenessMs: number, staleForMs: number }
+interface Retention { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, keepCutsForMs: number }
+
+interface Limits { retention: Readonly<Retention>, maxStalenessMs: number, staleForMs: number }
+
+/**
+ * How long the revocations of each store are kept: the longest that any of its blocklists demands. A scope may revoke what another scope
+ * has issued, and verifies.
+ */
+const retentions = new WeakMap<Store, Retention>()
+
+function lengthen (store: Store, demanded: Retention): Readonly<Retention> {
+  const retention = retentions.get(store) ?? demanded
+  retentions.set(store, retention)
+  for (const name of ['maxTokenAgeMs', 'maxForeignTokenAgeMs', 'keepCutsForMs'] as const) retention[name] = Math.max(retention[name], demanded[name])
+  return retention
+}
 
 /** Cookies are registered later, if at all: they name the origin that sessions have to belong to. */
 type Parts = Pick<Portcullis, 'store'> & Partial<Pick<Portcullis, 'cookies'>>
 
 class ReplicatedBlocklist implements Blocklist {
-  readonly maxTokenAgeMs: number
   readonly #parts: Parts
-  readonly maxForeignTokenAgeMs: number
   readonly #store: Store
   readonly #follower: LogFollower
   readonly #limits: Limits
@@ -126,10 +137,10 @@ class ReplicatedBlocklist implements Blocklist {
     this.#store = portcullis.store
     this.#follower = follower
     this.#limits = limits
-    this.maxTokenAgeMs = limits.maxTokenAgeMs
-    this.maxForeignTokenAgeMs = limits.maxForeignTokenAgeMs
   }
 
+  get maxTokenAgeMs (): number { return this.#limits.retention.maxTokenAgeMs }
+  get maxForeignTokenAgeMs (): number { return this.#limits.retention.maxForeignTokenAgeMs }
   get size (): number { return this.#follower.replica.size }
   get stalenessMs (): number { return this.#follower.stalenessMs }
 
@@ -173,8 +184,8 @@ class ReplicatedBlocklist implements Blocklist {
     let subject = 'subject' in request ? request.subject : undefined
     if ('sid' in request) subject = (await this.#closeOwn(request.sid))?.subject
     else if ('jti' in request) await this.#revokeToken(request)
-    else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#limits.keepCutsForMs }))
-    else this.note(await this.#store.revokeAll({ keepForMs: this.#limits.keepCutsForMs }))
+    else if ('subject' in request) this.note(await this.#store.revokeSubject(request.subject, { exceptSid: request.exceptSid ?? null, keepForMs: this.#limits.retention.keepCutsForMs }))
+    else this.note(await this.#store.revokeAll({ keepForMs: this.#limits.retention.keepCutsForMs }))
     publish({
       ...by,
       event: 'revocation.added',

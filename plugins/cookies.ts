@@ -23,6 +23,11 @@ export interface Cookies {
    * name of the first release is read too, where the request has none under the present name.
    */
   read (request: FastifyRequest, kind: CookieKind): string | null
+  /**
+   * Every value that the request carries under the present and the former name, at any time. They tell which sessions end when the
+   * cookie is replaced or deleted, and are no credentials. Throws CookieDuplicateError when one of the names is there twice.
+   */
+  readAll (request: FastifyRequest, kind: CookieKind): string[]
   /** `maxAgeSeconds`: how long browsers keep it; without, as long as they run. */
   set (reply: FastifyReply, kind: CookieKind, value: string, maxAgeSeconds?: number): void
   clear (reply: FastifyReply, kind: CookieKind): void
@@ -83,6 +88,10 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
       const { name, former } = forms[kind]
       const value = readCookie(request.headers.cookie, name)
       return value !== null || former === null || performance.now() >= formerUntilMs ? value : readCookie(request.headers.cookie, former)
+    },
+    readAll (request, kind) {
+      const { name, former } = forms[kind]
+      return [name, former].flatMap(called => called === null ? [] : readCookie(request.headers.cookie, called) ?? [])
     },
     set: (reply, kind, value, maxAge) => { write(reply, forms[kind], serialize(forms[kind].name, value, { ...forms[kind].attributes, ...maxAge === undefined ? {} : { maxAge } })) },
     clear: (reply, kind) => { write(reply, forms[kind], deletion(forms[kind].name, forms[kind].attributes)) },

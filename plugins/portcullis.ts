@@ -15,11 +15,11 @@ type PartName = keyof Portcullis & string
 
 /**
  * The parts that a part is built on. A scope that has one of these itself does not inherit what is built on the one of the scope around
- * it: a session that is closed in one store would go on in the other. A blocklist is not listed, because all blocklists of one store say
- * the same; budgets count for several stores as well.
+ * it: a session that is closed in one store would go on in the other. A blocklist ends sessions of the origin that its cookies have,
+ * and of every origin where it has none; budgets count for several stores as well.
  */
 const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
-  blocklist: { plugin: 'blocklist', on: ['store'] },
+  blocklist: { plugin: 'blocklist', on: ['store', 'cookies'] },
   keys: { plugin: 'keys', on: ['store'] },
   accessToken: { plugin: 'access-token', on: ['keys'] },
   session: { plugin: 'session', on: ['store', 'cookies'] },
@@ -35,7 +35,7 @@ const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
 }
 
 /** The parts of each scope and of all scopes in it, in the order of registration. */
-const registered = new WeakMap<object, Array<{ name: string, part: unknown }>>()
+const registered = new WeakMap<object, Array<{ name: string, part: unknown, scope: object }>>()
 
 /**
  * Begins the registration of a part. Returns the parts of the scope; one that belongs to another set than those of this scope throws
@@ -50,9 +50,11 @@ export function beginPart (fastify: FastifyInstance, name: PartName): Portcullis
 /** Adds a part to `fastify.portcullis` of this scope. Scopes in it inherit the part; the scopes around it do not get it. */
 export function addPart<Part extends PartName> (fastify: FastifyInstance, name: Part, part: Portcullis[Part]): void {
   const parts = beginPart(fastify, name)
+  for (const { scope } of entriesIn(parts, name)) refuseTaken(scope, name)
   Object.defineProperty(parts, name, { value: part, enumerable: true, configurable: true, writable: true })
-  if (isScope(Object.getPrototypeOf(fastify) as object)) for (const dependent of dependentsOf(name)) refuseInherited(parts, dependent, name)
-  for (const scope of partsAround(parts)) registered.get(scope)?.push({ name, part })
+  const outer = outerParts(parts)
+  if (outer !== null && partOrNull(outer, name) !== null) for (const dependent of dependentsOf(name)) refuseInherited(parts, dependent, name)
+  for (const scope of partsAround(parts)) registered.get(scope)?.push({ name, part, scope: parts })
 }
 
 /** Returns a part that may be absent, or null. */
@@ -66,7 +68,14 @@ export function partOrNull<Part extends PartName> (parts: Partial<Portcullis>, n
 
 /** Returns every part of this name that is registered in a scope, or in the scopes in it. */
 export function partsWithin<Part extends PartName> (parts: Portcullis, name: Part): Array<Portcullis[Part]> {
-  return (registered.get(parts) ?? []).filter(entry => entry.name === name).map(({ part }) => part as Portcullis[Part])
+  return entriesIn(parts, name).map(({ part }) => part as Portcullis[Part])
+}
+
+/** Returns every part of this name, of any scope of the server, that is built on the very parts that this scope has. */
+export function partsAlike<Part extends PartName> (parts: Partial<Portcullis>, name: Part): Array<Portcullis[Part]> {
+  const isAlike = (scope: object): boolean => (builtOn[name]?.on ?? []).every(base => partOrNull(scope, base) === partOrNull(parts, base))
+  const outermost = partsAround(parts as Portcullis).at(-1)!
+  return entriesIn(outermost, name).filter(({ scope }) => isAlike(scope)).map(({ part }) => part as Portcullis[Part])
 }
 
 /** Returns the parts of a scope, and of each scope around it up to the server's. */
@@ -94,6 +103,10 @@ function outerParts (parts: Portcullis): Portcullis | null {
   return registered.has(outer) ? outer as Portcullis : null
 }
 
+function entriesIn (parts: object, name: string): Array<{ part: unknown, scope: object }> {
+  return (registered.get(parts) ?? []).filter(entry => entry.name === name)
+}
+
 /** What only refuses an inherited part is none. */
 function hasOwnPart (parts: Portcullis, name: PartName): boolean {
   return Object.getOwnPropertyDescriptor(parts, name)?.value !== undefined
@@ -104,7 +117,15 @@ function dependentsOf (name: PartName): PartName[] {
   return [...new Set(direct.flatMap(dependent => [dependent, ...dependentsOf(dependent)]))]
 }
 
-function refuseInherited (parts: Portcullis, name: PartName, because: PartName): void {
+/** A scope around this one, which has the part `name` itself, is about to get one too. Throws ConfigInvalidError when this scope has taken over what will go with that one. */
+function refuseTaken (parts: object, name: PartName): void {
+  for (const dependent of dependentsOf(name)) {
+    if (!Object.hasOwn(parts, dependent) && partOrNull(parts, dependent) !== null) throw new ConfigInvalidError(`portcullis.${name}: a scope in this one has a ${name} part itself, and the ${dependent} of this scope; register portcullis-${dependent} in that scope too, or portcullis-${name} here before it`)
+    refuseInherited(parts, dependent, name)
+  }
+}
+
+function refuseInherited (parts: object, name: PartName, because: PartName): void {
   if (Object.hasOwn(parts, name)) return
   Object.defineProperty(parts, name, {
     configurable: true,

@@ -16,7 +16,7 @@ import type { SessionRecord } from '../lib/session/record.ts'
 import type { Store } from '../stores/store.ts'
 import { addPart, beginPart } from './portcullis.ts'
 import type { DeviceGuard } from './session/device-guard.ts'
-import { assertNoCookieTwice, takeOver } from './session/presented.ts'
+import { assertNoCookieTwice, endOthers, takeOver } from './session/presented.ts'
 import { SessionResolver } from './session/resolver.ts'
 import { Touches } from './session/touches.ts'
 
@@ -58,7 +58,8 @@ export interface Sessions {
   list (subject: string): Promise<SessionRecord[]>
   /**
    * After a fresh authentication: a new cookie secret for the same session; the old one is dead. `acr` and `amr` of the session are never
-   * lowered (lib/session/authentication.ts). Null when the session is gone.
+   * lowered (lib/session/authentication.ts). Ends other sessions whose session cookie the request carries, because it is replaced. Null when the
+   * session is gone, idle or another origin's (`read`).
    */
   renew (reply: FastifyReply, sid: string, fresh: Strength): Promise<SessionRecord | null>
   view (record: SessionRecord): SessionView
@@ -87,8 +88,7 @@ const Options = Type.Object({
 /** Server-side sessions: an opaque cookie, the state in the store, gone everywhere at once when it is revoked. */
 export default fp<SessionOptions>(async function sessionPlugin (fastify, options) {
   const { idleTimeout, absoluteTimeout, maxPerSubject, cacheSize } = checkOptions('portcullis-session', Options, options)
-  const idleTimeoutMs = durationMs(idleTimeout)
-  const absoluteTimeoutMs = durationMs(absoluteTimeout)
+  const [idleTimeoutMs, absoluteTimeoutMs] = [durationMs(idleTimeout), durationMs(absoluteTimeout)]
   if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-session: idleTimeout must be above 0 and at most absoluteTimeout')
   const portcullis = beginPart(fastify, 'session')
   const { store, cookies, blocklist } = portcullis
@@ -97,6 +97,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   blocklist.subscribe(entry => resolver.forget(entry))
   fastify.addHook('onClose', async () => await touches.stop())
   let devices: DeviceGuard | null = null
+  const reads = createReads(store, touches, { idleTimeoutMs, origin: cookies.origin })
   // Off is off: sessions that were bound before are bound to nothing.
   const view = (record: SessionRecord): SessionView => viewSession(devices === null ? { ...record, device: null } : record, idleTimeoutMs)
 
@@ -132,8 +133,11 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
       devices = guard
       resolver.guardDevices(guard)
     },
-    ...createReads(store, touches, { idleTimeoutMs, origin: cookies.origin }),
+    ...reads,
     async renew (reply, sid, fresh) {
+      // The origin of a record never changes, and the store renews no record that is over by then.
+      if (await reads.read(sid) === null) return null
+      await endOthers(reply, sid, portcullis)
       const { secret, secretHash } = createCookieSecret()
       const record = await store.renew(sid, { secretHash, ...fresh })
       blocklist.note({ kind: 'changed', sid })

@@ -1,7 +1,7 @@
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { readFile } from 'node:fs/promises'
 import { compileFunction } from 'node:vm'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import * as exported from '../index.ts'
 import { Demanded } from '../plugins/authenticate.ts'
 import { startUpstream } from './helpers/upstream.ts'
@@ -46,10 +46,8 @@ t.test('the options of authenticate are those of the table, with their defaults'
   t.same(documented, actual)
 })
 
-t.test('a service by itself stands behind its demand as the page says', async t => {
-  const [, snippet = ''] = /^```js\n([^]*?)^```$/m.exec(text) ?? []
-  const upstream = await startUpstream(t)
-  const origin = 'http://localhost:3000'
+/** A server with the plugins that the snippets of the page rely on. */
+async function createApp (t: Test, origin: string): Promise<FastifyInstance> {
   const app = Fastify(exported.serverOptions({ origin }))
   t.teardown(() => app.close())
   await app.register(exported.errors)
@@ -60,16 +58,41 @@ t.test('a service by itself stands behind its demand as the page says', async t 
   await app.register(exported.accessToken, { issuer: origin })
   await app.register(exported.session)
   await app.register(exported.authenticate, { origin })
+  return app
+}
+
+async function runSnippet (number: number, names: object, edit = (snippet: string) => snippet): Promise<void> {
+  const snippet = edit([...text.matchAll(/^```js\n([^]*?)^```$/gm)][number]![1]!)
+  await compileFunction(`return (async () => { ${snippet} })()`, Object.keys(names))(...Object.values(names))
+}
+
+t.test('a service by itself stands behind its demand as the page says', async t => {
+  const upstream = await startUpstream(t)
+  const origin = 'http://localhost:3000'
+  const app = await createApp(t, origin)
   await app.register(exported.mint)
   app.post('/in', async (_request, reply) => await reply.openSession({ subject: 'ada', audiences: ['wiki'] }))
-  const names = { app, origin, proxy: exported.proxy, createIdentityHeaders: exported.createIdentityHeaders }
-  await compileFunction(`return (async () => { ${snippet.replace('http://127.0.0.1:3001', upstream.url)} })()`, Object.keys(names))(...Object.values(names))
+  await runSnippet(0, { app, origin, proxy: exported.proxy, createIdentityHeaders: exported.createIdentityHeaders }, snippet => snippet.replace('http://127.0.0.1:3001', upstream.url))
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
 
   t.equal((await fetch(`${url}/wiki/Home`)).status, 401)
   const [cookie = ''] = (await fetch(`${url}/in`, { method: 'POST' })).headers.getSetCookie()
   t.equal((await fetch(`${url}/wiki/Home`, { headers: { cookie: cookie.split(';')[0]! } })).status, 200)
   t.match(upstream.requests, [{ url: '/wiki/Home', headers: { authorization: /^Bearer / } }])
+})
+
+t.test('a scope with cookies of its own has the sessions that the page says, apart from those around it', async t => {
+  const origin = 'http://localhost:3000'
+  const app = await createApp(t, origin)
+  const { blocklist, cookies, session, authenticate } = exported
+  await runSnippet(1, { app, origin, blocklist, cookies, session, authenticate })
+  app.get('/me', { onRequest: app.portcullis.authenticate({ audience: 'partner' }) }, async ({ identity }) => ({ subject: identity.subject }))
+
+  const [cookie = ''] = [(await app.inject({ method: 'POST', url: '/partner/sign-in' })).headers['set-cookie'] ?? ''].flat()
+  const headers = { cookie: cookie.split(';')[0]! }
+  t.match(headers.cookie, /^partner=/)
+  t.same((await app.inject({ url: '/partner/me', headers })).json(), { subject: 'pat' })
+  t.equal((await app.inject({ url: '/me', headers })).statusCode, 401)
 })
 
 t.test('the challenge of the page is the one that is sent', async t => {

@@ -1,16 +1,16 @@
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { Stats } from 'node:fs'
 import { constants, lstat, open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { rightsOfNewFile, type FileRights } from '../lib/new-file.ts'
 
 /*
  * The file belongs to another user more often than not: an operator edits as root what the gateway reads. So the new content is
- * written under another name, with the owner, group and mode of the file, and renamed over it. Where that cannot keep all of them
- * (an ACL, a second hard link, an owner that this user may not give), or where the name cannot be replaced (a file that is mounted
+ * written under another name, with the owner, group, mode, ACL and extended attributes of the file, and renamed over it. Where that
+ * cannot keep all of them (a second hard link, an owner that this user may not give, no `cp` of GNU), or where the name cannot be replaced (a file that is mounted
  * into a container, a folder that is read-only), the file is written in place, which changes nothing but its content.
  */
 
@@ -105,11 +105,12 @@ async function giveRights ({ path, handle }: Draft): Promise<boolean> {
 
 /** Gives the draft, which is still empty, the rights of the file. False when it cannot have all of them. */
 async function takeRights (draft: Draft, path: string, found: Stats): Promise<boolean> {
-  if (found.nlink > 1 || await mayHaveAcl(path, draft.path)) return false
+  if (found.nlink > 1) return false
   const { handle } = draft
   const own = await handle.stat()
   try {
     if (own.uid !== found.uid || own.gid !== found.gid) await handle.chown(found.uid, found.gid)
+    if (!await copyAttributes(path, handle)) return false
     await handle.chmod(found.mode & 0o7777)
   } catch (error) {
     if (unreplaceable.includes(codeOf(error))) return false
@@ -178,15 +179,20 @@ async function syncDirectory (directory: string): Promise<void> {
   }
 }
 
-/** Node reads no ACLs, but the `ls` of GNU marks files that have one. Where there is another `ls` or none, a file may have one. */
-async function mayHaveAcl (...paths: string[]): Promise<boolean> {
-  const run = promisify(execFile)
+/**
+ * Copies the ACL and the extended attributes of the file, which Node cannot read. False where there is no `cp` that can. `cp` gets open
+ * files and no names, because another user who may write to the folder could put a link in the place of a name.
+ */
+async function copyAttributes (path: string, draft: FileHandle): Promise<boolean> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
-    const [{ stdout: version }, { stdout: list }] = await Promise.all([run('ls', ['--version']), run('ls', ['-ld', '--', ...paths])])
-    const lines = list.trimEnd().split('\n')
-    return !version.includes('coreutils') || lines.length !== paths.length || !lines.every(line => /^[\w-]{10}[ .]/.test(line))
+    const child = spawn('cp', ['--attributes-only', '--preserve=mode,xattr', '/proc/self/fd/3', '/proc/self/fd/4'], { stdio: ['ignore', 'ignore', 'ignore', file.fd, draft.fd] })
+    const [code] = await once(child, 'close') as [number | null]
+    return code === 0
   } catch {
-    return true
+    return false
+  } finally {
+    await file.close()
   }
 }
 

@@ -38,12 +38,22 @@ export function isSameService (one: string, other: string, addresses: Addresses)
 }
 
 function placesOf (host: string, addresses: Addresses): string[] {
-  return [host, ...addresses.get(host) ?? []].map(place => isThisMachine(place) ? 'localhost' : place)
+  return [host, ...addresses.get(host) ?? []].map(place => isThisMachine(place) ? 'localhost' : plainHost(place))
 }
 
-/** Without the brackets of an IPv6 address and the dot at the end of a full name. */
-function plainHost (host: string): string {
-  return host.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '')
+/** Without the brackets of an IPv6 address and the dot at the end of a full name; one spelling for each address. */
+export function plainHost (host: string): string {
+  const name = host.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '')
+  return isIP(name) === 6 ? plainAddress(name) : name
+}
+
+/** Connections to an IPv4-mapped address (RFC 4291, section 2.5.5.2) are made with IPv4. */
+function plainAddress (address: string): string {
+  // A zone, such as %eth0, is in no URL.
+  const compressed = URL.parse(`http://[${address}]`)?.hostname.slice(1, -1) ?? address
+  const [, high = '', low = ''] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(compressed) ?? []
+  if (low === '') return compressed
+  return [high, low].flatMap(group => [parseInt(group, 16) >> 8, parseInt(group, 16) & 0xff]).join('.')
 }
 
 function isIn (list: BlockList, name: string): boolean {

@@ -3,8 +3,12 @@ import { ClaimsUnidentifiableError } from '../errors.ts'
 
 /**
  * Claims as JWT libraries give them. `jti`, `sid`, `sub` and `iss` are texts; a whole number counts as its decimal digits. `iss` counts
- * for `jti` only. A cut of a subject, or of all sessions, reaches a token without `epoch` by its `iat`, which is whole seconds: tokens
- * issued later in that very second are cut off too. A token that has neither counts as issued before every cut.
+ * for `jti` only.
+ *
+ * A cut of a subject, or of all sessions, reaches a token by its `epoch`, the number of its session, and a token without one by its `iat`.
+ * That is whole seconds, so tokens that are issued later in the second of the cut are cut off too. The clock of an issuer that is ahead of
+ * the store's takes tokens past a cut for as long as it is ahead; `epoch` does not depend on clocks. A token that has neither claim counts
+ * as issued before every cut.
  */
 export interface RevocableClaims {
   iss?: unknown
@@ -23,6 +27,9 @@ export const latestSeconds = 1e11
 /** Clocks of issuers may be ahead by this much. */
 const aheadSeconds = 60
 
+/** The epochs of a store are ahead of its clock by one for each cut that follows another one within a second. */
+const epochAheadSeconds = 3600
+
 /** No cut has this number or a lower one. */
 const beforeEveryCut = 1
 
@@ -33,15 +40,28 @@ export function isClaimText (value: unknown): value is string {
 
 /**
  * Returns what claims are revoked by. Throws ClaimsUnidentifiableError when that is not certain: a value that is read in another way
- * here than where it was revoked would pass as not revoked. Each claim is read once, and inherited ones do not count.
+ * here than where it was revoked would pass as not revoked. Each claim is read once, and inherited ones are refused.
  */
 export function credentialOf (claims: RevocableClaims, nowSeconds: number): CredentialClaims {
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw unidentifiable('the claims must be the payload of a token, an object')
+  if (isDecoded(claims)) throw unidentifiable(decoded)
   const jti = textOf(claims, 'jti')
   const sid = textOf(claims, 'sid')
   const subject = textOf(claims, 'sub')
   if (jti === null && sid === null && subject === null) throw unidentifiable(nothingNamed(claims))
-  return { issuer: textOf(claims, 'iss'), jti, sid, subject, epoch: epochOf(claims, nowSeconds) }
+  const issuer = textOf(claims, 'iss')
+  const epoch = epochOf(claims, nowSeconds)
+  return { issuer, jti, sid, subject, epoch: epoch ?? issueOf(claims, nowSeconds) }
+}
+
+/** Whether the claims are one level deeper, as in the results of `decode(…, { complete: true })` and of jose: then names beside them tell nothing. */
+function isDecoded (claims: object): boolean {
+  const { payload, header } = claims as { payload?: unknown, header?: unknown }
+  return isObject(payload) || isObject(header)
+}
+
+function isObject (value: unknown): boolean {
+  return typeof value === 'object' && value !== null
 }
 
 function textOf (claims: RevocableClaims, name: 'jti' | 'sid' | 'sub' | 'iss'): string | null {
@@ -52,12 +72,14 @@ function textOf (claims: RevocableClaims, name: 'jti' | 'sid' | 'sub' | 'iss'): 
   return text
 }
 
-function epochOf (claims: RevocableClaims, nowSeconds: number): number {
+function epochOf (claims: RevocableClaims, nowSeconds: number): number | null {
   const epoch = own(claims, 'epoch')
-  if (epoch !== undefined && epoch !== null) {
-    if (!Number.isSafeInteger(epoch) || (epoch as number) < 0 || (epoch as number) > latestSeconds) throw unidentifiable('epoch must be the number that the session has')
-    return epoch as number
-  }
+  if (epoch === undefined || epoch === null) return null
+  if (!Number.isSafeInteger(epoch) || (epoch as number) < 0 || (epoch as number) > nowSeconds + epochAheadSeconds) throw unidentifiable('epoch must be the number that the session has, which is not ahead of the clock')
+  return epoch as number
+}
+
+function issueOf (claims: RevocableClaims, nowSeconds: number): number {
   const iat = own(claims, 'iat')
   if (iat === undefined || iat === null) return beforeEveryCut
   if (typeof iat !== 'number' || !(iat >= 0 && iat <= nowSeconds + aheadSeconds)) throw unidentifiable('iat must be a number of seconds since the epoch, and not in the future')
@@ -65,14 +87,18 @@ function epochOf (claims: RevocableClaims, nowSeconds: number): number {
   return Math.max(beforeEveryCut, Math.floor(iat))
 }
 
+/** Refuses an inherited claim: it may be that of an instance of a class, or come from a polluted prototype, and which one cannot be told. */
 function own (claims: RevocableClaims, name: keyof RevocableClaims): unknown {
-  const value = claims[name]
-  return value === undefined || Object.hasOwn(claims, name) ? value : undefined
+  if (Object.hasOwn(claims, name)) return claims[name]
+  if (name in claims) throw unidentifiable(`${name} is inherited: give the payload itself, a plain object`)
+  return undefined
 }
+
+const decoded = 'a decoded token was given: give its payload'
 
 function nothingNamed (claims: object): string {
   if ('then' in claims) return 'a promise was given: await the claims'
-  if ('payload' in claims) return 'a decoded token was given: give its payload'
+  if ('payload' in claims) return decoded
   return 'one of jti, sid and sub is required'
 }
 

@@ -33,10 +33,10 @@ export class LogFollower {
   #unsubscribe: () => void = () => {}
 
   /** `longestMs`: how long a revocation may last. `where`: whose events they are when the store goes away and comes back. */
-  constructor (store: Store, { maxStalenessMs, longestMs }: { maxStalenessMs: number, longestMs: number }, where: object) {
+  constructor (store: Store, options: { readonly maxStalenessMs: number, readonly longestMs: number }, where: object) {
     this.#store = store
-    this.#maxStalenessMs = maxStalenessMs
-    this.#clock = new SteadyClock(longestMs)
+    this.#maxStalenessMs = options.maxStalenessMs
+    this.#clock = new SteadyClock(options)
     this.#where = where
     this.#reassertion = new Reassertion(store, async revocations => await this.#lostBy(revocations))
   }

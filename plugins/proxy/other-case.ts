@@ -1,20 +1,32 @@
 import type { onRequestHookHandler } from 'fastify'
 import { PathRefusedError } from '../../lib/errors.ts'
+import { foldCase } from '../../lib/fold.ts'
 import { isSameService, type Addresses } from '../../lib/proxy/service-address.ts'
 
 interface Place { prefix: string, target: string }
 
 /**
  * To a service that ignores case `/app/ADMIN` is `/app/admin`, and what that prefix demands would be got around. So under a prefix
- * whatever differs in case alone from a prefix inside it, of the same service, is refused. No hook where there is none inside.
+ * whatever differs in case alone from a prefix inside it, of the same service, is refused; case as Unicode has it, where the Kelvin
+ * sign is a k. No hook where there is none inside.
  */
 export function refuseOtherCase ({ prefix, target }: Place, all: readonly Place[], addresses: Addresses = new Map()): onRequestHookHandler[] {
-  const outer = prefix === '/' ? '/' : `${prefix.toLowerCase()}/`
-  const inner = all.filter(other => other.prefix !== prefix && isSameService(other.target, target, addresses)).map(other => other.prefix.toLowerCase()).filter(other => other.startsWith(outer))
+  const outer = prefix === '/' ? '/' : `${foldCase(prefix)}/`
+  const inner = all.filter(other => other.prefix !== prefix && isSameService(other.target, target, addresses)).map(other => foldCase(other.prefix)).filter(other => other.startsWith(outer))
   if (inner.length === 0) return []
   return [(request, _reply, done) => {
-    const path = request.raw.url!.split('?')[0]!.toLowerCase()
-    if (inner.some(other => path === other || path.startsWith(`${other}/`))) done(new PathRefusedError({ cause: new Error('differs in case alone from the prefix of another upstream') }))
+    const path = foldPath(request.raw.url!.split('?')[0]!)
+    if (path === null || inner.some(other => path === other || path.startsWith(`${other}/`))) done(new PathRefusedError({ cause: new Error('differs in case alone from the prefix of another upstream') }))
     else done()
   }]
+}
+
+/** Null for escapes that are not UTF-8, which services may read in any way. */
+function foldPath (path: string): string | null {
+  if (!path.includes('%')) return path.toUpperCase()
+  try {
+    return foldCase(decodeURIComponent(path))
+  } catch {
+    return null
+  }
 }

@@ -1,22 +1,45 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { publish, sourceOf } from '../../lib/events.ts'
 import type { CookieKind } from '../../lib/http/own-cookies.ts'
+import { parseSessionCookie } from '../../lib/session/session-cookie.ts'
 import type { SessionMode } from '../../lib/session/record.ts'
-import { partOrNull, type Portcullis } from '../portcullis.ts'
+import { partsAlike, type Portcullis } from '../portcullis.ts'
 
 /** Throws CookieDuplicateError, for before anything is done: an error afterwards would be the answer to what has happened all the same. */
 export function assertNoCookieTwice (request: FastifyRequest, { cookies }: Pick<Portcullis, 'cookies'>): void {
-  for (const kind of ['session', 'refresh', 'device'] as const) cookies.read(request, kind)
+  for (const kind of ['session', 'refresh', 'device'] as const) cookies.readAll(request, kind)
 }
 
-/** The sessions whose cookies the request carries rightly: by secret, or by MAC. An application may have one kind of them alone. */
+async function foundSids (values: string[], parts: Pick<Portcullis, 'cookies'>): Promise<string[]> {
+  const sids: string[] = []
+  for (const value of values) {
+    for (const session of partsAlike(parts, 'session')) {
+      const record = await session.find(value)
+      if (record !== null) sids.push(record.sid)
+    }
+  }
+  return sids
+}
+
+/**
+ * The sessions whose cookies the request carries rightly: by secret, or by MAC. A cookie under a former name counts too, also beside one
+ * under the present name. An application may have one kind of them alone, or each kind in another scope.
+ */
 export async function presentedSids (request: FastifyRequest, parts: Pick<Portcullis, 'cookies'>): Promise<string[]> {
-  const { cookies } = parts
-  const sessionCookie = cookies.read(request, 'session')
-  const refreshCookie = cookies.read(request, 'refresh')
-  const record = sessionCookie === null ? null : await partOrNull(parts, 'session')?.find(sessionCookie) ?? null
-  const parsed = refreshCookie === null ? null : partOrNull(parts, 'refreshToken')?.parse(refreshCookie)
-  return [...record === null ? [] : [record.sid], ...parsed?.result === 'genuine' ? [parsed.sid] : []]
+  const sids = await foundSids(parts.cookies.readAll(request, 'session'), parts)
+  for (const value of parts.cookies.readAll(request, 'refresh')) {
+    for (const refreshToken of partsAlike(parts, 'refreshToken')) {
+      const parsed = refreshToken.parse(value)
+      if (parsed.result === 'genuine') sids.push(parsed.sid)
+    }
+  }
+  return sids
+}
+
+/** Ends the sessions whose session cookies the request carries beside that of `sid`, before the answer replaces them. */
+export async function endOthers ({ request }: FastifyReply, sid: string, parts: Pick<Portcullis, 'cookies' | 'blocklist'>): Promise<void> {
+  const others = parts.cookies.readAll(request, 'session').filter(value => parseSessionCookie(value)?.sid !== sid)
+  if (others.length > 0) await endSessions(await foundSids(others, parts), parts, request)
 }
 
 export async function endSessions (sids: Iterable<string>, portcullis: Pick<Portcullis, 'blocklist'>, request: FastifyRequest): Promise<void> {
@@ -27,7 +50,7 @@ export async function endSessions (sids: Iterable<string>, portcullis: Pick<Port
 }
 
 export function clearCookies (reply: FastifyReply, { cookies }: Pick<Portcullis, 'cookies'>, kinds: CookieKind[], { onlyPresent }: { onlyPresent: boolean }): void {
-  for (const kind of kinds) if (!onlyPresent || cookies.read(reply.request, kind) !== null) cookies.clear(reply, kind)
+  for (const kind of kinds) if (!onlyPresent || cookies.readAll(reply.request, kind).length > 0) cookies.clear(reply, kind)
 }
 
 /** The sessions that a request was found to carry before its password was verified. */

@@ -42,6 +42,8 @@ async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOut
 
 async function endOfSubject (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<void> {
   const { subject, sid } = await liveSession(request, { scope, origin, portcullis })
+  // The answer deletes the cookies of other subjects too. Before the cut: the credential of a request that is repeated is still good.
+  if (scope === 'all') await endSessions((await presentedSids(request, portcullis)).filter(other => other !== sid), portcullis, request)
   await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null }, sourceOf(request))
   publish({ event: 'session.closed', subject, ...sourceOf(request), outcome: scope }, portcullis)
 }

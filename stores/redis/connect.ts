@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { ConfigInvalidError } from '../../lib/errors.ts'
 import { failureOfFirstNode, isCluster, primariesOf, type RedisClient } from './client.ts'
 import { within } from './deadline.ts'
-import { explain, settingOf } from './explain.ts'
+import { explain, noSuchName, settingOf } from './explain.ts'
 
 /** How long a server that is loading its data is waited for. */
 const loadingMs = 60_000
@@ -39,11 +39,14 @@ async function firstTrouble (redis: RedisClient, waitMs: number): Promise<Error 
   return await new Promise((resolve, reject) => {
     let last = new Error(`no answer within ${waitMs} ms`)
     let isNodeAsked = false
+    let nameless: Error | null = null
     const timer = setTimeout(() => settle(() => resolve(last)), waitMs)
     const onReady = (): void => settle(() => resolve(null))
     const onEnd = (): void => settle(() => resolve(last))
+    // Comes from each sentinel that fails; then 'error', when none is left that may know the name.
+    const onSentinelError = (error: Error): void => { if (noSuchName.test(error.message)) nameless = error }
     const onError = (error: Error): void => {
-      judge(reasonOf(error))
+      judge(nameless ?? reasonOf(error))
       if (isCluster(redis) && last.message === 'Connection is closed.' && !isNodeAsked) {
         isNodeAsked = true
         void failureOfFirstNode(redis).then(failure => { if (failure !== null) judge(failure) })
@@ -56,10 +59,10 @@ async function firstTrouble (redis: RedisClient, waitMs: number): Promise<Error 
     }
     function settle (outcome: () => void): void {
       clearTimeout(timer)
-      redis.off('ready', onReady).off('end', onEnd).off('error', onError)
+      redis.off('ready', onReady).off('end', onEnd).off('error', onError).off('sentinelError', onSentinelError)
       outcome()
     }
-    redis.on('ready', onReady).on('end', onEnd).on('error', onError)
+    redis.on('ready', onReady).on('end', onEnd).on('error', onError).on('sentinelError', onSentinelError)
   })
 }
 

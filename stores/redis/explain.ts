@@ -8,6 +8,9 @@ interface Reason { pattern: RegExp, text: string, setting?: string, isFinal: boo
 const final = (pattern: RegExp, text: string, setting?: string): Reason => ({ pattern, text, isFinal: true, ...setting === undefined ? {} : { setting } })
 const passing = (pattern: RegExp, text: string): Reason => ({ pattern, text, isFinal: false })
 
+/** A sentinel that knows no primary of the name says so, or gives no address for it. */
+export const noSuchName = /No such master with that name|got an invalid reply: null/
+
 /** The messages of Redis, OpenSSL and Node, and what to do about them. The first one that fits counts. */
 const reasons: readonly Reason[] = [
   final(/NOAUTH/, 'Redis demands a password; add store.password, and store.username unless it is the default user'),
@@ -18,6 +21,8 @@ const reasons: readonly Reason[] = [
   final(/MOVED|CROSSSLOT|CLUSTERDOWN Hash slot not served/, 'is a node of a Redis Cluster; write its nodes to store.cluster'),
   final(/cluster support disabled/, 'is not a Redis Cluster; write its address to store.url'),
   final(/unknown command [`']?(?:EVALSHA|EVAL)\b/i, 'is a Sentinel, or a server without scripts; write sentinels to store.sentinels with store.name'),
+  final(noSuchName, 'the sentinels know no primary of that name; write the name that they have in "sentinel monitor"', 'name'),
+  final(/unknown command [`']?SENTINEL\b/i, 'is no Sentinel; write the addresses of sentinels, or the address of the server to store.url'),
   final(/DENIED Redis is running in protected mode/, 'Redis runs in protected mode, which refuses other machines; give it a password, or bind it to a network that only gateways reach'),
   final(/compiling script/, 'Redis 7.0 or newer is needed'),
   final(/self-signed certificate|certificate signature failure|unable to (?:get (?:local )?issuer certificate|verify the first certificate)/, 'the certificate of Redis is signed by an authority that is not trusted here; name the file of that authority\'s certificate', 'tls.ca'),
@@ -31,6 +36,7 @@ const reasons: readonly Reason[] = [
   passing(/READONLY|MASTERDOWN/, 'is a replica; write the address of the primary'),
   passing(/ECONNREFUSED/, 'nothing listens there; start Redis, or correct host and port'),
   passing(/ENOTFOUND|EAI_AGAIN/, 'the name of the host cannot be looked up; correct it, or the name service'),
+  passing(/All sentinels are unreachable.*Connection is closed/, 'none of the sentinels can be connected to; start them, or correct hosts, ports and firewall, and redis:// or rediss://'),
   passing(/ECONNRESET|EPIPE|Connection is closed|socket disconnected|socket hang up/, 'the connection is closed at once; write rediss:// if that port speaks TLS, and see that Redis has connections left'),
   passing(/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|no answer/, 'there is no answer; start Redis, or correct host, port and firewall, and redis:// or rediss://')
 ]
@@ -46,8 +52,7 @@ export function settingOf (redis: RedisClient): string {
 /** What to tell about a failure at the start: ConfigInvalidError when only the operator can change it, else StoreUnavailableError. */
 export function explain (redis: RedisClient, failure: Error): Explanation {
   const { message } = failure
-  const isUnknownName = settingOf(redis) === 'store.sentinels' && /^All sentinels are unreachable\.[^:]*$/.test(message)
-  const reason = isUnknownName ? final(/^/, 'the sentinels know no primary of that name; write the name that they have in "sentinel monitor"', 'name') : reasons.find(({ pattern }) => pattern.test(message))
+  const reason = reasons.find(({ pattern }) => pattern.test(message))
   const setting = reason?.setting === undefined ? settingOf(redis) : `store.${reason.setting}`
   const text = `${setting}: ${reason?.isFinal === true ? reason.text : `Redis cannot be reached: ${reason?.text ?? 'see what it says'} (${message})`}`
   const { cause } = unavailable(failure)

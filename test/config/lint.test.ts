@@ -70,6 +70,8 @@ const ways: Array<[reason: string, upstreams: object[], ...settings: string[]]> 
   ['a back door by a rewrite', [{ ...open, prefix: '/pub', rewritePrefix: '/' }, api], 'upstreams[0].rewritePrefix'],
   ['a back door by the same rewrite', [{ ...api, rewritePrefix: '/' }, { ...open, prefix: '/pub', rewritePrefix: '/' }], 'upstreams[1].rewritePrefix'],
   ['a back door within everything', [{ ...api, prefix: '/' }, { ...open, prefix: '/pub', rewritePrefix: '/' }], 'upstreams[1].rewritePrefix'],
+  ['one prefix in two spellings that demand different things', [{ ...open, prefix: '/API' }, api], 'upstreams[1].prefix'],
+  ['a spelling of the prefix around it', [{ ...open, prefix: '/API' }, { ...api, prefix: '/api/admin' }]],
   ['a service that may not tell /API from /api', [{ ...open, prefix: '/' }, api]]
 ]
 

@@ -102,6 +102,19 @@ t.test('a name of the first release is read where the present one is not there, 
   t.equal(await read(late, '__Host-portcullis=old'), null)
 })
 
+t.test('what a request carries under the present and the former name is told together, also after the time of the former one', async t => {
+  for (const formerFor of ['24h', '0s']) {
+    const app = await build(t, { formerFor })
+    app.get('/all', async request => ({ session: app.portcullis.cookies.readAll(request, 'session'), refresh: app.portcullis.cookies.readAll(request, 'refresh') }))
+    const read = async (header: string) => (await app.inject({ url: '/all', headers: { cookie: header } })).json<object>()
+
+    t.same(await read('__Host-portcullis=old; __Secure-portcullis-refresh=w; __Host-Http-portcullis=v'), { session: ['v', 'old'], refresh: ['w'] })
+    t.same(await read('__Host-portcullis=old'), { session: ['old'], refresh: [] })
+    t.same(await read('portcullis=x; __Host-portcullis-refresh=y'), { session: [], refresh: [] })
+    t.match(await read('__Host-portcullis=a; __Host-portcullis=b; __Host-Http-portcullis=v'), { code: 'PTC_ERR_COOKIE_DUPLICATE' })
+  }
+})
+
 t.test('a cookie under a former name is deleted when the present one is set or deleted', async t => {
   const app = await build(t)
   const linesFor = async (url: string, cookie: string) => [(await app.inject({ url, headers: { cookie } })).headers['set-cookie'] ?? []].flat().map(line => line.split(';').slice(0, 2).join(';'))

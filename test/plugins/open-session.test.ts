@@ -1,6 +1,8 @@
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
-import { buildApp, cookieOf, createFaultyStore, createStore, openFamily, openSession, recordEvents, refreshCookieName, sessionCookieName } from '../helpers/build-app.ts'
+import { formatRefreshToken } from '../../lib/session/refresh-token.ts'
+import { deriveSecrets } from '../../plugins/keys.ts'
+import { buildApp, cookieOf, createFaultyStore, createStore, openFamily, openSession, otherSecret, recordEvents, refreshCookieName, sessionCookieName } from '../helpers/build-app.ts'
 
 /*
  * A browser that carries a session signs in again, at a route of the application's own. The session that was there before must not
@@ -64,11 +66,32 @@ for (const [mode, url, own, other] of [['session', '/login', sessionCookieName, 
     for (const cookie of [over.cookie, `${sessionCookieName}=nonsense`, `${refreshCookieName}=nonsense`]) t.equal((await post(app, url, cookie)).statusCode, 200)
   })
 
+  t.test(`a sign-in in ${mode} mode ends both sessions of a request that carries one under the present and one under the former name`, async t => {
+    const { app, store } = await build(t)
+    const [present, former] = [await openSession(app), await openSession(app, 'eve')]
+    const response = await post(app, url, `${former.cookie.replace('__Host-Http-', '__Host-')}; ${present.cookie}`)
+
+    t.equal(response.statusCode, 200)
+    for (const { sid } of [present, former]) t.equal(await store.read(sid), null)
+    t.ok(isDeleted(response, '__Host-portcullis'))
+  })
+
+  t.test(`a sign-in in ${mode} mode beside a refresh cookie of a secret that is not known here succeeds, and ends nothing by the sid that it names`, async t => {
+    const { app, store } = await build(t)
+    const { sid } = await openFamily(app, 'eve')
+    const [unknown] = deriveSecrets('test', otherSecret)
+    const response = await post(app, url, `${refreshCookieName}=${formatRefreshToken(unknown, sid, 1)}`)
+
+    t.equal(response.statusCode, 200)
+    t.ok(response.cookies.some(({ name }) => name === refreshCookieName), 'the cookie is replaced, or deleted')
+    t.match(await store.read(sid), { sid })
+  })
+
   t.test(`a sign-in in ${mode} mode with a cookie that comes twice is refused before anything is done`, async t => {
     const { app, store, faulty } = await build(t)
     const { cookie, sid } = await openSession(app)
     const opened = faulty.calls.open
-    for (const name of [sessionCookieName, refreshCookieName, '__Host-portcullis-device']) {
+    for (const name of [sessionCookieName, refreshCookieName, '__Host-portcullis-device', '__Host-portcullis']) {
       const response = await post(app, url, `${cookie}; ${name}=a; ${name}=b`)
       t.match(response.json(), { code: 'PTC_ERR_COOKIE_DUPLICATE' })
       t.equal(response.headers['set-cookie'], undefined)

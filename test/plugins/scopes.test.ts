@@ -190,3 +190,130 @@ t.test('events reach the scope in which they happen and the scopes around it, an
   await app.portcullis.blocklist.revoke({ jti: 'j' })
   t.same(heard, ['root revocation.added'])
 })
+
+t.test('a scope with cookies of another origin registers a blocklist too, by which its sessions end; the blocklist around it would pass them by', async t => {
+  const { store } = await createStore(t)
+  const there = 'https://other.example.com'
+  await t.rejects(buildApp(t, store, {}, async app => {
+    await app.register(async scope => {
+      await scope.register(cookies, { origin: there })
+      await scope.register(session)
+    })
+  }), { code: 'PTC_ERR_CONFIG_INVALID', message: /has a cookies part itself.*register portcullis-blocklist in this scope too/ })
+  let inner: FastifyInstance | null = null
+  const app = await buildApp(t, store, {}, async app => {
+    await app.register(async scope => {
+      inner = scope
+      await scope.register(cookies, { origin: there })
+      await scope.register(blocklist)
+      await scope.register(session)
+      scope.post('/login', async (_request, reply) => await reply.openSession({ subject: 'ada' }))
+    }, { prefix: '/inner' })
+  })
+  const login = async (cookie?: string) => await app.inject({ method: 'POST', url: '/inner/login', headers: cookie === undefined ? {} : { cookie } })
+  const first = await login()
+  const { sid } = first.json<{ session: { sid: string } }>().session
+  await t.rejects(app.portcullis.blocklist.revoke({ sid }), { code: 'PTC_ERR_SESSION_NOT_FOUND' })
+  const second = await login(cookieOf(first, sessionCookieName)!)
+  t.equal(await store.read(sid), null, 'the sign-in has ended it')
+  const { sid: last } = second.json<{ session: { sid: string } }>().session
+  await inner!.portcullis.blocklist.revoke({ sid: last })
+  t.equal(await store.read(last), null)
+})
+
+t.test('scopes with cookies share a blocklist around them that has none, until cookies are registered around them too', async t => {
+  const { store } = await createStore(t)
+  const build = async (): Promise<FastifyInstance> => {
+    const app = createServer(t)
+    await app.register(storePlugin, { type: 'custom', store })
+    await app.register(blocklist)
+    for (const name of ['one', 'two']) {
+      await app.register(async scope => {
+        await scope.register(cookies, { origin: `https://${name}.example.com` })
+        await scope.register(session)
+        t.equal(scope.portcullis.blocklist, app.portcullis.blocklist)
+        scope.post('/login', async (_request, reply) => await reply.openSession({ subject: 'ada' }))
+      }, { prefix: `/${name}` })
+    }
+    return app
+  }
+  const [app, late] = [await build(), await build()]
+  await t.rejects(async () => { await late.register(cookies, { origin: 'https://app.example.com' }) }, { code: 'PTC_ERR_CONFIG_INVALID', message: /^portcullis\.cookies: a scope in this one has a cookies part itself, and the blocklist of this scope; register portcullis-blocklist in that scope too/ })
+
+  const response = await app.inject({ method: 'POST', url: '/one/login' })
+  const { sid } = response.json<{ session: { sid: string } }>().session
+  await app.inject({ method: 'POST', url: '/one/login', headers: { cookie: cookieOf(response, sessionCookieName)! } })
+  t.equal(await store.read(sid), null)
+})
+
+for (const shape of ['the session around the refresh tokens', 'the refresh tokens around the session', 'side by side'] as const) {
+  t.test(`sessions and refresh tokens of scopes that share their cookies end each other at a sign-in: ${shape}`, async t => {
+    const { store } = await createStore(t)
+    const app = createServer(t)
+    await app.register(storePlugin, { type: 'custom', store })
+    await app.register(blocklist)
+    await app.register(cookies, { origin: 'https://app.example.com' })
+    await app.register(keys, { secret })
+    await app.register(accessToken, { issuer: 'https://app.example.com' })
+    const ofSessions = async (scope: FastifyInstance): Promise<void> => {
+      await scope.register(session)
+      scope.post('/session', async (_request, reply) => await reply.openSession({ subject: 'ada' }))
+    }
+    const ofTokens = async (scope: FastifyInstance): Promise<void> => {
+      await scope.register(refreshToken, { secret, accessToken: ({ record, audience, generation }) => app.portcullis.accessToken.issue(record, { audience, generation }) })
+      scope.post('/tokens', async (_request, reply) => await reply.openFamily({ subject: 'ada' }))
+    }
+    const [outer, inner] = shape === 'the refresh tokens around the session' ? [ofTokens, ofSessions] : [ofSessions, ofTokens]
+    await (shape === 'side by side' ? app.register(async scope => { await outer(scope) }) : outer(app))
+    await app.register(async scope => { await inner(scope) })
+    await app.register(async scope => {
+      const other = await createStore(t)
+      await register(scope, { origin: 'http://localhost:3000', store: { ...other.store, read: async () => { throw new Error('a store of other cookies is asked') } }, key: secret })
+    }, { prefix: '/other' })
+
+    let carried = ''
+    let last: string | null = null
+    for (const url of ['/session', '/tokens', '/session']) {
+      const response = await app.inject({ method: 'POST', url, headers: { cookie: carried } })
+      t.equal(response.statusCode, 200, url)
+      if (last !== null) t.equal(await store.read(last), null, `${url} ends the one before`)
+      last = response.json<{ session: { sid: string } }>().session.sid
+      carried = cookieOf(response, url === '/session' ? sessionCookieName : refreshCookieName)!
+    }
+    t.same((await store.list('ada')).map(({ sid }) => sid), [last])
+  })
+}
+
+t.test('a revocation in a scope whose blocklist keeps shorter lasts as long as the tokens that another scope of the store has issued', async t => {
+  const [{ store, advance }, { store: unrelated }] = [await createStore(t), await createStore(t)]
+  for (const [outerAge, innerAge] of [['15m', '1m'], ['1m', '15m']] as const) {
+    const app = createServer(t)
+    await app.register(storePlugin, { type: 'custom', store })
+    await app.register(blocklist, { maxTokenAge: outerAge, maxForeignTokenAge: outerAge, absoluteTimeout: outerAge })
+    const scopes: FastifyInstance[] = [app]
+    await app.register(async scope => {
+      await scope.register(blocklist, { maxTokenAge: innerAge, maxForeignTokenAge: innerAge, absoluteTimeout: innerAge })
+      scopes.push(scope)
+    })
+    await app.register(async scope => {
+      await scope.register(storePlugin, { type: 'custom', store: unrelated })
+      await scope.register(blocklist, { maxTokenAge: '1m' })
+      t.equal(scope.portcullis.blocklist.maxTokenAgeMs, 65_000, 'another store has nothing to do with it')
+    })
+    const iat = Math.floor(store.nowMs() / 1000)
+    for (const [at, { portcullis }] of scopes.entries()) {
+      t.equal(portcullis.blocklist.maxTokenAgeMs, 905_000)
+      t.equal(portcullis.blocklist.maxForeignTokenAgeMs, 905_000)
+      const { record } = await store.open({ subject: `s${at}`, username: 'ada', mode: 'tokens', secretHash: null, acr: '1', amr: [], scopes: [], audiences: [], client: { userAgent: '', ip: '' }, origin: null, absoluteTimeoutMs: 3_600_000, maxPerSubject: 2, maxTokenAgeMs: 60_000 })
+      await portcullis.blocklist.revoke({ sid: record.sid })
+      await portcullis.blocklist.revoke({ jti: `j${at}` })
+      await portcullis.blocklist.revoke({ subject: `u${at}` })
+      advance(14 * 60_000)
+      for (const claims of [{ jti: 'x', sid: record.sid }, { jti: `j${at}` }, { sub: `u${at}`, iat }]) {
+        t.ok(scopes.every(scope => scope.portcullis.blocklist.isRevoked(claims)), JSON.stringify(claims))
+        t.notOk(await store.isGood({ issuer: null, jti: null, sid: null, subject: null, epoch: null, ...'jti' in claims ? { jti: claims.jti } : {}, ...'sid' in claims ? { sid: claims.sid } : {}, ...'sub' in claims ? { subject: claims.sub, epoch: iat } : {} }), JSON.stringify(claims))
+      }
+    }
+    await app.close()
+  }
+})

@@ -13,11 +13,11 @@ import type { Store } from '../../stores/store.ts'
 import { cookieOf, createFaultyStore, createServer, createStore, openSession, origin, recordEvents, sessionCookieName, until } from '../helpers/build-app.ts'
 
 /** The plugin with its dependencies alone; `/me` answers with the subject of the session cookie. */
-async function build (t: Test, store: Store, options: SessionOptions = {}): Promise<FastifyInstance> {
+async function build (t: Test, store: Store, options: SessionOptions = {}, at = origin): Promise<FastifyInstance> {
   const app = createServer(t)
   await app.register(storePlugin, { type: 'custom', store })
   await app.register(blocklist)
-  await app.register(cookies, { origin })
+  await app.register(cookies, { origin: at })
   await app.register(session, options)
   const { portcullis } = app
   app.post('/login', async (request, reply) => await reply.openSession({ subject: (request.query as { subject?: string }).subject ?? 'ada', audiences: ['orders'] }))
@@ -28,6 +28,7 @@ async function build (t: Test, store: Store, options: SessionOptions = {}): Prom
     const record = await portcullis.session.renew(reply, sid ?? '', { acr: '2', amr: ['otp'] })
     return { renewed: record !== null }
   })
+  app.post('/renew/:sid', async (request, reply) => ({ renewed: await portcullis.session.renew(reply, (request.params as { sid: string }).sid, { acr: '2', amr: ['otp'] }) !== null }))
   return app
 }
 
@@ -188,6 +189,34 @@ t.test('a session that is over cannot be renewed, and gets no cookie', async t =
   const response = await app.inject({ method: 'POST', url: '/renew', headers: { cookie } })
   t.equal(response.headers['set-cookie'], undefined)
   t.not(response.json<{ renewed?: boolean }>().renewed, true)
+})
+
+t.test('a session of another origin, or an idle one, cannot be renewed, and keeps the cookie that it has', async t => {
+  const { store, advance } = await createStore(t)
+  const app = await build(t, store)
+  const elsewhere = await build(t, store, {}, 'https://other.example.com')
+  const foreign = await openSession(elsewhere)
+  const own = await openSession(app)
+  const attempt = async (sid: string) => await app.inject({ method: 'POST', url: `/renew/${sid}` })
+
+  const refused = await attempt(foreign.sid)
+  t.same(refused.json(), { renewed: false })
+  t.equal(refused.headers['set-cookie'], undefined)
+  t.match(await store.read(foreign.sid), { acr: '1', amr: ['pwd'] })
+  t.equal((await get(elsewhere, '/me', foreign.cookie)).statusCode, 200)
+  t.same((await attempt(own.sid)).json(), { renewed: true })
+  advance(31 * minute)
+  t.same((await attempt(own.sid)).json(), { renewed: false })
+})
+
+t.test('a renewal that replaces the cookie of another session ends that one', async t => {
+  const { store } = await createStore(t)
+  const app = await build(t, store)
+  const [held, renewed] = [await openSession(app), await openSession(app)]
+
+  t.same((await app.inject({ method: 'POST', url: `/renew/${renewed.sid}`, headers: { cookie: held.cookie } })).json(), { renewed: true })
+  t.equal(await store.read(held.sid), null)
+  t.match(await store.read(renewed.sid), { sid: renewed.sid })
 })
 
 t.test('a closed cookie that is replayed is refused on every server', async t => {

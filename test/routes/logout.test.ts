@@ -89,6 +89,31 @@ t.test('session cookie and refresh cookie together close both sessions', async t
   t.same([await statusOf.session(url, session), await statusOf.refresh(url, refresh)], [401, 401])
 })
 
+t.test('session cookies under the present and the former name close both sessions, of whichever subjects they are', async t => {
+  const { url, store } = await startGateway(t)
+  for (const scope of ['this', 'all']) {
+    const [present, former] = [await signIn(url), await signIn(url, 'eve')]
+    const response = await logout(url, { cookie: `${former.cookie.replace('__Host-Http-', '__Host-')}; ${present.cookie}` }, scope)
+
+    t.equal(response.status, 204)
+    t.ok(isDeletion(response.headers.getSetCookie().find(line => line.startsWith('__Host-portcullis=')), '__Host-portcullis', sessionAttributes), scope)
+    for (const { cookie, sid } of [present, former]) {
+      t.equal(await statusOf.session(url, cookie), 401, scope)
+      t.equal(await store.read(sid), null, scope)
+    }
+  }
+})
+
+t.test('scope all closes what is carried of another subject too, because its cookie is deleted', async t => {
+  const { url } = await startGateway(t)
+  const [own, family, elsewhere] = [await signIn(url), await signInForTokens(url, 'eve'), await signIn(url, 'eve')]
+
+  assertSignedOut(t, await logout(url, { cookie: `${own.cookie}; ${family.cookie}` }, 'all'), 'all')
+  t.equal(await statusOf.session(url, own.cookie), 401)
+  t.equal(await statusOf.refresh(url, family.cookie), 401)
+  t.equal(await statusOf.session(url, elsewhere.cookie), 200, 'no other session of that subject')
+})
+
 t.test('refresh cookie and bearer token together close both sessions', async t => {
   const { url } = await startGateway(t)
   const [one, other] = [await signInForTokens(url), await signInForTokens(url, 'bob')]

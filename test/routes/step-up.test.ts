@@ -38,6 +38,19 @@ t.test('a step-up renews the session cookie, and the old one is dead at once', a
   await assertProblem(t, await fetch(`${gateway.url}/orders`, { headers: { cookie } }), 401, 'PTC_ERR_SESSION_INVALID')
 })
 
+t.test('a step-up beside a session cookie under the former name ends that session, because its cookie is deleted', async t => {
+  const { url, store } = await startGateway(t)
+  const [present, former] = [await signIn(url), await signIn(url)]
+  const cookie = `${former.cookie.replace('__Host-Http-', '__Host-')}; ${present.cookie}`
+
+  t.equal((await post(`${url}/auth/step-up`, { password: 'wrong' }, { cookie })).status, 401)
+  t.match(await store.read(former.sid), { sid: former.sid })
+  const response = await post(`${url}/auth/step-up`, { password }, { cookie })
+  t.equal(response.status, 200)
+  t.match(response.headers.getSetCookie(), [new RegExp(`^__Host-Http-portcullis=${present.sid}\\.`), /^__Host-portcullis=; Max-Age=0/])
+  t.equal(await store.read(former.sid), null)
+})
+
 t.test('a step-up in tokens mode is a rotation, and only what it answers has the fresh auth_time', async t => {
   const gateway = await startWithDemand(t)
   const { cookie, token } = await signInForTokens(gateway.url)

@@ -125,6 +125,21 @@ t.test('no spelling gets into a protected prefix beside an open one of the same 
   }
 })
 
+t.test('no character that Unicode takes for a letter of a protected prefix gets around it', async t => {
+  const upstream = await startUpstream(t)
+  const { url } = await startGateway(t, { upstreams: [{ prefix: '/', target: upstream.url, access: 'public' }, { prefix: '/keys/admin', target: upstream.url, audience: 'up' }, { prefix: '/iris', target: upstream.url, audience: 'iris' }] })
+  const spellings = ['%E2%84%AAeys/admin', '%E2%84%AAEYS/ADMIN/x', 'KEY%C5%BF/admin', 'key%c5%bf/admin/', '%EF%BC%ABeys/admin', 'keys%EF%BC%8Fadmin', '%E2%93%9Aeys/admin', 'ke%C2%ADys/admin', 'keys/adm%C4%B0n', 'keys/adm%C4%B1n/x', '%C4%B0R%C4%B0S', '%C4%B1ris/x']
+  for (const path of spellings) {
+    const answer = await fetch(`${url}/${path}`)
+    t.match([answer.status, await answer.json()], [400, { code: 'PTC_ERR_PATH_REFUSED' }], path)
+  }
+  t.strictSame(upstream.requests, [])
+
+  const harmless = ['/keys/%C3%A0dmin', '/%D0%BAeys/admin', '/k%C3%A9ys', '/%E2%84%AAeys', '/keysadmin', '/%F0%9F%94%91']
+  for (const path of harmless) t.equal((await fetch(`${url}${path}`)).status, 200, path)
+  t.strictSame(upstream.requests.map(request => request.url), harmless)
+})
+
 t.test('no spelling of a path takes a WebSocket to another prefix', async t => {
   const upstream = await startUpstream(t)
   const { url } = await startGateway(t, { upstreams: [{ prefix: '/app', target: upstream.url, access: 'public', websocket: true }, { prefix: '/app/admin', target: upstream.url, audience: 'up', websocket: true }, { prefix: '/plain', target: upstream.url, access: 'public' }] })

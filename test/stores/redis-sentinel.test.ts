@@ -56,3 +56,29 @@ t.test('a primary that was demoted while it hung is not believed when it wakes u
   await until(async () => await store.read(record.sid) === null)
   for (let asked = 0; asked < 50; asked++) t.equal(await store.read(record.sid).catch(() => null), null)
 })
+
+t.test('a name that no sentinel knows is refused, and the error names the setting and where the right name is', async t => {
+  const { target, nodes: [server], sentinels } = await startSentinels(t)
+  const failureOf = async (other: Partial<typeof target>): Promise<unknown> => await createRedisStore({ redis: connectTo(t, { ...target, ...other }) }).catch((error: unknown) => error)
+  const nameless = { code: 'PTC_ERR_CONFIG_INVALID', message: 'store.name: the sentinels know no primary of that name; write the name that they have in "sentinel monitor"' }
+
+  t.match(await failureOf({ name: 'main' }), nameless)
+  t.match(await failureOf({ name: 'Portcullis' }), nameless, 'names differ by case')
+  t.match(await failureOf({ sentinels: [`redis://127.0.0.1:${server!.port}`] }), { code: 'PTC_ERR_CONFIG_INVALID', message: /^store\.sentinels: is no Sentinel; write/ })
+
+  for (const place of [2, 0]) {
+    await sentinels[place]!.kill()
+    t.match(await failureOf({ name: 'main' }), nameless, 'some of them are away')
+  }
+  await sentinels[1]!.kill()
+  t.match(await failureOf({ name: 'main' }), { code: 'PTC_ERR_STORE_UNAVAILABLE', cause: { message: /^store\.sentinels: Redis cannot be reached: none of the sentinels can be connected to/ } })
+})
+
+t.test('a sentinel that does not know the name is passed over while another one does', async t => {
+  const { target, sentinels: [first] } = await startSentinels(t)
+  await first!.command('SENTINEL', 'REMOVE', 'portcullis')
+
+  const store = await createRedisStore({ redis: connectTo(t, target) })
+  t.teardown(() => store.end())
+  t.equal(store.type, 'redis')
+})

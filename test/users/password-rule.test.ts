@@ -1,4 +1,5 @@
 import t from 'tap'
+import { commonPasswords } from '../../users/common-passwords.ts'
 import { checkNewPassword } from '../../users/password-rule.ts'
 
 const names = ['ada.lovelace', 'u-1']
@@ -7,7 +8,7 @@ t.test('eight characters of any kind are enough, and fifteen are enough without 
   for (const password of ['zebra xi', ' 12ab 34', 'žluťoučký', '\u{1F40E}\u{1F50B}\u{1F4CE}\u{1F98A}\u{1F340}\u{1F9CA}\u{1F955}\u{1F680}', 'Ünïcødé?', '73925104']) {
     t.match(checkNewPassword(password, names), /^password: has fewer than 15 characters/, password)
   }
-  for (const password of ['a long passphrase', 'correct horse battery staple', 'x'.repeat(512) + 'y'.repeat(512)]) t.equal(checkNewPassword(password, names), null, password)
+  for (const password of ['a long passphrase', 'correct horse battery staple', 'zebra crossing '.repeat(63) + 'with a penguin']) t.equal(checkNewPassword(password, names), null, password)
 })
 
 t.test('fewer than eight are refused, however many bytes or marks they are', async t => {
@@ -31,8 +32,47 @@ t.test('what is tried first is refused in every spelling of it', async t => {
   }
 })
 
+const alice = ['alice.smith', 'José', 'Ada Lovelace', 'bob@example.com', 'employee-73925104']
+
+const guesses: Record<string, string[]> = {
+  'a repetition': ['passwordpassword', 'password password', 'Passw0rd!Passw0rd!', 'dr4g0n dr4g0n', 'iloveyou, iloveyou', '12341234', '12-34-12-34', 'abcabcabc', 'abcabcab', 'xkqzxkqz', 'zebraxi zebraxi', 'password'.repeat(128), 'bobbobbob', '7392510473925104'],
+  'few sequences': ['aaaabbbb', 'aabbccdd', 'aaaabbbbcccc', 'abcd1234', '1234dcba', 'qwer1234', '12345678!!', '!@#$%^&*', '1!2@3#4$5%6^', 'x'.repeat(512) + 'y'.repeat(512)],
+  'separators between the letters': ['p.a.s.s.w.o.r.d', 'p a s s w o r d', 'p-a_s.s w+o/r:d', 'pass.word', 'p4a4s4s4w4o4r4d', '01011990!'],
+  'signs for letters': ['portcu11is', 'portcul1is', 'p0rtcu||!s', 'P@$$w0rd', 'p.4.s.s.w.0.r.d', 'p.@.s.s.w.0.r.d', 'l3tm31n!!', 'dra60n99', 'dra90n99'],
+  'other spellings': ['drowssap', 'drowssap1', 'ppaasswwoorrdd', 'passsword', 'pässwörd', 'passwørd'],
+  'something guessed around it': ['passwordabc', 'abcpassword123', 'qwertypassword', 'password!!!!!!!!', 'password12345678', 'alicepassword1', 'aliceportcullis'],
+  'a name': ['alicesmith1', 'Alice Smith', 'smith.alice', 'smithalice1990', 'asmith1990', 'alices99', 'alice20011231', 'al1c3sm1th', 'htimsecila', 'adalovelace1815', 'jose12345', 'José 12345', 'JOSE\u03011234', 'bob.example', '73925104', '73925104!', 'employee-73925104']
+}
+
+for (const [kind, passwords] of Object.entries(guesses)) {
+  t.test(`a password that is tried first is refused with ${kind}`, async t => {
+    for (const password of passwords) t.throws(() => checkNewPassword(password, alice), { message: /^password: is one of the first that are tried/ }, password)
+  })
+}
+
+t.test('a name is refused without its marks, and a password is refused without the marks of a name', async t => {
+  for (const [name, password] of [['Bjørn Łukasz', 'bjornlukasz1'], ['Bjorn', 'bjørn1234'], ['aliceSmith', 'smith.alice'], ['Æther', 'aether99'], ['やまだたろう', 'ヤマダタロウ12']] as const) {
+    t.throws(() => checkNewPassword(password, [name]), { message: /^password: is one of the first/ }, password)
+  }
+})
+
+t.test('four different words are never refused, however common each of them is', async t => {
+  const words = [...commonPasswords].filter(word => /^[a-z]{4,}$/.test(word))
+  const steps = [1, 7, 1999, 3301]
+  for (let start = 0; start < words.length; start += 5) {
+    const phrase = steps.map((step, index) => words[(start * step + index * 577) % words.length]!)
+    if (new Set(phrase).size < phrase.length) continue
+    for (const separator of ['', ' ', '-']) t.equal(checkNewPassword(phrase.join(separator), alice), null, phrase.join(separator))
+  }
+})
+
 t.test('a password that merely has a name or a common word in it is taken', async t => {
-  for (const password of ['zebra and dragon', 'why ada.lovelace?', 'my portcullis opens']) t.doesNotThrow(() => checkNewPassword(password, names), password)
+  const others = ['passworddragon', 'open-the-gate', 'alice likes tea', 'dragon73925104826', '7a3b9c2d5e', 'tR7#kq9!', '8fK2-qLx9', '\u{1F40E}\u{1F50B}\u{1F4CE}\u{1F98A}\u{1F340}\u{1F9CA}\u{1F955}a', '73925104']
+  for (const password of ['zebra and dragon', 'why ada.lovelace?', 'my portcullis opens', ...others]) t.doesNotThrow(() => checkNewPassword(password, names), password)
+})
+
+t.test('a kilobyte that is hard to read is judged as well', async t => {
+  for (const password of ['abc'.repeat(341) + 'x', '!1il7t'.repeat(170) + 'q', 'alice'.repeat(204) + 'zx', 'ilovey'.repeat(170) + 'zq']) t.equal(checkNewPassword(password, alice), null, password.slice(0, 12))
 })
 
 t.test('no refusal repeats the password', async t => {

@@ -1,5 +1,5 @@
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
-import { chmod, chown, link, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, link, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -8,6 +8,7 @@ import { updateFile } from '../../users/update-file.ts'
 const isRoot = process.geteuid!() === 0
 const asRoot = isRoot ? {} : { skip: 'only root may give files away' }
 const hasAcl = spawnSync('setfacl', ['--version']).status === 0
+const withAttributes = spawnSync('setfattr', ['--version']).status === 0 ? {} : { skip: 'setfattr is not installed' }
 const withAcl = hasAcl ? {} : { skip: 'setfacl is not installed' }
 
 async function makeFile (t: Test, { mode = 0o640, text = '{ "users": [] }' } = {}): Promise<{ folder: string, file: string }> {
@@ -87,6 +88,47 @@ t.test('a default access control list of the folder gives nobody a right to a fi
   t.strictSame(await readdir(folder), ['users.json'])
 })
 
+t.test('extended attributes stay', withAttributes, async t => {
+  const { folder, file } = await makeFile(t)
+  const attributesOf = (path: string): string => execFileSync('getfattr', ['-d', '-m', '-', '--absolute-names', path], { encoding: 'utf8' })
+  const names = ['user.origin', ...isRoot ? ['security.label', 'trusted.note'] : []]
+  for (const name of names) execFileSync('setfattr', ['-n', name, '-v', 'operators', file])
+  const before = attributesOf(file)
+
+  await updateFile(file, async () => '{}')
+  for (const name of names) t.match(before, `${name}="operators"`)
+  t.equal(attributesOf(file), before)
+  t.equal(await readFile(file, 'utf8'), '{}')
+  t.strictSame(await readdir(folder), ['users.json'])
+})
+
+t.test('a file is written in place where cp cannot copy attributes', async t => {
+  const { folder, file } = await makeFile(t)
+  const { ino } = await stat(file)
+  for (const cp of ['#!/bin/sh\nexit 1\n', null]) {
+    await mkdir(join(folder, 'bin'), { recursive: true })
+    await rm(join(folder, 'bin', 'cp'), { force: true })
+    if (cp !== null) await writeFile(join(folder, 'bin', 'cp'), cp, { mode: 0o755 })
+
+    t.equal(await run(process.execPath, script(file, `{ "a": ${cp?.length ?? 0} }`), { env: { PATH: join(folder, 'bin') } }), 'written')
+    t.equal(await readFile(file, 'utf8'), `{ "a": ${cp?.length ?? 0} }`)
+    t.equal((await stat(file)).ino, ino)
+  }
+  t.strictSame((await readdir(folder)).sort(), ['bin', 'users.json'])
+})
+
+t.test('a link that is put in the place of the new file gives no file the rights of the users file', async t => {
+  const { folder, file } = await makeFile(t, { mode: 0o666 })
+  const victim = join(folder, 'victim')
+  await writeFile(victim, 'secret', { mode: 0o600 })
+  await mkdir(join(folder, 'bin'))
+  await writeFile(join(folder, 'bin', 'cp'), `#!/bin/sh\nln -sf ${victim} ${file}.lock\nPATH=${process.env.PATH!} exec cp "$@"\n`, { mode: 0o755 })
+
+  await run(process.execPath, script(file, '{}'), { env: { PATH: `${join(folder, 'bin')}:${process.env.PATH!}` } })
+  t.equal((await rightsOf(victim)).mode, 0o600)
+  t.equal(await readFile(victim, 'utf8'), 'secret')
+})
+
 t.test('a file with two names stays one file', async t => {
   const { folder, file } = await makeFile(t)
   await link(file, join(folder, 'other.json'))
@@ -164,7 +206,7 @@ t.test('an update that fails or has nothing to do leaves the file and its folder
 })
 
 /** Runs in a process of another user, or among mounts of its own; resolves to what it printed. */
-async function run (command: string, args: string[], options: { uid?: number, gid?: number } = {}): Promise<string> {
+async function run (command: string, args: string[], options: { uid?: number, gid?: number, env?: NodeJS.ProcessEnv } = {}): Promise<string> {
   const { stdout } = await promisify(execFile)(command, args, options)
   return stdout.trim()
 }

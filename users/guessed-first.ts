@@ -1,0 +1,202 @@
+import { foldAccount } from '../plugins/rate-limit/account.ts'
+import { commonPasswords } from './common-passwords.ts'
+
+/*
+ * A guess is made of parts: a common password, names of the user, sequences, and digits and signs between and around them. A password
+ * that is nothing else is refused in every spelling: case, accents, separators between letters, signs for letters, doubled letters,
+ * backwards, and repeated. Guesses do not begin with two different common words, so passphrases are not affected.
+ */
+
+/** Digits, and kinds of signs, beside the parts; more of them make a password by themselves. */
+const mostBeside = 10
+/** A part that is repeated must be a password by itself. */
+const leastUnit = 8
+/** Fewer sequences and single characters are no password, however long the sequences are. */
+const fewestPieces = 4
+const leastSequence = 3
+/** Of digits in a name, such as an employee's number. */
+const leastNumber = 6
+const mostParts = 6
+
+/** Letters, and the signs that are written for them. A sign may stand for several letters, so these letters count as one. */
+const signs = ['a4@', 'b68gq9', 'c(¢', 'e3€£', 'h#', 'il1!|t7+', 'o0', 's5$§', 'z2']
+const shapes = new Map(signs.flatMap(group => [...group].map(sign => [sign, group[0]!] as const)))
+
+const rows = ['1234567890', '!@#$%^&*()', 'qwertyuiop', 'asdfghjkl', 'zxcvbnm', 'qwertzuiop', 'yxcvbnm', 'azertyuiop', 'qsdfghjklm', 'wxcvbn', '1qaz', '2wsx', '3edc', '4rfv', '5tgb', '6yhn', '7ujm']
+const neighbours = new Set(rows.flatMap(row => [...row].slice(1).map((key, index) => row[index]! + key)))
+
+/** The ways in which a character may follow another in a sequence. */
+const steps: Array<(one: string, next: string) => boolean> = [
+  (one, next) => one === next,
+  (one, next) => next.codePointAt(0)! - one.codePointAt(0)! === 1,
+  (one, next) => next.codePointAt(0)! - one.codePointAt(0)! === -1,
+  (one, next) => neighbours.has(one + next),
+  (one, next) => neighbours.has(next + one)
+]
+
+interface Character { raw: string, shape: string, isLetter: boolean }
+
+/** Characters are compared as they are, or with doubled ones as one. */
+const forms = [(text: Character[]) => text, withoutDoubled]
+
+/** Whether a password is one of the first that are tried for a user with these names. */
+export function isGuessedFirst (password: string, names: readonly string[]): boolean {
+  const text = foldAccount(password)
+  if (isWeak(text) || isWeakBetweenSigns(text) || isNumberOf(text, names)) return true
+  if (hasMuchBeside(text)) return false
+  const words = ['portcullis', ...names].flatMap(wordsOf)
+  return readingsOf(text).some(reading => isMadeOf(reading, words))
+}
+
+/** A common password, very few sequences, or one of these or a short text again and again. */
+function isWeak (text: string): boolean {
+  const characters = [...text]
+  if (commonPasswords.has(text) || countPieces(characters) < fewestPieces || countPieces([...text.replaceAll(/(.)\1/gu, '$1')]) < fewestPieces) return true
+  const unit = unitOf(characters)
+  return unit !== null && (unit.length < leastUnit || isWeak(unit.join('')))
+}
+
+function isWeakBetweenSigns (text: string): boolean {
+  const others = lettersAndDigits(text)
+  const signs = text.replaceAll(/[\p{L}\p{M}\p{N}]+/gu, '')
+  return others !== '' && (new Set(signs).size <= 2 || isWeak(signs)) && isWeak(others)
+}
+
+/** Whether a number in a name is all there is, or has little added. */
+function isNumberOf (text: string, names: readonly string[]): boolean {
+  const others = lettersAndDigits(text)
+  const numbers = names.flatMap(name => lettersAndDigits(foldAccount(name)).match(/\d+/g) ?? []).filter(number => number.length >= leastNumber)
+  return numbers.some(number => others.includes(number) && others.replaceAll(number, '').length < fewestPieces)
+}
+
+function hasMuchBeside (text: string): boolean {
+  const beside = text.replaceAll(/[\p{L}\p{M}]+/gu, '')
+  const count = beside.replaceAll(/[^\d]+/g, '').length + new Set(beside.replaceAll(/\d+/g, '')).size
+  return count > mostBeside && !isWeak(beside)
+}
+
+/** The texts that a password may stand for when signs between letters are left out, forwards and backwards. */
+function readingsOf (text: string): string[] {
+  const kinds = new Set(text.replaceAll(/[\p{L}\p{M}]+/gu, ''))
+  const forwards = [text, lettersAndDigits(text), letters(text), ...[...kinds].map(sign => text.replaceAll(sign, ''))]
+  return [...new Set(forwards.flatMap(reading => [reading, [...reading].toReversed().join('')]))].filter(reading => letters(reading) !== '')
+}
+
+/** What is taken for a name: all of it, its parts, and an initial with a part. */
+function wordsOf (name: string): string[] {
+  const folded = foldAccount(name.replaceAll(/(\p{Ll})(?=\p{Lu})/gu, '$1 '))
+  const parts = folded.split(/[^\p{L}\p{M}]+/u).filter(part => part !== '').slice(0, mostParts)
+  const withInitials = parts.flatMap(part => parts.filter(other => other !== part).flatMap(([initial = '']) => [initial + part, part + initial]))
+  return [letters(folded), lettersAndDigits(folded), ...parts, ...withInitials].filter(word => [...letters(word)].length > 1)
+}
+
+/** Whether the words, one common password, sequences, digits and signs are all there is, and one of the words or the password is there. */
+function isMadeOf (reading: string, words: readonly string[]): boolean {
+  return forms.some((form, index) => {
+    const text = form(charactersOf(reading))
+    const known = [...new Set(words.map(word => shapeOf(form(charactersOf(word)))))]
+    const reached = reach(text, known)
+    return isReached(reached) || commonAt(text, reached, commonShapes()[index]!).some(common => isReached(reach(text, [...known, common])))
+  })
+}
+
+interface Reached { bare: boolean, withWord: boolean }
+
+/** For each place in the text: whether all before it is made of the words, sequences, digits and signs, and whether words are there. */
+function reach (text: Character[], words: readonly string[]): Reached[] {
+  const reached = Array.from({ length: text.length + 1 }, (_, place) => ({ bare: place === 0, withWord: false }))
+  const shape = shapeOf(text)
+  const go = (from: Reached, to: number, isWord: boolean): void => {
+    reached[to]!.withWord ||= isWord || from.withWord
+    reached[to]!.bare ||= from.bare && !isWord
+  }
+  for (const [place, { isLetter }] of text.entries()) {
+    const from = reached[place]!
+    if (!from.bare && !from.withWord) continue
+    if (!isLetter) go(from, place + 1, false)
+    for (let length = leastSequence, longest = sequenceAt(text.map(({ raw }) => raw), place); length <= longest; length++) go(from, place + length, false)
+    for (const word of words) if (shape.startsWith(word, place)) go(from, place + word.length, true)
+  }
+  return reached
+}
+
+function isReached (reached: Reached[]): boolean {
+  return reached.at(-1)!.withWord
+}
+
+/** The common passwords that begin at a place that was reached. */
+function commonAt (text: Character[], reached: Reached[], common: ReadonlySet<string>): string[] {
+  const shape = shapeOf(text)
+  const found = new Set<string>()
+  for (const [place, { bare, withWord }] of reached.entries()) {
+    if (!bare && !withWord) continue
+    for (let length = leastSequence; length <= longestCommon; length++) {
+      const part = shape.slice(place, place + length)
+      if (part.length === length && common.has(part)) found.add(part)
+    }
+  }
+  return [...found]
+}
+
+const longestCommon = Math.max(...[...commonPasswords].map(password => password.length))
+let shapesOfCommon: Array<Set<string>> | null = null
+
+/** For each form. */
+function commonShapes (): Array<Set<string>> {
+  const withLetters = () => [...commonPasswords].filter(password => letters(password) !== '').map(charactersOf)
+  shapesOfCommon ??= forms.map(form => new Set(withLetters().map(password => shapeOf(form(password))).filter(shape => shape.length >= leastSequence)))
+  return shapesOfCommon
+}
+
+/** A character outside the basic plane is one unit here, and is like no other. */
+function charactersOf (text: string): Character[] {
+  return [...text].map(raw => ({ raw, shape: raw.length > 1 ? '\uFFFD' : shapes.get(raw) ?? raw, isLetter: /[\p{L}\p{M}]/u.test(raw) }))
+}
+
+function shapeOf (text: Character[]): string {
+  return text.map(({ shape }) => shape).join('')
+}
+
+function withoutDoubled (text: Character[]): Character[] {
+  const kept: Character[] = []
+  for (const character of text) {
+    const last = kept.at(-1)
+    if (last?.shape === character.shape) kept[kept.length - 1] = { ...last, isLetter: last.isLetter || character.isLetter }
+    else kept.push(character)
+  }
+  return kept
+}
+
+/** The shortest text that the characters are a repetition of, the last time perhaps in part; null when there is none. */
+function unitOf (characters: string[]): string[] | null {
+  for (let period = 1; period <= characters.length / 2; period++) {
+    if (characters.every((character, index) => index < period || character === characters[index - period])) return characters.slice(0, period)
+  }
+  return null
+}
+
+function countPieces (characters: string[]): number {
+  let pieces = 0
+  for (let place = 0; place < characters.length; pieces++) {
+    const length = sequenceAt(characters, place)
+    place += length < leastSequence ? 1 : length
+  }
+  return pieces
+}
+
+/** The length of the longest sequence that begins at a place, such as that of abcd, 4321, aaaa or qwer. */
+function sequenceAt (characters: string[], place: number): number {
+  return Math.max(...steps.map(isStep => {
+    let end = place + 1
+    while (end < characters.length && isStep(characters[end - 1]!, characters[end]!)) end++
+    return end - place
+  }))
+}
+
+function letters (text: string): string {
+  return text.replaceAll(/[^\p{L}\p{M}]+/gu, '')
+}
+
+function lettersAndDigits (text: string): string {
+  return text.replaceAll(/[^\p{L}\p{M}\p{N}]+/gu, '')
+}
