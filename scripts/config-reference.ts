@@ -29,7 +29,7 @@ One file: \`.yaml\`, \`.json\`, or \`.ts\`/\`.js\` with a default export. Paths 
 | --- | --- | --- | --- |
 `
 
-/** The text of docs/configuration.md. */
+/** The text of docs/reference/configuration.md. */
 export function configReference (): string {
   return opening + rowsOf(configSchema, '').map(row => `| ${row.join(' | ')} |\n`).join('')
 }

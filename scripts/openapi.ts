@@ -32,7 +32,7 @@ const description = `Every endpoint of the gateway's own; everything else is the
 
 Before it is known which endpoint is meant, a request can be refused with 400 PTC_ERR_REQUEST_INVALID or PTC_ERR_PATH_REFUSED, 408 PTC_ERR_REQUEST_TIMEOUT or 431 PTC_ERR_HEADERS_TOO_LARGE. What has no endpoint is 404 PTC_ERR_NOT_FOUND.`
 
-/** The text of docs/openapi.json. */
+/** The text of docs/reference/openapi.json. */
 export async function openApiText (): Promise<string> {
   return `${JSON.stringify(await openApiDocument(), null, 2)}\n`
 }

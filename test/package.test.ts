@@ -25,7 +25,7 @@ t.test('every link between the documents of the package leads to a file in it', 
   const [{ files } = { files: [] }] = Object.values(report)
   const paths = files.map(({ path }) => path)
   const documents = paths.filter(path => path.endsWith('.md'))
-  t.ok(documents.includes('README.md') && documents.includes('docs/operating.md'))
+  t.ok(documents.includes('README.md') && documents.includes('docs/guides/operating.md'))
 
   for (const document of documents) {
     const text = await readFile(new URL(document, root), 'utf8')

@@ -4,7 +4,7 @@ import { checkConfig } from '../../config/load.ts'
 import { parseDurationMs } from '../../lib/duration.ts'
 
 const root = new URL('../../', import.meta.url)
-const document = await readFile(new URL('docs/threat-model.md', root), 'utf8')
+const document = await readFile(new URL('docs/security/requirements.md', root), 'utf8')
 
 interface Row { section: string, row: string, requirement: string, where: string[] }
 

@@ -59,7 +59,7 @@ t.test('README shows what check says of its first gateway', async t => {
 })
 
 t.test('no document holds a secret that somebody could copy', async t => {
-  for (const file of ['README.md', 'docs/composing.md', 'docs/configuration.md', 'docs/operating.md', 'examples/gateway.config.yaml', 'examples/portcullis.config.ts']) {
+  for (const file of ['README.md', 'docs/guides/composing.md', 'docs/reference/configuration.md', 'docs/guides/operating.md', 'examples/gateway.config.yaml', 'examples/portcullis.config.ts']) {
     t.notMatch(await read(file), /secret['"]?: +['"]?[A-Za-z0-9_-]{40}/, file)
   }
 })
@@ -86,7 +86,7 @@ t.test('README shows the usage of the command line as it is', async t => {
 
 t.test('the examples in the documentation are the ones that are tested', async t => {
   const example = async (name: string) => (await read(`examples/${name}.ts`)).replace("'../index.ts'", "'portcullis'")
-  const composing = blocks(await read('docs/composing.md'), 'ts')
+  const composing = blocks(await read('docs/guides/composing.md'), 'ts')
 
   t.ok(blocks(readme, 'ts').includes(await example('own-jwt-with-blocklist')))
   t.ok(composing.includes(await example('refresh-tokens')))
@@ -94,11 +94,11 @@ t.test('the examples in the documentation are the ones that are tested', async t
 })
 
 t.test('the reference of the configuration is what the schema says: npm run docs', async t => {
-  t.equal(await read('docs/configuration.md'), configReference())
+  t.equal(await read('docs/reference/configuration.md'), configReference())
 })
 
 t.test('links between the documents lead somewhere', async t => {
-  for (const file of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/browser.md', 'docs/composing.md', 'docs/operating.md', 'docs/scaling.md', 'docs/guide.md', 'docs/threat-model.md']) {
+  for (const file of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/guides/browser.md', 'docs/guides/composing.md', 'docs/guides/operating.md', 'docs/guides/scaling.md', 'docs/guides/tutorial.md', 'docs/threat-model.md']) {
     const text = await read(file)
     for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) {
       // The harness of the benches writes its own.
