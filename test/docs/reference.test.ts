@@ -135,7 +135,7 @@ t.test('the table of cookies has the names and attributes that are set', async t
 
 t.test('the limits that are settings are the defaults', async t => {
   const documented = [...(await read('limits.md')).matchAll(/`([\w.[\]]+)`,? ([\d,]+(?: (?:KiB|MiB|s)\b)?)/g)].map(([, path = '', value = '']) => [path, value] as const)
-  t.equal(documented.length, 8, 'every setting with a figure is found')
+  t.ok(documented.length >= 8, 'the settings with a figure are found')
 
   for (const [path, value] of documented) t.equal(comparable(value), comparable(String(defaultOf(path))), path)
 })
