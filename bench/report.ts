@@ -194,14 +194,14 @@ function outcomeOf ({ least = -Infinity, most = Infinity, value }: Goal): '' | '
   return value >= least && value <= most ? 'met' : 'missed'
 }
 
-/** The page of all results; nobody edits it. `results`: null for what was not run. */
+/** Formats the page of all results. `results` is null for a bench that was not run. */
 export function formatPage (results: Record<string, { question: string, result: Result | null }>): string {
   return `# Measured results
 
-Written by \`npm run bench\` from \`results/\`; do not edit. Figures are the medians of the rounds, with the least and the greatest. *Void*
-stands where something else than what is measured set the pace.
+\`npm run bench\` generates this page from \`results/\`; do not edit it. Each figure is the median of the rounds, followed by the least and the
+greatest. *Void* marks a figure that something other than the measured process limited.
 
-Not comparable with figures of other machines, other load generators or other headers. The ratios are what to compare.
+Do not compare the figures with those of other machines, load generators or headers. Compare the ratios.
 
 ${formatTable(['bench', 'question', 'measured'], Object.entries(results).map(([name, { question, result }]) => [`[${name}](#${name})`, question, result?.machine['date'] ?? 'not run']))}
 

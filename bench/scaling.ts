@@ -1,4 +1,4 @@
-// What would a thousand gateways and ten million sessions cost? Measured figures, multiplied and simulated; docs/scaling.md quotes the output.
+// What would a thousand gateways and ten million sessions cost? Measured figures, multiplied and simulated; docs/guides/scaling.md quotes the output.
 
 import { readFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
@@ -10,7 +10,7 @@ import { spreadOf } from './harness.ts'
 
 const help = `node bench/scaling.ts [--help]
 
-Prints the tables of docs/scaling.md, from bench/results/ and a simulation. \`npm run docs\` writes them into the page.
+Prints the tables of docs/guides/scaling.md, from bench/results/ and a simulation. \`npm run docs\` writes them into the page.
 `
 
 /** What somebody who is signed in does. */
@@ -44,14 +44,15 @@ export interface Measured {
 
 type Figure = (bench: string, table: number, arm: string, column: string) => number
 
-async function openResults (): Promise<Figure> {
+/** Reads the results of these benches; a figure is the median of its rounds. */
+export async function openResults (names: string[]): Promise<Figure> {
   const results = new Map<string, Result>()
-  for (const name of ['gateway', 'refresh', 'fan-out']) results.set(name, JSON.parse(await readFile(new URL(`results/${name}.json`, import.meta.url), 'utf8')) as Result)
+  for (const name of names) results.set(name, JSON.parse(await readFile(new URL(`results/${name}.json`, import.meta.url), 'utf8')) as Result)
   return (bench, table, arm, column) => spreadOf(results.get(bench)!.tables[table]!.arms[arm]!.rounds.map(({ figures }) => figures[column]!)).median
 }
 
 export async function readMeasured (): Promise<Measured> {
-  const figure = await openResults()
+  const figure = await openResults(['gateway', 'refresh', 'fan-out'])
   const redisUsPerSecond = (arm: string): number => figure('fan-out', 0, arm, 'redisPercent') * 10_000
   const redisEndUs = figure('fan-out', 0, 'none at 100/s', 'revocationUs')
   const redisReadUs = redisUsPerSecond('32 quiet') / figure('fan-out', 0, '32 quiet', 'scripts')
@@ -71,7 +72,7 @@ export async function readMeasured (): Promise<Measured> {
   }
 }
 
-/** The tables, by the name that they have in docs/scaling.md. */
+/** The tables, by the name that they have in docs/guides/scaling.md. */
 export function scalingTables (measured: Measured): Record<string, string> {
   return { costs: costs(measured), sessions: sessions(measured), fleets: fleets(measured) }
 }

@@ -59,7 +59,7 @@ Open it in a browser and look around. Or sign in, call an upstream and see what 
   curl -b ${jar} ${origin}/orders/42
   curl -b ${jar} -X POST ${origin}/auth/logout
 
-Ctrl-C ends it. README.md says how to make a gateway of your own.
+Ctrl-C ends it. README.md shows how to configure your own gateway.
 `)
 
 /** Whoever mistypes an option gets the right line to type, not a stack. */

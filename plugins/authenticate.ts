@@ -56,7 +56,7 @@ export interface AuthenticateOptions {
 /** One that no request has would be a demand that is never made. */
 const Method = Type.Union(METHODS.map(name => Type.Literal(name)), { errorMessage: 'must be an HTTP method in capitals' })
 
-/** docs/composing.md has a row for each of these. */
+/** docs/guides/composing.md has a row for each of these. */
 export const Demanded = Type.Object({
   audience: Type.Optional(Type.String({ minLength: 1 })),
   access: Type.Union([Type.Literal('any'), Type.Literal('session'), Type.Literal('token'), Type.Literal('public')], { default: 'any', errorMessage: 'must be any, session, token or public' }),

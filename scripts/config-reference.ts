@@ -1,7 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { configSchema } from '../config/schema.ts'
 
-/** What this script reads of a setting's schema. */
+/** The members of a setting's schema that this script reads. */
 interface Setting {
   type?: string
   description?: string
@@ -20,16 +20,17 @@ interface Setting {
 
 const opening = `# Configuration
 
-Every setting, made from the schema that the gateway itself checks with (\`npm run docs\`).
+This page lists every setting. \`npm run docs\` generates it from the schema with which the gateway checks its configuration. [Configuring](../guides/configuring.md) shows a complete configuration and describes the behaviour behind its larger settings.
 
-One file: \`.yaml\`, \`.json\`, or \`.ts\`/\`.js\` with a default export. Paths are relative to it. Durations are texts with a unit: \`500ms\`, \`30s\`, \`15m\`, \`24h\`, \`30d\`; sizes: \`512B\`, \`16KiB\`, \`1MiB\`.
-\`\${NAME}\` in a text is the environment variable, which must be set. \`\${file:PATH}\` is what the file holds, without its last newline: at most 64 KiB of UTF-8, not empty, the path relative to the configuration and without \`}\`. Both may stand in the middle of a text, and what they hold is not looked at again; \`$\${\` is a plain \`\${\`. Inside an address (\`redis://:\${file:/run/secrets/redis}@host\`) the file must hold the password percent-encoded. An unknown setting is an error. \`portcullis check --config FILE\` says everything that is wrong at once.
+The configuration is one file: \`.yaml\`, \`.json\`, or \`.ts\`/\`.js\` with a default export. Paths are relative to it. Durations are strings with a unit: \`500ms\`, \`30s\`, \`15m\`, \`24h\`, \`30d\`; so are sizes: \`512B\`, \`16KiB\`, \`1MiB\`.
+
+\`\${NAME}\` in a string is replaced by the environment variable, which must be set. \`\${file:PATH}\` is replaced by the content of the file without its last newline: at most 64 KiB of UTF-8, not empty. The path is relative to the configuration and must not contain \`}\`. Both may stand in the middle of a string, and the inserted text is not expanded again; \`$\${\` stands for a literal \`\${\`. Inside an address (\`redis://:\${file:/run/secrets/redis}@host\`) the file must contain the password percent-encoded. An unknown setting is an error. \`portcullis check --config FILE\` reports all errors at once.
 
 | setting | value | default | meaning |
 | --- | --- | --- | --- |
 `
 
-/** The text of docs/configuration.md. */
+/** The text of docs/reference/configuration.md. */
 export function configReference (): string {
   return opening + rowsOf(configSchema, '').map(row => `| ${row.join(' | ')} |\n`).join('')
 }

@@ -17,27 +17,27 @@ export interface OpenApiDocument {
 }
 
 const securitySchemes: Record<Credential, JsonObject> = {
-  sessionCookie: { type: 'apiKey', in: 'cookie', name: '__Host-Http-portcullis', description: 'Session mode. Without the prefix where the origin is http.' },
-  refreshCookie: { type: 'apiKey', in: 'cookie', name: '__Secure-portcullis-refresh', description: 'Tokens mode: the refresh token. Without the prefix where the origin is http.' },
+  sessionCookie: { type: 'apiKey', in: 'cookie', name: '__Host-Http-portcullis', description: 'Session mode. The name has no prefix if the origin is http.' },
+  refreshCookie: { type: 'apiKey', in: 'cookie', name: '__Secure-portcullis-refresh', description: 'Tokens mode: the refresh token. The name has no prefix if the origin is http.' },
   accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'Tokens mode: an access token whose audience includes the origin.' },
-  adminToken: { type: 'http', scheme: 'bearer', description: 'admin.token of the configuration.' }
+  adminToken: { type: 'http', scheme: 'bearer', description: 'The setting admin.token.' }
 }
 
 const servers = {
-  origin: [{ url: '{origin}', description: 'origin of the configuration.', variables: { origin: { default: 'https://app.example.com' } } }],
-  admin: [{ url: 'http://{host}:{port}', description: 'admin of the configuration; not there without it.', variables: { host: { default: '127.0.0.1' }, port: { default: '9090' } } }]
+  origin: [{ url: '{origin}', description: 'The setting origin.', variables: { origin: { default: 'https://app.example.com' } } }],
+  admin: [{ url: 'http://{host}:{port}', description: 'The listener that the setting admin opens.', variables: { host: { default: '127.0.0.1' }, port: { default: '9090' } } }]
 }
 
-const description = `Every endpoint of the gateway's own; everything else is the services' behind it. GET is answered to HEAD too.
+const description = `This document describes the gateway's own endpoints; all other paths belong to the services behind it. Every GET endpoint also answers HEAD.
 
-Before it is known which endpoint is meant, a request can be refused with 400 PTC_ERR_REQUEST_INVALID or PTC_ERR_PATH_REFUSED, 408 PTC_ERR_REQUEST_TIMEOUT or 431 PTC_ERR_HEADERS_TOO_LARGE. What has no endpoint is 404 PTC_ERR_NOT_FOUND.`
+Before the gateway has determined the endpoint, it can reject a request with 400 PTC_ERR_REQUEST_INVALID or PTC_ERR_PATH_REFUSED, 408 PTC_ERR_REQUEST_TIMEOUT or 431 PTC_ERR_HEADERS_TOO_LARGE. A request that matches no endpoint is answered 404 PTC_ERR_NOT_FOUND.`
 
-/** The text of docs/openapi.json. */
+/** The text of docs/reference/openapi.json. */
 export async function openApiText (): Promise<string> {
   return `${JSON.stringify(await openApiDocument(), null, 2)}\n`
 }
 
-/** Both listeners of a gateway in one document: OpenAPI 3.1, from the schemas of the routes themselves. */
+/** Generates the OpenAPI 3.1 document of both listeners of a gateway from the schemas of the routes. */
 export async function openApiDocument (): Promise<OpenApiDocument> {
   const { version, license } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as { version: string, license: string }
   const [own = {}, admin = {}] = (await describeListeners()).map(paths => mapValues(paths, operations => mapValues(operations as JsonObject, operation => tidyOperation(operation as JsonObject))))
@@ -52,10 +52,10 @@ export async function openApiDocument (): Promise<OpenApiDocument> {
   }
 }
 
-/** The paths of a gateway's listeners, the public one first. Only Fastify itself knows when a listener is made, before it has routes. */
+/** Returns the paths of a gateway's listeners, the public one first. Fastify's diagnostics channel announces each listener before it has routes. */
 async function describeListeners (): Promise<JsonObject[]> {
   const started: FastifyInstance[] = []
-  // The signer of access tokens has a server too, which answers nobody.
+  // The signer of access tokens also creates a server, which has no routes.
   const withRoutes = new Set<FastifyInstance>()
   const onListener = (message: unknown): void => {
     const { fastify } = message as { fastify: FastifyInstance }
@@ -81,7 +81,7 @@ async function describeListeners (): Promise<JsonObject[]> {
   }
 }
 
-/** What @fastify/swagger has no word for: who may call, bodies that may be left out, headers that are always there. */
+/** Adds what @fastify/swagger cannot express: the accepted credentials, optional bodies and required headers. */
 function tidyOperation ({ 'x-credentials': credentials, requestBody, responses, ...operation }: JsonObject): JsonObject {
   return {
     ...operation,
@@ -91,7 +91,7 @@ function tidyOperation ({ 'x-credentials': credentials, requestBody, responses, 
   }
 }
 
-/** Null is what a body that is not there is checked as. */
+/** Marks a body as optional if its schema accepts null, because the validator receives null for a missing body. */
 function tidyBody ({ content }: JsonObject): JsonObject {
   const { schema } = (content as Record<string, { schema: { anyOf?: Array<{ type?: string }> } }>)['application/json']!
   return { required: schema.anyOf?.some(({ type }) => type === 'null') !== true, content: content! }
@@ -105,7 +105,7 @@ function tidyResponse ({ description, headers, ...response }: JsonObject): JsonO
   return { description: description!, ...Object.keys(tidied).length === 0 ? {} : { headers: tidied }, ...response }
 }
 
-/** Says once what most answers have: a header's first form, and what can go wrong everywhere. */
+/** Moves what most responses share to `components`: each header's first form, and the response to an unexpected error. */
 function shareAnswers (value: Json, components: { headers: JsonObject, responses: JsonObject }): Json {
   if (Array.isArray(value) || typeof value !== 'object' || value === null) return value
   const { headers, default: unexpected, ...rest } = value
@@ -121,7 +121,7 @@ function shareAnswers (value: Json, components: { headers: JsonObject, responses
   return { ...rest, headers: Object.fromEntries(shared) as JsonObject }
 }
 
-/** Moves every schema that has a title to `schemas`, and leaves out what only our own validator reads. */
+/** Moves every schema with a title to `schemas`, and removes the members that only the gateway's validator reads. */
 function shareSchemas (value: Json, schemas: JsonObject): Json {
   if (Array.isArray(value)) return value.map(item => shareSchemas(item, schemas))
   if (typeof value !== 'object' || value === null) return value

@@ -1,15 +1,18 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { configReference } from './config-reference.ts'
 import { openApiText } from './openapi.ts'
+import { readmePage } from './readme-page.ts'
 import { scalingPage } from './scaling-page.ts'
 
-const docs = new URL('../docs/', import.meta.url)
+const root = new URL('../', import.meta.url)
+const read = async (path: string): Promise<string> => await readFile(new URL(path, root), 'utf8')
 
-/** Every document that is made from the code, or from what was measured. */
+/** The documents that are generated from the code, or from measurements. */
 const documents = {
-  'configuration.md': configReference(),
-  'openapi.json': await openApiText(),
-  'scaling.md': await scalingPage(await readFile(new URL('scaling.md', docs), 'utf8'))
+  'README.md': await readmePage(await read('README.md')),
+  'docs/reference/configuration.md': configReference(),
+  'docs/reference/openapi.json': await openApiText(),
+  'docs/guides/scaling.md': await scalingPage(await read('docs/guides/scaling.md'))
 }
 
-for (const [name, text] of Object.entries(documents)) await writeFile(new URL(name, docs), text)
+for (const [name, text] of Object.entries(documents)) await writeFile(new URL(name, root), text)

@@ -43,7 +43,7 @@ const byFastifyCode: Record<string, OwnError> = {
   FST_ERR_BAD_URL: PathRefusedError,
   FST_ERR_MAX_PARAM_LENGTH: NotFoundError,
   FST_ERR_HANDLER_TIMEOUT: RequestTimeoutError,
-  // An application's own @fastify/jwt, as README has it.
+  // Errors of an application's own @fastify/jwt, as in README's example.
   FST_JWT_NO_AUTHORIZATION_IN_HEADER: CredentialsMissingError,
   FST_JWT_NO_AUTHORIZATION_IN_COOKIE: CredentialsMissingError,
   FST_JWT_AUTHORIZATION_TOKEN_EXPIRED: TokenInvalidError,

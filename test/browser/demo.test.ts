@@ -10,7 +10,7 @@ import { untilTrue } from '../helpers/portcullis.ts'
 import { openContext, startBrowser } from './browser.ts'
 
 /*
- * What `npm start` shows to whoever opens it: both modes, through the page as a newcomer uses it. And the page that docs/browser.md
+ * What `npm start` shows to whoever opens it: both modes, through the page as a newcomer uses it. And the page that docs/guides/browser.md
  * shows, in the same place.
  */
 
@@ -78,7 +78,7 @@ t.test('the page of the demo knows after a reload who is signed in', async t => 
 })
 
 t.test('the page of the documentation asks whoever is not signed in to do so, and shows what a service answers', async t => {
-  const documentation = await readFile(new URL('../../docs/browser.md', import.meta.url), 'utf8')
+  const documentation = await readFile(new URL('../../docs/guides/browser.md', import.meta.url), 'utf8')
   const html = /^```html\n(.*?)^```$/ms.exec(documentation)![1]!
   const page = await (await openContext(t, browser)).newPage()
   await page.route(`${origin}/mine`, async route => { await route.fulfill({ contentType: 'text/html', body: html }) })

@@ -32,8 +32,8 @@ t.test('the file can be imported as it is', async t => {
   t.same(Object.keys(exported), ['createClient'])
 })
 
-t.test('Vite bundles what README shows', async t => {
-  const [, example = ''] = /```js\n(import \{ createClient \}[^]*?)```/.exec(await readFile(new URL('README.md', root), 'utf8')) ?? []
+t.test('Vite bundles what the guide for browsers shows', async t => {
+  const [, example = ''] = /```js\n(import \{ createClient \}[^]*?)```/.exec(await readFile(new URL('docs/guides/browser.md', root), 'utf8')) ?? []
   const folder = await install(t, {
     'index.html': '<!doctype html><title>App</title><script type="module" src="/main.js"></script>',
     'main.js': example

@@ -11,9 +11,9 @@ const run = promisify(execFile)
 
 /** The commands of the section about backups that make one. */
 async function documentedBackup (): Promise<string> {
-  const text = await readFile(new URL('../../docs/operating.md', import.meta.url), 'utf8')
+  const text = await readFile(new URL('../../docs/guides/operating.md', import.meta.url), 'utf8')
   const blocks = [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block!).filter(block => block.includes('VACUUM INTO'))
-  if (blocks.length !== 1) throw new Error('docs/operating.md has not one backup')
+  if (blocks.length !== 1) throw new Error('docs/guides/operating.md has not one backup')
   return blocks[0]!
 }
 

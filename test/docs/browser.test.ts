@@ -19,8 +19,8 @@ const options: ts.CompilerOptions = {
   paths: { 'portcullis/client': [join(root, 'client', 'index.ts')] }
 }
 
-t.test('every snippet of docs/browser.md compiles under strict rules', async t => {
-  const page = await readFile(join(root, 'docs', 'browser.md'), 'utf8')
+t.test('every snippet of docs/guides/browser.md compiles under strict rules', async t => {
+  const page = await readFile(join(root, 'docs', 'guides', 'browser.md'), 'utf8')
   const snippets = [...page.matchAll(/^```(tsx?)\n([^]*?)^```$/gm)].map(([, language, text]) => ({ language, text: text! }))
   t.equal(snippets.length, 4)
   const names = snippets.map(({ language, text }, index) => text.startsWith('// session.ts') ? 'session.ts' : `snippet-${index}.${language}`)

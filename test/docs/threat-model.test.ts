@@ -4,7 +4,8 @@ import { checkConfig } from '../../config/load.ts'
 import { parseDurationMs } from '../../lib/duration.ts'
 
 const root = new URL('../../', import.meta.url)
-const document = await readFile(new URL('docs/threat-model.md', root), 'utf8')
+const read = async (path: string): Promise<string> => await readFile(new URL(path, root), 'utf8')
+const threatModel = await read('docs/security/threat-model.md')
 
 interface Row { section: string, row: string, requirement: string, where: string[] }
 
@@ -31,7 +32,7 @@ function plain (text: string): string {
 
 /** What the titles of the tests in a file look like: each as it stands, and anything at all where one is filled in. */
 async function titlesOf (path: string): Promise<RegExp[]> {
-  const source = await readFile(new URL(path, root), 'utf8')
+  const source = await read(path)
   const titles = [...source.matchAll(/\bt\.test\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/g)].map(([, , title = '']) => title.replaceAll(/\\(.)/g, '$1').split(/\$\{[^}]*\}/))
   // A title that is filled in as a whole says nothing.
   return titles.filter(constant => constant.join('').length >= 8).map(constant => new RegExp(`^${constant.map(escape).join('.+')}$`))
@@ -41,7 +42,7 @@ function escape (text: string): string {
   return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
-const rows = readRows(document)
+const rows = (await Promise.all(['docs/security/requirements.md', 'docs/reference/limits.md'].map(read))).flatMap(readRows)
 const numbered = rows.filter(({ section }) => /^[1-8]\./.test(section))
 
 t.test('the tables are read, escapes and places included', async t => {
@@ -90,10 +91,14 @@ t.test('every requirement is tested where the threat model says, or left out for
 
 t.test('the lifetimes in the threat model are the defaults', async t => {
   const { session, accessToken } = checkConfig({ origin: 'https://app.example.com', store: { type: 'sqlite' }, identity: async () => null }, { directory: '.', env: {} })
-  const said = Object.fromEntries(document.split('\n').filter(line => line.startsWith('|')).map(line => cellsOf(line).slice(0, 2) as [string, string]))
+  const said = Object.fromEntries(threatModel.split('\n').filter(line => line.startsWith('|')).map(line => cellsOf(line).slice(0, 2) as [string, string]))
 
   t.equal(parseDurationMs(said['`session.idleTimeout`']!), session.idleTimeoutMs)
   t.equal(parseDurationMs(said['`session.absoluteTimeout`']!), session.absoluteTimeoutMs)
   t.equal(parseDurationMs(said['`accessToken.ttl`']!), accessToken.ttlMs)
   t.equal(Number(said['`session.maxPerSubject`']), session.maxPerSubject)
+})
+
+t.test('the threat model has at most 3,000 words', async t => {
+  t.ok(threatModel.split(/\s+/).length <= 3000)
 })

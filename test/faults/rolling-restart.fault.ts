@@ -9,7 +9,7 @@ import { findClosedPort } from '../helpers/closed-port.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
 /*
- * Two gateways behind a real load balancer are replaced in turn, as docs/operating.md says, under a steady load of GETs and POSTs that
+ * Two gateways behind a real load balancer are replaced in turn, as docs/guides/operating.md says, under a steady load of GETs and POSTs that
  * nobody sends twice. Not one of them fails.
  */
 

@@ -82,7 +82,7 @@ t.test('what has ended stays ended when the clock of Redis jumps, and nothing li
   // The replica forgets what is over every ten seconds.
   await sleep(12_000)
   t.equal((await fetch(`${url}/orders`, { headers: bearer(ended.token) })).status, 401, 'its token is not over yet by the clock that judges tokens')
-  t.equal((await fetch(`${await start()}/orders`, { headers: bearer(ended.token) })).status, 200, 'a gateway that starts now learns nothing of it: docs/operating.md says so')
+  t.equal((await fetch(`${await start()}/orders`, { headers: bearer(ended.token) })).status, 200, 'a gateway that starts now learns nothing of it: docs/guides/operating.md says so')
   offsetMs = 4 * 60 * minute
   t.equal((await refresh(url, kept.cookie)).status, 401, 'after the absolute end')
 })

@@ -24,7 +24,7 @@ export function stepsOf (page: string): Step[] {
     const [, file] = /^`([\w.-]+)`:$/.exec(before) ?? []
     const last = steps.at(-1)
     if (file !== undefined) steps.push({ kind: 'write', file, text })
-    else if (language === 'sh' && !before.startsWith('<!-- not run')) steps.push({ kind: 'run', script: text, expected: '', isOwnTerminal: before === 'In a terminal of its own:' })
+    else if (language === 'sh' && !before.startsWith('<!-- not run')) steps.push({ kind: 'run', script: text, expected: '', isOwnTerminal: before === 'In a separate terminal:' })
     else if (language === 'text' && last?.kind === 'run') last.expected = text
   }
   return steps

@@ -12,11 +12,11 @@ import { send, type ToSend } from '../helpers/send.ts'
 import { findClosedPort } from '../helpers/closed-port.ts'
 
 /*
- * Every answer that docs/openapi.json promises is asked for, over HTTP, and compared with what it says: status, code, media type,
+ * Every answer that docs/reference/openapi.json promises is asked for, over HTTP, and compared with what it says: status, code, media type,
  * body and headers. At the end nothing may be left that was promised and not seen, so the document can neither say too much nor
  * too little.
  */
-const checker = new AnswerChecker(resolveAnswers(await readFile(new URL('../../docs/openapi.json', import.meta.url), 'utf8')))
+const checker = new AnswerChecker(resolveAnswers(await readFile(new URL('../../docs/reference/openapi.json', import.meta.url), 'utf8')))
 
 type Ask = (operationId: string, status: number, code?: string, sent?: ToSend, path?: string) => Promise<string>
 

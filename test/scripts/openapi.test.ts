@@ -10,7 +10,7 @@ import { startGateway } from '../helpers/build-gateway.ts'
 import { AnswerChecker, codesOf, createValidator, lookUp, resolveAnswers, type DocumentedOperation, type DocumentedResponse } from '../helpers/openapi.ts'
 
 const read = async (path: string): Promise<string> => await readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
-const written = await read('docs/openapi.json')
+const written = await read('docs/reference/openapi.json')
 const document = resolveAnswers(written)
 const operations = Object.entries(document.paths).flatMap(([path, { servers, ...methods }]) => Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, path, method, ...operation as DocumentedOperation })))
 

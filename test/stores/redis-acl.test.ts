@@ -99,5 +99,5 @@ t.test('the list of commands is that of the scripts', async t => {
   }
   t.ok(used.size > 10)
   t.strictSame([...used].filter(name => !(name in redisCommands)), [])
-  t.match(await readFile(new URL('../../docs/operating.md', import.meta.url), 'utf8'), `ACL SETUSER gateway on ><password> ${redisAcl('portcullis:')}`)
+  t.match(await readFile(new URL('../../docs/guides/operating.md', import.meta.url), 'utf8'), `ACL SETUSER gateway on ><password> ${redisAcl('portcullis:')}`)
 })

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { installFolder, stepsOf, Terminal, withFreePorts } from './helpers/page.ts'
+import { installFolder, stepsOf, Terminal, withFreePorts } from '../helpers/page.ts'
 
 /*
  * The page is done as a reader does it: its files are written, its commands pasted into a shell, against real processes, and what
@@ -11,7 +11,7 @@ const ports = [8080, 3001, 3002, 3003, 3004]
 
 t.test('the guide does what it says, command by command', async t => {
   const folder = await installFolder(t, ['jose'])
-  const page = await withFreePorts(await readFile(new URL('../docs/guide.md', import.meta.url), 'utf8'), ports)
+  const page = await withFreePorts(await readFile(new URL('../../docs/guides/tutorial.md', import.meta.url), 'utf8'), ports)
   const terminal = new Terminal(t, folder)
 
   const steps = stepsOf(page)
@@ -24,7 +24,7 @@ t.test('the guide does what it says, command by command', async t => {
 })
 
 t.test('the guide leaves no command without its answer', async t => {
-  for (const step of stepsOf(await readFile(new URL('../docs/guide.md', import.meta.url), 'utf8'))) {
+  for (const step of stepsOf(await readFile(new URL('../../docs/guides/tutorial.md', import.meta.url), 'utf8'))) {
     if (step.kind === 'run') t.not(step.expected, '', step.script)
   }
 })

@@ -2,11 +2,11 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { readFile } from 'node:fs/promises'
 import { compileFunction } from 'node:vm'
 import t, { type Test } from 'tap'
-import * as exported from '../index.ts'
-import { Demanded } from '../plugins/authenticate.ts'
-import { startUpstream } from './helpers/upstream.ts'
+import * as exported from '../../index.ts'
+import { Demanded } from '../../plugins/authenticate.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
-const text = await readFile(new URL('../docs/composing.md', import.meta.url), 'utf8')
+const text = await readFile(new URL('../../docs/guides/composing.md', import.meta.url), 'utf8')
 
 /** The cells of the table whose first column has this name. */
 function rows (column: string): string[][] {

@@ -1,0 +1,158 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import { usage } from '../../cli/usage.ts'
+import { configSchema } from '../../config/schema.ts'
+import { parseDurationMs } from '../../lib/duration.ts'
+import * as errors from '../../lib/errors.ts'
+import type { EventName } from '../../lib/events.ts'
+import cookies from '../../plugins/cookies.ts'
+import { configReference } from '../../scripts/config-reference.ts'
+import { startAdministered } from '../helpers/admin.ts'
+import { startGateway } from '../helpers/build-gateway.ts'
+import { blocksOf, cellsUnder, readDocument } from '../helpers/documents.ts'
+
+const read = async (name: string): Promise<string> => await readDocument(`docs/reference/${name}`)
+
+/** Every event, once; the type makes the list complete. */
+const eventNames: Record<EventName, true> = {
+  'session.opened': true,
+  'session.closed': true,
+  'session.expired': true,
+  'login.refused': true,
+  'refresh.rotated': true,
+  'refresh.repeated': true,
+  'refresh.held': true,
+  'refresh.reused': true,
+  'refresh.recovered': true,
+  'refresh.refused': true,
+  'revocation.added': true,
+  'sessions.listed': true,
+  'keys.rotated': true,
+  'keys.revoked': true,
+  'step_up.done': true,
+  'device.bound': true,
+  'device.renewed': true,
+  'device.refused': true,
+  'csrf.refused': true,
+  'rate.limited': true,
+  'store.unavailable': true,
+  'store.recovered': true
+}
+
+t.test('the reference of the configuration is what the schema says: npm run docs', async t => {
+  t.equal(await read('configuration.md'), configReference())
+})
+
+t.test('the reference of the commands shows the usage of the command line as it is', async t => {
+  t.ok(blocksOf(await read('commands.md'), '').includes(usage))
+})
+
+t.test('the table of errors has every code with its status, and no other', async t => {
+  const documented = cellsUnder(await read('errors.md'), 'Errors', 2).map(([code, status]) => `${code} ${status}`)
+  const raised = Object.values(errors).map(ErrorClass => new ErrorClass()).map(({ code, statusCode }) => `${code} ${code === 'PTC_ERR_CONFIG_INVALID' ? 'exit 1' : statusCode}`)
+
+  t.same(documented.sort(), raised.sort())
+})
+
+t.test('the tables of endpoints have every operation of the OpenAPI document with its parameters, and no other', async t => {
+  const { paths } = JSON.parse(await read('openapi.json')) as { paths: Record<string, Record<string, unknown>> }
+  const described = (isAdmin: boolean) => Object.entries(paths).filter(([, { servers }]) => (servers !== undefined) === isAdmin)
+    .flatMap(([path, { servers, ...methods }]) => Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`))
+  const page = await read('endpoints.md')
+  const documented = (heading: string) => cellsUnder(page, heading, 1).map(([request = '']) => request.replace(/^(\w+ [^\s?]+).*$/, '$1').replaceAll(/:(\w+)/g, '{$1}'))
+
+  t.same(documented('Public listener').sort(), described(false).sort())
+  t.same(documented('Operators\' listener').sort(), described(true).sort())
+})
+
+t.test('each request of the tables of endpoints takes the members that the page names', async t => {
+  const { paths, components } = JSON.parse(await read('openapi.json')) as { paths: Record<string, Record<string, object>>, components: object }
+  for (const heading of ['Public listener', 'Operators\' listener']) {
+    for (const [request = ''] of cellsUnder(await read('endpoints.md'), heading, 1)) {
+      const [, method = '', path = '', query = '', members = ''] = /^(\w+) ([^\s?]+)(?:\?(\w+)=\w+)?(.*)$/.exec(request) ?? []
+      const operation = JSON.stringify([paths[path.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()], components])
+      for (const name of [query, ...members.match(/\w+(?=\??[,} ])/g) ?? []]) t.ok(name === '' || name === 'or' || operation.includes(`"${name}"`), `${request}: ${name}`)
+    }
+  }
+})
+
+t.test('the pages that the reference names are served, with pages: true alone', async t => {
+  const named = [...(await read('endpoints.md')).matchAll(/`GET (\/auth\/(?:sign-in|sign-out|account))/g)].map(([, path = '']) => path)
+  const [withPages, without] = [await startGateway(t, { pages: true }), await startGateway(t)]
+
+  t.same(named.sort(), ['/auth/account', '/auth/sign-in', '/auth/sign-out'])
+  for (const path of [...named, '/auth/client/index.js']) {
+    t.not((await fetch(`${withPages.url}${path}`, { redirect: 'manual' })).status, 404, path)
+    t.equal((await fetch(`${without.url}${path}`, { redirect: 'manual' })).status, 404, path)
+  }
+})
+
+t.test('the table of metrics has every metric with its labels, and no other', async t => {
+  const { admin } = await startAdministered(t)
+  const text = await (await fetch(`${admin}/metrics`)).text()
+  const exported = [...text.matchAll(/^# TYPE (portcullis_\S+)/gm)].map(([, name = '']) => name)
+  const rows = cellsUnder(await read('metrics-and-events.md'), 'Metrics', 2)
+
+  // A gateway has these with a users file alone.
+  t.same(rows.map(([name]) => name).sort(), [...exported, 'portcullis_users_file_ok', 'portcullis_users_files_agree'].sort())
+  for (const [name = '', labels = ''] of rows) {
+    const documented = labels.split(';').flatMap(part => part.split(':')[0]!.split(',')).map(label => label.trim()).filter(label => label !== '')
+    const series = [...text.matchAll(new RegExp(`^${name}(?:_bucket|_sum|_count)?\\{(.*)\\} `, 'gm'))].map(([, labels = '']) => labels)
+    const shown = new Set(series.flatMap(labels => [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label!)).filter(label => label !== 'le'))
+    for (const label of shown) t.ok(documented.includes(label), `${name}: ${label}`)
+    if (series.length > 0) t.equal(shown.size, documented.length, `${name}: no label is documented that is not there`)
+  }
+})
+
+t.test('the outcomes that the table of metrics lists are the series that are there', async t => {
+  const { admin } = await startAdministered(t)
+  const text = await (await fetch(`${admin}/metrics`)).text()
+
+  for (const [name = '', labels = ''] of cellsUnder(await read('metrics-and-events.md'), 'Metrics', 2)) {
+    if (!['portcullis_refresh_total', 'portcullis_device_proofs_total', 'portcullis_revocations_total', 'portcullis_logins_total'].includes(name)) continue
+    const documented = labels.split(':')[1]!.split(',').map(value => value.trim())
+    t.same(documented.sort(), [...text.matchAll(new RegExp(`^${name}\\{\\w+="(\\w+)"`, 'gm'))].map(([, value]) => value).sort(), name)
+  }
+})
+
+t.test('the table of events has every event, and no other', async t => {
+  const documented = cellsUnder(await read('metrics-and-events.md'), 'Security events', 1).map(([event]) => event)
+
+  t.same(documented.sort(), Object.keys(eventNames).sort())
+})
+
+t.test('the table of cookies has the names and attributes that are set', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(cookies, { origin: 'https://app.example.com' })
+  const kinds = ['session', 'refresh', 'device'] as const
+  const attributesOf = (text: string): string[] => text.split(/[;,] */).map(attribute => attribute.trim()).filter(attribute => /^(?:HttpOnly|Secure|SameSite=\w+|Path=\S+)/.test(attribute)).map(attribute => attribute.split(' ')[0]!).sort()
+
+  const documented = cellsUnder(await read('cookies.md'), 'Cookies', 3).map(([name, , attributes = '']) => ({ name, attributes: attributesOf(attributes) }))
+
+  t.same(documented, kinds.map(kind => app.portcullis.cookies.describe(kind)).map(({ name, attributes }) => ({ name, attributes: attributesOf(attributes) })))
+})
+
+t.test('the limits that are settings are the defaults', async t => {
+  const documented = [...(await read('limits.md')).matchAll(/`([\w.[\]]+)`,? ([\d,]+(?: (?:KiB|MiB|s)\b)?)/g)].map(([, path = '', value = '']) => [path, value] as const)
+  t.ok(documented.length >= 8, 'the settings with a figure are found')
+
+  for (const [path, value] of documented) t.equal(comparable(value), comparable(String(defaultOf(path))), path)
+})
+
+interface Setting { default?: unknown, properties?: Record<string, Setting>, items?: Setting }
+
+/** The default of a setting, such as `upstreams[].connections`. */
+function defaultOf (path: string): unknown {
+  const found = path.split('.').reduce<Setting | undefined>((setting, name) => {
+    const member = setting?.properties?.[name.replace('[]', '')]
+    return name.endsWith('[]') ? member?.items : member
+  }, configSchema as unknown as Setting)
+  return found?.default
+}
+
+/** A number, size or duration in a form that does not depend on its spelling. */
+function comparable (value: string): string {
+  const plain = value.replaceAll(/[\s,]/g, '')
+  return /^\d+(?:s|m|h|d)$/.test(plain) ? `${parseDurationMs(plain)} ms` : plain
+}
