@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fast
 import type { Dispatcher } from 'undici'
 import { RequestInvalidError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
 import { withoutCors } from '../../lib/cors.ts'
-import { requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
+import { isEventStream, requestHeaders, responseHeaders } from '../../lib/forwarding.ts'
 import type { Identity } from '../../lib/identity.ts'
 import { keepWithinPrefix } from '../../lib/own-prefix.ts'
 import { keepForOwner } from '../../lib/owner-answer.ts'
@@ -286,11 +286,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     const message: UpstreamMessage = { upstream: prefix, method: this.request.method, status, durationMs }
     upstreamChannel.publish(message)
   }
-}
-
-function isEventStream (headers: IncomingHttpHeaders): boolean {
-  const type = headers['content-type']
-  return type !== undefined && /^text\/event-stream\s*(?:;|$)/i.test(type)
 }
 
 function onClose (this: Response): void {

@@ -48,18 +48,17 @@ async function askAndReadNothing (t: Test, port: number, tls: Certificate | unde
 
 /** Reads 2 MiB at a time, with a pause in between, up to so many bytes. */
 async function readSlowly (socket: Socket, bytes: number): Promise<number> {
-  let read = 0
-  let due = 0
+  const count = { read: 0, due: 0 }
   socket.on('data', (chunk: Buffer) => {
-    read += chunk.length
-    if (read >= due) socket.pause()
+    count.read += chunk.length
+    if (count.read >= count.due) socket.pause()
   })
-  while (read < bytes && !socket.destroyed) {
-    due = read + (2 << 20)
+  while (count.read < bytes && !socket.destroyed) {
+    count.due = count.read + (2 << 20)
     socket.resume()
     await wait(25)
   }
-  return read
+  return count.read
 }
 
 for (const [name, tls] of transports) {
