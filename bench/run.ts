@@ -34,6 +34,7 @@ Those marked * are programs of their own, and print what they find: node bench/N
 /** Their arguments for a smoke run. */
 const programs: Record<string, string[]> = {
   hostile: ['--rounds', '5', '--requests', '20'],
+  'pipelined-flood': ['--rounds', '5', '--seconds', '1'],
   replica: ['--rounds', '5', '--most', '1000000']
 }
 
@@ -141,7 +142,7 @@ async function main (argv: string[]): Promise<number> {
   const options = parseOptions(argv, benches)
   if (options === null) {
     const questions = [...Object.entries(benches).map(([name, { question }]) => [name, question]), ...await Promise.all(Object.keys(programs).map(async name => [`${name}*`, await questionOf(name)]))]
-    process.stdout.write(`${usage}\n${questions.map(([name = '', question]) => `  ${name.padEnd(12)}  ${question}\n`).join('')}`)
+    process.stdout.write(`${usage}\n${questions.map(([name = '', question]) => `  ${name.padEnd(16)}  ${question}\n`).join('')}`)
     return 0
   }
   let exitCode = 0

@@ -29,7 +29,7 @@ export interface Config {
   issuers: IssuerConfig[]
   shutdown: { delayMs: number, timeoutMs: number }
   log: { level: LogLevel, access: boolean }
-  limits: { headersBytes: number, bodyBytes: number, headersTimeoutMs: number, keepAliveMs: number }
+  limits: { headersBytes: number, bodyBytes: number, headersTimeoutMs: number, clientTimeoutMs: number, keepAliveMs: number }
   rateLimit: { signIn: BudgetConfig, refresh: BudgetConfig }
   /** Origins besides our own that may use bearer tokens. */
   cors: { origins: string[] }

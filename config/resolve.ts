@@ -38,7 +38,7 @@ export function resolveConfig (settings: Settings, directory: string, textFiles:
     issuers: settings.issuers.map(issuer => resolveIssuer(issuer, directory)),
     shutdown: { delayMs: ms(shutdown.delay), timeoutMs: ms(shutdown.timeout) },
     log: { level: settings.log.level, access: settings.log.access },
-    limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), keepAliveMs: ms(limits.keepAlive) },
+    limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), clientTimeoutMs: ms(limits.clientTimeout), keepAliveMs: ms(limits.keepAlive) },
     rateLimit: { signIn: resolveBudget(settings.rateLimit.signIn), refresh: resolveBudget(settings.rateLimit.refresh) },
     cors: { origins: [...new Set(settings.cors.origins.map(originOf))] },
     pages: settings.pages,

@@ -141,6 +141,7 @@ export const configSchema = group({
     headers: Optional(size({ description: 'Largest request head.', default: '16KiB', minimum: '1KiB', maximum: '256KiB' })),
     body: Optional(size({ description: 'Largest body of the gateway\'s own endpoints; upstreams stream.', default: '1MiB', minimum: '1KiB', maximum: '64MiB' })),
     headersTimeout: Optional(duration({ description: 'How long a request head may take to arrive.', default: '10s', minimum: '100ms', maximum: '5m' })),
+    clientTimeout: Optional(duration({ description: 'How long a client may take nothing of an answer, an event stream or a WebSocket that waits for it; then its connection is reset.', default: '60s', minimum: '1s', maximum: '1h' })),
     keepAlive: Optional(duration({ description: 'How long an idle connection stays open.', default: '72s', minimum: '1s', maximum: '1h' }))
   }, { description: 'What a client may ask for.', default: {} })),
   cors: Optional(group({

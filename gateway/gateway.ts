@@ -136,7 +136,7 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, identity: Ide
 }
 
 /** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
-async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, upstreams, addresses }: Config & { addresses: Addresses }): Promise<void> {
+async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, limits, upstreams, addresses }: Config & { addresses: Addresses }): Promise<void> {
   const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
   const demand = app.portcullis.authenticate({
     access,
@@ -155,6 +155,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     origin,
     cors: cors.origins.length > 0 ? 'strip' : 'keep',
     timeout: upstream.timeoutMs,
+    clientTimeout: limits.clientTimeoutMs,
     connections: upstream.connections,
     onRequest: [...refuseOtherCase(upstream, upstreams, addresses), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)

@@ -38,7 +38,7 @@ export interface ProxyOptions {
   rewritePrefix?: string
   /** Longest silence of the upstream, and of a client in the middle of a body. Default 30s. */
   timeout?: Duration
-  /** Longest time in which a client takes nothing of an answer that is there. Default 60s. */
+  /** Longest time in which a client takes nothing of an answer that is there; the server's `clientTimeoutMs` ends it too. Default 60s. */
   clientTimeout?: Duration
   /** Whether the client's own Authorization is for the upstream. Default strip. */
   authorization?: 'strip' | 'keep'

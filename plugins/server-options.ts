@@ -21,6 +21,8 @@ export interface ServerOptions {
   bodyBytes?: number
   /** From the first byte of a request to the end of its headers; longer is 408. Default 10000. */
   headersTimeoutMs?: number
+  /** How long a client may take nothing of what waits for it, before its connection is reset. Default 60000. */
+  clientTimeoutMs?: number
   /** How long an idle connection is kept. Default 72000. */
   keepAliveMs?: number
   /** What `delay` and `timeout` of portcullis-drain are together: closing may take this long, and two minutes more. Default 10000. */
@@ -39,7 +41,7 @@ const requestIdPattern = /^[\w.:=+/-]{1,128}$/
 
 /** What only the constructor can set: `Fastify(serverOptions())`. `proxy` refuses to register on a server without it. */
 export function serverOptions (options: ServerOptions = {}): FastifyServerOptions {
-  const { origin, trustProxy = [], headersBytes = 16_384, bodyBytes = 1_048_576, headersTimeoutMs = 10_000, keepAliveMs = 72_000, drainMs = 10_000 } = options
+  const { origin, trustProxy = [], headersBytes = 16_384, bodyBytes = 1_048_576, headersTimeoutMs = 10_000, clientTimeoutMs = 60_000, keepAliveMs = 72_000, drainMs = 10_000 } = options
   const security = ownHeaders(origin)
   const created: FastifyServerOptions = {
     bodyLimit: bodyBytes,
@@ -55,7 +57,7 @@ export function serverOptions (options: ServerOptions = {}): FastifyServerOption
     // While draining, requests are still served; readiness tells the load balancer.
     return503OnClosing: false,
     logController: new AccessLog(options.accessLog === true),
-    serverFactory: handler => createServer({ headersBytes, headersTimeoutMs, keepAliveMs, tls: options.tls }, handler)
+    serverFactory: handler => createServer({ headersBytes, headersTimeoutMs, clientTimeoutMs, keepAliveMs, tls: options.tls }, handler)
   }
   if (trustProxy.length > 0) created.trustProxy = trustProxy
   if (options.logger !== undefined) created.logger = options.logger

@@ -15,7 +15,7 @@ import type { FamilyOutcome, RotationWindows } from '../lib/session/rotation.ts'
  *   happened: callers treat the outcome as unknown, never as "no".
  * - A record past `expiresAtMs` (now >= expiresAtMs) or cut off by its subject's or the store's epoch is absent, for every method.
  * - A write resolves when it is as durable as the store can make it.
- * - `test/stores/contract.ts` says all of this again, executably, for every implementation.
+ * - `stores/contract/` says all of this again, executably, for every implementation.
  */
 
 export type DeviceBinding =

@@ -138,3 +138,9 @@ function connectionOptions (connection: string | string[] | undefined): Set<stri
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return null
   return new Set(String(connection).split(',').map(fold))
 }
+
+/** Whether an upstream's answer is a stream of server-sent events. */
+export function isEventStream (headers: IncomingHttpHeaders): boolean {
+  const type = headers['content-type']
+  return type !== undefined && /^text\/event-stream\s*(?:;|$)/i.test(type)
+}

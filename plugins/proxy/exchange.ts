@@ -4,12 +4,13 @@ import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fast
 import type { Dispatcher } from 'undici'
 import { RequestInvalidError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
 import { withoutCors } from '../../lib/http/cors.ts'
-import { requestHeaders, responseHeaders } from '../../lib/proxy/forwarding.ts'
+import { isEventStream, requestHeaders, responseHeaders } from '../../lib/proxy/forwarding.ts'
 import type { Identity } from '../../lib/principal.ts'
 import { keepWithinPrefix } from '../../lib/proxy/own-prefix.ts'
 import { keepForOwner } from '../../lib/proxy/private-cache.ts'
 import { endEmpty, hasBody } from '../server/body.ts'
 import { flushHead } from '../server/head.ts'
+import { bytesTaken, reset } from '../server/stalls.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
 import { endedUnheard } from './connector.ts'
@@ -56,6 +57,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   /** NaN where the upstream does not say. */
   #contentLength = NaN
   #body: Buffer | null = null
+  /** How many bytes the client had taken when its response was last found full. */
+  #taken = 0
   #drains = false
   #retried = false
   #isEventStream = false
@@ -121,10 +124,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     // 103 and the like: not every client knows them.
     if (this.#over || status < 200) return
     // A throw here is still reported as an error; after hijack() it would leave the client waiting.
-    const ours = this.#reply.getHeaders()
-    if (this.request.identityOrNull?.credential === 'session') keepForOwner(headers)
-    keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
-    this.#response.writeHead(status, responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours, this.#upstream.ownCookies))
+    this.#response.writeHead(status, this.#returned(headers, status))
     this.#reply.hijack()
     this.#answering = true
     this.#contentLength = Number(headers['content-length'])
@@ -156,7 +156,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     if (this.#response.write(chunk)) return
     controller.pause()
     this.#stopWaiting()
-    this.#waiting = setTimeout(onStalled, this.#upstream.clientTimeoutMs, this)
+    this.#awaitClient()
     if (this.#drains) return
     this.#drains = true
     this.#response.on('drain', onDrain)
@@ -197,6 +197,10 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   }
 
   expireStalled (): void {
+    const { socket } = this.#response
+    // A client can take bytes without a drain.
+    if (bytesTaken(socket) !== this.#taken) return this.#awaitClient()
+    if (socket !== null) reset(socket)
     this.#response.destroy()
   }
 
@@ -219,8 +223,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   #open (upgrade: PendingUpgrade, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
     if (upgrade.hasEarlyBytes) throw new RequestInvalidError()
     const ours = checkAnswer(this.request.raw, status, headers)
-    keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
-    this.#response.writeHead(status, [...responseHeaders(headers, status, this.#reply.getHeaders(), this.#upstream.ownCookies), ...ours])
+    this.#response.writeHead(status, [...this.#returned(headers, status), ...ours])
     this.#reply.hijack()
     flushHead(this.#response)
     const client = upgrade.take()
@@ -229,6 +232,20 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     const { clientTimeoutMs, timeoutMs, streams } = this.#upstream
     this.#tunnel = new Tunnel(client, socket, { clientTimeoutMs, timeoutMs, onClose: () => { this.close() } })
     streams?.keep(this)
+  }
+
+  #awaitClient (): void {
+    this.#taken = bytesTaken(this.#response.socket)
+    this.#waiting = setTimeout(onStalled, this.#upstream.clientTimeoutMs, this)
+  }
+
+  /** The headers of the client's answer, of a WebSocket's handshake too. */
+  #returned (headers: IncomingHttpHeaders, status: number): Array<string | string[]> {
+    const ours = this.#reply.getHeaders()
+    const { stripCors, ownCookies } = this.#upstream
+    if (this.request.identityOrNull?.credential === 'session') keepForOwner(headers)
+    keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
+    return responseHeaders(stripCors ? withoutCors(headers, ours) : headers, status, ours, ownCookies)
   }
 
   #stopWaiting (): void {
@@ -269,11 +286,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     const message: UpstreamMessage = { upstream: prefix, method: this.request.method, status, durationMs }
     upstreamChannel.publish(message)
   }
-}
-
-function isEventStream (headers: IncomingHttpHeaders): boolean {
-  const type = headers['content-type']
-  return type !== undefined && /^text\/event-stream\s*(?:;|$)/i.test(type)
 }
 
 function onClose (this: Response): void {

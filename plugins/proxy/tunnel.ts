@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { FrameReader, closeFrame } from '../../lib/proxy/websocket-frames.ts'
+import { bytesTaken, reset } from '../server/stalls.ts'
 
 /** How long a WebSocket that we close may take to end; then its connections are cut. */
 const closingMs = 1000
@@ -28,10 +29,14 @@ export class Tunnel {
 
   constructor (client: Duplex, upstream: Duplex, options: TunnelOptions) {
     const onStall = (): void => { this.destroy() }
+    const onClientStall = (): void => {
+      reset(client)
+      this.destroy()
+    }
     this.#client = client
     this.#upstream = upstream
     this.#options = options
-    this.#toClient = new Direction(upstream, client, { isMasked: false, stallMs: options.clientTimeoutMs, onStall, onFault: onStall })
+    this.#toClient = new Direction(upstream, client, { isMasked: false, stallMs: options.clientTimeoutMs, onStall: onClientStall, onFault: onStall })
     this.#toUpstream = new Direction(client, upstream, { isMasked: true, stallMs: options.timeoutMs, onStall, onFault: () => { this.close(1002) } })
     client.on('end', () => { this.#onClientEnd() })
     client.on('close', () => { this.#onClientClose() })
@@ -138,7 +143,15 @@ class Direction {
 
   #pause (): void {
     this.#source.pause()
-    this.#stalled ??= setTimeout(this.#options.onStall, this.#options.stallMs)
+    if (this.#stalled === null) this.#awaitSink()
+  }
+
+  #awaitSink (): void {
+    const taken = bytesTaken(this.#sink)
+    this.#stalled = setTimeout(() => {
+      if (bytesTaken(this.#sink) === taken) this.#options.onStall()
+      else this.#awaitSink()
+    }, this.#options.stallMs)
   }
 
   #resume (): void {

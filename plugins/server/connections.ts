@@ -9,8 +9,9 @@ interface Heard { bytes: number, atMs: number }
 /** A client that has been silent for this long has most likely no request on its way. */
 const quietMs = 1000
 const lookEveryMs = 50
-/** New connections that go on coming are left behind some time. */
+/** New connections that go on coming are left behind after some time, but not before as many turns as Node lets the system queue. */
 const takingMs = 1000
+const queuedConnections = 511
 
 /**
  * The connections of a server, and how to part with them. One that is closed takes along the request that was on its way on it, and
@@ -89,13 +90,15 @@ export class Connections {
   async #stopListening (): Promise<void> {
     const server = this.#server
     let came = 0
+    let turns = 0
     server.on('connection', () => { came++ })
     const startedAtMs = performance.now()
     await new Promise<void>(resolve => {
       const turn = (before: number, beganAtMs: number): void => {
         const nowMs = performance.now()
         const isQuiet = came === before && nowMs - beganAtMs < (nowMs - startedAtMs) / 100
-        if (!isQuiet && nowMs - startedAtMs < takingMs) setImmediate(turn, came, nowMs)
+        const isEnough = ++turns > queuedConnections && nowMs - startedAtMs >= takingMs
+        if (!isQuiet && !isEnough) setImmediate(turn, came, nowMs)
         else resolve(closeOnce(server))
       }
       setImmediate(turn, -1, startedAtMs)

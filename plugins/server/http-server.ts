@@ -3,11 +3,13 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { hasBody } from './body.ts'
 import { Pipeline } from './pipeline.ts'
+import { resetStalled } from './stalls.ts'
 import { createTlsServer } from './tls-server.ts'
 
 export interface HttpServerOptions {
   headersBytes: number
   headersTimeoutMs: number
+  clientTimeoutMs: number
   keepAliveMs: number
   tls?: { cert: string | Buffer, key: string | Buffer } | undefined
 }
@@ -39,6 +41,7 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
   const inTurn = pipeline.inTurn(handler)
   const server = options.tls === undefined ? createHttpServer(settings, inTurn) : createTlsServer({ ...settings, cert: options.tls.cert, key: options.tls.key }, inTurn)
   if (!mains.has(handler)) mains.set(handler, server)
+  resetStalled(server, options.clientTimeoutMs)
   server.on('checkContinue', pipeline.inTurn((request, response) => { continueOnDemand(request, response, handler) }))
   // An expectation that we do not know: the server may ignore it (RFC 9110, section 10.1.1).
   server.on('checkExpectation', inTurn)

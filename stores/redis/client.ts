@@ -12,7 +12,7 @@ export function createRedisClient (target: RedisTarget): RedisClient {
   if (typeof target === 'string' || !('cluster' in target)) return new Redis(redisOptions(target))
   const options = redisOptions(target)
   const nodes = parseAddresses(target).map(({ host, port }) => ({ host, port: port ?? 6379 }))
-  const cluster = new Cluster(nodes, clusterOptions(options))
+  const cluster = refreshSlots(new Cluster(nodes, clusterOptions(options)))
   connectFirstNode.set(cluster, () => new Redis({ ...options, ...nodes[0], lazyConnect: true, retryStrategy: () => null }))
   return cluster
 }
@@ -42,7 +42,21 @@ export function primariesOf (redis: RedisClient): Redis[] {
 /** A second client of the same kind, for commands that block; `socketTimeout`: how long it may be silent. */
 export function duplicateForBlocking (redis: RedisClient, socketTimeoutMs: number): RedisClient {
   const redisOptions = { socketTimeout: socketTimeoutMs }
-  return isCluster(redis) ? redis.duplicate([], { redisOptions }) : redis.duplicate({ ...redisOptions, lazyConnect: false })
+  return isCluster(redis) ? refreshSlots(redis.duplicate([], { redisOptions })) : redis.duplicate({ ...redisOptions, lazyConnect: false })
+}
+
+/**
+ * Looks the slots up while the client is ready. The client's own `slotsRefreshInterval` never stops when the client ends in the middle of
+ * a look-up, and then the process does not end.
+ */
+function refreshSlots (cluster: Cluster): Cluster {
+  let looking: NodeJS.Timeout | undefined
+  cluster.on('ready', () => {
+    clearInterval(looking)
+    looking = setInterval(() => { if (cluster.status === 'ready') cluster.refreshSlotsCache() }, refreshSlotsMs).unref()
+  })
+  cluster.on('close', () => { clearInterval(looking) })
+  return cluster
 }
 
 function keepName (host: string, callback: (error: null, address: string) => void): void {
@@ -60,7 +74,7 @@ function clusterOptions (redisOptions: RedisClientOptions) {
     enableReadyCheck: true,
     // What is read decides who may pass: never from a replica.
     scaleReads: 'master' as const,
-    slotsRefreshInterval: refreshSlotsMs,
+    slotsRefreshInterval: 0,
     slotsRefreshTimeout: 1000,
     // Zero: a command whose connection was lost may have been executed, and is never sent again; whoever asked is told at once.
     retryDelayOnFailover: 0,

@@ -246,7 +246,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     issuers: [],
     shutdown: { delayMs: 0, timeoutMs: 10_000 },
     log: { level: 'info', access: false },
-    limits: { headersBytes: 16_384, bodyBytes: 1_048_576, headersTimeoutMs: 10_000, keepAliveMs: 72_000 },
+    limits: { headersBytes: 16_384, bodyBytes: 1_048_576, headersTimeoutMs: 10_000, clientTimeoutMs: 60_000, keepAliveMs: 72_000 },
     rateLimit: { signIn: { max: 10, windowMs: 60_000 }, refresh: { max: 60, windowMs: 60_000 } },
     cors: { origins: [] },
     pages: false,

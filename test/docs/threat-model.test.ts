@@ -78,7 +78,7 @@ t.test('every requirement is tested where the threat model says, or left out for
         t.ok(place.split(' ').length > 6, name)
         continue
       }
-      const [, path, title] = /^`?(test\/[\w/.-]+\.ts)`?: (.+)$/.exec(place) ?? []
+      const [, path, title] = /^`?((?:test|stores\/contract)\/[\w/.-]+\.ts)`?: (.+)$/.exec(place) ?? []
       if (path === undefined || title === undefined) {
         t.fail(`${name}: is neither a file and a title nor out of scope`)
         continue

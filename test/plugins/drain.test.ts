@@ -179,7 +179,7 @@ t.test('whoever is left after the timeout is cut', async t => {
 })
 
 t.test('during the delay it serves on, also new connections, and says that it is not ready', async t => {
-  const { app, port } = await start(t, { delay: '300ms' })
+  const { app, port } = await start(t, { delay: '3s' })
   const closed = app.close()
   await until(() => !app.portcullis.health.isReady())
 

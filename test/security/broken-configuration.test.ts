@@ -30,7 +30,7 @@ const whole = {
   issuers: [{ name: 'idp', issuer: 'https://idp.example.com', jwks: './jwks.json', algorithms: ['RS256'], scopes: ['orders:read'], maxTokenAge: '10m', typ: 'at+jwt' }],
   shutdown: { delay: '1s', timeout: '1s' },
   log: { level: 'warn', access: true },
-  limits: { headers: '8KiB', body: '8KiB', headersTimeout: '1s', keepAlive: '5s' },
+  limits: { headers: '8KiB', body: '8KiB', headersTimeout: '1s', clientTimeout: '1s', keepAlive: '5s' },
   cors: { origins: ['https://spa.example.com'] },
   rateLimit: { signIn: { max: 5, window: '2m' }, refresh: { max: 5, window: '2m' } },
   upstreams: [{

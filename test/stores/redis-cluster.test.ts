@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, Store } from '../../stores/store.ts'
+import { patienceMs, settlesWithin } from '../helpers/patience.ts'
 import { freezeClock } from '../helpers/redis-server.ts'
 import { connectTo, startCluster, until } from '../helpers/redis-topology.ts'
 import { rotating, session, tokens } from '../../stores/contract/fixtures.ts'
@@ -109,4 +112,24 @@ t.test('a node that is lost takes only its own sessions away, and its replica br
   for (const { sid } of closed) t.equal(await store.read(sid), null)
   for (const { sid } of records.slice(8)) t.match(await store.rotate(sid, 1, rotating), { outcome: 'rotated' })
   t.equal((await store.pull(position)).gap, false)
+})
+
+t.test('a process ends when its clients have ended, also in the middle of a look-up of the slots', async t => {
+  const script = `
+    import { createRedisClient, duplicateForBlocking } from './stores/redis/client.ts'
+    const client = createRedisClient(${JSON.stringify(cluster.target)})
+    for (const redis of [client, duplicateForBlocking(client, 5000)]) {
+      redis.on('error', () => {})
+      const refresh = redis.refreshSlotsCache
+      redis.refreshSlotsCache = function refreshAndEnd (...given) {
+        refresh.apply(redis, given)
+        if (redis.status === 'ready') redis.disconnect()
+      }
+    }`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { cwd: new URL('../../', import.meta.url), stdio: ['ignore', 'ignore', 'inherit'] })
+  t.teardown(() => { child.kill('SIGKILL') })
+  const ended = once(child, 'exit')
+
+  t.ok(await settlesWithin(patienceMs, ended))
+  t.equal(child.exitCode, 0)
 })
