@@ -6,7 +6,7 @@ import {
 } from '../lib/errors.ts'
 import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
-import { endSession } from './auth/end-session.ts'
+import { endSession } from '../sign-in/end-session.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 import { noStore } from './auth/no-store.ts'
 
