@@ -3,7 +3,7 @@ import { CredentialsMissingError, LoginRefusedError, RefreshRefusedError, Sessio
 import { publish, sourceOf } from '../lib/events.ts'
 import type { Strength } from '../lib/session/authentication.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
-import type { SessionView } from '../lib/session/lifetime.ts'
+import type { SessionView } from '../lib/session/view.ts'
 import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
 import type { TokenResponse } from '../plugins/refresh-token/refresh-tokens.ts'
 import type { Way } from './way.ts'
