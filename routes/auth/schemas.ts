@@ -21,7 +21,7 @@ const changeErrors = [CookieDuplicateError, CsrfRefusedError, ...bodyErrors, Sto
 
 export const createLoginSchema = (ways: readonly Way[]) => ({
   ...{ operationId: 'login', tags, summary: 'Sign in', description: 'A session that the request carries already is ended.', 'x-credentials': [] } satisfies Operation,
-  body: oneOf(ways.map(({ signInFields }) => signInFields), loginOptions, 'must be an object'),
+  body: oneOf(ways.map(({ signInFields }) => signInFields), loginOptions),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...registrationHeader, ...budgetHeaders }),
     ...counted(problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError))
@@ -64,12 +64,9 @@ export const sessionSchema = {
 }
 
 /** A body with the members that one of several ways to sign in takes, and with those that every way allows. */
-function oneOf<Common extends TProperties> (fields: TObject[], common: Common, notAnObject = membersOf(fields)): TUnsafe<Static<TObject<Common>>> {
-  const bodies = fields.map(({ properties }) => Type.Object({ ...properties, ...common }, { additionalProperties: false, errorMessage: notAnObject }))
+function oneOf<Common extends TProperties> (fields: TObject[], common: Common): TUnsafe<Static<TObject<Common>>> {
+  const bodies = fields.map(({ properties }) => Type.Object({ ...properties, ...common }, { additionalProperties: false }))
+  const members = fields.map(({ properties }) => Object.keys(properties).join(' and ')).join(', or with ')
   // A union of one schema is that schema.
-  return Type.Unsafe(Type.Union(bodies, { errorMessage: membersOf(fields) }))
-}
-
-function membersOf (fields: TObject[]): string {
-  return `must be an object with ${fields.map(({ properties }) => Object.keys(properties).join(' and ')).join(', or with ')}`
+  return Type.Unsafe(Type.Union(bodies, { errorMessage: `must be an object with ${members}` }))
 }
