@@ -1,4 +1,5 @@
-import { isIdle, viewSession } from '../lib/session/lifetime.ts'
+import { isIdle } from '../lib/session/lifetime.ts'
+import { viewSession } from '../lib/session/view.ts'
 import { required, type Arguments } from './arguments.ts'
 import { writeAudit } from './audit.ts'
 import type { Edge } from './edge.ts'

@@ -5,8 +5,8 @@ import type { BudgetConfig, Config, UpstreamConfig } from '../config/config.ts'
 import { readFiles } from '../config/files.ts'
 import { checkConfig } from '../config/load.ts'
 import type { ConfigInput } from '../config/schema.ts'
-import { blocklistOptions, compareUsers, openIdentity, secretsOf, storeOptions, watchUsers } from './parts.ts'
-import type { IdentitySource } from '../users/password-source.ts'
+import { blocklistOptions, compareUsers, openPasswordSource, secretsOf, storeOptions, watchUsers } from './parts.ts'
+import type { WaysOptions } from '../sign-in/ways.ts'
 import accessToken from '../plugins/access-token.ts'
 import audit from '../plugins/audit.ts'
 import authenticate from '../plugins/authenticate.ts'
@@ -72,10 +72,10 @@ export async function composeGateway (config: Config, { store, isWorker = false,
     const truth: StoreOptions = store === undefined ? await storeOptions(config) : { type: 'custom', store }
     const secrets = await secretsOf(config)
     await addPlugins(app, config, truth, secrets)
-    const identity = await openIdentity(app, config)
-    watchUsers(app, identity, { isWorker })
-    if (!isWorker) compareUsers(app, identity, { config, secrets, ...compareUsersEveryMs === undefined ? {} : { everyMs: compareUsersEveryMs } })
-    await addOwnRoutes(app, config, identity)
+    const passwords = await openPasswordSource(app, config)
+    watchUsers(app, passwords, { isWorker })
+    if (!isWorker) compareUsers(app, passwords, { config, secrets, ...compareUsersEveryMs === undefined ? {} : { everyMs: compareUsersEveryMs } })
+    await addOwnRoutes(app, config, { identity: passwords })
     const addresses = await findAddresses(config.upstreams.map(({ target }) => target))
     for (const upstream of config.upstreams) await addUpstream(app, upstream, { ...config, addresses })
     if (config.admin !== null && !isWorker) await addAdmin(app, config.admin, config)
@@ -119,16 +119,16 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(streams)
 }
 
-async function addOwnRoutes (app: FastifyInstance, config: Config, identity: IdentitySource): Promise<void> {
+async function addOwnRoutes (app: FastifyInstance, config: Config, ways: WaysOptions): Promise<void> {
   const { origin, upstreams } = config
   const audiences = [...new Set(upstreams.flatMap(({ audience }) => audience ?? []))]
 
   await app.register(async function ownRoutes (scope) {
     scope.addHook('onSend', createOwnHeadersHook(origin))
-    await scope.register(authRoutes, { prefix: '/auth', identity, origin, audiences })
+    await scope.register(authRoutes, { prefix: '/auth', ...ways, origin, audiences })
     await scope.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
     if (app.hasPlugin('portcullis-device-bound')) await scope.register(deviceRoutes, { prefix: '/auth/device' })
-    if (config.pages) await scope.register(pagesRoutes, { prefix: '/auth', identity, origin, audiences, sameSite: config.cookies.sameSite })
+    if (config.pages) await scope.register(pagesRoutes, { prefix: '/auth', ...ways, origin, audiences, sameSite: config.cookies.sameSite })
     await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
     // Last, because it takes what the others have left.
     await scope.register(reservedRoutes)

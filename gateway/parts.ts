@@ -4,8 +4,8 @@ import { storeAddress } from '../config/store-address.ts'
 import { maxForeignTokenAgeMs } from '../config/retention.ts'
 import { secretBeside } from '../config/secret-file.ts'
 import { UsersAgreement } from '../users/agreement.ts'
-import { createIdentity } from '../users/create-identity.ts'
-import type { IdentitySource } from '../users/password-source.ts'
+import { createPasswordSource } from '../users/create-password-source.ts'
+import type { PasswordSource } from '../users/password-source.ts'
 import { persist } from '../stores/retry.ts'
 import { addGauge } from '../plugins/metrics/from-counts.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
@@ -36,8 +36,8 @@ export function blocklistOptions (config: Config): BlocklistOptions {
 }
 
 /** Rejects with ConfigInvalidError when the file of users is not good; later on, that is logged. */
-export async function openIdentity (app: FastifyInstance, { identity }: Config): Promise<IdentitySource> {
-  return await createIdentity(identity, {
+export async function openPasswordSource (app: FastifyInstance, { identity }: Config): Promise<PasswordSource> {
+  return await createPasswordSource(identity, {
     onError: error => app.log.error({ err: error }, 'the users file was not taken over'),
     onRecovery: () => app.log.info('the users file is read again')
   })
@@ -47,14 +47,14 @@ export async function openIdentity (app: FastifyInstance, { identity }: Config):
  * Keeps up with the users file, and tells operators while it cannot be read. Whoever is gone, or has a new password, is signed out
  * everywhere, also when the store is away at that moment; not by a worker, because another process does it for all of them.
  */
-export function watchUsers (app: FastifyInstance, identity: IdentitySource, { isWorker = false } = {}): void {
+export function watchUsers (app: FastifyInstance, passwords: PasswordSource, { isWorker = false } = {}): void {
   const ending = new AbortController()
-  const unwatch = identity.watch?.(isWorker
+  const unwatch = passwords.watch?.(isWorker
     ? null
     : subject => {
       void persist(() => app.portcullis.blocklist.revoke({ subject }, { by: 'users file' }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
     })
-  if (identity.problem !== undefined) showProblem(app.portcullis, () => identity.problem!())
+  if (passwords.problem !== undefined) showProblem(app.portcullis, () => passwords.problem!())
   app.addHook('preClose', async () => {
     ending.abort()
     unwatch?.()
@@ -69,7 +69,7 @@ export interface CompareOptions {
 }
 
 /** Tells operators while the gateways that share the store go by different users files. Of several workers, their primary does it. */
-export function compareUsers (app: FastifyInstance, { digest }: IdentitySource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): void {
+export function compareUsers (app: FastifyInstance, { digest }: PasswordSource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): void {
   if (digest === undefined || typeof identity === 'function') return
   const agreement = new UsersAgreement({
     store: app.portcullis.store,

@@ -2,7 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import { addAdmin } from './operators-listener.ts'
 import type { Config } from '../config/config.ts'
-import { blocklistOptions, compareUsers, openIdentity, secretsOf, storeOptions, watchUsers } from './parts.ts'
+import { blocklistOptions, compareUsers, openPasswordSource, secretsOf, storeOptions, watchUsers } from './parts.ts'
 import audit from '../plugins/audit.ts'
 import blocklist from '../plugins/blocklist.ts'
 import cookies from '../plugins/cookies.ts'
@@ -29,12 +29,12 @@ export async function composeOperators (config: Config, workers: WorkersView): P
   try {
     await addPlugins(app, config)
     addPart(app, 'health', createHealth(() => app.portcullis.blocklist.isFresh() && workers.isReady()))
-    const identity = await openIdentity(app, config)
+    const passwords = await openPasswordSource(app, config)
     // Before there are metrics: that the file can be read is counted by the workers.
-    watchUsers(app, identity)
+    watchUsers(app, passwords)
     const registry = new Registry()
     addPart(app, 'metrics', { contentType: Registry.PROMETHEUS_CONTENT_TYPE, registry, text: async () => `${await workers.metrics()}${await registry.metrics()}` })
-    compareUsers(app, identity, { config, secrets: await secretsOf(config) })
+    compareUsers(app, passwords, { config, secrets: await secretsOf(config) })
     if (config.admin !== null) await addAdmin(app, config.admin, config)
     await app.ready()
     return app

@@ -1,19 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import { AudienceUnknownError, MediaTypeUnsupportedError, SessionInvalidError } from '../lib/errors.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
-import { loginSchema, logoutSchema, refreshSchema, sessionSchema, stepUpSchema } from './auth/schemas.ts'
+import { refresh } from '../sign-in/refresh.ts'
+import { signIn } from '../sign-in/sign-in.ts'
+import { signOut } from '../sign-in/sign-out.ts'
+import { stepUp } from '../sign-in/step-up.ts'
+import { createWays, type WaysOptions } from '../sign-in/ways.ts'
+import { createLoginSchema, createStepUpSchema, logoutSchema, refreshSchema, sessionSchema } from './auth/schemas.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
-import { limitRefresh } from './auth/limits.ts'
-import { signIn } from './auth/sign-in.ts'
-import { signOut } from './auth/sign-out.ts'
-import { stepUp } from './auth/step-up.ts'
 import { noStore } from './auth/no-store.ts'
-import type { PasswordVerifier } from './auth/password-verifier.ts'
 
-export type { PasswordVerifier }
-
-export interface AuthRoutesOptions {
-  identity: PasswordVerifier
+export interface AuthRoutesOptions extends WaysOptions {
   /** The audience of these routes, and of the sessions' own. */
   origin: string
   /** Audiences that a client may ask tokens for, besides `origin`. */
@@ -21,27 +18,28 @@ export interface AuthRoutesOptions {
 }
 
 /** Sign-in, refresh, step-up, sign-out, and who am I. Register with a prefix, `/auth`. */
-export default async function authRoutes (fastify: FastifyInstance, { identity, origin, audiences }: AuthRoutesOptions): Promise<void> {
+export default async function authRoutes (fastify: FastifyInstance, { origin, audiences, ...waysOptions }: AuthRoutesOptions): Promise<void> {
   const { portcullis } = fastify
+  const ways = createWays(waysOptions)
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   refuseForms(app)
   app.addHook('onRequest', portcullis.refuseForeign)
   app.addHook('onSend', noStore)
 
-  app.post('/login', { schema: loginSchema }, async (request, reply) => {
-    const { username, password, mode = 'session', audience } = request.body
+  app.post('/login', { schema: createLoginSchema(ways) }, async (request, reply) => {
+    const { mode = 'session', audience, ...posted } = request.body
     const granted = grantedAudiences(audience, origin, audiences)
-    return await signIn(reply, { username, password, mode, audiences: mode === 'tokens' || granted.includes(origin) ? granted : [...granted, origin], identity, portcullis })
+    return await signIn(reply, { ways, posted, mode, audiences: mode === 'tokens' || granted.includes(origin) ? granted : [...granted, origin], portcullis })
   })
 
   app.post('/refresh', { schema: refreshSchema }, async (request, reply) => {
     const audience = request.body?.audience
     const narrowed = audience === undefined ? {} : { audience: grantedAudiences(audience, origin, audiences) }
-    return await limitRefresh(reply, portcullis, async budget => await reply.rotateFamily({ ...narrowed, ...budget === undefined ? {} : { budget } }))
+    return await refresh(reply, { ...narrowed, portcullis })
   })
 
-  app.post('/step-up', { schema: stepUpSchema }, async (request, reply) => await stepUp(request, reply, { password: request.body.password, identity, origin, portcullis }))
+  app.post('/step-up', { schema: createStepUpSchema(ways) }, async (request, reply) => await stepUp(request, reply, { ways, posted: request.body, origin, portcullis }))
 
   app.post('/logout', { schema: logoutSchema }, async (request, reply) => {
     await signOut(request, reply, { scope: request.body?.scope ?? 'this', origin, portcullis })

@@ -3,8 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import { CookieDuplicateError, CredentialsMissingError, CsrfRefusedError, DeviceProofRequiredError, RateLimitedError, SessionInvalidError, StoreUnavailableError } from '../lib/errors.ts'
 import { bodyErrors, budgetHeaders, counted, json, noStoreHeader, problems, required, sometimes, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
+import { proveDevice } from '../sign-in/prove-device.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
-import { limitDevice } from './auth/limits.ts'
 import { noStore } from './auth/no-store.ts'
 
 const tags = ['Devices']
@@ -42,6 +42,6 @@ export default async function deviceRoutes (fastify: FastifyInstance): Promise<v
   app.addHook('onRequest', portcullis.refuseForeign)
   app.addHook('onSend', noStore)
 
-  app.post('/register', { schema: registerSchema }, async (_request, reply) => await limitDevice(reply, portcullis, async record => await portcullis.deviceBound.register(reply, record)))
-  app.post('/refresh', { schema: refreshSchema }, async (_request, reply) => await limitDevice(reply, portcullis, async record => await portcullis.deviceBound.refresh(reply, record)))
+  app.post('/register', { schema: registerSchema }, async (_request, reply) => await proveDevice(reply, portcullis, async record => await portcullis.deviceBound.register(reply, record)))
+  app.post('/refresh', { schema: refreshSchema }, async (_request, reply) => await proveDevice(reply, portcullis, async record => await portcullis.deviceBound.refresh(reply, record)))
 }

@@ -4,9 +4,10 @@ import {
   CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError, NotFoundError,
   SessionInvalidError, SessionNotFoundError, StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../lib/errors.ts'
-import { bodyErrors, empty, json, noStoreHeader, problems, Session, type Operation } from '../lib/http/route-schema.ts'
+import { bodyErrors, empty, json, noStoreHeader, problems, type Operation } from '../lib/http/route-schema.ts'
+import { Session } from '../lib/session/view.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
-import { endSession } from './auth/end-session.ts'
+import { endSession } from '../sign-in/end-session.ts'
 import { acceptJsonAlone } from './auth/json-alone.ts'
 import { noStore } from './auth/no-store.ts'
 

@@ -14,12 +14,13 @@ export const directions: Record<string, { holds: string, imports: string[] }> = 
   'users': { holds: 'the users who may sign in with a password', imports: ['stores', 'lib'] },
   'config': { holds: 'the configuration: how it is read, checked and described', imports: ['users', 'stores', 'lib'] },
   'plugins': { holds: 'one concern a file, as a Fastify plugin', imports: ['stores', 'lib'] },
-  'routes': { holds: 'one resource a file', imports: ['plugins', 'stores', 'lib'] },
-  'gateway': { holds: 'compositions: the gateway, the listener of operators, the primary process of workers', imports: ['routes', 'plugins', 'config', 'users', 'stores', 'lib'] },
+  'sign-in': { holds: 'use cases: sign in and out, step up, refresh, end a session; and the list of ways to sign in (`ways.ts`)', imports: ['plugins', 'users', 'lib'] },
+  'routes': { holds: 'one resource a file', imports: ['sign-in', 'plugins', 'stores', 'lib'] },
+  'gateway': { holds: 'compositions: the gateway, the listener of operators, the primary process of workers', imports: ['routes', 'sign-in', 'plugins', 'config', 'users', 'stores', 'lib'] },
   'cli': { holds: 'the commands; `cli.ts` alone reads `process`', imports: ['gateway', 'plugins', 'config', 'users', 'stores', 'lib'] },
   'cli.ts': { holds: 'the entry of the command line', imports: ['cli'] },
   'client': { holds: 'the part that runs in browsers', imports: [] },
-  'index.ts': { holds: 'what the package exports', imports: ['gateway', 'routes', 'plugins', 'config', 'stores', 'lib'] }
+  'index.ts': { holds: 'what the package exports', imports: ['gateway', 'routes', 'plugins', 'config', 'users', 'stores', 'lib'] }
 }
 
 const mostFilesOfFolder = 25

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { StoreUnavailableError } from '../lib/errors.ts'
 import { Failure } from '../lib/failure.ts'
 import { decoyOf, defaultDecoy, maxPasswordBytes, verifyPassword } from './password.ts'
-import type { Credentials, IdentitySource, Principal } from './password-source.ts'
+import type { Credentials, PasswordSource, Principal } from './password-source.ts'
 import { createLimiter } from './limiter.ts'
 import { completeUser, readUsersFile, type User } from './users-file.ts'
 
@@ -25,7 +25,7 @@ export interface UsersOptions {
 const hashing = { running: 3, waiting: 100 }
 
 /** The users of a file; throws ConfigInvalidError when it is not good. A later change of the file is taken over by itself. */
-export async function createUsers ({ file, onError = () => {}, onRecovery = () => {}, staleForMs = 300_000, pollMs = 500, now = () => performance.now() }: UsersOptions): Promise<IdentitySource> {
+export async function createUsers ({ file, onError = () => {}, onRecovery = () => {}, staleForMs = 300_000, pollMs = 500, now = () => performance.now() }: UsersOptions): Promise<PasswordSource> {
   const limit = createLimiter(hashing)
   const listeners = new Set<(subject: string) => void>()
   let version = await versionOf(file)

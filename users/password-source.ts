@@ -1,4 +1,4 @@
-/** What a sign-in proves: who it is, and what they may do. */
+/** The subject that a password authenticates, with the scopes that it has. */
 export interface Principal {
   subject: string
   scopes: string[]
@@ -9,8 +9,8 @@ export interface Credentials {
   password: string
 }
 
-/** Where the gateway's users come from. */
-export interface IdentitySource {
+/** Checks user names and passwords. An application that composes the plugins itself may give an object with `verify` alone. */
+export interface PasswordSource {
   /** The principal whose credentials these are, or null; takes the same time for an unknown user and a wrong password. */
   verify (credentials: Credentials): Promise<Principal | null>
   /** The subject of a user name, or null when there is no such user. For the audit log alone. */
@@ -32,7 +32,7 @@ export type VerifyPassword = (credentials: Credentials) => Promise<{ subject: st
 /** The `identity` setting: a file of users, or a function. */
 export type IdentityOption = { type: 'users', file: string, staleForMs?: number } | VerifyPassword
 
-export interface IdentityHooks {
+export interface PasswordSourceHooks {
   /** Is told why the file of users cannot be used, again and again while that is so. */
   onError?: (error: unknown) => void
   /** Is told that it can be used again. */

@@ -1,6 +1,6 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { BodyTooLargeError, HeadersTooLargeError, InternalError, MediaTypeUnsupportedError, RequestInvalidError, RequestTimeoutError } from '../errors.ts'
-import { sidPattern } from '../session/sid.ts'
+import { Session } from '../session/view.ts'
 
 /*
  * What the routes say of themselves, for OpenAPI documents: the gateway's own, and those of applications that have @fastify/swagger.
@@ -21,22 +21,6 @@ export interface Operation {
 
 /** For what is no endpoint of an API; @fastify/swagger leaves it out. */
 export const hidden: object = { hide: true }
-
-const Instant = (description: string) => Type.Integer({ minimum: 0, description: `${description}, in seconds since the epoch.` })
-
-/** A session as its owner sees it. */
-export const Session = Type.Object({
-  sid: Type.String({ pattern: sidPattern, description: 'Public id of the session; no secret.' }),
-  subject: Type.String(),
-  created_at: Instant('When it was opened'),
-  auth_time: Instant('When the subject last authenticated'),
-  acr: Type.String({ description: 'How strongly.' }),
-  amr: Type.Array(Type.String(), { description: 'By what, such as pwd.' }),
-  idle_expires_at: Instant('When it is over unless it is used'),
-  expires_at: Instant('When it is over, however much it is used'),
-  client: Type.Object({ user_agent: Type.String(), ip: Type.String() }, { additionalProperties: false, description: 'From where it was opened.' }),
-  device: Type.Union([Type.Null(), Type.Object({ bound_at: Instant('When it was bound') }, { additionalProperties: false })], { description: 'The device that it is bound to; null: it is good wherever its cookie is.' })
-}, { title: 'Session', additionalProperties: false })
 
 export const SessionAnswer = Type.Object({ session: Session }, { title: 'SessionAnswer', additionalProperties: false })
 

@@ -1,20 +1,16 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type Static, type TObject, type TProperties, type TUnsafe } from '@sinclair/typebox'
 import {
   AudienceUnknownError, CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError,
   LoginRefusedError, RateLimitedError, RefreshRefusedError, SessionInvalidError, StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../../lib/errors.ts'
 import { bodyErrors, budgetHeaders, counted, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, registrationHeader, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../../lib/http/route-schema.ts'
+import type { Way } from '../../sign-in/way.ts'
 
 const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
-export const Username = Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' })
-export const Password = Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' })
-const StepUp = Type.Object({ password: Password }, { additionalProperties: false, errorMessage: 'must be an object with password' })
-const Login = Type.Object({
-  username: Username,
-  password: Password,
+const loginOptions = {
   mode: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('tokens')], { errorMessage: 'must be session or tokens' })),
   audience: Type.Optional(Audience)
-}, { additionalProperties: false, errorMessage: 'must be an object' })
+}
 const Refresh = Type.Optional(Type.Union([Type.Null(), Type.Object({ audience: Type.Optional(Audience) }, { additionalProperties: false })], { errorMessage: 'must be an object with audience, or nothing' }))
 const Scope = Type.Union([Type.Literal('this'), Type.Literal('others'), Type.Literal('all')], { errorMessage: 'must be this, others or all' })
 const Logout = Type.Optional(Type.Union([Type.Null(), Type.Object({ scope: Type.Optional(Scope) }, { additionalProperties: false })], { errorMessage: 'must be an object with scope, or nothing' }))
@@ -23,14 +19,14 @@ const tags = ['Signing in']
 /** What every state change under /auth can meet, whatever it does. */
 const changeErrors = [CookieDuplicateError, CsrfRefusedError, ...bodyErrors, StoreUnavailableError]
 
-export const loginSchema = {
+export const createLoginSchema = (ways: readonly Way[]) => ({
   ...{ operationId: 'login', tags, summary: 'Sign in', description: 'A session that the request carries already is ended.', 'x-credentials': [] } satisfies Operation,
-  body: Login,
+  body: oneOf(ways.map(({ signInFields }) => signInFields), loginOptions),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...registrationHeader, ...budgetHeaders }),
     ...counted(problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError))
   }
-}
+})
 
 export const refreshSchema = {
   ...{ operationId: 'refresh', tags, summary: 'Get the next access token', 'x-credentials': ['refreshCookie'] } satisfies Operation,
@@ -41,14 +37,14 @@ export const refreshSchema = {
   }
 }
 
-export const stepUpSchema = {
+export const createStepUpSchema = (ways: readonly Way[]) => ({
   ...{ operationId: 'stepUp', tags, summary: 'Authenticate anew within the session', 'x-credentials': ['sessionCookie', 'refreshCookie'] } satisfies Operation,
-  body: StepUp,
+  body: oneOf(ways.map(({ stepUpFields }) => stepUpFields), {}),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'As login: the session and a new session cookie, or tokens and the next refresh cookie.', { ...noStoreHeader, ...optionalSetCookieHeader, ...registrationHeader }),
     ...problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, RefreshRefusedError, LoginRefusedError, RateLimitedError)
   }
-}
+})
 
 export const logoutSchema = {
   ...{ operationId: 'logout', tags, summary: 'Sign out', description: 'With scope this, whatever the request carries is ended, also what has expired; it may carry nothing.', 'x-credentials': ['sessionCookie', 'refreshCookie', 'accessToken', 'none'] } satisfies Operation,
@@ -65,4 +61,12 @@ export const sessionSchema = {
     200: json(SessionAnswer, 'The session.', noStoreHeader),
     ...problems(CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError, StoreUnavailableError, IssuerUnavailableError)
   }
+}
+
+/** A body with the members that one of several ways to sign in takes, and with those that every way allows. */
+function oneOf<Common extends TProperties> (fields: TObject[], common: Common): TUnsafe<Static<TObject<Common>>> {
+  const bodies = fields.map(({ properties }) => Type.Object({ ...properties, ...common }, { additionalProperties: false }))
+  const members = fields.map(({ properties }) => Object.keys(properties).join(' and ')).join(', or with ')
+  // A union of one schema is that schema.
+  return Type.Unsafe(Type.Union(bodies, { errorMessage: `must be an object with ${members}` }))
 }

@@ -6,10 +6,10 @@ import { hidden } from '../../lib/http/route-schema.ts'
 import { isSid } from '../../lib/session/sid.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
 import { describeError } from '../../plugins/errors.ts'
-import { endSession } from '../auth/end-session.ts'
-import { Password } from '../auth/schemas.ts'
-import { signOut } from '../auth/sign-out.ts'
-import { stepUpSession } from '../auth/step-up.ts'
+import { endSession } from '../../sign-in/end-session.ts'
+import { Password } from '../../sign-in/password.ts'
+import { signOut } from '../../sign-in/sign-out.ts'
+import { stepUpSession } from '../../sign-in/step-up.ts'
 import { whoIsSignedIn, type Pages } from './page.ts'
 import { describeSessions, type DescribedSession } from './sessions.ts'
 
@@ -73,10 +73,10 @@ async function end (request: FastifyRequest, reply: FastifyReply, { sid, passwor
 }
 
 async function confirmAndEnd (request: FastifyRequest, reply: FastifyReply, { sid, password, who }: { sid: string, password: string, who: Identity }, pages: Pages): Promise<FastifyReply> {
-  const { portcullis, identity, origin, accountPath } = pages
+  const { portcullis, ways, origin, accountPath } = pages
   let authTime: number
   try {
-    const { session } = await stepUpSession(request, reply, { password, identity, origin, portcullis })
+    const { session } = await stepUpSession(request, reply, { ways, posted: { password }, origin, portcullis })
     authTime = session.auth_time
   } catch (error) {
     const { current, others } = await describeSessions(who, portcullis)

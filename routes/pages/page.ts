@@ -6,12 +6,12 @@ import type { Identity } from '../../lib/principal.ts'
 import { isUnder, localAddress, signInAddress } from '../../lib/http/return-to.ts'
 import { beginProblem, noteRefusal } from '../../plugins/errors.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
-import type { PasswordVerifier } from '../auth/password-verifier.ts'
+import type { Way } from '../../sign-in/way.ts'
+import { createWays, type WaysOptions } from '../../sign-in/ways.ts'
 import { views, type AssetAddresses } from './assets.ts'
 import { explainProblem, explainRefusal, isRefusal, needsSignIn } from './words.ts'
 
-export interface PagesRoutesOptions {
-  identity: PasswordVerifier
+export interface PagesRoutesOptions extends WaysOptions {
   /** What browsers see, and the audience of these routes. */
   origin: string
   /** Audiences that a session is good for, besides `origin`. */
@@ -23,6 +23,7 @@ export interface PagesRoutesOptions {
 /** What the pages have in common. */
 export interface Pages extends PagesRoutesOptions {
   portcullis: Portcullis
+  ways: readonly Way[]
   signInPath: string
   accountPath: string
   /** Where to go after signing in: the account page, unless it is another path of this origin. */
@@ -68,6 +69,7 @@ export async function createPages (app: FastifyInstance, options: PagesRoutesOpt
   return {
     ...options,
     portcullis: app.portcullis,
+    ways: createWays(options),
     signInPath,
     accountPath,
     show,

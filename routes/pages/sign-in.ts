@@ -4,9 +4,9 @@ import type { Identity } from '../../lib/principal.ts'
 import { isUnder, signInAddress } from '../../lib/http/return-to.ts'
 import { hidden } from '../../lib/http/route-schema.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
-import { Password, Username } from '../auth/schemas.ts'
-import { signIn } from '../auth/sign-in.ts'
-import { stepUpSession } from '../auth/step-up.ts'
+import { Password, Username } from '../../sign-in/password.ts'
+import { signIn } from '../../sign-in/sign-in.ts'
+import { stepUpSession } from '../../sign-in/step-up.ts'
 import { whoIsSignedIn, type Pages } from './page.ts'
 import { needsSignIn } from './words.ts'
 
@@ -20,7 +20,7 @@ interface Query { return_to?: unknown, step_up?: unknown, signed_out?: unknown, 
 
 export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
   const app = fastify.withTypeProvider<TypeBoxProvider>()
-  const { portcullis, identity, origin } = pages
+  const { portcullis, ways, origin } = pages
   const audiences = [...new Set([...pages.audiences, origin])]
 
   app.get<{ Querystring: Query }>('/sign-in', { schema: { ...hidden } }, async (request, reply) => {
@@ -43,7 +43,7 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
     const returnTo = pages.returnTo(body.return_to)
     if ('step_up' in body) {
       try {
-        await stepUpSession(request, reply, { password: body.password, identity, origin, portcullis })
+        await stepUpSession(request, reply, { ways, posted: { password: body.password }, origin, portcullis })
       } catch (error) {
         if (needsSignIn(error)) return pages.redirect(reply, signInAddress(pages.signInPath, returnTo))
         const who = await whoIsSignedIn(request, pages, { isUse: false })
@@ -52,7 +52,7 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
     } else {
       const { username, password } = body
       try {
-        await signIn(reply, { username, password, mode: 'session', audiences, identity, portcullis })
+        await signIn(reply, { ways, posted: { username, password }, mode: 'session', audiences, portcullis })
       } catch (error) {
         return await pages.showRefusal(error, reply, 'sign-in', { returnTo, username, isSignedOut: false })
       }

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { hidden } from '../../lib/http/route-schema.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
-import { signOut } from '../auth/sign-out.ts'
+import { signOut } from '../../sign-in/sign-out.ts'
 import type { Pages } from './page.ts'
 
 /** A "Sign out" button of an application has no fields. */

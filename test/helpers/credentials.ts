@@ -1,4 +1,4 @@
-import type { SessionView } from '../../lib/session/lifetime.ts'
+import type { SessionView } from '../../lib/session/view.ts'
 
 /** What a sign-in or a refresh answers; the token's members in tokens mode alone. */
 export interface SignInAnswer {

@@ -1,10 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { readBearer } from '../../lib/http/bearer.ts'
-import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError, StoreUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
-import { publish, sourceOf } from '../../lib/events.ts'
-import { freshSeconds } from '../../lib/session/lifetime.ts'
-import type { Portcullis } from '../../plugins/portcullis.ts'
-import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../../plugins/session/presented.ts'
+import { readBearer } from '../lib/http/bearer.ts'
+import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
+import { publish, sourceOf } from '../lib/events.ts'
+import { freshSeconds } from '../lib/session/lifetime.ts'
+import type { Portcullis } from '../plugins/portcullis.ts'
+import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../plugins/session/presented.ts'
 
 export interface SignOutOptions {
   scope: 'this' | 'others' | 'all'
@@ -12,7 +12,7 @@ export interface SignOutOptions {
   portcullis: Portcullis
 }
 
-/** Ends what the scope says, durably, before anything is answered; then takes the cookies away. */
+/** Ends the sessions that the scope names, durably, and then clears the cookies. Nothing is answered before the sessions have ended. */
 export async function signOut (request: FastifyRequest, reply: FastifyReply, options: SignOutOptions): Promise<void> {
   const { scope, portcullis } = options
   assertNoCookieTwice(request, portcullis)
@@ -25,11 +25,11 @@ export async function signOut (request: FastifyRequest, reply: FastifyReply, opt
 
 async function endPresented (request: FastifyRequest, options: SignOutOptions): Promise<void> {
   await endSessions(await ownSids(request, options), options.portcullis, request)
-  // Afterwards: a cookie that somebody planted must not keep what can be judged from ending.
+  // After the sessions have ended: a planted cookie must not keep those that can be judged from ending.
   assertKnownKey(request, options.portcullis)
 }
 
-/** Everything that the request is entitled to end, dead or alive. */
+/** The sessions that the request is entitled to end, expired ones included. */
 async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOutOptions): Promise<string[]> {
   const bearer = readBearer(request.raw)
   if (bearer !== null && portcullis.cookies.read(request, 'session') !== null) throw new CredentialsAmbiguousError()
@@ -48,7 +48,7 @@ async function endOfSubject (request: FastifyRequest, { scope, origin, portculli
   publish({ event: 'session.closed', subject, ...sourceOf(request), outcome: scope }, portcullis)
 }
 
-/** Who may speak for the subject as a whole: a credential that is good right now. */
+/** The session of a credential that is valid now: only such a credential may end other sessions of its subject. */
 async function liveSession (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<{ subject: string, sid: string | null }> {
   const stepUp = scope === 'others' ? { stepUp: { maxAge: freshSeconds * 1000 } } : {}
   const hasOther = portcullis.cookies.read(request, 'session') !== null || readBearer(request.raw) !== null
@@ -63,7 +63,7 @@ async function liveSession (request: FastifyRequest, { scope, origin, portcullis
   return record
 }
 
-/** A refresh token of a secret that is being rolled out cannot be judged here yet, so nothing is known to be closed. */
+/** A refresh token of a secret that is being rolled out cannot be judged by this process yet, so its session is not known to have ended. */
 function assertKnownKey (request: FastifyRequest, { cookies, refreshToken }: Portcullis): void {
   const cookie = cookies.read(request, 'refresh')
   if (cookie !== null && refreshToken.parse(cookie).result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })

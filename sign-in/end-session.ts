@@ -1,19 +1,19 @@
 import type { FastifyRequest } from 'fastify'
-import { SessionNotFoundError } from '../../lib/errors.ts'
-import { publish, sourceOf } from '../../lib/events.ts'
-import type { Identity } from '../../lib/principal.ts'
-import { freshSeconds } from '../../lib/session/lifetime.ts'
-import { isSid } from '../../lib/session/sid.ts'
-import type { Portcullis } from '../../plugins/portcullis.ts'
+import { SessionNotFoundError } from '../lib/errors.ts'
+import { publish, sourceOf } from '../lib/events.ts'
+import type { Identity } from '../lib/principal.ts'
+import { freshSeconds } from '../lib/session/lifetime.ts'
+import { isSid } from '../lib/session/sid.ts'
+import type { Portcullis } from '../plugins/portcullis.ts'
 
 export interface EndSessionOptions {
   sid: string
-  /** Whose session it has to be. Another one than their own needs a recent authentication. */
+  /** The caller, to whose subject the session has to belong. Ending another session than the caller's needs a recent authentication. */
   by: Pick<Identity, 'subject' | 'sid' | 'authTime'>
   portcullis: Portcullis
 }
 
-/** Ends one of the subject's own sessions, durably. */
+/** Ends one session of the caller's subject, durably. */
 export async function endSession (request: FastifyRequest, { sid, by, portcullis }: EndSessionOptions): Promise<void> {
   if (sid !== by.sid) portcullis.assertRecent(by.authTime, freshSeconds)
   const record = isSid(sid) ? await portcullis.session.read(sid) : null

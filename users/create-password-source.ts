@@ -1,9 +1,9 @@
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { createUsers } from './file-users.ts'
-import type { IdentityHooks, IdentityOption, IdentitySource, Principal, VerifyPassword } from './password-source.ts'
+import type { IdentityOption, PasswordSource, PasswordSourceHooks, Principal, VerifyPassword } from './password-source.ts'
 
-/** The identity that the setting means; throws ConfigInvalidError when its file is not good. */
-export async function createIdentity (option: IdentityOption, hooks: IdentityHooks = {}): Promise<IdentitySource> {
+/** Makes the password source that the `identity` setting describes. Throws ConfigInvalidError when its file of users is not valid. */
+export async function createPasswordSource (option: IdentityOption, hooks: PasswordSourceHooks = {}): Promise<PasswordSource> {
   if (typeof option === 'function') return { verify: async credentials => toPrincipal(await option(credentials)) }
   if (option.type === 'users') return await createUsers({ file: option.file, ...option.staleForMs === undefined ? {} : { staleForMs: option.staleForMs }, ...hooks })
   throw new ConfigInvalidError('identity: must be a file of users or a function')

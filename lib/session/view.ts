@@ -1,0 +1,41 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { deviceInForce } from './device-binding.ts'
+import { lastUseOnGrid, seconds } from './lifetime.ts'
+import type { SessionRecord } from './record.ts'
+import { sidPattern } from './sid.ts'
+
+const Instant = (description: string) => Type.Integer({ minimum: 0, description: `${description}, in seconds since the epoch.` })
+
+/** The schema of a session as its owner sees it: what every endpoint answers, and what OpenAPI documents say. */
+export const Session = Type.Object({
+  sid: Type.String({ pattern: sidPattern, description: 'Public id of the session; no secret.' }),
+  subject: Type.String(),
+  created_at: Instant('When it was opened'),
+  auth_time: Instant('When the subject last authenticated'),
+  acr: Type.String({ description: 'How strongly.' }),
+  amr: Type.Array(Type.String(), { description: 'By what, such as pwd.' }),
+  idle_expires_at: Instant('When it is over unless it is used'),
+  expires_at: Instant('When it is over, however much it is used'),
+  client: Type.Object({ user_agent: Type.String(), ip: Type.String() }, { additionalProperties: false, description: 'From where it was opened.' }),
+  device: Type.Union([Type.Null(), Type.Object({ bound_at: Instant('When it was bound') }, { additionalProperties: false })], { description: 'The device that it is bound to; null: it is good wherever its cookie is.' })
+}, { title: 'Session', additionalProperties: false })
+
+/** A session as its owner sees it. Instants are seconds since the epoch. */
+export type SessionView = Static<typeof Session>
+
+export function viewSession (record: SessionRecord, idleTimeoutMs: number): SessionView {
+  const device = deviceInForce(record)
+  const idleExpiresAtMs = lastUseOnGrid(record, idleTimeoutMs) + idleTimeoutMs
+  return {
+    sid: record.sid,
+    subject: record.subject,
+    created_at: seconds(record.createdAtMs),
+    auth_time: seconds(record.authTimeMs),
+    acr: record.acr,
+    amr: record.amr,
+    idle_expires_at: seconds(Math.min(idleExpiresAtMs, record.expiresAtMs)),
+    expires_at: seconds(record.expiresAtMs),
+    client: { user_agent: record.client.userAgent, ip: record.client.ip },
+    device: device === null ? null : { bound_at: seconds(device.boundAtMs) }
+  }
+}

@@ -1,0 +1,70 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { CredentialsMissingError, LoginRefusedError, RefreshRefusedError, SessionInvalidError, StoreUnavailableError } from '../lib/errors.ts'
+import { publish, sourceOf } from '../lib/events.ts'
+import type { Strength } from '../lib/session/authentication.ts'
+import type { SessionRecord } from '../lib/session/record.ts'
+import type { SessionView } from '../lib/session/view.ts'
+import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
+import type { TokenResponse } from '../plugins/refresh-token/refresh-tokens.ts'
+import type { Way } from './way.ts'
+import { findWay } from './ways.ts'
+
+export interface StepUpOptions {
+  ways: readonly Way[]
+  /** The members that one of the ways takes for a step-up. */
+  posted: object
+  origin: string
+  portcullis: Portcullis
+}
+
+/**
+ * Authenticates the subject of the session that the request carries again (RFC 9470). What the client holds is replaced at the same
+ * time, the secret of the session cookie or the generation of the refresh token, so that an older copy of it gains nothing.
+ */
+export async function stepUp (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<{ session: SessionView } | TokenResponse> {
+  const { cookies } = options.portcullis
+  if (cookies.read(request, 'session') !== null) return await stepUpSession(request, reply, options)
+  if (cookies.read(request, 'refresh') !== null) return await stepUpFamily(request, reply, options)
+  throw new CredentialsMissingError()
+}
+
+/** Steps up the session of the session cookie, and no other one. */
+export async function stepUpSession (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<{ session: SessionView }> {
+  const { origin, portcullis } = options
+  const { sid } = await portcullis.identify(request, { audience: origin, access: 'session' })
+  const record = sid === null ? null : await portcullis.session.read(sid)
+  if (record === null) throw new SessionInvalidError()
+  const fresh = await authenticateAgain(record, request, options)
+  const renewed = await portcullis.session.renew(reply, record.sid, fresh)
+  if (renewed === null) throw new SessionInvalidError()
+  publish({ event: 'step_up.done', sid: renewed.sid, subject: renewed.subject, ...sourceOf(request) }, portcullis)
+  return { session: portcullis.session.view(renewed) }
+}
+
+/** Demands the refresh cookie: a client that merely holds an older access token must never get a fresh `auth_time`. */
+async function stepUpFamily (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<TokenResponse> {
+  const { cookies, refreshToken, session } = options.portcullis
+  const parsed = refreshToken.parse(cookies.read(request, 'refresh') ?? '')
+  if (parsed.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })
+  const record = parsed.result === 'genuine' ? await session.read(parsed.sid) : null
+  if (record === null) throw new RefreshRefusedError()
+  const fresh = await authenticateAgain(record, request, options)
+  const answer = await reply.rotateFamily({ fresh })
+  publish({ event: 'step_up.done', sid: record.sid, subject: record.subject, ...sourceOf(request) }, options.portcullis)
+  return answer
+}
+
+/**
+ * Throws LoginRefusedError unless the posted members authenticate the subject of the session. Failures use up the budget that sign-ins
+ * to the account have.
+ */
+async function authenticateAgain (record: SessionRecord, request: FastifyRequest, { ways, posted, portcullis }: StepUpOptions): Promise<Strength> {
+  const { sid, subject, username } = record
+  const rateLimit = partOrNull(portcullis, 'rateLimit')
+  const way = findWay(ways, 'stepUpFields', posted)
+  const authenticate = async (): Promise<Strength | null> => await way.stepUp(posted, record)
+  const fresh = rateLimit === null ? await authenticate() : await rateLimit.attempt(request, username, authenticate, { sid, subject })
+  if (fresh !== null) return fresh
+  publish({ event: 'login.refused', sid, subject, ...sourceOf(request), outcome: 'step-up' }, portcullis)
+  throw new LoginRefusedError()
+}

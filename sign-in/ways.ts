@@ -1,0 +1,25 @@
+import { Value } from '@sinclair/typebox/value'
+import { RequestInvalidError } from '../lib/errors.ts'
+import type { PasswordSource } from '../users/password-source.ts'
+import { createPasswordWay } from './password.ts'
+import type { Way } from './way.ts'
+
+/** What the ways to sign in are made from; options of the routes that sign in. */
+export interface WaysOptions {
+  /** Checks user names and passwords. */
+  identity: PasswordSource
+}
+
+/** The ways to sign in, in the order in which they are looked through. A new way is one file in this folder and one entry here. */
+export function createWays ({ identity }: WaysOptions): Way[] {
+  return [
+    createPasswordWay(identity)
+  ]
+}
+
+/** Finds the way that takes what was posted. Throws RequestInvalidError when there is none. */
+export function findWay (ways: readonly Way[], fields: 'signInFields' | 'stepUpFields', posted: object): Way {
+  const way = ways.find(way => Value.Check(way[fields], posted))
+  if (way === undefined) throw new RequestInvalidError({ cause: new Error('no way to sign in takes these members') })
+  return way
+}
