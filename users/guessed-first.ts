@@ -1,4 +1,4 @@
-import { foldAccount } from '../plugins/rate-limit/account.ts'
+import { foldAccount } from '../lib/account.ts'
 import { commonPasswords } from './common-passwords.ts'
 
 /*

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { createHash } from 'node:crypto'
-import { foldAccount } from './account.ts'
+import { foldAccount } from '../../lib/account.ts'
 import { countedAddress } from '../../lib/http/client-address.ts'
 import { RateLimitedError } from '../../lib/errors.ts'
 import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'

@@ -28,7 +28,7 @@ const searches: Record<string, Search> = {
   'without a retry window alone there is still one line of generations': { scenario: { ...twoTabs, windows: { overlapMs: 2, retryWindowMs: 0 }, messages: 1, hasThief: true, backlog: 3 }, states: 62_000 }
 }
 
-/** What is known to be out of reach, each told in SECURITY.md. The search finds the way to it; it is no way within the windows. */
+/** What is known to be out of reach, each told in docs/security/threat-model.md. The search finds the way to it; it is no way within the windows. */
 const limits: Record<string, Partial<Scenario>> = {
   'a browser that is killed before it wrote its newest cookie to disk looks like a thief': { messages: 1, isBrowserKilled: true },
   'a failover that is over before the answers under way have arrived, and that lost a hold, may sign two tabs out': { canFailOver: true, isFailoverInstant: true, backlog: 1 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { foldAccount } from '../../../plugins/rate-limit/account.ts'
+import { foldAccount } from '../../lib/account.ts'
 
 t.test('spellings that a directory may take for one account are one', async t => {
   const spellings = [
