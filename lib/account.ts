@@ -1,4 +1,4 @@
-import { foldCase } from '../../lib/fold.ts'
+import { foldCase } from './fold.ts'
 
 const longest = 1024
 
