@@ -8,6 +8,7 @@ import { requestHeaders, responseHeaders } from '../../lib/proxy/forwarding.ts'
 import type { Identity } from '../../lib/principal.ts'
 import { keepWithinPrefix } from '../../lib/proxy/own-prefix.ts'
 import { keepForOwner } from '../../lib/proxy/private-cache.ts'
+import { isAmbient } from '../authenticate/schemes.ts'
 import { endEmpty, hasBody } from '../server/body.ts'
 import { flushHead } from '../server/head.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
@@ -122,7 +123,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     if (this.#over || status < 200) return
     // A throw here is still reported as an error; after hijack() it would leave the client waiting.
     const ours = this.#reply.getHeaders()
-    if (this.request.identityOrNull?.credential === 'session') keepForOwner(headers)
+    if (isAmbient(this.request.identityOrNull?.credential)) keepForOwner(headers)
     keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
     this.#response.writeHead(status, responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours, this.#upstream.ownCookies))
     this.#reply.hijack()
