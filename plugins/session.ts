@@ -94,7 +94,10 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   const touches = new Touches(store, idleTimeoutMs, gridMs(idleTimeoutMs))
   let devices: DeviceGuard | null = null
   // Registered after this part, if at all.
-  const findDevices = (): DeviceGuard | null => devices ??= partOrNull(portcullis, 'deviceBound')
+  const findDevices = (): DeviceGuard | null => {
+    devices ??= partOrNull(portcullis, 'deviceBound')
+    return devices
+  }
   const resolver = new SessionResolver(store, touches, { origin: cookies.origin, idleTimeoutMs, cacheSize, reportExpiry: createExpiryReport(portcullis), findDevices })
   blocklist.subscribe(entry => resolver.forget(entry))
   fastify.addHook('onClose', async () => await touches.stop())

@@ -50,7 +50,7 @@ function nounOf ({ title }: Scheme): string {
 
 /** Throws when a good credential is not good enough here. */
 export function assertAllowed (identity: Identity, demand: Demand, method: string, clock: Clock): void {
-  if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw new (schemeOf(identity).errors.otherAudience)({ cause: new Error('not for this audience') })
+  if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw new (schemeOf(identity).errors.OtherAudience)({ cause: new Error('not for this audience') })
   for (const scope of demand.scopes) if (!identity.scopes.includes(scope)) throw new ScopeInsufficientError({ cause: new Error(`the scope ${scope} is missing`) })
   if (demand.stepUp !== null && (demand.stepUp.methods?.includes(method) ?? true)) assertRecent(identity, demand.stepUp.maxAgeSeconds, clock)
 }

@@ -9,7 +9,7 @@ import type { Portcullis } from '../portcullis.ts'
 import { assertAllowed, type Credentials, type Demand } from './demand.ts'
 import { noteRefusedCaller } from './refused-callers.ts'
 import type { Scheme } from './scheme.ts'
-import { schemes } from './schemes.ts'
+import { createVerifiers } from './schemes.ts'
 import { VerificationCounts } from './verification-counts.ts'
 import { Verifier } from './verifier.ts'
 
@@ -24,7 +24,7 @@ export class Judge {
 
   /** `origin`: what browsers see; other origins may not cause state changes. */
   constructor (parts: Portcullis, origin: string) {
-    const verifiers = schemes.flatMap(scheme => scheme.create(parts) ?? [])
+    const verifiers = createVerifiers(parts)
     this.schemes = verifiers.map(({ scheme }) => scheme)
     this.verifications = new VerificationCounts(this.schemes.map(({ name }) => name))
     this.#parts = parts

@@ -18,13 +18,15 @@ export interface Scheme {
   readonly accesses: readonly Access[]
   /** Whether it is sent in the Authorization header, which `ignoreBearer` leaves to the upstream. */
   readonly isInAuthorization: boolean
+  /** The headers that it is sent in, in lower case, beside Cookie and Authorization. No upstream receives them. */
+  readonly headers: readonly string[]
   /**
    * Whether browsers add it to requests by themselves. Then requests that other sites have caused may not change anything, and
    * answers are kept out of shared caches, which do not know it.
    */
   readonly isAmbient: boolean
   /** The error of a credential that was revoked, and of one that is good for other audiences. */
-  readonly errors: { readonly revoked: ErrorClass, readonly otherAudience: ErrorClass }
+  readonly errors: { readonly Revoked: ErrorClass, readonly OtherAudience: ErrorClass }
   /** The value of WWW-Authenticate that goes with an error code, or null. */
   readonly challenge: (code: string, details: ChallengeDetails) => string | null
   readonly streams: StreamRules

@@ -148,5 +148,5 @@ function nobody (error: unknown): null {
 }
 
 function revoked ({ scheme }: SchemeVerifier): Error {
-  return new scheme.errors.revoked({ cause: new Error('revoked') })
+  return new scheme.errors.Revoked({ cause: new Error('revoked') })
 }

@@ -15,8 +15,9 @@ export const accessToken: Scheme = {
   title: 'an access token',
   accesses: ['any', 'token', 'public'],
   isInAuthorization: true,
+  headers: [],
   isAmbient: false,
-  errors: { revoked: TokenInvalidError, otherAudience: TokenInvalidError },
+  errors: { Revoked: TokenInvalidError, OtherAudience: TokenInvalidError },
   challenge: challengeFor,
   // Clients replace a token of ours while its session goes on; another issuer's has no session.
   streams: { endMs: ({ sid, expiresAt }) => sid === null ? (expiresAt + 1) * 1000 : Infinity, asksStore: true, hasDevice: false },

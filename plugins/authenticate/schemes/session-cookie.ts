@@ -11,9 +11,10 @@ export const sessionCookie: Scheme = {
   title: 'a session cookie',
   accesses: ['any', 'session', 'public'],
   isInAuthorization: false,
+  headers: [],
   isAmbient: true,
   // A session that was opened for other audiences stays good: it may not do this.
-  errors: { revoked: SessionInvalidError, otherAudience: ScopeInsufficientError },
+  errors: { Revoked: SessionInvalidError, OtherAudience: ScopeInsufficientError },
   challenge: challengeFor,
   streams: { endMs: ({ expiresAt }) => (expiresAt + 1) * 1000, asksStore: false, hasDevice: true },
   create: parts => new SessionCookies(parts)
