@@ -7,7 +7,8 @@ import type { Demand } from './demand.ts'
 import type { SchemeVerifier } from './scheme.ts'
 import type { VerificationCache, VerificationCounts, VerificationOutcome } from './verification-counts.ts'
 
-const nobodysErrors = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_ISSUER_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
+/** The errors that count as no credential where access is public: a bad credential, or a store that is away. */
+const ignoredIfPublic = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_ISSUER_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
 
 /** Finds the one credential of a request, has its scheme verify it, and asks whether it is still good. */
 export class Verifier {
@@ -16,7 +17,7 @@ export class Verifier {
   readonly #ambient: readonly SchemeVerifier[]
   #knownRefreshToken: RefreshToken | null | undefined
   readonly #counts: VerificationCounts
-  /** Of the verification that is under way: nothing comes between its start and its answer, or its promise. */
+  /** Where the identity of the verification under way came from. No other verification runs between its start and its answer, or its promise. */
   #cache: VerificationCache = 'miss'
 
   constructor (parts: Portcullis, verifiers: readonly SchemeVerifier[], counts: VerificationCounts) {
@@ -47,9 +48,9 @@ export class Verifier {
   #verifyIfAny (facts: RequestFacts, demand: Demand): Identity | null | Promise<Identity | null> {
     try {
       const identity = this.#verify(facts, demand)
-      return identity instanceof Promise ? identity.catch(nobody) : identity
+      return identity instanceof Promise ? identity.catch(nullIfPublic) : identity
     } catch (error) {
-      return nobody(error)
+      return nullIfPublic(error)
     }
   }
 
@@ -141,9 +142,8 @@ function outcomeOf (error: unknown): VerificationOutcome {
   return error instanceof StoreUnavailableError ? 'unavailable' : 'refused'
 }
 
-/** On a public route a bad credential, or a store that is away, is the same as none. */
-function nobody (error: unknown): null {
-  if (nobodysErrors.includes((error as { code?: string }).code ?? '')) return null
+function nullIfPublic (error: unknown): null {
+  if (ignoredIfPublic.includes((error as { code?: string }).code ?? '')) return null
   throw error
 }
 
