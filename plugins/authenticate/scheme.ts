@@ -35,7 +35,7 @@ export interface Scheme {
 }
 
 /** The rules by which streams end that were opened with a credential. */
-export interface StreamRules {
+interface StreamRules {
   /** When the credential ends by its own word, by the store's clock in milliseconds; Infinity where its session decides. */
   endMs (identity: Identity): number
   /** Whether the end is not known until the store was asked for it. */

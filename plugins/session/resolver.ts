@@ -32,7 +32,7 @@ interface Entry {
 
 interface Presented { sid: string, secret: string, request: RequestFacts | undefined }
 
-export interface ResolverOptions {
+interface ResolverOptions {
   origin: string
   idleTimeoutMs: number
   cacheSize: number
