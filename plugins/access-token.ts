@@ -11,7 +11,7 @@ import { parseToken, type TokenParts } from '../lib/jwt/token-format.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { TokenSigner } from './access-token/signer.ts'
 import type { Keys } from './keys.ts'
-import { addPart, beginPart } from './portcullis.ts'
+import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -34,8 +34,6 @@ export interface AccessToken {
   verify (token: string): Identity | Promise<Identity>
   /** The same for a token of ours that may have expired, for sign-out alone. */
   verifyExpired (token: string): Promise<Identity>
-  /** From now on whatever names another issuer is for these to verify. */
-  acceptForeign (tokens: ForeignVerifier): void
 }
 
 /** Verifies what others have issued; whether it has expired is judged by who asks. */
@@ -65,12 +63,13 @@ export default fp<AccessTokenOptions>(async function accessTokenPlugin (fastify,
   const { issuer, ttl, cacheSize } = checkOptions('portcullis-access-token', Options, options)
   const ttlMs = durationMs(ttl)
   if (ttlMs < 60_000 || ttlMs > 900_000) throw new ConfigInvalidError('portcullis-access-token: ttl must be from 1m to 15m')
-  const { keys } = beginPart(fastify, 'accessToken')
-  const signer = await TokenSigner.create(keys, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
-  addPart(fastify, 'accessToken', new AccessTokens(keys, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, signer }))
+  const portcullis = beginPart(fastify, 'accessToken')
+  const signer = await TokenSigner.create(portcullis.keys, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
+  addPart(fastify, 'accessToken', new AccessTokens(portcullis, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, signer }))
 }, { name: 'portcullis-access-token', fastify: '5.x', dependencies: ['portcullis-keys'] })
 
 class AccessTokens implements AccessToken {
+  readonly #parts: Portcullis
   readonly #keys: Keys
   readonly issuer: string
   readonly ttlSeconds: number
@@ -79,13 +78,14 @@ class AccessTokens implements AccessToken {
   readonly #verified: RecencyCache<Identity>
   #foreign: ForeignVerifier | null = null
 
-  constructor (keys: Keys, options: { issuer: string, ttlSeconds: number, cacheSize: number, signer: TokenSigner }) {
-    this.#keys = keys
+  constructor (parts: Portcullis, options: { issuer: string, ttlSeconds: number, cacheSize: number, signer: TokenSigner }) {
+    this.#parts = parts
+    this.#keys = parts.keys
     this.issuer = options.issuer
     this.ttlSeconds = options.ttlSeconds
     this.#signer = options.signer
     this.#verified = new RecencyCache(options.cacheSize)
-    keys.onChange(() => this.#verified.clear())
+    this.#keys.onChange(() => this.#verified.clear())
   }
 
   issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
@@ -99,12 +99,10 @@ class AccessTokens implements AccessToken {
     this.checked++
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
+    // Registered after this part, if at all.
+    this.#foreign ??= partOrNull(this.#parts, 'issuers')
     if (this.#foreign !== null && parts.claims['iss'] !== this.issuer) return withoutExpired(this.#foreign.verify(token, parts))
     return this.#keys.find(assertHeader(parts.header)) === null ? this.#verifyLater(token, parts) : this.#verifyNow(token, parts)
-  }
-
-  acceptForeign (tokens: ForeignVerifier): void {
-    this.#foreign = tokens
   }
 
   async verifyExpired (token: string): Promise<Identity> {

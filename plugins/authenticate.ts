@@ -2,19 +2,16 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { METHODS } from 'node:http'
-import { challengeFor } from '../lib/http/challenge.ts'
-import { foreignReason, isForeign, isSafe } from '../lib/http/csrf.ts'
-import { ConfigInvalidError, CredentialsMissingError, CsrfRefusedError } from '../lib/errors.ts'
-import { publish, sourceOf } from '../lib/events.ts'
+import { isSafe } from '../lib/http/csrf.ts'
+import { ConfigInvalidError, CredentialsMissingError } from '../lib/errors.ts'
 import type { Identity } from '../lib/principal.ts'
-import { loggedPath } from '../lib/http/logged-path.ts'
 import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
 import { asError } from '../lib/as-error.ts'
-import { VerificationCounts } from './authenticate/verification-counts.ts'
-import { assertAllowed, assertRecent, type Clock, type Demand } from './authenticate/demand.ts'
-import { Verifier } from './authenticate/verifier.ts'
-import { addPart, beginPart, type Portcullis } from './portcullis.ts'
-import { noteRefusedCaller } from './server/access-log.ts'
+import { assertRecent, credentialsFor, type Demand } from './authenticate/demand.ts'
+import { challenged, Judge } from './authenticate/judge.ts'
+import type { Scheme } from './authenticate/scheme.ts'
+import type { VerificationCounts } from './authenticate/verification-counts.ts'
+import { addPart, beginPart } from './portcullis.ts'
 
 export const identityOf: unique symbol = Symbol('identity')
 
@@ -78,25 +75,28 @@ export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 /** What a route demands of a request: who, for which audience, allowed what, how recently authenticated, and from this site. */
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
-  const verifications = new VerificationCounts()
   const portcullis = beginPart(fastify, 'authenticate')
   const { store, blocklist, accessToken } = portcullis
-  const context = { verifier: new Verifier(portcullis, verifications), origin, portcullis }
+  const judge = new Judge(portcullis, origin)
   if (blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
-  addPart(fastify, 'verifications', verifications)
-  addPart(fastify, 'authenticate', demand => authenticateHook(context, demandOf(demand)))
-  addPart(fastify, 'identify', async (request, demand) => await identify(context, request, demandOf(demand)))
+  addPart(fastify, 'verifications', judge.verifications)
+  addPart(fastify, 'authenticate', demand => authenticateHook(judge, demandOf(demand, judge.schemes)))
+  addPart(fastify, 'identify', async (request, demand) => await identify(judge, request, demandOf(demand, judge.schemes)))
   addPart(fastify, 'assertRecent', (authTime, maxAgeSeconds) => {
     try {
       assertRecent({ authTime }, maxAgeSeconds, store)
     } catch (error) {
-      throw challenged(error, { scopes: [], stepUp: { maxAgeSeconds } })
+      throw challenged(error, { ...credentialsFor('any', judge.schemes), scopes: [], stepUp: { maxAgeSeconds } })
     }
   })
   addPart(fastify, 'refuseForeign', (request, _reply, done) => {
-    if (isSafe(request.method) || !isForeign(request.headers, origin)) return done()
-    done(foreignRefusal(request, portcullis))
+    try {
+      if (!isSafe(request.method)) judge.assertOwn(request)
+    } catch (error) {
+      return done(asError(error))
+    }
+    done()
   })
 }, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
 
@@ -114,11 +114,12 @@ function decorateRequest (fastify: FastifyInstance): void {
   })
 }
 
-function demandOf (demand: AuthenticateDemand): Demand {
-  const { stepUp, audience, ...rest } = checkOptions('portcullis.authenticate', Demanded, demand)
-  if (audience === undefined && rest.access !== 'public') throw new ConfigInvalidError('portcullis.authenticate: audience is required unless access is public')
+function demandOf (demand: AuthenticateDemand, schemes: readonly Scheme[]): Demand {
+  const { access, stepUp, audience, ...rest } = checkOptions('portcullis.authenticate', Demanded, demand)
+  if (audience === undefined && access !== 'public') throw new ConfigInvalidError('portcullis.authenticate: audience is required unless access is public')
   return {
     ...rest,
+    ...credentialsFor(access, schemes),
     audience: audience ?? null,
     stepUp: stepUp === undefined ? null : { maxAgeSeconds: Math.floor(durationMs(stepUp.maxAge) / 1000), methods: stepUp.methods === undefined ? null : withHead(stepUp.methods) }
   }
@@ -129,74 +130,29 @@ function withHead (methods: string[]): string[] {
   return methods.includes('GET') ? [...methods, 'HEAD'] : methods
 }
 
-interface Context { verifier: Verifier, origin: string, portcullis: Pick<Portcullis, 'store'> }
-
 /** Synchronous while everything is remembered; a promise is made only when the store has to be asked. */
-function authenticateHook (context: Context, demand: Demand): onRequestHookHandler {
+function authenticateHook (judge: Judge, demand: Demand): onRequestHookHandler {
   return function authenticate (request, _reply, done) {
-    let judged: Identity | null | Promise<Identity | null>
+    let identity: Identity | null | Promise<Identity | null>
     try {
-      judged = judge(context, request, demand)
+      identity = judge.judge(request, demand)
     } catch (error) {
       return done(asError(error))
     }
-    if (!(judged instanceof Promise)) return done()
-    judged.then(() => done(), (error: unknown) => done(asError(error)))
+    if (!(identity instanceof Promise)) {
+      request[identityOf] = identity
+      return done()
+    }
+    identity.then(judged => {
+      request[identityOf] = judged
+      done()
+    }, (error: unknown) => done(asError(error)))
   }
 }
 
-async function identify (context: Context, request: FastifyRequest, demand: Demand): Promise<Identity> {
-  const identity = await judge(context, request, demand)
+async function identify (judge: Judge, request: FastifyRequest, demand: Demand): Promise<Identity> {
+  const identity = await judge.judge(request, demand)
+  request[identityOf] = identity
   if (identity === null) throw challenged(new CredentialsMissingError({ cause: new Error('no credential that is good here') }), demand)
   return identity
-}
-
-/**
- * Judges a request by a demand and sets `request.identity`: the only way in, for the hook and for `identify`. Returns null only where
- * access is public. Throws, or rejects with, the error that refuses, and leaves the identity as it was.
- */
-function judge (context: Context, request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity | null> {
-  const { verifier, origin, portcullis } = context
-  let identity: Identity | null | Promise<Identity | null>
-  try {
-    if (!isSafe(request.method) && verifier.hasSessionCookie(request) && isForeign(request.headers, origin)) throw foreignRefusal(request, portcullis)
-    identity = verifier.verify(request, demand)
-  } catch (error) {
-    throw challenged(error, demand)
-  }
-  if (!(identity instanceof Promise)) return admit(request, identity, demand, portcullis.store)
-  return identity.then(verified => admit(request, verified, demand, portcullis.store), (error: unknown) => { throw challenged(error, demand) })
-}
-
-function admit (request: FastifyRequest, identity: Identity | null, demand: Demand, clock: Clock): Identity | null {
-  try {
-    if (identity !== null) assertCaller(request, identity, demand, clock)
-  } catch (error) {
-    if (demand.access !== 'public') throw challenged(error, demand)
-    identity = null
-  }
-  request[identityOf] = identity
-  return identity
-}
-
-/** A caller who is refused is no identity of the request, but is in its access line. */
-function assertCaller (request: FastifyRequest, identity: Identity, demand: Demand, clock: Clock): void {
-  try {
-    assertAllowed(identity, demand, request.method, clock)
-  } catch (error) {
-    noteRefusedCaller(request, identity)
-    throw error
-  }
-}
-
-function foreignRefusal (request: FastifyRequest, where: object): Error {
-  publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl) }, where)
-  return new CsrfRefusedError({ cause: new Error(foreignReason(request.headers)) })
-}
-
-/** The challenge that tells the client what would have been good enough; errors without one pass as they are. */
-function challenged (thrown: unknown, demand: Pick<Demand, 'scopes'> & { stepUp: { maxAgeSeconds: number } | null }): Error {
-  const error: Error & { code?: string, headers?: object } = asError(thrown)
-  const challenge = challengeFor(error.code ?? '', { scopes: demand.scopes, ...demand.stepUp === null ? {} : { maxAgeSeconds: demand.stepUp.maxAgeSeconds } })
-  return challenge === null ? error : Object.assign(error, { headers: { ...error.headers, 'www-authenticate': challenge } })
 }

@@ -11,7 +11,7 @@ import type { CredentialClaims, LogEntry } from '../lib/revocation/entries.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import type { Store } from '../stores/store.ts'
 import { LogFollower } from './blocklist/log-follower.ts'
-import { addPart, beginPart, type Portcullis } from './portcullis.ts'
+import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
@@ -123,16 +123,13 @@ function lengthen (store: Store, demanded: Retention): Readonly<Retention> {
   return retention
 }
 
-/** Cookies are registered later, if at all: they name the origin that sessions have to belong to. */
-type Parts = Pick<Portcullis, 'store'> & Partial<Pick<Portcullis, 'cookies'>>
-
 class ReplicatedBlocklist implements Blocklist {
-  readonly #parts: Parts
+  readonly #parts: Portcullis
   readonly #store: Store
   readonly #follower: LogFollower
   readonly #limits: Limits
 
-  constructor (portcullis: Parts, follower: LogFollower, limits: Limits) {
+  constructor (portcullis: Portcullis, follower: LogFollower, limits: Limits) {
     this.#parts = portcullis
     this.#store = portcullis.store
     this.#follower = follower
@@ -205,7 +202,8 @@ class ReplicatedBlocklist implements Blocklist {
   }
 
   async #closeOwn (sid: string): Promise<SessionRecord | null> {
-    const origin = this.#parts.cookies?.origin ?? null
+    // Cookies are registered later, if at all: they name the origin that sessions have to belong to.
+    const origin = partOrNull(this.#parts, 'cookies')?.origin ?? null
     const closed = await this.#store.close(sid, { maxTokenAgeMs: this.maxTokenAgeMs, origin })
     // Not noted: this process would assert the end of that session in the store later on.
     if (closed !== null && isOfOtherOrigin(closed, origin)) throw new SessionNotFoundError({ cause: new Error('a session of another origin') })

@@ -1,9 +1,10 @@
 import cookie from '@fastify/cookie'
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import { hasCookie, readCookie } from '../lib/http/cookie-header.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
+import type { RequestFacts } from '../lib/http/request-facts.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { cookieNamePattern, cookieNames, createOwnCookies, type CookieKind, type CookieName, type OwnCookies } from '../lib/http/own-cookies.ts'
 import { addPart, beginPart } from './portcullis.ts'
@@ -22,12 +23,12 @@ export interface Cookies {
    * The value, or null. Throws CookieDuplicateError when the request has it twice. For `formerFor` after the start, a cookie under its
    * name of the first release is read too, where the request has none under the present name.
    */
-  read (request: FastifyRequest, kind: CookieKind): string | null
+  read (request: Pick<RequestFacts, 'headers'>, kind: CookieKind): string | null
   /**
    * Every value that the request carries under the present and the former name, at any time. They tell which sessions end when the
    * cookie is replaced or deleted, and are no credentials. Throws CookieDuplicateError when one of the names is there twice.
    */
-  readAll (request: FastifyRequest, kind: CookieKind): string[]
+  readAll (request: Pick<RequestFacts, 'headers'>, kind: CookieKind): string[]
   /** `maxAgeSeconds`: how long browsers keep it; without, as long as they run. */
   set (reply: FastifyReply, kind: CookieKind, value: string, maxAgeSeconds?: number): void
   clear (reply: FastifyReply, kind: CookieKind): void

@@ -48,6 +48,5 @@ export default fp<DeviceBoundOptions>(async function deviceBoundPlugin (fastify,
   const portcullis = beginPart(fastify, 'deviceBound')
   const devices = new Devices(portcullis, { secrets: deriveSecrets('portcullis-device-bound', secret), origin, path, cookieTtlMs })
   if (!Object.hasOwn(portcullis, 'session')) throw new ConfigInvalidError('portcullis-device-bound: register it in the scope that has portcullis-session, or register that one in this scope too')
-  portcullis.session.guardDevices(devices)
   addPart(fastify, 'deviceBound', devices)
 }, { name: 'portcullis-device-bound', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-blocklist', 'portcullis-session'] })

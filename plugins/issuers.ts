@@ -9,7 +9,15 @@ import { FileKeys } from './issuers/file-keys.ts'
 import { ForeignTokens, type Issuer } from './issuers/foreign-tokens.ts'
 import type { KeySource, KeySourceHooks } from './issuers/key-source.ts'
 import { RemoteKeys } from './issuers/remote-keys.ts'
-import { scopeParts, type Portcullis } from './portcullis.ts'
+import type { ForeignVerifier } from './access-token.ts'
+import { addPart, beginPart, partOrNull } from './portcullis.ts'
+
+declare module './portcullis.ts' {
+  interface Portcullis {
+    /** Verifies the access tokens of other issuers, on behalf of `accessToken`. */
+    issuers: ForeignVerifier
+  }
+}
 
 const Options = Type.Object({
   issuers: Type.Array(Type.Object({
@@ -43,8 +51,10 @@ export interface IssuersOptions {
 export default fp<IssuersOptions>(async function issuersPlugin (fastify, options) {
   const { issuers, coolDown, cacheSize } = checkOptions('portcullis-issuers', Options, options)
   // It changes how the part verifies, in every scope that has the part.
-  if (!Object.hasOwn(scopeParts(fastify), 'accessToken')) throw new ConfigInvalidError('portcullis-issuers: register it in the scope that has portcullis-access-token, or register that one in this scope too')
-  const { accessToken, blocklist, health } = fastify.portcullis as Omit<Portcullis, 'health'> & Partial<Pick<Portcullis, 'health'>>
+  const portcullis = beginPart(fastify, 'issuers')
+  if (!Object.hasOwn(portcullis, 'accessToken')) throw new ConfigInvalidError('portcullis-issuers: register it in the scope that has portcullis-access-token, or register that one in this scope too')
+  const { accessToken, blocklist } = portcullis
+  const health = partOrNull(portcullis, 'health')
   assertOneMeaning(issuers, accessToken.issuer)
   const accepted: Issuer[] = []
   fastify.addHook('onClose', async () => { await Promise.all(accepted.map(({ keys }) => keys.stop())) })
@@ -56,7 +66,7 @@ export default fp<IssuersOptions>(async function issuersPlugin (fastify, options
     health?.warnWhile(() => source.problem() === null ? null : `issuers: ${issuer.name}: ${source.problem()}`)
     accepted.push({ ...issuer, scopes, typ, maxTokenAgeSeconds: Math.floor(durationMs(maxTokenAge) / 1000), ownAudience: accessToken.issuer, keys: source })
   }
-  accessToken.acceptForeign(new ForeignTokens(accepted, cacheSize))
+  addPart(fastify, 'issuers', new ForeignTokens(accepted, cacheSize))
   // Nobody waits for it: an issuer that is away keeps nobody else out.
   fastify.addHook('onReady', async () => { for (const { keys } of accepted) void keys.lookAgain() })
 }, { name: 'portcullis-issuers', fastify: '5.x', dependencies: ['portcullis-access-token', 'portcullis-blocklist'] })

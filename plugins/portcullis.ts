@@ -22,6 +22,7 @@ const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
   blocklist: { plugin: 'blocklist', on: ['store', 'cookies'] },
   keys: { plugin: 'keys', on: ['store'] },
   accessToken: { plugin: 'access-token', on: ['keys'] },
+  issuers: { plugin: 'issuers', on: ['accessToken'] },
   session: { plugin: 'session', on: ['store', 'cookies'] },
   refreshToken: { plugin: 'refresh-token', on: ['store', 'cookies'] },
   deviceBound: { plugin: 'device-bound', on: ['session'] },

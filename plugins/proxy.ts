@@ -5,9 +5,11 @@ import { ConfigInvalidError, InternalError, MethodNotAllowedError, UpstreamLoopE
 import { loopName, passedHops } from '../lib/proxy/cdn-loop.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
 import { createOwnCookies } from '../lib/http/own-cookies.ts'
+import { neverForwardedWith } from '../lib/proxy/forwarding.ts'
 import { plainAddress } from '../lib/http/trusted-peers.ts'
 import { asError } from '../lib/as-error.ts'
 import { UpstreamCounts } from './proxy/upstream-counts.ts'
+import { createVerifiers } from './authenticate/schemes.ts'
 import { partsAround, scopeParts } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
@@ -99,6 +101,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     slots: new Slots(options.connections, mostWaiting),
     keepAuthorization: options.authorization === 'keep',
     ownCookies: fastify.hasPlugin('portcullis-cookies') ? fastify.portcullis.cookies.own : createOwnCookies('portcullis'),
+    never: neverForwardedWith(createVerifiers(scopeParts(fastify)).flatMap(({ scheme }) => scheme.headers)),
     stripCors: options.cors === 'strip',
     websocket: options.websocket,
     streams,

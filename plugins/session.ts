@@ -1,10 +1,11 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Strength } from '../lib/session/authentication.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import { createExpiryReport } from './session/expiries.ts'
+import type { RequestFacts } from '../lib/http/request-facts.ts'
 import type { Identity } from '../lib/principal.ts'
 import { gridMs, isIdle } from '../lib/session/lifetime.ts'
 import { viewSession, type SessionView } from '../lib/session/view.ts'
@@ -15,7 +16,7 @@ import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
 import { describeSignIn, type SignIn } from '../lib/session/sign-in.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import type { Store } from '../stores/store.ts'
-import { addPart, beginPart } from './portcullis.ts'
+import { addPart, beginPart, partOrNull } from './portcullis.ts'
 import type { DeviceGuard } from './session/device-guard.ts'
 import { assertNoCookieTwice, endOthers, takeOver } from './session/presented.ts'
 import { SessionResolver } from './session/resolver.ts'
@@ -45,9 +46,9 @@ export interface Sessions {
    * Who a session cookie speaks for; see SessionResolver. Revocation is judged apart. A session that is bound to a device is good with
    * the device cookie of the request alone: without the request, it is not.
    */
-  resolve (cookie: string, isUse: boolean, request?: FastifyRequest): Identity | Promise<Identity>
+  resolve (cookie: string, isUse: boolean, request?: RequestFacts): Identity | Promise<Identity>
   /** The same, whatever is remembered: the record is read. */
-  resolveInStore (cookie: string, isUse: boolean, request?: FastifyRequest): Promise<Identity>
+  resolveInStore (cookie: string, isUse: boolean, request?: RequestFacts): Promise<Identity>
   /**
    * The record that a session cookie is right for, asked of the store; null when there is none. Idle ones count, and the device that
    * a session is bound to is not asked for: it is enough to end a session, and to tell the device what to prove, and for nothing else.
@@ -64,8 +65,6 @@ export interface Sessions {
    */
   renew (reply: FastifyReply, sid: string, fresh: Strength): Promise<SessionRecord | null>
   view (record: SessionRecord): SessionView
-  /** From now on sessions can be bound to devices. */
-  guardDevices (guard: DeviceGuard): void
 }
 
 export interface SessionOptions {
@@ -94,13 +93,18 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   const portcullis = beginPart(fastify, 'session')
   const { store, cookies, blocklist } = portcullis
   const touches = new Touches(store, idleTimeoutMs, gridMs(idleTimeoutMs))
-  const resolver = new SessionResolver(store, touches, { origin: cookies.origin, idleTimeoutMs, cacheSize, reportExpiry: createExpiryReport(portcullis) })
+  let devices: DeviceGuard | null = null
+  // Registered after this part, if at all.
+  const findDevices = (): DeviceGuard | null => {
+    devices ??= partOrNull(portcullis, 'deviceBound')
+    return devices
+  }
+  const resolver = new SessionResolver(store, touches, { origin: cookies.origin, idleTimeoutMs, cacheSize, reportExpiry: createExpiryReport(portcullis), findDevices })
   blocklist.subscribe(entry => resolver.forget(entry))
   fastify.addHook('onClose', async () => await touches.stop())
-  let devices: DeviceGuard | null = null
   const reads = createReads(store, touches, { idleTimeoutMs, origin: cookies.origin })
   // Off is off: sessions that were bound before are bound to nothing.
-  const view = (record: SessionRecord): SessionView => viewSession(devices === null ? { ...record, device: null } : record, idleTimeoutMs)
+  const view = (record: SessionRecord): SessionView => viewSession(findDevices() === null ? { ...record, device: null } : record, idleTimeoutMs)
 
   addPart(fastify, 'session', {
     idleTimeoutMs,
@@ -123,17 +127,13 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
       }
       await takeOver(reply, record.sid, 'session', portcullis)
       cookies.set(reply, 'session', formatSessionCookie(record.sid, secret))
-      devices?.offer(reply, record)
+      findDevices()?.offer(reply, record)
       publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ...sourceOf(request), outcome: 'session' }, portcullis)
       return { session: view(record) }
     },
     resolve: (cookie, isUse, request) => resolver.resolve(cookie, isUse, request),
     resolveInStore: async (cookie, isUse, request) => await resolver.resolveInStore(cookie, isUse, request),
     view,
-    guardDevices (guard) {
-      devices = guard
-      resolver.guardDevices(guard)
-    },
     ...reads,
     async renew (reply, sid, fresh) {
       // The origin of a record never changes, and the store renews no record that is over by then.
@@ -144,7 +144,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
       blocklist.note({ kind: 'changed', sid })
       if (record === null) return null
       cookies.set(reply, 'session', formatSessionCookie(sid, secret))
-      devices?.offer(reply, record)
+      findDevices()?.offer(reply, record)
       return record
     }
   })

@@ -1,10 +1,11 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { deviceInForce } from '../lib/session/device-binding.ts'
+import type { RequestFacts } from '../lib/http/request-facts.ts'
 import type { Identity } from '../lib/principal.ts'
 import { gridMs } from '../lib/session/lifetime.ts'
 import { checkOptions } from '../lib/options.ts'
+import { schemeOf } from './authenticate/schemes.ts'
 import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
 import { StreamRegistry, type Stream, type StreamSource } from './streams/registry.ts'
 
@@ -57,10 +58,7 @@ export default fp(async function streamsPlugin (fastify, options) {
   })
 }, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-access-token', 'portcullis-authenticate'] })
 
-/** Devices are not everybody's, and may be registered later. */
-type Parts = Pick<Portcullis, 'store' | 'blocklist' | 'session'> & Partial<Pick<Portcullis, 'deviceBound'>>
-
-function createSource (parts: Parts): StreamSource {
+function createSource (parts: Portcullis): StreamSource {
   const { store, blocklist, session } = parts
   return {
     nowMs: () => store.nowMs(),
@@ -81,11 +79,11 @@ function createSource (parts: Parts): StreamSource {
 }
 
 /** A cookie that cannot be judged has not let anybody in: the session is not bound, or the stream would not be open. */
-function deviceEnd (parts: Parts, { sid, credential }: Identity, request: FastifyRequest | undefined): number | null {
+function deviceEnd (parts: Portcullis, identity: Identity, request: RequestFacts | undefined): number | null {
   const deviceBound = partOrNull(parts, 'deviceBound')
-  if (deviceBound === null || request === undefined || sid === null || credential !== 'session') return null
+  if (deviceBound === null || request === undefined || identity.sid === null || !schemeOf(identity).streams.hasDevice) return null
   try {
-    return deviceBound.endOfRequest(request, sid)
+    return deviceBound.endOfRequest(request, identity.sid)
   } catch {
     return null
   }

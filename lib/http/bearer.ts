@@ -8,7 +8,7 @@ const scheme = /^bearer(?: +|$)/i
  * Throws CredentialsAmbiguousError for more than one Authorization header, TokenInvalidError for none or several words.
  * Which characters the word has is judged when it is verified: to look at each of them again costs as much as all the rest.
  */
-export function readBearer ({ headers, rawHeaders }: IncomingMessage): string | null {
+export function readBearer ({ headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>): string | null {
   const value = headers.authorization
   if (value === undefined) return null
   // Node keeps the first of several; another server may keep the last.

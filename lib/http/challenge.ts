@@ -9,8 +9,8 @@ export interface Challenge {
   acrValues?: readonly string[]
 }
 
-/** What a route demands of a credential, as far as a challenge can tell it. */
-export type Demand = Omit<Challenge, 'error'>
+/** The demands of a route that a challenge can tell. */
+export type ChallengeDetails = Omit<Challenge, 'error'>
 
 /** The value of a WWW-Authenticate header. */
 export function bearerChallenge (challenge: Challenge = {}): string {
@@ -23,8 +23,8 @@ export function bearerChallenge (challenge: Challenge = {}): string {
 }
 
 /** The challenge that goes with an error code; null for codes that no other credential would help against. */
-export function challengeFor (code: string, demand: Demand = {}): string | null {
-  const { scopes = [], maxAgeSeconds, acrValues = [] } = demand
+export function challengeFor (code: string, details: ChallengeDetails = {}): string | null {
+  const { scopes = [], maxAgeSeconds, acrValues = [] } = details
   switch (code) {
     case 'PTC_ERR_CREDENTIALS_MISSING': return bearerChallenge({ scopes })
     case 'PTC_ERR_CLAIMS_UNIDENTIFIABLE':

@@ -34,24 +34,31 @@ const neverReturned = new Set([...hopByHop, 'secure-session-registration', 'secu
 /** Names of our response headers that stand beside the upstream's; all others replace them. */
 const combined = new Set(['set-cookie', 'vary', 'access-control-expose-headers'])
 
+/** The headers of clients that never reach an upstream, these among them; in lower case. */
+export function neverForwardedWith (headers: readonly string[]): ReadonlySet<string> {
+  return headers.length === 0 ? neverForwarded : new Set([...neverForwarded, ...headers])
+}
+
 export interface HeaderPolicy {
   /** Whether the client's Authorization is for the upstream. */
   readonly keepAuthorization: boolean
   /** The gateway's cookies, which no upstream receives or sets. */
   readonly ownCookies: OwnCookies
+  /** See `neverForwardedWith`; without credentials in headers of their own by default. */
+  readonly never?: ReadonlySet<string>
 }
 
 /**
  * What an upstream gets of a client's headers, as name, value, name, value…, followed by ours.
  * Connection takes away what the client sent, never what we add (RFC 9110, section 7.6.1).
  */
-export function requestHeaders (client: IncomingHttpHeaders, ours: readonly string[], { keepAuthorization, ownCookies }: HeaderPolicy): string[] {
+export function requestHeaders (client: IncomingHttpHeaders, ours: readonly string[], { keepAuthorization, ownCookies, never = neverForwarded }: HeaderPolicy): string[] {
   const forwarded: string[] = []
   const named = connectionOptions(client.connection)
   const taken = namesOf(ours)
   for (const name in client) {
     const read = isPlain(name) ? name : fold(name)
-    if (isStripped(read, name, keepAuthorization) || named?.has(read) === true || isNameIn(read, taken)) continue
+    if (never.has(read) || isStripped(read, name, keepAuthorization) || named?.has(read) === true || isNameIn(read, taken)) continue
     const value = name === 'cookie' ? ownCookies.without(client.cookie!) : client[name]
     if (typeof value === 'string') forwarded.push(name, value)
   }
@@ -74,7 +81,7 @@ function fold (name: string): string {
 /** `read`: `name` as a server of the CGI kind reads it. */
 function isStripped (read: string, name: string, keepAuthorization: boolean): boolean {
   if (read === 'authorization') return read !== name || !keepAuthorization
-  return neverForwarded.has(read) || read.startsWith('x-forwarded') || (read !== name && neverSpeltOtherwise.has(read))
+  return read.startsWith('x-forwarded') || (read !== name && neverSpeltOtherwise.has(read))
 }
 
 /** Headers with their names as servers of the CGI kind read them: as a rule the ones that are given. */

@@ -1,16 +1,17 @@
-import { ScopeInsufficientError, StepUpRequiredError, TokenInvalidError } from '../../lib/errors.ts'
+import { ScopeInsufficientError, StepUpRequiredError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/principal.ts'
 import { seconds } from '../../lib/session/lifetime.ts'
 import type { Store } from '../../stores/store.ts'
+import type { Access, Scheme } from './scheme.ts'
+import { schemeOf } from './schemes.ts'
 
 /** The store's clock. */
 export type Clock = Pick<Store, 'nowMs'>
 
 /** What a route demands, checked and with every default filled in. */
-export interface Demand {
-  /** Null only where `access` is public. */
+export interface Demand extends Credentials {
+  /** Null only where access is public. */
   audience: string | null
-  access: 'any' | 'session' | 'token' | 'public'
   scopes: readonly string[]
   /** `methods: null`: all of them. */
   stepUp: { maxAgeSeconds: number, methods: readonly string[] | null } | null
@@ -19,9 +20,37 @@ export interface Demand {
   ignoreBearer: boolean
 }
 
+/** What `access` stands for. */
+export interface Credentials {
+  /** Whether a request without a good credential passes too. */
+  isPublic: boolean
+  /** The schemes whose credentials count. */
+  schemes: readonly Scheme[]
+  /** What a request without a credential that counts lacks, for the log. */
+  missing: string
+  /** How to challenge for a credential that counts; schemes may share a way. */
+  challenges: ReadonlyArray<Scheme['challenge']>
+}
+
+/** What `access` stands for among these schemes. */
+export function credentialsFor (access: Access, among: readonly Scheme[]): Credentials {
+  const schemes = among.filter(({ accesses }) => accesses.includes(access))
+  const others = among.filter(scheme => !schemes.includes(scheme))
+  return { isPublic: access === 'public', schemes, missing: describeMissing(schemes, others), challenges: [...new Set(schemes.map(({ challenge }) => challenge))] }
+}
+
+function describeMissing (schemes: readonly Scheme[], others: readonly Scheme[]): string {
+  if (others.length === 0) return `neither ${schemes.map(({ title }) => title).join(' nor ')}`
+  return `no ${schemes.map(nounOf).join(' and no ')}; ${others.map(scheme => `${nounOf(scheme)}s`).join(' and ')} do not count here`
+}
+
+function nounOf ({ title }: Scheme): string {
+  return title.replace(/^an? /, '')
+}
+
 /** Throws when a good credential is not good enough here. */
 export function assertAllowed (identity: Identity, demand: Demand, method: string, clock: Clock): void {
-  if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw wrongAudience(identity)
+  if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw new (schemeOf(identity).errors.OtherAudience)({ cause: new Error('not for this audience') })
   for (const scope of demand.scopes) if (!identity.scopes.includes(scope)) throw new ScopeInsufficientError({ cause: new Error(`the scope ${scope} is missing`) })
   if (demand.stepUp !== null && (demand.stepUp.methods?.includes(method) ?? true)) assertRecent(identity, demand.stepUp.maxAgeSeconds, clock)
 }
@@ -29,10 +58,4 @@ export function assertAllowed (identity: Identity, demand: Demand, method: strin
 /** Throws StepUpRequiredError unless the subject authenticated within `maxAgeSeconds` (RFC 9470), by the clock that wrote it down. */
 export function assertRecent (identity: Pick<Identity, 'authTime'>, maxAgeSeconds: number, clock: Clock): void {
   if (seconds(clock.nowMs()) - identity.authTime > maxAgeSeconds) throw new StepUpRequiredError({ cause: new Error(`the authentication is older than ${maxAgeSeconds} s`) })
-}
-
-/** A token for another service is no token here. A session that was opened for other services is one that may not do this. */
-function wrongAudience ({ credential }: Identity): Error {
-  const cause = new Error('not for this audience')
-  return credential === 'token' ? new TokenInvalidError({ cause }) : new ScopeInsufficientError({ cause })
 }

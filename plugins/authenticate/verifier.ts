@@ -1,127 +1,122 @@
-import type { FastifyRequest } from 'fastify'
-import { readBearer } from '../../lib/http/bearer.ts'
-import { CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, StoreUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
+import { CredentialsAmbiguousError, CredentialsMissingError, StoreUnavailableError } from '../../lib/errors.ts'
+import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import type { Identity } from '../../lib/principal.ts'
-import type { VerificationCache, VerificationCounts, VerificationOutcome } from './verification-counts.ts'
 import { partOrNull, type Portcullis } from '../portcullis.ts'
 import type { RefreshToken } from '../refresh-token.ts'
 import type { Demand } from './demand.ts'
+import type { SchemeVerifier } from './scheme.ts'
+import type { VerificationCache, VerificationCounts, VerificationOutcome } from './verification-counts.ts'
 
-const nobodysErrors = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_ISSUER_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
+/** The errors that count as no credential where access is public: a bad credential, or a store that is away. */
+const ignoredIfPublic = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_ISSUER_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
 
-/** What a request without a credential that counts here lacks. */
-const missing = {
-  any: 'neither a session cookie nor an access token',
-  session: 'no session cookie; access tokens do not count here',
-  token: 'no access token; session cookies do not count here'
-}
-
-/** Finds the one credential of a request, verifies it, and asks whether it is still good. */
+/** Finds the one credential of a request, has its scheme verify it, and asks whether it is still good. */
 export class Verifier {
   readonly #parts: Portcullis
+  readonly #verifiers: readonly SchemeVerifier[]
+  readonly #ambient: readonly SchemeVerifier[]
   #knownRefreshToken: RefreshToken | null | undefined
   readonly #counts: VerificationCounts
-  /** Of the verification that is under way: nothing comes between its start and its answer, or its promise. */
+  /** Where the identity of the verification under way came from. No other verification runs between its start and its answer, or its promise. */
   #cache: VerificationCache = 'miss'
 
-  constructor (parts: Portcullis, counts: VerificationCounts) {
+  constructor (parts: Portcullis, verifiers: readonly SchemeVerifier[], counts: VerificationCounts) {
     this.#parts = parts
+    this.#verifiers = verifiers
+    this.#ambient = verifiers.filter(({ scheme }) => scheme.isAmbient)
     this.#counts = counts
   }
 
-  /** Whether a browser's own credential is in play; a duplicate is one too. */
-  hasSessionCookie (request: FastifyRequest): boolean {
+  /** Whether the request has a credential that a browser may have added by itself; one that cannot be read is one too. */
+  hasAmbientCredential (facts: RequestFacts): boolean {
     try {
-      return this.#parts.cookies.read(request, 'session') !== null
+      for (const verifier of this.#ambient) if (verifier.read(facts) !== null) return true
+      return false
     } catch {
       return true
     }
   }
 
   /** Null only where access is public. A promise only when the store has to be asked. */
-  verify (request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity | null> {
-    if (demand.access === 'public') return this.#verifyIfAny(request, demand)
-    const identity = this.#verify(request, demand)
-    if (identity === null) throw new CredentialsMissingError({ cause: new Error(missing[demand.access]) })
+  verify (facts: RequestFacts, demand: Demand): Identity | null | Promise<Identity | null> {
+    if (demand.isPublic) return this.#verifyIfAny(facts, demand)
+    const identity = this.#verify(facts, demand)
+    if (identity === null) throw new CredentialsMissingError({ cause: new Error(demand.missing) })
     return identity
   }
 
-  #verifyIfAny (request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity | null> {
+  #verifyIfAny (facts: RequestFacts, demand: Demand): Identity | null | Promise<Identity | null> {
     try {
-      const identity = this.#verify(request, demand)
-      return identity instanceof Promise ? identity.catch(nobody) : identity
+      const identity = this.#verify(facts, demand)
+      return identity instanceof Promise ? identity.catch(nullIfPublic) : identity
     } catch (error) {
-      return nobody(error)
+      return nullIfPublic(error)
     }
   }
 
   /** Null without a credential: on public routes that is the ordinary case, and to make an error costs more than to verify. */
-  #verify (request: FastifyRequest, demand: Demand): Identity | null | Promise<Identity> {
-    const cookie = this.#parts.cookies.read(request, 'session')
-    const bearer = demand.ignoreBearer ? null : readBearer(request.raw)
-    if (cookie !== null && bearer !== null) throw new CredentialsAmbiguousError({ cause: new Error('a session cookie and an access token') })
-    if (cookie !== null && demand.access !== 'token') return this.#counted(request, 'session', cookie, demand)
-    if (bearer !== null && demand.access !== 'session') return this.#counted(request, 'token', bearer, demand)
-    return null
+  #verify (facts: RequestFacts, demand: Demand): Identity | null | Promise<Identity> {
+    let found: SchemeVerifier | null = null
+    let credential = ''
+    for (const verifier of this.#verifiers) {
+      if (demand.ignoreBearer && verifier.scheme.isInAuthorization) continue
+      const text = verifier.read(facts)
+      if (text === null) continue
+      if (found !== null) throw new CredentialsAmbiguousError({ cause: new Error(`${found.scheme.title} and ${verifier.scheme.title}`) })
+      found = verifier
+      credential = text
+    }
+    return found === null || !demand.schemes.includes(found.scheme) ? null : this.#counted(found, credential, facts, demand)
   }
 
-  #counted (request: FastifyRequest, credential: 'session' | 'token', text: string, demand: Demand): Identity | Promise<Identity> {
+  #counted (verifier: SchemeVerifier, credential: string, facts: RequestFacts, demand: Demand): Identity | Promise<Identity> {
+    const { name } = verifier.scheme
     const startedAt = this.#counts.start()
     this.#cache = 'miss'
     let identity: Identity | Promise<Identity>
     try {
-      identity = credential === 'session' ? this.#ofCookie(request, text, demand) : this.#ofToken(this.#verifyToken(text), demand)
+      identity = this.#verifyBy(verifier, credential, facts, demand)
     } catch (error) {
-      this.#counts.end(credential, outcomeOf(error), this.#cache, startedAt)
+      this.#counts.end(name, outcomeOf(error), this.#cache, startedAt)
       throw error
     }
     if (!(identity instanceof Promise)) {
-      this.#counts.end(credential, 'accepted', this.#cache, startedAt)
+      this.#counts.end(name, 'accepted', this.#cache, startedAt)
       return identity
     }
     return identity.then(verified => {
-      this.#counts.end(credential, 'accepted', 'miss', startedAt)
+      this.#counts.end(name, 'accepted', 'miss', startedAt)
       return verified
     }, (error: unknown) => {
-      this.#counts.end(credential, outcomeOf(error), 'miss', startedAt)
+      this.#counts.end(name, outcomeOf(error), 'miss', startedAt)
       throw error
     })
   }
 
-  #verifyToken (token: string): Identity | Promise<Identity> {
-    const { accessToken } = this.#parts
-    const before = accessToken.checked
-    const identity = accessToken.verify(token)
-    if (accessToken.checked === before) this.#cache = 'hit'
-    return identity
-  }
-
-  #ofCookie (request: FastifyRequest, cookie: string, demand: Demand): Identity | Promise<Identity> {
-    if (!this.#hasFreshReplica(demand)) return this.#ofCookieInStore(request, cookie, demand)
-    const identity = this.#parts.session.resolve(cookie, demand.isUse, request)
-    if (identity instanceof Promise) return identity.then(known => this.#assertNotRevoked(known))
-    this.#cache = 'hit'
-    return this.#assertNotRevoked(identity)
+  #verifyBy (verifier: SchemeVerifier, credential: string, facts: RequestFacts, demand: Demand): Identity | Promise<Identity> {
+    if (verifier.verifyInStore !== null && !this.#hasFreshReplica(demand)) return this.#verifyInStore(verifier, credential, facts, demand)
+    const identity = verifier.verify(credential, facts, demand.isUse)
+    if (identity instanceof Promise) return identity.then(async known => await this.#assertInForce(known, verifier, demand))
+    if (verifier.isRemembered) this.#cache = 'hit'
+    return this.#assertInForce(identity, verifier, demand)
   }
 
   /** The record itself says all: whether it is there, not cut off, and which secret is the right one. */
-  async #ofCookieInStore (request: FastifyRequest, cookie: string, demand: Demand): Promise<Identity> {
-    const { session, blocklist } = this.#parts
+  async #verifyInStore (verifier: SchemeVerifier, credential: string, facts: RequestFacts, demand: Demand): Promise<Identity> {
     try {
-      return this.#assertNotRevoked(await session.resolveInStore(cookie, demand.isUse, request))
+      return this.#assertNotRevoked(await verifier.verifyInStore!(credential, facts, demand.isUse), verifier)
     } catch (error) {
-      if (!(error instanceof StoreUnavailableError) || demand.consistency === 'strict' || !blocklist.mayAnswerStale()) throw error
-      return this.#assertNotRevoked(await session.resolve(cookie, demand.isUse, request))
+      if (!(error instanceof StoreUnavailableError) || demand.consistency === 'strict' || !this.#parts.blocklist.mayAnswerStale()) throw error
+      return this.#assertNotRevoked(await verifier.verify(credential, facts, demand.isUse), verifier)
     }
   }
 
-  #ofToken (identity: Identity | Promise<Identity>, demand: Demand): Identity | Promise<Identity> {
-    if (identity instanceof Promise) return identity.then(async known => await this.#ofToken(known, demand))
-    this.#assertNotRevoked(identity)
+  #assertInForce (identity: Identity, verifier: SchemeVerifier, demand: Demand): Identity | Promise<Identity> {
+    this.#assertNotRevoked(identity, verifier)
     if (identity.generation !== null) this.#refreshToken()?.noteReceived(identity)
-    if (this.#hasFreshReplica(demand)) return identity
+    if (verifier.verifyInStore !== null || this.#hasFreshReplica(demand)) return identity
     return this.#parts.blocklist.isGoodInStore(identity, demand.consistency === 'replica').then(isGood => {
-      if (!isGood) throw refused(identity)
+      if (!isGood) throw revoked(verifier)
       return identity
     })
   }
@@ -137,8 +132,8 @@ export class Verifier {
   }
 
   /** Every request asks the replica, whatever was remembered of the credential. */
-  #assertNotRevoked (identity: Identity): Identity {
-    if (this.#parts.blocklist.knowsAsRevoked(identity)) throw refused(identity)
+  #assertNotRevoked (identity: Identity, verifier: SchemeVerifier): Identity {
+    if (this.#parts.blocklist.knowsAsRevoked(identity)) throw revoked(verifier)
     return identity
   }
 }
@@ -147,13 +142,11 @@ function outcomeOf (error: unknown): VerificationOutcome {
   return error instanceof StoreUnavailableError ? 'unavailable' : 'refused'
 }
 
-/** On a public route a bad credential, or a store that is away, is the same as none. */
-function nobody (error: unknown): null {
-  if (nobodysErrors.includes((error as { code?: string }).code ?? '')) return null
+function nullIfPublic (error: unknown): null {
+  if (ignoredIfPublic.includes((error as { code?: string }).code ?? '')) return null
   throw error
 }
 
-function refused ({ credential }: Identity): Error {
-  const cause = new Error('revoked')
-  return credential === 'token' ? new TokenInvalidError({ cause }) : new SessionInvalidError({ cause })
+function revoked ({ scheme }: SchemeVerifier): Error {
+  return new scheme.errors.Revoked({ cause: new Error('revoked') })
 }

@@ -4,6 +4,7 @@ import { isSignedBy, parseProof, type DeviceProof } from '../../lib/session/devi
 import { formatTicket, parseTicket, type Ticket } from '../../lib/session/device-ticket.ts'
 import { CredentialsMissingError, DeviceProofRequiredError, SessionInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
 import { publish, sourceOf, type EventName } from '../../lib/events.ts'
+import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import { isNavigation } from '../../lib/http/navigation.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
 import type { BoundDevice, SessionRecord } from '../../lib/session/record.ts'
@@ -18,7 +19,7 @@ export interface SessionInstructions {
   credentials: Array<{ type: 'cookie', name: string, attributes: string }>
 }
 
-export interface DeviceBound {
+export interface DeviceBound extends DeviceGuard {
   readonly cookieTtlMs: number
   /** The session whose cookie the request carries, whatever it is bound to: for `register` and `refresh`. Rejects when there is none. */
   presented (request: FastifyRequest): Promise<SessionRecord>
@@ -33,7 +34,7 @@ export interface DeviceBound {
    */
   refresh (reply: FastifyReply, record: SessionRecord): Promise<SessionInstructions>
   /** When the device cookie of the request runs out, by the store's clock in milliseconds; null when it has none of this session. */
-  endOfRequest (request: FastifyRequest, sid: string): number | null
+  endOfRequest (request: RequestFacts, sid: string): number | null
 }
 
 interface Settings {
@@ -54,7 +55,7 @@ type Parts = Pick<Portcullis, 'store' | 'cookies' | 'blocklist' | 'session'>
 type BoundRecord = SessionRecord & { device: BoundDevice }
 
 /** Challenges, proofs and device cookies. What is given out is a function of the session and the secret: nothing is stored of it. */
-export class Devices implements DeviceBound, DeviceGuard {
+export class Devices implements DeviceBound {
   readonly cookieTtlMs: number
   readonly #parts: Parts
   readonly #settings: Settings
@@ -71,7 +72,7 @@ export class Devices implements DeviceBound, DeviceGuard {
     void reply.header('secure-session-registration', `(ES256);path="${this.#settings.path}/register";challenge="${challenge}"`)
   }
 
-  read (request: FastifyRequest): string | null {
+  read (request: RequestFacts): string | null {
     return this.#parts.cookies.read(request, 'device')
   }
 
@@ -85,14 +86,14 @@ export class Devices implements DeviceBound, DeviceGuard {
    * Browsers renew nothing on behalf of another site, so a link from there arrives without the device cookie once that has run out:
    * asked for again by the very page that it leads to, it comes with one. That request is ours, so it is asked for once.
    */
-  refusal (request: FastifyRequest | undefined): Error {
+  refusal (request: RequestFacts | undefined): Error {
     const error = new SessionInvalidError({ cause: new Error('no device cookie that is good') })
     const { 'sec-fetch-site': site } = request?.headers ?? {}
     const isFromElsewhere = request !== undefined && isNavigation(request.method, request.headers) && (site === 'cross-site' || site === 'same-site')
     return isFromElsewhere ? Object.assign(error, { headers: { refresh: '0' } }) : error
   }
 
-  endOfRequest (request: FastifyRequest, sid: string): number | null {
+  endOfRequest (request: RequestFacts, sid: string): number | null {
     const cookie = this.read(request)
     return cookie === null ? null : this.endOf(cookie, sid)
   }

@@ -8,6 +8,7 @@ import { isEventStream, requestHeaders, responseHeaders } from '../../lib/proxy/
 import type { Identity } from '../../lib/principal.ts'
 import { keepWithinPrefix } from '../../lib/proxy/own-prefix.ts'
 import { keepForOwner } from '../../lib/proxy/private-cache.ts'
+import { isAmbient } from '../authenticate/schemes.ts'
 import { endEmpty, hasBody } from '../server/body.ts'
 import { flushHead } from '../server/head.ts'
 import { bytesTaken, reset } from '../server/stalls.ts'
@@ -243,7 +244,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   #returned (headers: IncomingHttpHeaders, status: number): Array<string | string[]> {
     const ours = this.#reply.getHeaders()
     const { stripCors, ownCookies } = this.#upstream
-    if (this.request.identityOrNull?.credential === 'session') keepForOwner(headers)
+    if (isAmbient(this.request.identityOrNull?.credential)) keepForOwner(headers)
     keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
     return responseHeaders(stripCors ? withoutCors(headers, ours) : headers, status, ours, ownCookies)
   }

@@ -1,15 +1,8 @@
 import { LogController, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/principal.ts'
 import { loggedPath } from '../../lib/http/logged-path.ts'
+import { refusedCallerOf } from '../authenticate/refused-callers.ts'
 import { codeOf } from '../errors.ts'
-
-/** The callers whose good credential was not good enough: these requests have no identity. */
-const refusedCallers = new WeakMap<FastifyRequest, Pick<Identity, 'subject' | 'sid'>>()
-
-/** Keeps for the access line who was refused. */
-export function noteRefusedCaller (request: FastifyRequest, identity: Identity): void {
-  refusedCallers.set(request, identity)
-}
 
 /**
  * One line for each request when it is over, in place of Fastify's two: also for what is proxied, aborted, or refused before
@@ -32,7 +25,7 @@ export class AccessLog extends LogController {
     raw.once('close', () => {
       const ms = performance.now() - startedAt
       // Without the authenticate plugin requests have no identity at all.
-      const caller = (request.identityOrNull as Identity | null | undefined) ?? refusedCallers.get(request)
+      const caller = (request.identityOrNull as Identity | null | undefined) ?? refusedCallerOf(request)
       request.log.info({
         method: request.method,
         path: loggedPath(request.originalUrl),

@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { FastifyRequest } from 'fastify'
 import { RecencyCache } from '../../lib/cache.ts'
 import { deviceInForce } from '../../lib/session/device-binding.ts'
 import { SessionInvalidError } from '../../lib/errors.ts'
+import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import type { ReportExpiry } from './expiries.ts'
 import { identityOfSession, type Identity } from '../../lib/principal.ts'
 import { gridMs, isIdle, isOver } from '../../lib/session/lifetime.ts'
@@ -30,7 +30,16 @@ interface Entry {
   notedAtMs: number
 }
 
-interface Presented { sid: string, secret: string, request: FastifyRequest | undefined }
+interface Presented { sid: string, secret: string, request: RequestFacts | undefined }
+
+interface ResolverOptions {
+  origin: string
+  idleTimeoutMs: number
+  cacheSize: number
+  reportExpiry: ReportExpiry
+  /** Asked for sessions that are bound to a device: with it, these are good with their device cookie alone. */
+  findDevices: () => DeviceGuard | null
+}
 
 /** A refusal is confirmed by reading the store, per session at most this often. */
 const confirmEveryMs = 100
@@ -51,27 +60,23 @@ export class SessionResolver {
   readonly #reportExpiry: ReportExpiry
   readonly #entries: RecencyCache<Entry>
   readonly #reads: PacedReads<Entry | null>
-  #devices: DeviceGuard | null = null
+  readonly #findDevices: () => DeviceGuard | null
   #changes = 0
 
-  constructor (store: Store, touches: Touches, options: { origin: string, idleTimeoutMs: number, cacheSize: number, reportExpiry: ReportExpiry }) {
+  constructor (store: Store, touches: Touches, options: ResolverOptions) {
     this.#store = store
     this.#touches = touches
     this.#origin = options.origin
     this.#idleTimeoutMs = options.idleTimeoutMs
     this.#gridMs = gridMs(options.idleTimeoutMs)
     this.#reportExpiry = options.reportExpiry
+    this.#findDevices = options.findDevices
     this.#entries = new RecencyCache(options.cacheSize)
     this.#reads = new PacedReads(sid => this.#read(sid), confirmEveryMs)
   }
 
-  /** From now on a session that is bound to a device is good with its device cookie alone. */
-  guardDevices (guard: DeviceGuard): void {
-    this.#devices = guard
-  }
-
   /** Throws, or rejects with, SessionInvalidError. A promise only when the store has to be asked. `isUse`: moves the idle time. */
-  resolve (cookie: string, isUse: boolean, request?: FastifyRequest): Identity | Promise<Identity> {
+  resolve (cookie: string, isUse: boolean, request?: RequestFacts): Identity | Promise<Identity> {
     const parsed = parseSessionCookie(cookie)
     if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
     const entry = this.#entries.get(parsed.sid)
@@ -81,7 +86,7 @@ export class SessionResolver {
   }
 
   /** The same by the record as it is now, for when what is remembered does not count. */
-  async resolveInStore (cookie: string, isUse: boolean, request?: FastifyRequest): Promise<Identity> {
+  async resolveInStore (cookie: string, isUse: boolean, request?: RequestFacts): Promise<Identity> {
     const parsed = parseSessionCookie(cookie)
     if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
     const entry = await this.#read(parsed.sid)
@@ -115,11 +120,12 @@ export class SessionResolver {
   #refused (entry: Entry | null, nowMs: number, { secret, request }: Presented): Error {
     if (entry !== null && isOver(entry.record, nowMs)) return this.#expired(entry, 'absolute', request)
     if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) return this.#expired(entry, 'idle', request)
-    if (entry !== null && this.#devices !== null && entry.record.device !== null && this.#isSecretRight(entry, secret)) return this.#devices.refusal(request)
+    const devices = entry === null ? null : this.#devicesOf(entry)
+    if (entry !== null && devices !== null && this.#isSecretRight(entry, secret)) return devices.refusal(request)
     return new SessionInvalidError({ cause: new Error('no such session, or another secret than its own') })
   }
 
-  #expired ({ record }: Entry, outcome: 'absolute' | 'idle', request: FastifyRequest | undefined): Error {
+  #expired ({ record }: Entry, outcome: 'absolute' | 'idle', request: RequestFacts | undefined): Error {
     this.#reportExpiry(record, outcome, request)
     return new SessionInvalidError({ cause: new Error(outcome === 'idle' ? 'idle for too long' : 'as old as a session may get') })
   }
@@ -133,12 +139,18 @@ export class SessionResolver {
     return await this.#reads.fresh(sid)
   }
 
-  #isGood (entry: Entry, secret: string, nowMs: number, request: FastifyRequest | undefined): boolean {
+  #isGood (entry: Entry, secret: string, nowMs: number, request: RequestFacts | undefined): boolean {
     if (isOver(entry.record, nowMs) || isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) return false
     if (!this.#isSecretRight(entry, secret)) return false
-    if (entry.record.device === null || this.#devices === null) return true
+    const devices = this.#devicesOf(entry)
+    if (devices === null) return true
     const isInForce = deviceInForce(entry.record) !== null || entry.shownAtMs > -Infinity
-    return (!isInForce && mayBeUnderWay(request)) || this.#isOnDevice(this.#devices, entry, nowMs, request)
+    return (!isInForce && mayBeUnderWay(request)) || this.#isOnDevice(devices, entry, nowMs, request)
+  }
+
+  /** The guard of the device that a session is bound to; null where it is bound to none. */
+  #devicesOf ({ record }: Entry): DeviceGuard | null {
+    return record.device === null ? null : this.#findDevices()
   }
 
   #isSecretRight (entry: Entry, secret: string): boolean {
@@ -150,7 +162,7 @@ export class SessionResolver {
   }
 
   /** By the device cookie, without a call of the store; one that was found right before costs a comparison. */
-  #isOnDevice (devices: DeviceGuard, entry: Entry, nowMs: number, request: FastifyRequest | undefined): boolean {
+  #isOnDevice (devices: DeviceGuard, entry: Entry, nowMs: number, request: RequestFacts | undefined): boolean {
     const cookie = request === undefined ? null : devices.read(request)
     if (cookie === null) return false
     const presented = Buffer.from(cookie, 'latin1')
@@ -162,17 +174,18 @@ export class SessionResolver {
     return true
   }
 
-  async #admit (entry: Entry, nowMs: number, isUse: boolean, request: FastifyRequest | undefined): Promise<Identity> {
+  async #admit (entry: Entry, nowMs: number, isUse: boolean, request: RequestFacts | undefined): Promise<Identity> {
     return this.#showsFirst(entry, nowMs, request) ? await this.#putInForce(entry, nowMs, isUse) : this.#use(entry, nowMs, isUse)
   }
 
   /** Whether this is the first that is seen of a device cookie: the binding has reached its device. */
-  #showsFirst ({ record, shownAtMs }: Entry, nowMs: number, request: FastifyRequest | undefined): boolean {
-    if (record.device?.renewals !== 0 || nowMs - shownAtMs < tellAgainMs || this.#devices === null || request === undefined) return false
-    const cookie = this.#devices.read(request)
-    if (cookie === null) return false
+  #showsFirst ({ record, shownAtMs }: Entry, nowMs: number, request: RequestFacts | undefined): boolean {
+    if (record.device?.renewals !== 0 || nowMs - shownAtMs < tellAgainMs || request === undefined) return false
+    const devices = this.#findDevices()
+    const cookie = devices?.read(request) ?? null
+    if (devices === null || cookie === null) return false
     try {
-      const endsAtMs = this.#devices.endOf(cookie, record.sid)
+      const endsAtMs = devices.endOf(cookie, record.sid)
       return endsAtMs !== null && nowMs < endsAtMs
     } catch {
       // Of a secret that is not known here: nothing depends on it yet.
@@ -220,7 +233,7 @@ export class SessionResolver {
  * Whether the request may be one that a page sent before it heard of the binding. Browsers alone have those, and mark what they send
  * (Fetch Metadata).
  */
-function mayBeUnderWay (request: FastifyRequest | undefined): boolean {
+function mayBeUnderWay (request: RequestFacts | undefined): boolean {
   return request?.headers['sec-fetch-site'] !== undefined
 }
 

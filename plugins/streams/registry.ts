@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { FastifyRequest } from 'fastify'
+import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import type { Identity } from '../../lib/principal.ts'
+import { schemeOf } from '../authenticate/schemes.ts'
 
 /** `revoked`: nothing more of it may pass. `draining`: the server ends, and whatever has no end of its own ends now. */
 export type StreamEnd = 'revoked' | 'draining'
@@ -10,7 +11,7 @@ export interface Stream {
   /** Null where nobody had to be known. */
   readonly identity: Identity | null
   /** What opened it. */
-  readonly request?: FastifyRequest
+  readonly request?: RequestFacts
   /** On this process's monotonic clock. */
   readonly startedAtMs: number
   /** Where the registry keeps it while it is young: the registry's own note, -1 at first. */
@@ -22,9 +23,9 @@ export interface Stream {
 export interface StreamSource {
   isRevoked (identity: Identity): boolean
   /** When the session ends at the latest; null when it is over already. Rejects when nobody can tell. */
-  readEnd (identity: Identity, request: FastifyRequest | undefined): Promise<number | null>
+  readEnd (identity: Identity, request: RequestFacts | undefined): Promise<number | null>
   /** When the device cookie that opened a stream runs out; null where there was none to show. */
-  deviceEnd? (identity: Identity, request: FastifyRequest | undefined): number | null
+  deviceEnd? (identity: Identity, request: RequestFacts | undefined): number | null
   nowMs (): number
 }
 
@@ -66,14 +67,11 @@ export class StreamRegistry {
   /** One that is known to stay: a WebSocket, an event stream. */
   keep (stream: Stream): void {
     this.#leaveYoung(stream)
-    const { identity, request } = stream
-    // A token of ours says when it ends itself, not when its session does; another issuer's stands for no session.
-    const isItsOwnEnd = identity !== null && (identity.credential === 'session' || identity.sid === null)
-    const deviceEndMs = identity === null ? null : this.#source.deviceEnd?.(identity, request)
-    this.#open.set(stream, Math.min(isItsOwnEnd ? (identity.expiresAt + 1) * 1000 : Infinity, deviceEndMs ?? Infinity))
+    const { identity } = stream
+    this.#open.set(stream, this.#firstEnd(stream))
     if (identity !== null && this.#source.isRevoked(identity)) stream.end('revoked')
     else if (this.#isDraining) stream.end('draining')
-    else if (identity?.credential === 'token') void this.read([stream])
+    else if (identity !== null && schemeOf(identity).streams.asksStore) void this.read([stream])
   }
 
   delete (stream: Stream): void {
@@ -110,6 +108,12 @@ export class StreamRegistry {
 
   stop (): void {
     if (this.#looking !== null) clearTimeout(this.#looking)
+  }
+
+  /** When a stream ends by its credential and its device alone. */
+  #firstEnd ({ identity, request }: Stream): number {
+    if (identity === null) return Infinity
+    return Math.min(schemeOf(identity).streams.endMs(identity), this.#source.deviceEnd?.(identity, request) ?? Infinity)
   }
 
   /** The last one takes its place. False when it was not there. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { requestHeaders, responseHeaders } from '../../../lib/proxy/forwarding.ts'
+import { neverForwardedWith, requestHeaders, responseHeaders } from '../../../lib/proxy/forwarding.ts'
 import { createOwnCookies } from '../../../lib/http/own-cookies.ts'
 
 const ownCookies = createOwnCookies('portcullis')
@@ -105,4 +105,11 @@ t.test('clearing cookies is ours alone', async t => {
 t.test('our own response headers replace the upstream\'s but for Set-Cookie and Vary', async t => {
   t.same(responseHeaders({ 'x-a': 'theirs', vary: 'Accept', 'set-cookie': ['a=1'] }, 200, { 'x-a': 'ours', vary: 'Origin', 'set-cookie': ['portcullis=x'], retry: 1, none: undefined }, ownCookies),
     ['vary', 'Accept', 'set-cookie', ['a=1'], 'x-a', 'ours', 'vary', 'Origin', 'set-cookie', ['portcullis=x'], 'retry', '1'])
+})
+
+t.test('a header that carries a credential of the gateway reaches no upstream, however it is spelt', async t => {
+  const never = neverForwardedWith(['x-key'])
+
+  t.same(requestHeaders({ 'x-key': 'k', x_key: 'k', 'x-kept': '1', 'x-request-id': 'r' }, [], { ...policy, never }), ['x-kept', '1'])
+  t.same(requestHeaders({ 'x-key': 'k' }, [], policy), ['x-key', 'k'])
 })

@@ -1,0 +1,48 @@
+import { TokenInvalidError } from '../../../lib/errors.ts'
+import { readBearer } from '../../../lib/http/bearer.ts'
+import { challengeFor } from '../../../lib/http/challenge.ts'
+import type { RequestFacts } from '../../../lib/http/request-facts.ts'
+import type { Identity } from '../../../lib/principal.ts'
+import type { Portcullis } from '../../portcullis.ts'
+import type { Scheme, SchemeVerifier } from '../scheme.ts'
+
+/**
+ * An access token as a bearer token (RFC 6750): of this gateway, or of another issuer. They differ only in the keys that verify
+ * them (plugins/access-token.ts), and in that another issuer's stands for no session here.
+ */
+export const accessToken: Scheme = {
+  name: 'token',
+  title: 'an access token',
+  accesses: ['any', 'token', 'public'],
+  isInAuthorization: true,
+  headers: [],
+  isAmbient: false,
+  errors: { Revoked: TokenInvalidError, OtherAudience: TokenInvalidError },
+  challenge: challengeFor,
+  // Clients replace a token of ours while its session goes on; another issuer's has no session.
+  streams: { endMs: ({ sid, expiresAt }) => sid === null ? (expiresAt + 1) * 1000 : Infinity, asksStore: true, hasDevice: false },
+  create: parts => new AccessTokens(parts)
+}
+
+class AccessTokens implements SchemeVerifier {
+  readonly scheme = accessToken
+  readonly verifyInStore = null
+  isRemembered = false
+  readonly #parts: Portcullis
+
+  constructor (parts: Portcullis) {
+    this.#parts = parts
+  }
+
+  read ({ raw }: RequestFacts): string | null {
+    return readBearer(raw)
+  }
+
+  verify (token: string): Identity | Promise<Identity> {
+    const { accessToken } = this.#parts
+    const before = accessToken.checked
+    const identity = accessToken.verify(token)
+    this.isRemembered = accessToken.checked === before
+    return identity
+  }
+}

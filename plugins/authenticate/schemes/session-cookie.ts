@@ -1,0 +1,44 @@
+import { ScopeInsufficientError, SessionInvalidError } from '../../../lib/errors.ts'
+import { challengeFor } from '../../../lib/http/challenge.ts'
+import type { RequestFacts } from '../../../lib/http/request-facts.ts'
+import type { Identity } from '../../../lib/principal.ts'
+import type { Portcullis } from '../../portcullis.ts'
+import type { Scheme, SchemeVerifier } from '../scheme.ts'
+
+/** The cookie of a session whose state is in the store. Its device cookie is judged with it (plugins/session/resolver.ts). */
+export const sessionCookie: Scheme = {
+  name: 'session',
+  title: 'a session cookie',
+  accesses: ['any', 'session', 'public'],
+  isInAuthorization: false,
+  headers: [],
+  isAmbient: true,
+  // A session that was opened for other audiences stays good: it may not do this.
+  errors: { Revoked: SessionInvalidError, OtherAudience: ScopeInsufficientError },
+  challenge: challengeFor,
+  streams: { endMs: ({ expiresAt }) => (expiresAt + 1) * 1000, asksStore: false, hasDevice: true },
+  create: parts => new SessionCookies(parts)
+}
+
+class SessionCookies implements SchemeVerifier {
+  readonly scheme = sessionCookie
+  /** A session that is not remembered is read from the store. */
+  readonly isRemembered = true
+  readonly #parts: Portcullis
+
+  constructor (parts: Portcullis) {
+    this.#parts = parts
+  }
+
+  read (facts: RequestFacts): string | null {
+    return this.#parts.cookies.read(facts, 'session')
+  }
+
+  verify (cookie: string, facts: RequestFacts, isUse: boolean): Identity | Promise<Identity> {
+    return this.#parts.session.resolve(cookie, isUse, facts)
+  }
+
+  async verifyInStore (cookie: string, facts: RequestFacts, isUse: boolean): Promise<Identity> {
+    return await this.#parts.session.resolveInStore(cookie, isUse, facts)
+  }
+}
