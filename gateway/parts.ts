@@ -3,6 +3,8 @@ import type { Config } from '../config/config.ts'
 import { storeAddress } from '../config/store-address.ts'
 import { maxForeignTokenAgeMs } from '../config/retention.ts'
 import { secretBeside } from '../config/secret-file.ts'
+import { optionsFrom } from '../lib/settings/options.ts'
+import { replica } from '../lib/settings/revocation.ts'
 import { UsersAgreement } from '../users/agreement.ts'
 import { createIdentity } from '../users/create-identity.ts'
 import type { IdentitySource } from '../users/password-source.ts'
@@ -27,11 +29,10 @@ export async function storeOptions (config: Config): Promise<StoreOptions> {
 export function blocklistOptions (config: Config): BlocklistOptions {
   const { accessToken, session, revocation } = config
   return {
+    ...optionsFrom(replica, revocation),
     maxTokenAge: accessToken.ttlMs,
     maxForeignTokenAge: maxForeignTokenAgeMs(config),
-    absoluteTimeout: session.absoluteTimeoutMs,
-    maxStaleness: revocation.maxStalenessMs,
-    staleFor: revocation.staleForMs
+    absoluteTimeout: session.absoluteTimeoutMs
   }
 }
 

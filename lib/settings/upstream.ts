@@ -1,8 +1,25 @@
 import { Type } from '@sinclair/typebox'
 import { choice, count, duration, flag, group, list, text } from './fields.ts'
+import { upstreamRateLimit } from './rate-limit.ts'
+import { upstreamRevocation } from './revocation.ts'
 import * as check from './text-checks.ts'
 
 const { Optional } = Type
+
+/** How requests are forwarded. */
+export const forwarding = {
+  /** Whether the client's own Authorization is for the upstream. */
+  authorization: Optional(choice(['strip', 'keep'], { description: 'keep: the client\'s Authorization is for the upstream (needs access: session or public, forward: headers or none).', default: 'strip' })),
+  /** Whether WebSockets are for the upstream; needs portcullis-streams, which ends them with their session. */
+  websocket: Optional(flag({ description: 'Lets WebSockets through.', default: false })),
+  /** Longest silence of the upstream, and of a client in the middle of a body. */
+  timeout: Optional(duration({ description: 'How long it may stay silent.', default: '30s', minimum: '100ms', maximum: '1h' })),
+  /**
+   * Most connections to the upstream at once; further requests wait, at most 1024 of them, and at most as long as `timeout`. An event
+   * stream holds one as long as it is open, a WebSocket during its handshake alone.
+   */
+  connections: Optional(count({ description: 'Connections that each gateway process keeps to it at once. Further requests wait, at most as long as timeout; when 1024 wait already, one more is 503. An event stream (server-sent events) holds a connection as long as it is open, a WebSocket during its handshake alone.', default: 256, minimum: 1, maximum: 65_536, hard: true }))
+}
 
 /** One service behind the gateway. */
 export const upstream = group({
@@ -17,15 +34,7 @@ export const upstream = group({
     methods: Optional(list(text(check.checkMethod, { description: 'Method.', expects: 'an HTTP method in capitals' }), { description: 'Methods that demand it; GET includes HEAD. By default every method.', minItems: 1, uniqueItems: true }))
   }, { description: 'Demands a recent authentication.' })),
   forward: Optional(choice(['mint', 'pass', 'headers', 'none'], { description: 'How it learns who it is: mint: a token of the gateway\'s for it alone; pass: the client\'s own token (needs access: token); headers: X-Auth headers; none. By default mint; none for a public upstream without audience.' })),
-  authorization: Optional(choice(['strip', 'keep'], { description: 'keep: the client\'s Authorization is for the upstream (needs access: session or public, forward: headers or none).', default: 'strip' })),
-  websocket: Optional(flag({ description: 'Lets WebSockets through.', default: false })),
-  timeout: Optional(duration({ description: 'How long it may stay silent.', default: '30s', minimum: '100ms', maximum: '1h' })),
-  connections: Optional(count({ description: 'Connections that each gateway process keeps to it at once. Further requests wait, at most as long as timeout; when 1024 wait already, one more is 503. An event stream (server-sent events) holds a connection as long as it is open, a WebSocket during its handshake alone.', default: 256, minimum: 1, maximum: 65_536 })),
-  revocation: Optional(group({
-    consistency: Optional(choice(['replica', 'strict'], { description: 'In place of revocation.consistency.' }))
-  }, { description: 'How fresh the knowledge of revocations must be here.' })),
-  rateLimit: Optional(group({
-    max: count({ description: 'Requests.', minimum: 1, maximum: 1_000_000, example: '600' }),
-    window: duration({ description: 'In this time, from the first one on.', minimum: '1s', maximum: '24h' })
-  }, { description: 'A budget of requests: of one subject, or of one client address where nobody is known.' }))
+  ...forwarding,
+  revocation: Optional(upstreamRevocation),
+  rateLimit: Optional(upstreamRateLimit)
 }, { description: 'A service behind the gateway.', hints: { host: 'every upstream is at the host of origin so far; where the service is goes into target' } })

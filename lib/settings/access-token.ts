@@ -1,0 +1,14 @@
+import { Type } from '@sinclair/typebox'
+import { count, duration, group } from './fields.ts'
+
+const { Optional } = Type
+
+/** No access token lives longer. */
+export const longestTokenTtl = '15m'
+
+export const accessToken = group({
+  /** 1m to 15m. */
+  ttl: Optional(duration({ description: 'How long an access token is good.', default: '10m', minimum: '1m', maximum: longestTokenTtl, hard: true })),
+  /** Verified tokens that are remembered at most. */
+  cacheSize: Optional(count({ description: 'Verified tokens that one process remembers, the least lately used go first: about 2.1 kB each. The signature of others is verified at each use.', default: 20_000, minimum: 0, maximum: 10_000_000 }))
+}, { description: 'Access tokens.', default: {} })
