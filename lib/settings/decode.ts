@@ -56,7 +56,7 @@ export function decodeValue (schema: TSchema, value: unknown, absent: null | und
 }
 
 /** The settings of a group; of several groups, those of the one that `type` names. Null for what is no group of settings. */
-function propertiesFor (schema: TSchema, value: unknown): Record<string, TSchema> | null {
+export function propertiesFor (schema: TSchema, value: unknown): Record<string, TSchema> | null {
   if (!isPlain(value)) return null
   const groups = [schema, ...schema['anyOf'] as TSchema[] | undefined ?? []].flatMap(({ properties }) => properties === undefined ? [] : [properties as Record<string, TSchema>])
   const group = groups.length > 1 ? groups.find(({ type }) => type !== undefined && type['const'] === value['type']) : groups[0]

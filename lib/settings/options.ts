@@ -1,6 +1,6 @@
 import { Kind, OptionalKind, Type, TypeRegistry, type Static, type TArray, type TLiteral, type TObject, type TOptional, type TProperties, type TSchema, type TUnion, type TUnsafe } from '@sinclair/typebox'
 import { durationMs, parseDurationMs, durationPattern, type Duration } from '../duration.ts'
-import { decodedName, isPlain, type Decoded, type DecodedName } from './decode.ts'
+import { decodedName, isPlain, propertiesFor, type Decoded, type DecodedName } from './decode.ts'
 import { checkOf } from './fields.ts'
 
 /*
@@ -113,10 +113,11 @@ export type DecodedOptions<Schema extends TSchema> =
 export function completeOptions (schema: TSchema, value: unknown): unknown {
   if (value === undefined) return 'default' in schema ? completeOptions(schema, structuredClone(schema.default)) : undefined
   if (Array.isArray(value) && schema['items'] !== undefined) return value.map(item => completeOptions(schema['items'] as TSchema, item))
-  const properties = schema['properties'] as TProperties | undefined
-  if (properties === undefined || !isPlain(value)) return value
-  const names = new Set([...Object.keys(properties), ...Object.keys(value)])
-  const completed = Array.from(names, name => [name, Object.hasOwn(properties, name) ? completeOptions(properties[name]!, value[name]) : value[name]] as const)
+  const properties = propertiesFor(schema, value)
+  if (properties === null) return value
+  const given = value as Record<string, unknown>
+  const names = new Set([...Object.keys(properties), ...Object.keys(given)])
+  const completed = Array.from(names, name => [name, Object.hasOwn(properties, name) ? completeOptions(properties[name]!, given[name]) : given[name]] as const)
   return Object.fromEntries(completed.filter(([, option]) => option !== undefined))
 }
 

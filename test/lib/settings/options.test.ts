@@ -51,7 +51,10 @@ t.test('what authors give is neither changed nor copied, except groups and lists
   const keep = new Store()
   const budgets = Object.freeze([Object.freeze({ max: 1 })])
 
+  const plain = { open () {} }
+
   t.equal(checkOptions('plugin', Options, { keep }).keep, keep)
+  t.equal(checkOptions('plugin', Options, { keep: plain }).keep, plain)
   t.strictSame(checkOptions('plugin', Options, { budgets }).budgets, [{ windowMs: 60_000, max: 1 }])
 })
 
