@@ -32,7 +32,7 @@ export type RevokedBy = Pick<SecurityEvent, 'ip' | 'request' | 'by' | 'sessions'
 const own = {
   /** Longest life of a token that can be revoked. */
   maxTokenAge: durationOption({ default: longestTokenTtl }),
-  /** The same of tokens that others have issued. Default that of `maxTokenAge`. */
+  /** Longest life of a token of another issuer that can be revoked. By default `maxTokenAge`. */
   maxForeignTokenAge: Type.Optional(durationOption()),
   /** Longest life of a session; a cut of a subject stays that long. */
   absoluteTimeout: durationOption({ default: lifetimes.absoluteTimeout.default })

@@ -7,7 +7,7 @@ const { Optional } = Type
 export const longestTokenTtl = '15m'
 
 export const accessToken = group({
-  /** 1m to 15m. */
+  /** How long a token is good, 1m to 15m. */
   ttl: Optional(duration({ description: 'How long an access token is good.', default: '10m', minimum: '1m', maximum: longestTokenTtl, hard: true })),
   /** Verified tokens that are remembered at most. */
   cacheSize: Optional(count({ description: 'Verified tokens that one process remembers, the least lately used go first: about 2.1 kB each. The signature of others is verified at each use.', default: 20_000, minimum: 0, maximum: 10_000_000 }))

@@ -3,7 +3,7 @@ import { durationMs, type Duration } from '../duration.ts'
 import { parseSize } from '../size.ts'
 
 /*
- * What texts with a unit become once they are checked: numbers, under names that say of what.
+ * Checked texts with a unit are decoded to numbers, under names that carry the unit.
  */
 
 /** The settings of a schema once every default has been filled in; texts are texts. */
@@ -32,7 +32,7 @@ export function decodedName (name: string, schema: TSchema): string {
   return name + (suffixes[schema['unit'] as keyof typeof suffixes] ?? '')
 }
 
-/** What the settings of a group are when none of them is set, decoded. For groups whose settings all have defaults, or may be left out. */
+/** The decoded defaults of a group. Every setting of the group must have a default or be optional. */
 export function defaultsOf<Schema extends TObject> (group: Schema): Decoded<Schema> {
   const defaults = Object.entries(group.properties).flatMap(([name, property]) => property.default === undefined ? [] : [[name, property.default as unknown]])
   return decodeValue(group, Object.fromEntries(defaults), null) as Decoded<Schema>
