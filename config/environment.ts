@@ -1,14 +1,10 @@
 import type { TObject, TSchema } from '@sinclair/typebox'
 import { resolve } from 'node:path'
+import { reference } from '../lib/settings/fields.ts'
 import type { Problem } from './problems.ts'
 import { readTextFile } from './text-file.ts'
 
 export type Environment = Record<string, string | undefined>
-
-/** How a configuration names an environment variable. */
-export function reference (name: string): string {
-  return `\${${name}}`
-}
 
 const deepest = 16
 

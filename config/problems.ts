@@ -1,7 +1,7 @@
 import { Kind, type TObject, type TSchema } from '@sinclair/typebox'
 import { Value, ValueErrorType, type ValueError } from '@sinclair/typebox/value'
 import { nearest } from '../lib/suggest.ts'
-import { checkOf } from './fields.ts'
+import { checkOf } from '../lib/settings/fields.ts'
 
 /** One thing that is wrong: which setting, and what to do, without ever repeating its value. */
 export interface Problem {

@@ -1,94 +1,73 @@
 import { resolve } from 'node:path'
-import { parseDurationMs } from '../lib/duration.ts'
+import { canonicalAlgorithms } from '../lib/jwt/jws-verify.ts'
+import { decode } from '../lib/settings/decode.ts'
+import { defaultOverlapMs } from '../lib/settings/refresh-token.ts'
+import type { Consistency } from '../lib/settings/revocation.ts'
 import type { RedisTarget } from '../stores/redis.ts'
-import type { BudgetConfig, ClientTlsConfig, Config, Consistency, IssuerConfig, StoreConfig, UpstreamConfig } from './config.ts'
+import type { ClientTlsConfig, Config, DecodedSettings, IssuerConfig, StoreConfig, UpstreamConfig } from './config.ts'
 import type { NamedFile } from './environment.ts'
 import { forwardOf } from './rules.ts'
-import type { Settings } from './schema.ts'
-import { parseSize } from './size.ts'
-import { canonicalAlgorithms } from '../lib/jwt/jws-verify.ts'
+import { configSchema, type Settings } from './schema.ts'
 
-const ms = parseDurationMs
-const defaultOverlapMs = 10_000
+type RedisSettings = Extract<DecodedSettings['store'], { type: 'redis' }>
 
 /** The configuration that checked settings mean. */
 export function resolveConfig (settings: Settings, directory: string, textFiles: NamedFile[] = []): Config {
-  const { listen, session, accessToken, refreshToken, revocation, shutdown, limits } = settings
-  const origin = originOf(settings.origin)
-  const idleTimeoutMs = ms(session.idleTimeout)
+  const { secret, ...decoded } = decode(configSchema, settings)
+  const { listen, session, refreshToken, revocation, identity } = decoded
+  const origin = originOf(decoded.origin)
   return freeze({
+    ...decoded,
     directory,
     textFiles,
     origin,
     secure: origin.startsWith('https:'),
-    listen: { host: listen.host, port: listen.port, trustProxy: listen.trustProxy, tls: listen.tls === undefined ? null : { cert: resolve(directory, listen.tls.cert), key: resolve(directory, listen.tls.key) } },
-    admin: settings.admin === undefined ? null : { ...settings.admin },
-    store: resolveStore(settings.store, directory),
-    secrets: settings.secret === undefined ? null : [settings.secret].flat(),
-    keys: { algorithm: settings.keys.algorithm, rotateEveryMs: ms(settings.keys.rotateEvery), publishAheadMs: ms(settings.keys.publishAhead) },
-    session: { idleTimeoutMs, absoluteTimeoutMs: ms(session.absoluteTimeout), maxPerSubject: session.maxPerSubject, cacheSize: session.cacheSize, deviceBound: session.deviceBound === undefined ? null : { cookieTtlMs: ms(session.deviceBound.cookieTtl) } },
-    accessToken: { ttlMs: ms(accessToken.ttl), cacheSize: accessToken.cacheSize },
+    listen: { ...listen, tls: listen.tls === null ? null : { cert: resolve(directory, listen.tls.cert), key: resolve(directory, listen.tls.key) } },
+    store: resolveStore(decoded.store, directory),
+    secrets: secret === null ? null : [secret].flat(),
     refreshToken: {
-      overlapMs: refreshToken.overlap === undefined ? Math.min(defaultOverlapMs, Math.floor(idleTimeoutMs / 2)) : ms(refreshToken.overlap),
-      retryWindowMs: refreshToken.retryWindow === undefined ? idleTimeoutMs : ms(refreshToken.retryWindow)
+      ...refreshToken,
+      overlapMs: refreshToken.overlapMs ?? Math.min(defaultOverlapMs, Math.floor(session.idleTimeoutMs / 2)),
+      retryWindowMs: refreshToken.retryWindowMs ?? session.idleTimeoutMs
     },
-    cookies: settings.cookies,
-    revocation: { consistency: revocation.consistency, maxStalenessMs: ms(revocation.maxStaleness), staleForMs: ms(revocation.staleFor) },
-    identity: typeof settings.identity === 'function' ? settings.identity : { type: 'users', file: resolve(directory, settings.identity.file), staleForMs: ms(settings.identity.staleFor) },
-    issuers: settings.issuers.map(issuer => resolveIssuer(issuer, directory)),
-    shutdown: { delayMs: ms(shutdown.delay), timeoutMs: ms(shutdown.timeout) },
-    log: { level: settings.log.level, access: settings.log.access },
-    limits: { headersBytes: parseSize(limits.headers), bodyBytes: parseSize(limits.body), headersTimeoutMs: ms(limits.headersTimeout), clientTimeoutMs: ms(limits.clientTimeout), keepAliveMs: ms(limits.keepAlive) },
-    rateLimit: { signIn: resolveBudget(settings.rateLimit.signIn), refresh: resolveBudget(settings.rateLimit.refresh) },
-    cors: { origins: [...new Set(settings.cors.origins.map(originOf))] },
-    pages: settings.pages,
-    upstreams: settings.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
+    identity: typeof identity === 'function' ? identity : { ...identity, file: resolve(directory, identity.file) },
+    issuers: decoded.issuers.map(issuer => resolveIssuer(issuer, directory)),
+    cors: { ...decoded.cors, origins: [...new Set(decoded.cors.origins.map(originOf))] },
+    upstreams: decoded.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
   })
 }
 
-function resolveStore (store: Settings['store'], directory: string): StoreConfig {
-  const timeoutMs = ms(store.timeout)
-  if (store.type === 'redis') return { type: 'redis', target: redisTarget(store), keyPrefix: store.keyPrefix, tls: resolveClientTls(store.tls, directory), timeoutMs }
-  return { type: 'sqlite', path: store.path === ':memory:' ? store.path : resolve(directory, store.path), timeoutMs }
+function resolveStore (store: DecodedSettings['store'], directory: string): StoreConfig {
+  if (store.type === 'sqlite') return { ...store, path: store.path === ':memory:' ? store.path : resolve(directory, store.path) }
+  const { type, keyPrefix, timeoutMs } = store
+  return { type, target: redisTarget(store), keyPrefix, tls: resolveClientTls(store.tls, directory), timeoutMs }
 }
 
-function redisTarget ({ url, cluster, sentinels, name = '', username, password, database }: Extract<Settings['store'], { type: 'redis' }>): Exclude<RedisTarget, string> {
-  const login = { ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password }, ...database === undefined ? {} : { database } }
-  if (url !== undefined) return { url, ...login }
-  return cluster === undefined ? { sentinels: sentinels ?? [], name, ...login } : { cluster, ...login }
+function redisTarget ({ url, cluster, sentinels, name, username, password, database }: RedisSettings): Exclude<RedisTarget, string> {
+  const login = { ...username === null ? {} : { username }, ...password === null ? {} : { password }, ...database === null ? {} : { database } }
+  if (url !== null) return { url, ...login }
+  return cluster === null ? { sentinels: sentinels ?? [], name: name ?? '', ...login } : { cluster, ...login }
 }
 
-function resolveClientTls (tls: Extract<Settings['store'], { type: 'redis' }>['tls'], directory: string): ClientTlsConfig | null {
-  const file = (path: string | undefined): string | null => path === undefined ? null : resolve(directory, path)
-  return tls === undefined ? null : { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) }
+function resolveClientTls (tls: RedisSettings['tls'], directory: string): ClientTlsConfig | null {
+  const file = (path: string | null): string | null => path === null ? null : resolve(directory, path)
+  return tls === null ? null : { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) }
 }
 
-function resolveIssuer ({ jwks, jwksUri, maxTokenAge, ...issuer }: Settings['issuers'][number], directory: string): IssuerConfig {
-  return { ...issuer, algorithms: canonicalAlgorithms(issuer.algorithms), keys: jwks === undefined ? { url: jwksUri! } : { file: resolve(directory, jwks) }, maxTokenAgeMs: ms(maxTokenAge) }
+function resolveIssuer ({ jwks, jwksUri, ...issuer }: DecodedSettings['issuers'][number], directory: string): IssuerConfig {
+  return { ...issuer, algorithms: canonicalAlgorithms(issuer.algorithms), keys: jwks === null ? { url: jwksUri! } : { file: resolve(directory, jwks) } }
 }
 
-function resolveUpstream (upstream: Settings['upstreams'][number], consistency: Consistency): UpstreamConfig {
-  const { prefix, target, access, scopes, authorization, stepUp } = upstream
+function resolveUpstream ({ revocation, ...upstream }: DecodedSettings['upstreams'][number], consistency: Consistency): UpstreamConfig {
+  const { prefix, target, stepUp } = upstream
   return {
-    prefix,
+    ...upstream,
     target: originOf(target),
     rewritePrefix: upstream.rewritePrefix ?? prefix,
-    audience: upstream.audience ?? null,
-    access,
-    scopes,
-    stepUp: stepUp === undefined ? null : { maxAgeMs: ms(stepUp.maxAge), methods: stepUp.methods === undefined ? null : withHead(stepUp.methods) },
+    stepUp: stepUp === null ? null : { ...stepUp, methods: stepUp.methods === null ? null : withHead(stepUp.methods) },
     forward: forwardOf(upstream),
-    authorization,
-    websocket: upstream.websocket,
-    timeoutMs: ms(upstream.timeout),
-    connections: upstream.connections,
-    consistency: upstream.revocation?.consistency ?? consistency,
-    rateLimit: upstream.rateLimit === undefined ? null : resolveBudget(upstream.rateLimit)
+    consistency: revocation?.consistency ?? consistency
   }
-}
-
-function resolveBudget ({ max, window }: { max: number, window: string }): BudgetConfig {
-  return { max, windowMs: ms(window) }
 }
 
 /** HEAD tells what GET tells, so what guards one guards the other. */

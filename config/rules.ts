@@ -1,6 +1,6 @@
 import { parseDurationMs } from '../lib/duration.ts'
+import { reference } from '../lib/settings/fields.ts'
 import { findRedisProblems } from '../stores/redis/settings.ts'
-import { reference } from './environment.ts'
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
 
@@ -108,6 +108,6 @@ export function checkPrefixes (prefixes: Array<string | undefined>): Problem[] {
 }
 
 /** A public upstream without an audience has nothing to mint a token for. */
-export function forwardOf ({ forward, access, audience }: Upstream): NonNullable<Upstream['forward']> {
-  return forward ?? (access === 'public' && audience === undefined ? 'none' : 'mint')
+export function forwardOf ({ forward, access, audience }: Pick<Upstream, 'access'> & { forward?: Upstream['forward'] | null, audience?: string | null | undefined }): NonNullable<Upstream['forward']> {
+  return forward ?? (access === 'public' && (audience ?? null) === null ? 'none' : 'mint')
 }

@@ -3,7 +3,7 @@ import { link, open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { rightsOfNewFile } from '../lib/new-file.ts'
-import { checkSecret } from './secret-checks.ts'
+import { checkSecret } from '../lib/settings/secret-checks.ts'
 
 /**
  * The secret of an embedded store, kept beside its file (mode 0600) and made the first time. Processes that start together get

@@ -1,10 +1,10 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { addAdmin } from './operators-listener.ts'
 import { findAddresses } from '../config/addresses.ts'
-import type { BudgetConfig, Config, UpstreamConfig } from '../config/config.ts'
+import type { Config, UpstreamConfig } from '../config/config.ts'
 import { readFiles } from '../config/files.ts'
 import { checkConfig } from '../config/load.ts'
-import type { ConfigInput } from '../config/schema.ts'
+import { configSchema, type ConfigInput } from '../config/schema.ts'
 import { blocklistOptions, compareUsers, openPasswordSource, secretsOf, storeOptions, watchUsers } from './parts.ts'
 import type { WaysOptions } from '../sign-in/ways.ts'
 import accessToken from '../plugins/access-token.ts'
@@ -24,7 +24,7 @@ import mint from '../plugins/mint.ts'
 import proxy, { type ProxyOptions } from '../plugins/proxy.ts'
 import { createIdentityHeaders } from '../plugins/proxy/identity-headers.ts'
 import { refuseOtherCase } from '../plugins/proxy/other-case.ts'
-import rateLimit, { type BudgetSize } from '../plugins/rate-limit.ts'
+import rateLimit from '../plugins/rate-limit.ts'
 import refreshToken from '../plugins/refresh-token.ts'
 import { serverOptions } from '../plugins/server-options.ts'
 import session from '../plugins/session.ts'
@@ -38,6 +38,11 @@ import reservedRoutes from '../routes/reserved.ts'
 import sessionsRoutes from '../routes/sessions.ts'
 import wellKnownRoutes from '../routes/well-known.ts'
 import type { Addresses } from '../lib/proxy/service-address.ts'
+import { foreignIssuer } from '../lib/settings/issuer.ts'
+import { optionsFrom } from '../lib/settings/options.ts'
+import { budget } from '../lib/settings/rate-limit.ts'
+import { cookieSession, lifetimes } from '../lib/settings/session.ts'
+import { forwarding } from '../lib/settings/upstream.ts'
 import type { Store } from '../stores/store.ts'
 
 export interface BuildOptions {
@@ -87,30 +92,31 @@ export async function composeGateway (config: Config, { store, isWorker = false,
   }
 }
 
+const { properties: groups } = configSchema
+
 /** In the order of their dependencies. The store comes first, so it is ended last. */
 async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOptions, secret: string[]): Promise<void> {
-  const { origin, session: { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } } = config
-  const lifetimes = { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject }
+  const { origin, accessToken: { ttlMs, cacheSize } } = config
+  const { absoluteTimeoutMs, deviceBound: devices } = config.session
   await app.register(errors, { origin })
   if (config.cors.origins.length > 0) await app.register(cors, { origin, origins: config.cors.origins })
   await app.register(store, truth)
-  await app.register(rateLimit, { signIn: budgetOf(config.rateLimit.signIn), refresh: budgetOf(config.rateLimit.refresh), timeout: config.store.timeoutMs })
+  await app.register(rateLimit, { ...optionsFrom(groups.rateLimit.properties, config.rateLimit), timeout: config.store.timeoutMs })
   await app.register(audit)
   await app.register(blocklist, blocklistOptions(config))
   await app.register(health)
   if (config.admin !== null) await app.register(metrics)
-  await app.register(drain, { delay: config.shutdown.delayMs, timeout: config.shutdown.timeoutMs })
-  await app.register(cookies, { origin, ...config.cookies, formerFor: absoluteTimeoutMs })
-  await app.register(keys, { secret, algorithm: config.keys.algorithm, rotateEvery: config.keys.rotateEveryMs, publishAhead: config.keys.publishAheadMs, maxTokenAge: config.accessToken.ttlMs })
-  await app.register(accessToken, { issuer: origin, ttl: config.accessToken.ttlMs, cacheSize: config.accessToken.cacheSize })
-  if (config.issuers.length > 0) await app.register(issuers, { issuers: config.issuers.map(({ maxTokenAgeMs, ...issuer }) => ({ ...issuer, maxTokenAge: maxTokenAgeMs })), cacheSize: config.accessToken.cacheSize })
-  await app.register(session, { ...lifetimes, cacheSize: config.session.cacheSize })
-  if (config.session.deviceBound !== null) await app.register(deviceBound, { origin, secret, cookieTtl: config.session.deviceBound.cookieTtlMs })
+  await app.register(drain, optionsFrom(groups.shutdown.properties, config.shutdown))
+  await app.register(cookies, { ...optionsFrom(groups.cookies.properties, config.cookies), origin, formerFor: absoluteTimeoutMs })
+  await app.register(keys, { ...optionsFrom(groups.keys.properties, config.keys), secret, maxTokenAge: ttlMs })
+  await app.register(accessToken, { ...optionsFrom(groups.accessToken.properties, config.accessToken), issuer: origin })
+  if (config.issuers.length > 0) await app.register(issuers, { issuers: config.issuers.map(issuer => ({ ...optionsFrom(foreignIssuer, issuer), issuer: issuer.issuer, keys: issuer.keys })), cacheSize })
+  await app.register(session, optionsFrom(cookieSession, config.session))
+  if (devices !== null) await app.register(deviceBound, { ...optionsFrom(groups.session.properties.deviceBound.properties, devices), origin, secret })
   await app.register(refreshToken, {
-    ...lifetimes,
+    ...optionsFrom(lifetimes, config.session),
+    ...optionsFrom(groups.refreshToken.properties, config.refreshToken),
     secret,
-    overlap: config.refreshToken.overlapMs,
-    retryWindow: config.refreshToken.retryWindowMs,
     accessToken: ({ record, audience, generation }) => app.portcullis.accessToken.issue(record, { audience, generation })
   })
   await app.register(authenticate, { origin })
@@ -146,18 +152,15 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     ...audience === null ? {} : { audience },
     ...stepUp === null ? {} : { stepUp: { maxAge: stepUp.maxAgeMs, ...stepUp.methods === null ? {} : { methods: stepUp.methods } } }
   })
-  const options: ProxyOptions & { prefix: string } = {
+  const options: ProxyOptions = {
+    ...optionsFrom(forwarding, upstream),
     prefix,
     target,
     rewritePrefix,
-    authorization,
-    websocket: upstream.websocket,
     origin,
     cors: cors.origins.length > 0 ? 'strip' : 'keep',
-    timeout: upstream.timeoutMs,
     clientTimeout: limits.clientTimeoutMs,
-    connections: upstream.connections,
-    onRequest: [...refuseOtherCase(upstream, upstreams, addresses), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, budgetOf(upstream.rateLimit), demand)],
+    onRequest: [...refuseOtherCase(upstream, upstreams, addresses), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, optionsFrom(budget, upstream.rateLimit), demand)],
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
   }
   await app.register(async function upstreamScope (scope) {
@@ -165,8 +168,4 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     if (pages && access !== 'token') scope.setErrorHandler(createSignInRedirect({ origin, signInPath: '/auth/sign-in', ignoreBearer: authorization === 'keep' }))
     await scope.register(proxy, options)
   })
-}
-
-function budgetOf ({ max, windowMs }: BudgetConfig): BudgetSize {
-  return { max, window: windowMs }
 }

@@ -3,6 +3,8 @@ import type { Config } from '../config/config.ts'
 import { storeAddress } from '../config/store-address.ts'
 import { maxForeignTokenAgeMs } from '../config/retention.ts'
 import { secretBeside } from '../config/secret-file.ts'
+import { optionsFrom } from '../lib/settings/options.ts'
+import { replica } from '../lib/settings/revocation.ts'
 import { UsersAgreement } from '../users/agreement.ts'
 import { createPasswordSource } from '../users/create-password-source.ts'
 import type { PasswordSource } from '../users/password-source.ts'
@@ -27,11 +29,10 @@ export async function storeOptions (config: Config): Promise<StoreOptions> {
 export function blocklistOptions (config: Config): BlocklistOptions {
   const { accessToken, session, revocation } = config
   return {
+    ...optionsFrom(replica, revocation),
     maxTokenAge: accessToken.ttlMs,
     maxForeignTokenAge: maxForeignTokenAgeMs(config),
-    absoluteTimeout: session.absoluteTimeoutMs,
-    maxStaleness: revocation.maxStalenessMs,
-    staleFor: revocation.staleForMs
+    absoluteTimeout: session.absoluteTimeoutMs
   }
 }
 

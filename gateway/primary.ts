@@ -3,6 +3,8 @@ import { Registry } from 'prom-client'
 import { addAdmin } from './operators-listener.ts'
 import type { Config } from '../config/config.ts'
 import { blocklistOptions, compareUsers, openPasswordSource, secretsOf, storeOptions, watchUsers } from './parts.ts'
+import { optionsFrom } from '../lib/settings/options.ts'
+import { cookieSession } from '../lib/settings/session.ts'
 import audit from '../plugins/audit.ts'
 import blocklist from '../plugins/blocklist.ts'
 import cookies from '../plugins/cookies.ts'
@@ -45,11 +47,10 @@ export async function composeOperators (config: Config, workers: WorkersView): P
 }
 
 async function addPlugins (app: FastifyInstance, config: Config): Promise<void> {
-  const { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } = config.session
   await app.register(errors)
   await app.register(store, await storeOptions(config))
   await app.register(audit)
   await app.register(blocklist, blocklistOptions(config))
   await app.register(cookies, { origin: config.origin, ...config.cookies })
-  await app.register(session, { idleTimeout: idleTimeoutMs, absoluteTimeout: absoluteTimeoutMs, maxPerSubject })
+  await app.register(session, optionsFrom(cookieSession, config.session))
 }

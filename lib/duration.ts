@@ -9,3 +9,11 @@ export function parseDurationMs (text: string): number {
   if (match === null) throw new RangeError(`"${text}" is not a duration: write a number with a unit, such as 500ms, 30s, 15m, 24h or 30d`)
   return Number(match[1]) * units[match[2] as keyof typeof units]
 }
+
+/** A duration as options have it: a text with its unit (`15m`), or a number of milliseconds. */
+export type Duration = string | number
+
+/** Milliseconds of a duration that was checked before. */
+export function durationMs (duration: Duration): number {
+  return typeof duration === 'number' ? duration : parseDurationMs(duration)
+}

@@ -3,12 +3,14 @@ import fp from 'fastify-plugin'
 import { randomBytes } from 'node:crypto'
 import { RecencyCache } from '../lib/cache.ts'
 import { accessTokenClaimsOf, areAccessTokenClaims } from '../lib/jwt/claims.ts'
-import { ConfigInvalidError, TokenInvalidError } from '../lib/errors.ts'
+import { TokenInvalidError } from '../lib/errors.ts'
 import { identityOfToken, type Identity } from '../lib/principal.ts'
 import { hasGoodSignature } from '../lib/jwt/jws-verify.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { checkOptions } from '../lib/options.ts'
 import { parseToken, type TokenParts } from '../lib/jwt/token-format.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
+import { accessToken } from '../lib/settings/access-token.ts'
+import { optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { TokenSigner } from './access-token/signer.ts'
 import type { Keys } from './keys.ts'
 import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
@@ -43,26 +45,18 @@ export interface ForeignVerifier {
   verify (token: string, parts: TokenParts): Identity | Promise<Identity>
 }
 
-export interface AccessTokenOptions {
+const own = {
   /** `iss` of every token; the gateway's origin. */
-  issuer: string
-  /** 1m to 15m, default 10m. */
-  ttl?: Duration
-  /** Verified tokens that are remembered at most. Default 20000. */
-  cacheSize?: number
+  issuer: Type.String({ minLength: 1 })
 }
 
-const Options = Type.Object({
-  issuer: Type.String({ minLength: 1 }),
-  ttl: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '10m' }),
-  cacheSize: Type.Integer({ minimum: 0, default: 20_000 })
-}, { additionalProperties: false })
+export interface AccessTokenOptions extends OptionsFrom<typeof accessToken.properties, typeof own> {}
+
+const Options = optionsOf(accessToken.properties, own)
 
 /** Short-lived signed access tokens, each good for the audiences that it names and no other. */
 export default fp<AccessTokenOptions>(async function accessTokenPlugin (fastify, options) {
-  const { issuer, ttl, cacheSize } = checkOptions('portcullis-access-token', Options, options)
-  const ttlMs = durationMs(ttl)
-  if (ttlMs < 60_000 || ttlMs > 900_000) throw new ConfigInvalidError('portcullis-access-token: ttl must be from 1m to 15m')
+  const { issuer, ttlMs, cacheSize } = checkOptions('portcullis-access-token', Options, options)
   const portcullis = beginPart(fastify, 'accessToken')
   const signer = await TokenSigner.create(portcullis.keys, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
   addPart(fastify, 'accessToken', new AccessTokens(portcullis, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, signer }))

@@ -1,14 +1,18 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
-import { ConfigInvalidError, SessionNotFoundError, TokenInvalidError } from '../lib/errors.ts'
+import { SessionNotFoundError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, type SecurityEvent } from '../lib/events.ts'
 import { credentialOf, type RevocableClaims } from '../lib/revocation/revocable-claims.ts'
 import { isOfOtherOrigin } from '../lib/session/origin.ts'
 import { tokenKeyOf } from '../lib/revocation/revocation-id.ts'
 import { checkRevokeRequest, type RevokeRequest } from '../lib/revocation/revoke-request.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { checkOptions } from '../lib/options.ts'
 import type { CredentialClaims, LogEntry } from '../lib/revocation/entries.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
+import { longestTokenTtl } from '../lib/settings/access-token.ts'
+import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { replica } from '../lib/settings/revocation.ts'
+import { lifetimes } from '../lib/settings/session.ts'
 import type { Store } from '../stores/store.ts'
 import { LogFollower } from './blocklist/log-follower.ts'
 import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
@@ -25,18 +29,18 @@ export type { RevocableClaims, RevokeRequest }
 /** What the audit log says of a revocation's origin. `by`: the operator; `sessions`: how many it ends. */
 export type RevokedBy = Pick<SecurityEvent, 'ip' | 'request' | 'by' | 'sessions'>
 
-export interface BlocklistOptions {
-  /** Longest life of a token that can be revoked. Default 15m. */
-  maxTokenAge?: Duration
-  /** The same of tokens that others have issued. Default that of `maxTokenAge`. */
-  maxForeignTokenAge?: Duration
-  /** Longest life of a session; a cut of a subject stays that long. Default 24h. */
-  absoluteTimeout?: Duration
-  /** How long the replica answers without having heard from the store. 100ms to 60s, default 2s. */
-  maxStaleness?: Duration
-  /** How much longer it answers when the store cannot be reached. Fails open, for that long. Default 0s. */
-  staleFor?: Duration
+const own = {
+  /** Longest life of a token that can be revoked. */
+  maxTokenAge: durationOption({ default: longestTokenTtl }),
+  /** Longest life of a token of another issuer that can be revoked. By default `maxTokenAge`. */
+  maxForeignTokenAge: Type.Optional(durationOption()),
+  /** Longest life of a session; a cut of a subject stays that long. */
+  absoluteTimeout: durationOption({ default: lifetimes.absoluteTimeout.default })
 }
+
+export interface BlocklistOptions extends OptionsFrom<typeof replica, typeof own> {}
+
+const Options = optionsOf(replica, own)
 
 export interface Blocklist {
   /** Longest life of a revoked token, with the tolerance for clocks; the longest of all blocklists on the store, in any scope. */
@@ -76,34 +80,23 @@ export interface Blocklist {
   readonly stalenessMs: number
 }
 
-const Options = Type.Object({
-  maxTokenAge: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '15m' }),
-  maxForeignTokenAge: Type.Optional(DurationOption),
-  absoluteTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '24h' }),
-  maxStaleness: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '2s' }),
-  staleFor: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '0s' })
-}, { additionalProperties: false })
-
 /** Tokens are accepted this long after `exp`, so revocations of them live that much longer. */
 const toleranceMs = 5000
 
 /** Refuses what was revoked before it expired: a replica of the store's revocation log in this process's memory. */
 export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, options) {
   const portcullis = beginPart(fastify, 'blocklist')
-  const checked = checkOptions('portcullis-blocklist', Options, options)
-  const maxStalenessMs = durationMs(checked.maxStaleness)
-  if (maxStalenessMs < 100 || maxStalenessMs > 60_000) throw new ConfigInvalidError('portcullis-blocklist: maxStaleness must be from 100ms to 60s')
-  const maxForeignTokenAgeMs = durationMs(checked.maxForeignTokenAge ?? checked.maxTokenAge) + toleranceMs
+  const { maxTokenAgeMs, maxForeignTokenAgeMs = maxTokenAgeMs, absoluteTimeoutMs, maxStalenessMs, staleForMs } = checkOptions('portcullis-blocklist', Options, options)
   const retention = lengthen(portcullis.store, {
-    maxTokenAgeMs: durationMs(checked.maxTokenAge) + toleranceMs,
-    maxForeignTokenAgeMs,
+    maxTokenAgeMs: maxTokenAgeMs + toleranceMs,
+    maxForeignTokenAgeMs: maxForeignTokenAgeMs + toleranceMs,
     // Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may.
-    keepCutsForMs: Math.max(durationMs(checked.absoluteTimeout) + toleranceMs, maxForeignTokenAgeMs)
+    keepCutsForMs: Math.max(absoluteTimeoutMs, maxForeignTokenAgeMs) + toleranceMs
   })
   const follower = new LogFollower(portcullis.store, { maxStalenessMs, get longestMs () { return retention.keepCutsForMs } }, portcullis)
   await follower.start()
   fastify.addHook('onClose', () => follower.stop())
-  addPart(fastify, 'blocklist', new ReplicatedBlocklist(portcullis, follower, { retention, maxStalenessMs, staleForMs: durationMs(checked.staleFor) }))
+  addPart(fastify, 'blocklist', new ReplicatedBlocklist(portcullis, follower, { retention, maxStalenessMs, staleForMs }))
 }, { name: 'portcullis-blocklist', fastify: '5.x', dependencies: ['portcullis-store'] })
 
 interface Retention { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, keepCutsForMs: number }

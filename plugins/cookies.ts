@@ -5,8 +5,11 @@ import fp from 'fastify-plugin'
 import { hasCookie, readCookie } from '../lib/http/cookie-header.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import type { RequestFacts } from '../lib/http/request-facts.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
-import { cookieNamePattern, cookieNames, createOwnCookies, type CookieKind, type CookieName, type OwnCookies } from '../lib/http/own-cookies.ts'
+import { checkOptions } from '../lib/options.ts'
+import { cookieNames, createOwnCookies, type CookieKind, type CookieName, type OwnCookies } from '../lib/http/own-cookies.ts'
+import { cookies } from '../lib/settings/cookies.ts'
+import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { lifetimes } from '../lib/settings/session.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
@@ -38,26 +41,18 @@ export interface Cookies {
   readonly own: OwnCookies
 }
 
-export interface CookiesOptions {
+const own = {
   /** What browsers see: scheme, host and port. https, except on localhost and 127.0.0.1. */
-  origin: string
-  /** What the names of all cookies are made of; another one for each deployment on a host, because cookies do not know ports. Default portcullis. */
-  name?: string
-  /** How long after the start the names of the first release are read too: the absolute timeout of its sessions. Default 24h. */
-  formerFor?: Duration
-  /** Of the session cookie and the device cookie; the refresh cookie is always strict. Default lax. */
-  sameSite?: 'lax' | 'strict'
+  origin: Type.String(),
+  /** How long after the start the names of the first release are read too: the absolute timeout of its sessions. */
+  formerFor: durationOption({ default: lifetimes.absoluteTimeout.default }),
   /** Where refresh, step-up and logout live. Default /auth. */
-  refreshPath?: string
+  refreshPath: optional('/auth', Type.String({ pattern: '^/[A-Za-z0-9/_-]*$', errorMessage: 'must be a path such as /auth' }))
 }
 
-const Options = Type.Object({
-  origin: Type.String(),
-  name: Type.String({ pattern: cookieNamePattern, default: 'portcullis', errorMessage: 'must be letters, digits, - and _, at most 64 of them, and not end with -refresh or -device' }),
-  formerFor: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '24h' }),
-  sameSite: Type.Union([Type.Literal('lax'), Type.Literal('strict')], { default: 'lax', errorMessage: 'must be lax or strict' }),
-  refreshPath: Type.String({ pattern: '^/[A-Za-z0-9/_-]*$', default: '/auth', errorMessage: 'must be a path such as /auth' })
-}, { additionalProperties: false })
+export interface CookiesOptions extends OptionsFrom<typeof cookies.properties, typeof own> {}
+
+const Options = optionsOf(cookies.properties, own)
 
 type Serialize = FastifyInstance['serializeCookie']
 
@@ -66,7 +61,7 @@ interface CookieForm extends CookieName { attributes: NonNullable<Parameters<Ser
 /** Hardened cookies: HttpOnly, Secure, SameSite, tight Path, no Domain, prefixed names. There is no option for less. */
 export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options) {
   beginPart(fastify, 'cookies')
-  const { origin, name, formerFor, sameSite, refreshPath } = checkOptions('portcullis-cookies', Options, options)
+  const { origin, name, formerForMs, sameSite, refreshPath } = checkOptions('portcullis-cookies', Options, options)
   const secure = isSecureOrigin(origin)
   const serialize = await createSerializer(fastify)
   if (!secure) fastify.log.warn(`cookies are set without Secure and without name prefix, because origin is ${origin}: for development only`)
@@ -76,7 +71,7 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
     refresh: { ...names.refresh, attributes: { httpOnly: true, secure, sameSite: 'strict', path: refreshPath } },
     device: { ...names.device, attributes: { httpOnly: true, secure, sameSite, path: '/' } }
   }
-  const formerUntilMs = performance.now() + durationMs(formerFor)
+  const formerUntilMs = performance.now() + formerForMs
   const deletion = (called: string, attributes: CookieForm['attributes']): string => serialize(called, '', { ...attributes, maxAge: 0, expires: new Date(0) })
   const write = (reply: FastifyReply, { name, former, attributes }: CookieForm, line: string): void => {
     put(reply, name, line)

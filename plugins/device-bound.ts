@@ -1,7 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { checkOptions, durationMs, DurationOption, type Duration } from '../lib/options.ts'
+import { checkOptions } from '../lib/options.ts'
+import { optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { secretOption } from '../lib/settings/secret.ts'
+import { deviceBound } from '../lib/settings/session.ts'
 import { Devices, type DeviceBound } from './device-bound/devices.ts'
 import { deriveSecrets } from './keys.ts'
 import { addPart, beginPart } from './portcullis.ts'
@@ -14,23 +17,18 @@ declare module './portcullis.ts' {
   }
 }
 
-export interface DeviceBoundOptions {
+const own = {
   /** What browsers see; they bind sessions of an https origin alone. */
-  origin: string
+  origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
   /** Makes challenges and device cookies; at least 32 bytes, base64url. A list while it is changed: the first one issues. */
-  secret: string | string[]
-  /** How long a device cookie is good: how long stolen cookies are. 1s to 1h, default 5m. */
-  cookieTtl?: Duration
+  secret: secretOption,
   /** Where the routes of devices are registered. Default /auth/device. */
-  path?: string
+  path: optional('/auth/device', Type.String({ pattern: '^(?:/[A-Za-z0-9._~-]+)+$', errorMessage: 'must be a path such as /auth/device' }))
 }
 
-const Options = Type.Object({
-  origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
-  secret: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { errorMessage: 'must be a base64url text, or a list of them' }),
-  cookieTtl: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '5m' }),
-  path: Type.String({ pattern: '^(?:/[A-Za-z0-9._~-]+)+$', default: '/auth/device', errorMessage: 'must be a path such as /auth/device' })
-}, { additionalProperties: false })
+export interface DeviceBoundOptions extends OptionsFrom<typeof deviceBound.properties, typeof own> {}
+
+const Options = optionsOf(deviceBound.properties, own)
 
 /** Seen with Chromium 156: of what is left for less than two minutes it renews at every request, and signs no more than six times in nine minutes. */
 const shortestMs = 240_000
@@ -40,9 +38,7 @@ const shortestMs = 240_000
  * Browsers that cannot do it go on as before.
  */
 export default fp<DeviceBoundOptions>(async function deviceBoundPlugin (fastify, options) {
-  const { origin, secret, cookieTtl, path } = checkOptions('portcullis-device-bound', Options, options)
-  const cookieTtlMs = durationMs(cookieTtl)
-  if (cookieTtlMs < 1000 || cookieTtlMs > 3_600_000) throw new ConfigInvalidError('portcullis-device-bound: cookieTtl must be from 1s to 1h')
+  const { origin, secret, cookieTtlMs, path } = checkOptions('portcullis-device-bound', Options, options)
   if (!origin.startsWith('https:')) fastify.log.warn(`no browser will bind a session to its device, because origin is ${origin}: they do so over https alone`)
   if (cookieTtlMs < shortestMs) fastify.log.warn('people will be signed out for minutes at a time, because cookieTtl is below 4m: Chromium signs six times in nine minutes at most, and renews two minutes ahead')
   const portcullis = beginPart(fastify, 'deviceBound')

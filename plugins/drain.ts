@@ -1,23 +1,16 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { setTimeout as wait } from 'node:timers/promises'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { checkOptions } from '../lib/options.ts'
+import { optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { shutdown } from '../lib/settings/shutdown.ts'
 import { partsAround, partsWithin, scopeParts } from './portcullis.ts'
 import { Connections } from './server/connections.ts'
 
-export interface DrainOptions {
-  /** How long to serve on, not ready any more, before new connections are refused. Default 0s. */
-  delay?: Duration
-  /** How long requests in flight may take after that; then their connections are cut. Default 10s. */
-  timeout?: Duration
-}
+export interface DrainOptions extends OptionsFrom<typeof shutdown.properties> {}
 
-const Options = Type.Object({
-  delay: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '0s' }),
-  timeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '10s' })
-}, { additionalProperties: false })
+const Options = optionsOf(shutdown.properties)
 
 const sweepEveryMs = 50
 const draining = new WeakSet<object>()
@@ -27,7 +20,7 @@ const draining = new WeakSet<object>()
  * whoever is left after the timeout is cut.
  */
 export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
-  const { delay, timeout } = checkOptions('portcullis-drain', Options, options)
+  const { delayMs, timeoutMs } = checkOptions('portcullis-drain', Options, options)
   const portcullis = scopeParts(fastify)
   if (draining.has(fastify.server)) throw new ConfigInvalidError('portcullis-drain: the server has it already; all scopes of a server end together, so register it once')
   draining.add(fastify.server)
@@ -38,8 +31,8 @@ export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
     for (const health of partsWithin(scopes, 'health')) health.leave()
     startedAt = performance.now()
     const streams = partsWithin(scopes, 'streams').reduce((sum, { open }) => sum + open, 0)
-    fastify.log.info({ requests: connections.busy, streams, delayMs: durationMs(delay), timeoutMs: durationMs(timeout) }, 'draining')
-    await connections.part(wait(durationMs(delay)), durationMs(timeout))
+    fastify.log.info({ requests: connections.busy, streams, delayMs, timeoutMs }, 'draining')
+    await connections.part(wait(delayMs), timeoutMs)
   })
   fastify.addHook('onClose', async () => {
     // A server that never listened has nothing to drain.

@@ -47,16 +47,16 @@ const tags = ['Health']
 const Status = <Text extends string>(status: Text) => Type.Object({ status: Type.Literal(status) }, { additionalProperties: false })
 
 /** A process that warns can verify all the same: to take all of them out of service for a file that they share would end every session's use. */
-const Readiness = <Text extends string>(status: Text) => Type.Object({ status: Type.Literal(status), warnings: Type.Optional(Type.Array(Type.String(), { description: 'What an operator should look at; absent when there is nothing.' })) }, { additionalProperties: false })
+const Readiness = <Text extends string>(status: Text) => Type.Object({ status: Type.Literal(status), warnings: Type.Optional(Type.Array(Type.String(), { description: 'Problems that need an operator; absent if there are none.' })) }, { additionalProperties: false })
 
 const healthzSchema = {
   ...{ operationId: 'getHealth', tags, summary: 'Whether the process is alive', 'x-credentials': [] } satisfies Operation,
-  response: { 200: json(Status('alive'), 'It is.'), ...problems() }
+  response: { 200: json(Status('alive'), 'The process is alive.'), ...problems() }
 }
 
 const readyzSchema = {
   ...{ operationId: 'getReadiness', tags, summary: 'Whether the process can verify', 'x-credentials': [] } satisfies Operation,
-  response: { 200: json(Readiness('ready'), 'It can.'), ...problems(), 503: json(Readiness('not ready'), 'The store is away, or the process is about to end.') }
+  response: { 200: json(Readiness('ready'), 'The process can verify credentials.'), ...problems(), 503: json(Readiness('not ready'), 'The store is unavailable, or the process is about to end.') }
 }
 
 /** `GET /healthz`: alive. `GET /readyz`: able to verify, 503 otherwise. For a listener that only operators reach. */

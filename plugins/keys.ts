@@ -2,11 +2,14 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { leastPublishAheadMs, publishAheadMs } from '../lib/jwt/key-schedule.ts'
-import type { SigningAlgorithm } from '../lib/jwt/jws.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { leastPublishAheadMs } from '../lib/jwt/key-schedule.ts'
+import { checkOptions } from '../lib/options.ts'
 import { persist } from '../stores/retry.ts'
 import { deriveSecret, type DerivedSecret } from '../lib/secrets.ts'
+import { longestTokenTtl } from '../lib/settings/access-token.ts'
+import { keys } from '../lib/settings/keys.ts'
+import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { secretOption } from '../lib/settings/secret.ts'
 import { waitForStore } from '../stores/wait-for-store.ts'
 import { KeyRing, type Keys } from './keys/key-ring.ts'
 import { addPart, beginPart } from './portcullis.ts'
@@ -20,26 +23,18 @@ declare module './portcullis.ts' {
   }
 }
 
-export interface KeysOptions {
+const own = {
   /** Seals the keys wherever they are stored; at least 32 bytes, base64url. A list while it is changed: the first one seals. */
-  secret: string | string[]
-  /** Default ES256. */
-  algorithm?: SigningAlgorithm
+  secret: secretOption,
   /** How often a new key is made. Default: never by itself. */
-  rotateEvery?: Duration
-  /** How long a new key is published before it signs: longer than services keep the public keys. At least 5s, default 90s. */
-  publishAhead?: Duration
-  /** How long a token can live: a key is kept that long after its successor has begun to sign. Default 15m. */
-  maxTokenAge?: Duration
+  rotateEvery: Type.Optional(durationOption()),
+  /** How long a token can live: a key is kept that long after its successor has begun to sign. */
+  maxTokenAge: durationOption({ default: longestTokenTtl })
 }
 
-const Options = Type.Object({
-  secret: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { errorMessage: 'must be a base64url text, or a list of them' }),
-  algorithm: Type.Union([Type.Literal('ES256'), Type.Literal('EdDSA'), Type.Literal('RS256')], { default: 'ES256', errorMessage: 'must be ES256, EdDSA or RS256' }),
-  rotateEvery: Type.Optional(DurationOption),
-  publishAhead: Type.Union(DurationOption.anyOf, { ...DurationOption, default: publishAheadMs }),
-  maxTokenAge: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '15m' })
-}, { additionalProperties: false })
+export interface KeysOptions extends OptionsFrom<typeof keys.properties, typeof own> {}
+
+const Options = optionsOf(keys.properties, own)
 
 const toleranceMs = 5000
 const lookEveryMs = 60_000
@@ -47,17 +42,17 @@ const longestWaitMs = 60_000
 
 /** Keeps the signing keys in the store, sealed; makes the first one, once, however many processes start at the same time. */
 export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
-  const { secret, algorithm, rotateEvery, publishAhead, maxTokenAge } = checkOptions('portcullis-keys', Options, options)
-  if (durationMs(publishAhead) < leastPublishAheadMs) throw new ConfigInvalidError('portcullis-keys: publishAhead must be at least 5s')
+  const { secret, algorithm, rotateEveryMs, publishAheadMs, maxTokenAgeMs } = checkOptions('portcullis-keys', Options, options)
+  if (publishAheadMs < leastPublishAheadMs) throw new ConfigInvalidError('portcullis-keys: publishAhead must be at least 5s')
   const { store } = beginPart(fastify, 'keys')
-  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: durationMs(maxTokenAge) + toleranceMs, publishAheadMs: durationMs(publishAhead) })
+  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: maxTokenAgeMs + toleranceMs, publishAheadMs })
   // Fastify would end a plugin that takes longer than its own limit, and not say why.
   const { pluginTimeout = 0 } = fastify.initialConfig
   const forMs = pluginTimeout === 0 ? longestWaitMs : Math.min(longestWaitMs, pluginTimeout / 2)
   await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text), forMs)
   addPart(fastify, 'keys', ring)
   follow(fastify, ring)
-  if (rotateEvery !== undefined) rotateByTheClock(fastify, ring, durationMs(rotateEvery))
+  if (rotateEveryMs !== undefined) rotateByTheClock(fastify, ring, rotateEveryMs)
 }, { name: 'portcullis-keys', fastify: '5.x', dependencies: ['portcullis-store'] })
 
 /** A key that another process has made or revoked counts here as soon as the log says so. */

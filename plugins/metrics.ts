@@ -48,7 +48,7 @@ export default fp(async function metricsPlugin (fastify, options) {
 }, { name: 'portcullis-metrics', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
 
 const metricsSchema = {
-  ...{ operationId: 'getMetrics', tags: ['Health'], summary: 'What has happened, for Prometheus', 'x-credentials': [] } satisfies Operation,
+  ...{ operationId: 'getMetrics', tags: ['Health'], summary: 'Return metrics for Prometheus', 'x-credentials': [] } satisfies Operation,
   response: { 200: plain('Prometheus\' text format.', noStoreHeader), ...problems() }
 }
 

@@ -3,7 +3,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, InternalError, MethodNotAllowedError, UpstreamLoopError } from '../lib/errors.ts'
 import { loopName, passedHops } from '../lib/proxy/cdn-loop.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { checkOptions } from '../lib/options.ts'
+import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { limits } from '../lib/settings/limits.ts'
+import { forwarding } from '../lib/settings/upstream.ts'
 import { createOwnCookies } from '../lib/http/own-cookies.ts'
 import { neverForwardedWith } from '../lib/proxy/forwarding.ts'
 import { plainAddress } from '../lib/http/trusted-peers.ts'
@@ -31,52 +34,31 @@ declare module './portcullis.ts' {
 /** Headers to add, as name, value, name, value…, names in lower case; client copies of them are removed. */
 export type IdentityHeaders = (request: FastifyRequest) => readonly string[] | Promise<readonly string[]>
 
-export interface ProxyOptions {
-  /** Whole segments of the canonical path; `/` for everything that has no other route. */
-  prefix: string
+const own = {
   /** Scheme, host and port of the upstream. */
-  target: string
+  target: Type.String(),
   /** What stands in the place of the prefix upstream. Default: the prefix. */
-  rewritePrefix?: string
-  /** Longest silence of the upstream, and of a client in the middle of a body. Default 30s. */
-  timeout?: Duration
-  /** Longest time in which a client takes nothing of an answer that is there; the server's `clientTimeoutMs` ends it too. Default 60s. */
-  clientTimeout?: Duration
-  /** Whether the client's own Authorization is for the upstream. Default strip. */
-  authorization?: 'strip' | 'keep'
-  /** Whether WebSockets are for the upstream; needs portcullis-streams, which ends them with their session. Default false. */
-  websocket?: boolean
+  rewritePrefix: Type.Optional(Type.String({ pattern: '^/', errorMessage: 'must start with a slash' })),
+  /** Longest time in which a client takes nothing of an answer that is there; the server's `clientTimeoutMs` ends it too. */
+  clientTimeout: durationOption({ default: limits.properties.clientTimeout.default }),
   /** Whether the upstream's own CORS headers reach the client; strip: `cors` decides alone. Default keep. */
-  cors?: 'keep' | 'strip'
+  cors: optional('keep', Type.Union([Type.Literal('keep'), Type.Literal('strip')], { errorMessage: 'must be keep or strip' })),
   /** What browsers see; upstreams are told it as X-Forwarded-Proto and X-Forwarded-Host. */
-  origin: string
+  origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
   /** What decides before the request is forwarded, such as `authenticate`. */
-  onRequest?: onRequestHookHandler[]
+  onRequest: optional([], Type.Unsafe<onRequestHookHandler[]>(Type.Array(Type.Any()))),
   /** Who the request is from. A throw refuses it; a promise is for when it cannot be told at once. */
-  identityHeaders?: IdentityHeaders
-  /**
-   * Most connections to the upstream at once; further requests wait, at most 1024 of them, and at most as long as `timeout`. An event
-   * stream holds one as long as it is open, a WebSocket during its handshake alone. Default 256.
-   */
-  connections?: number
+  identityHeaders: Type.Optional(Type.Unsafe<IdentityHeaders>(Type.Any())),
   /** Counts the requests that have not ended, for draining. */
-  counter?: { inFlight: number }
+  counter: Type.Optional(Type.Unsafe<{ inFlight: number }>(Type.Any()))
 }
 
-const Options = Type.Object({
-  target: Type.String(),
-  rewritePrefix: Type.Optional(Type.String({ pattern: '^/', errorMessage: 'must start with a slash' })),
-  timeout: Type.Union([DurationOption], { default: '30s' }),
-  clientTimeout: Type.Union([DurationOption], { default: '60s' }),
-  authorization: Type.Union([Type.Literal('strip'), Type.Literal('keep')], { default: 'strip', errorMessage: 'must be strip or keep' }),
-  websocket: Type.Boolean({ default: false }),
-  cors: Type.Union([Type.Literal('keep'), Type.Literal('strip')], { default: 'keep', errorMessage: 'must be keep or strip' }),
-  origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
-  onRequest: Type.Unsafe<onRequestHookHandler[]>(Type.Array(Type.Any(), { default: [] })),
-  identityHeaders: Type.Optional(Type.Unsafe<IdentityHeaders>(Type.Any())),
-  connections: Type.Integer({ minimum: 1, maximum: 65_536, default: 256 }),
-  counter: Type.Optional(Type.Unsafe<{ inFlight: number }>(Type.Any()))
-}, { additionalProperties: false })
+export interface ProxyOptions extends OptionsFrom<typeof forwarding, typeof own> {
+  /** Whole segments of the canonical path; `/` for everything that has no other route. */
+  prefix: string
+}
+
+const Options = optionsOf(forwarding, own)
 
 /** Requests that may wait for a connection to the upstream; each is some 20 kB, and holds a connection of its client's. */
 const mostWaiting = 1024
@@ -91,13 +73,13 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   if (!prefixPattern.test(prefix)) throw new ConfigInvalidError('proxy: prefix must be / or plain segments such as /orders')
   const streams = fastify.hasPlugin('portcullis-streams') ? fastify.portcullis.streams : null
   if (options.websocket && streams === null) throw new ConfigInvalidError('proxy: websocket needs portcullis-streams; register it before')
-  const timeoutMs = durationMs(options.timeout)
+  const { timeoutMs, clientTimeoutMs } = options
   const upstream: Upstream = {
     prefix: prefix === '' ? '/' : prefix,
     origin: new URL(options.origin).origin,
     pool: createPool(options.target, timeoutMs, options.connections),
     timeoutMs,
-    clientTimeoutMs: durationMs(options.clientTimeout),
+    clientTimeoutMs,
     slots: new Slots(options.connections, mostWaiting),
     keepAuthorization: options.authorization === 'keep',
     ownCookies: fastify.hasPlugin('portcullis-cookies') ? fastify.portcullis.cookies.own : createOwnCookies('portcullis'),

@@ -2,7 +2,9 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { checkOptions, durationMs } from '../lib/options.ts'
+import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { rateLimit, type budget } from '../lib/settings/rate-limit.ts'
 import { addPart, beginPart } from './portcullis.ts'
 import { accountKey, addressKey, Budget, MemoryCounts, type BudgetLimits, type Counts, type LimitedAccount } from './rate-limit/budget.ts'
 import { guardAccess } from './rate-limit/guard.ts'
@@ -47,35 +49,20 @@ export interface RateLimit {
   readonly limited: ReadonlyMap<string, number>
 }
 
-export interface BudgetSize {
-  /** Requests in a window. */
-  max: number
-  /** How long a window is; it begins with the first request. At least 1s. */
-  window: Duration
-}
+export interface BudgetSize extends OptionsFrom<typeof budget> {}
 
-export interface RateLimitOptions {
-  /** Attempts to sign in of one address, and failed ones of one account. Default 10 in 1m. */
-  signIn?: BudgetSize
-  /** Refreshes of one session, and forged ones of one address. Default 60 in 1m. */
-  refresh?: BudgetSize
-  /** How long Redis may take, where the store is Redis. Default 250ms. */
-  timeout?: Duration
+const own = {
+  /** How long Redis may take, where the store is Redis. */
+  timeout: durationOption({ default: '250ms' }),
   /** Keys that a budget remembers at most, where it counts in memory. Default 50000, about 8 MB. */
-  maxKeys?: number
+  maxKeys: optional(50_000, Type.Integer({ minimum: 1 })),
   /** The clock of budgets in memory, in milliseconds. */
-  now?: () => number
+  now: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number())))
 }
 
-const Size = Type.Object({ max: Type.Integer({ minimum: 1 }), window: DurationOption }, { additionalProperties: false })
+export interface RateLimitOptions extends OptionsFrom<typeof rateLimit.properties, typeof own> {}
 
-const Options = Type.Object({
-  signIn: Type.Object(Size.properties, { additionalProperties: false, default: { max: 10, window: '1m' } }),
-  refresh: Type.Object(Size.properties, { additionalProperties: false, default: { max: 60, window: '1m' } }),
-  timeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '250ms' }),
-  maxKeys: Type.Integer({ minimum: 1, default: 50_000 }),
-  now: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number())))
-}, { additionalProperties: false })
+const Options = optionsOf(rateLimit.properties, own)
 
 /** Of a refresh that the store has not counted, though it may have been asked. */
 const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
@@ -85,14 +72,14 @@ const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
  * counted is refused.
  */
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
-  const { signIn, refresh, timeout, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
+  const { signIn, refresh, timeoutMs, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
   const portcullis = beginPart(fastify, 'rateLimit')
   const { sharedRedis } = portcullis
-  const shared = sharedRedis === null ? null : await RedisCounts.create(fastify, sharedRedis, durationMs(timeout))
+  const shared = sharedRedis === null ? null : await RedisCounts.create(fastify, sharedRedis, timeoutMs)
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
   const limited = new Map<string, number>()
-  const createBudget = (name: string, size: BudgetSize, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {
-    const limits = { name, max: size.max, windowMs: durationMs(size.window) }
+  const createBudget = (name: string, size: Omit<BudgetLimits, 'name'>, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {
+    const limits = { name, ...size }
     if (!/^[\w/.~:@-]{1,200}$/.test(name)) throw new ConfigInvalidError('portcullis-rate-limit: the name of a budget may hold letters, digits and / . ~ : @ _ - only')
     if (limits.windowMs < 1000) throw new ConfigInvalidError(`portcullis-rate-limit: ${name}.window must be at least 1s`)
     limited.set(name, limited.get(name) ?? 0)
@@ -104,7 +91,7 @@ export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, opt
 
   addPart(fastify, 'rateLimit', {
     limited,
-    createBudget: (name, size) => createBudget(name, size),
+    createBudget: (name, size) => createBudget(name, limitsOf(size)),
     attempt: async (request, account, verify, known) => await attempt(signIns, request, account, verify, known),
     async signIn (reply, username, verify, known) {
       await signIns.spend(reply, addressKey(reply.request), known)
@@ -112,9 +99,13 @@ export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, opt
     },
     refresh: async (reply, sid, rotate) => await countRefresh(refreshes, reply, sid, rotate),
     device: async (reply, sid) => { await proofs.spend(reply, `sid ${sid} ${addressKey(reply.request)}`, { sid }) },
-    guard: (name, size, authenticate) => guardAccess(createBudget(name, size), authenticate)
+    guard: (name, size, authenticate) => guardAccess(createBudget(name, limitsOf(size)), authenticate)
   })
 }, { name: 'portcullis-rate-limit', fastify: '5.x', dependencies: ['portcullis-store'] })
+
+function limitsOf ({ max, window }: BudgetSize): Omit<BudgetLimits, 'name'> {
+  return { max, windowMs: durationMs(window) }
+}
 
 /** What no store has counted, because there was no session to count it by, is counted here, once it is known. */
 async function countRefresh<Result> (budget: Budget, reply: FastifyReply, sid: string | null, rotate: (budget: Budget) => Promise<Result>): Promise<Result> {

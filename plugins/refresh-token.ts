@@ -1,8 +1,12 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { checkOptions } from '../lib/options.ts'
 import type { SignIn } from '../lib/session/sign-in.ts'
+import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { defaultOverlapMs, refreshToken } from '../lib/settings/refresh-token.ts'
+import { secretOption } from '../lib/settings/secret.ts'
+import { lifetimes } from '../lib/settings/session.ts'
 import { deriveSecrets } from './keys.ts'
 import { addPart, beginPart } from './portcullis.ts'
 import { RefreshTokens, type AccessTokenRequest, type MakeAccessToken, type RefreshToken, type RotateRequest, type TokenResponse } from './refresh-token/refresh-tokens.ts'
@@ -30,38 +34,22 @@ declare module './portcullis.ts' {
   }
 }
 
-export interface RefreshTokenOptions {
+const own = {
   /** Derives the refresh tokens; at least 32 bytes, base64url. A list while it is changed: the first one issues. */
-  secret: string | string[]
+  secret: secretOption,
   /** Makes the access token that goes with a refresh token: a JWT with `exp`. */
-  accessToken: MakeAccessToken
-  /** How long a superseded token is still honoured once its successor was received (parallel tabs). Default 10s. */
-  overlap?: Duration
-  /** How long the predecessor of a token that never arrived is honoured (lost responses). Default: the idle timeout. */
-  retryWindow?: Duration
-  /** Longest time between two refreshes. Default 30m. */
-  idleTimeout?: Duration
-  /** Longest life of a family, whatever its use. Default 24h. */
-  absoluteTimeout?: Duration
-  /** At this many sessions of one subject the oldest is closed. 1 to 1000, default 20. */
-  maxPerSubject?: number
+  accessToken: Type.Unsafe<MakeAccessToken>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that makes an access token' })),
+  /** How long a superseded token is still honoured once its successor was received (parallel tabs). */
+  overlap: durationOption({ default: defaultOverlapMs })
 }
 
-const Options = Type.Object({
-  secret: Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { errorMessage: 'must be a base64url text, or a list of them' }),
-  accessToken: Type.Unsafe<MakeAccessToken>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that makes an access token' })),
-  overlap: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '10s' }),
-  retryWindow: Type.Optional(DurationOption),
-  idleTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '30m' }),
-  absoluteTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '24h' }),
-  maxPerSubject: Type.Integer({ minimum: 1, maximum: 1000, default: 20 })
-}, { additionalProperties: false })
+export interface RefreshTokenOptions extends OptionsFrom<typeof refreshToken.properties & typeof lifetimes, typeof own> {}
+
+const Options = optionsOf({ ...refreshToken.properties, ...lifetimes }, own)
 
 /** Refresh tokens that rotate on every use, notice theft, and never log honest people out. */
 export default fp<RefreshTokenOptions>(async function refreshTokenPlugin (fastify, options) {
-  const { secret, accessToken, maxPerSubject, ...durations } = checkOptions('portcullis-refresh-token', Options, options)
-  const idleTimeoutMs = durationMs(durations.idleTimeout)
-  const absoluteTimeoutMs = durationMs(durations.absoluteTimeout)
+  const { secret, accessToken, idleTimeoutMs, absoluteTimeoutMs, maxPerSubject, overlapMs, retryWindowMs = idleTimeoutMs } = checkOptions('portcullis-refresh-token', Options, options)
   if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-refresh-token: idleTimeout must be above 0 and at most absoluteTimeout')
   const families = new RefreshTokens(beginPart(fastify, 'refreshToken'), {
     secrets: deriveSecrets('portcullis-refresh-token', secret),
@@ -69,7 +57,7 @@ export default fp<RefreshTokenOptions>(async function refreshTokenPlugin (fastif
     maxPerSubject,
     idleTimeoutMs,
     absoluteTimeoutMs,
-    windows: { overlapMs: durationMs(durations.overlap), retryWindowMs: durationMs(durations.retryWindow ?? idleTimeoutMs) }
+    windows: { overlapMs, retryWindowMs }
   })
   addPart(fastify, 'refreshToken', families)
   if (fastify.hasReplyDecorator('openFamily')) return

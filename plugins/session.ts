@@ -1,4 +1,3 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Strength } from '../lib/session/authentication.ts'
@@ -9,12 +8,14 @@ import type { RequestFacts } from '../lib/http/request-facts.ts'
 import type { Identity } from '../lib/principal.ts'
 import { gridMs, isIdle } from '../lib/session/lifetime.ts'
 import { viewSession, type SessionView } from '../lib/session/view.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { checkOptions } from '../lib/options.ts'
 import { isOfOtherOrigin } from '../lib/session/origin.ts'
 import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../lib/session/session-cookie.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
 import { describeSignIn, type SignIn } from '../lib/session/sign-in.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
+import { optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { cookieSession } from '../lib/settings/session.ts'
 import type { Store } from '../stores/store.ts'
 import { addPart, beginPart, partOrNull } from './portcullis.ts'
 import type { DeviceGuard } from './session/device-guard.ts'
@@ -67,28 +68,13 @@ export interface Sessions {
   view (record: SessionRecord): SessionView
 }
 
-export interface SessionOptions {
-  /** Longest time between two uses. Default 30m. */
-  idleTimeout?: Duration
-  /** Longest life of a session, whatever its use. Default 24h. */
-  absoluteTimeout?: Duration
-  /** At this many sessions of one subject the oldest is closed. 1 to 1000, default 20. */
-  maxPerSubject?: number
-  /** Sessions that are remembered in this process at most. Default 20000. */
-  cacheSize?: number
-}
+export interface SessionOptions extends OptionsFrom<typeof cookieSession> {}
 
-const Options = Type.Object({
-  idleTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '30m' }),
-  absoluteTimeout: Type.Union(DurationOption.anyOf, { ...DurationOption, default: '24h' }),
-  maxPerSubject: Type.Integer({ minimum: 1, maximum: 1000, default: 20 }),
-  cacheSize: Type.Integer({ minimum: 1, default: 20_000 })
-}, { additionalProperties: false })
+const Options = optionsOf(cookieSession)
 
 /** Server-side sessions: an opaque cookie, the state in the store, gone everywhere at once when it is revoked. */
 export default fp<SessionOptions>(async function sessionPlugin (fastify, options) {
-  const { idleTimeout, absoluteTimeout, maxPerSubject, cacheSize } = checkOptions('portcullis-session', Options, options)
-  const [idleTimeoutMs, absoluteTimeoutMs] = [durationMs(idleTimeout), durationMs(absoluteTimeout)]
+  const { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject, cacheSize } = checkOptions('portcullis-session', Options, options)
   if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-session: idleTimeout must be above 0 and at most absoluteTimeout')
   const portcullis = beginPart(fastify, 'session')
   const { store, cookies, blocklist } = portcullis

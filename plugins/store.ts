@@ -4,7 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/options.ts'
+import { checkOptions, type Duration } from '../lib/options.ts'
+import { durationOption, optionsOf } from '../lib/settings/options.ts'
 import { defaultKeyPrefix, mostDatabase } from '../stores/redis/settings.ts'
 import { openStore, type SharedRedis, type StoreAddress } from '../stores/open.ts'
 import type { RedisTarget, RedisTls } from '../stores/redis.ts'
@@ -52,11 +53,11 @@ export type StoreOptions =
   /** A store of the application's own, or one that several servers share. Not ended with this server. */
   | { type: 'custom', store: Store }
 
-const SqliteOptions = Type.Object({ type: Type.Optional(Type.Literal('sqlite', { errorMessage: 'must be sqlite, redis or custom' })), path: Type.String({ minLength: 1, default: 'portcullis.db' }), timeout: Type.Optional(DurationOption) }, { additionalProperties: false })
+const SqliteOptions = optionsOf({}, { type: Type.Optional(Type.Literal('sqlite', { errorMessage: 'must be sqlite, redis or custom' })), path: Type.String({ minLength: 1, default: 'portcullis.db' }), timeout: Type.Optional(durationOption()) })
 const Address = Type.String({ pattern: '^rediss?://', errorMessage: 'must be a redis:// or rediss:// URL' })
 const Text = Type.String({ minLength: 1 })
 const Pem = Type.Union([Text, Type.Uint8Array()], { errorMessage: 'must be PEM, as a text or a Buffer' })
-const RedisOptions = Type.Object({
+const RedisOptions = optionsOf({}, {
   type: Type.Literal('redis'),
   url: Type.Optional(Address),
   cluster: Type.Optional(Type.Array(Address, { minItems: 1 })),
@@ -67,8 +68,8 @@ const RedisOptions = Type.Object({
   database: Type.Optional(Type.Integer({ minimum: 0, maximum: mostDatabase, errorMessage: `must be a whole number from 0 to ${mostDatabase}` })),
   keyPrefix: Type.String({ default: defaultKeyPrefix }),
   tls: Type.Optional(Type.Unsafe<RedisTls>(Type.Object({ ca: Type.Optional(Pem), cert: Type.Optional(Pem), key: Type.Optional(Pem) }, { additionalProperties: false, errorMessage: 'must be { ca?, cert?, key? }' }))),
-  timeout: Type.Optional(DurationOption)
-}, { additionalProperties: false })
+  timeout: Type.Optional(durationOption())
+})
 const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Unsafe<Store>(Type.Object({}, { errorMessage: 'must be a store' })) }, { additionalProperties: false })
 
 /** Opens the store, sqlite by default, and ends it with the server. */
@@ -90,19 +91,15 @@ async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Pr
 }
 
 function sqliteAddress (options: object): StoreAddress {
-  const { path, timeout } = checkOptions('portcullis-store', SqliteOptions, options)
-  return { type: 'sqlite', path, ...timeoutOf(timeout) }
+  const { path, timeoutMs } = checkOptions('portcullis-store', SqliteOptions, options)
+  return { type: 'sqlite', path, ...timeoutMs === undefined ? {} : { timeoutMs } }
 }
 
 function redisAddress (options: object): StoreAddress {
-  const { type, timeout, keyPrefix, ...target } = checkOptions('portcullis-store', RedisOptions, options)
+  const { type, timeoutMs, keyPrefix, ...target } = checkOptions('portcullis-store', RedisOptions, options)
   const ways = [target.url, target.cluster, target.sentinels].filter(way => way !== undefined)
   if (ways.length !== 1) throw new ConfigInvalidError('portcullis-store: one of url, cluster and sentinels is required')
   if ((target.sentinels === undefined) !== (target.name === undefined)) throw new ConfigInvalidError('portcullis-store: name goes with sentinels')
   if ((target.tls?.cert === undefined) !== (target.tls?.key === undefined)) throw new ConfigInvalidError('portcullis-store: tls.cert goes with tls.key')
-  return { type, target: target as Exclude<RedisTarget, string>, keyPrefix, ...timeoutOf(timeout) }
-}
-
-function timeoutOf (timeout: Duration | undefined): { timeoutMs?: number } {
-  return timeout === undefined ? {} : { timeoutMs: durationMs(timeout) }
+  return { type, target: target as Exclude<RedisTarget, string>, keyPrefix, ...timeoutMs === undefined ? {} : { timeoutMs } }
 }

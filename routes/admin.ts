@@ -40,7 +40,7 @@ const errors = [CredentialsAmbiguousError, CredentialsMissingError, TokenInvalid
 const sessionsSchema = {
   ...{ operationId: 'listSessionsOf', tags, summary: 'List the sessions of a subject', ...credentials } satisfies Operation,
   querystring: Type.Object({ subject: Name }),
-  response: { 200: json(Type.Object({ sessions: Type.Array(Session) }, { additionalProperties: false }), 'Those that are not over, newest first.', noStoreHeader), ...problems(...errors) }
+  response: { 200: json(Type.Object({ sessions: Type.Array(Session) }, { additionalProperties: false }), 'The sessions that have not ended, newest first.', noStoreHeader), ...problems(...errors) }
 }
 
 const revocationErrors = [...errors, ...bodyErrors, SessionNotFoundError]
@@ -48,7 +48,7 @@ const revocationErrors = [...errors, ...bodyErrors, SessionNotFoundError]
 const revocationsSchema = {
   ...{ operationId: 'revoke', tags, summary: 'Revoke a session, a subject\'s sessions, or a token', ...credentials } satisfies Operation,
   body: Revocation,
-  response: { 202: empty('It is durable.', noStoreHeader), ...problems(...revocationErrors) }
+  response: { 202: empty('The change is durable.', noStoreHeader), ...problems(...revocationErrors) }
 }
 
 /** What operators may do to anyone's sessions. Register with a prefix, `/admin`, on a listener that only they reach. */

@@ -10,27 +10,27 @@ import { noStore } from './auth/no-store.ts'
 const tags = ['Devices']
 const credentials = { 'x-credentials': ['sessionCookie'] } satisfies Partial<Operation>
 const described = counted(problems(...bodyErrors, CookieDuplicateError, CredentialsMissingError, SessionInvalidError, CsrfRefusedError, DeviceProofRequiredError, RateLimitedError, StoreUnavailableError))
-const errors = { ...described, 403: { ...described['403']!, headers: { ...described['403']!.headers, 'Secure-Session-Challenge': sometimes('What to sign, where the session has a device.') } } }
+const errors = { ...described, 403: { ...described['403']!, headers: { ...described['403']!.headers, 'Secure-Session-Challenge': sometimes('The challenge to sign, if the session has a device.') } } }
 
 const Instructions = Type.Object({
   session_identifier: Type.String({ description: 'Public id of the session.' }),
   refresh_url: Type.String(),
   scope: Type.Object({ origin: Type.String(), include_site: Type.Literal(false), scope_specification: Type.Array(Type.Never()) }, { additionalProperties: false }),
   credentials: Type.Array(Type.Object({ type: Type.Literal('cookie'), name: Type.String(), attributes: Type.String() }, { additionalProperties: false }))
-}, { title: 'SessionInstructions', description: 'What the browser keeps alive, and how (Device Bound Session Credentials).', additionalProperties: false })
+}, { title: 'SessionInstructions', description: 'The cookie that the browser renews, and how (Device Bound Session Credentials).', additionalProperties: false })
 
 const response = {
-  200: json(Instructions, 'The device cookie, and the challenge of the next proof.', { ...noStoreHeader, ...budgetHeaders, 'Set-Cookie': required('The device cookie.'), 'Secure-Session-Challenge': required('What to sign for the next one.') }),
+  200: json(Instructions, 'The device cookie, and the challenge of the next proof.', { ...noStoreHeader, ...budgetHeaders, 'Set-Cookie': required('The device cookie.'), 'Secure-Session-Challenge': required('The challenge to sign for the next proof.') }),
   ...errors
 }
 
 const registerSchema = {
-  ...{ operationId: 'registerDevice', tags, summary: 'Bind the session to the browser\'s device', description: 'There with session.deviceBound alone. Browsers do it by themselves after a sign-in; the proof is in Secure-Session-Response.', ...credentials } satisfies Operation,
+  ...{ operationId: 'registerDevice', tags, summary: 'Bind the session to the browser\'s device', description: 'Exists only with session.deviceBound. Browsers call it by themselves after a sign-in; Secure-Session-Response carries the proof.', ...credentials } satisfies Operation,
   response
 }
 
 const refreshSchema = {
-  ...{ operationId: 'refreshDevice', tags, summary: 'Renew the device cookie', description: 'There with session.deviceBound alone. Browsers do it by themselves: Sec-Secure-Session-Id names the session, the proof is in Secure-Session-Response. Without one, 403 carries the challenge to sign in Secure-Session-Challenge.', ...credentials } satisfies Operation,
+  ...{ operationId: 'refreshDevice', tags, summary: 'Renew the device cookie', description: 'Exists only with session.deviceBound. Browsers call it by themselves: Sec-Secure-Session-Id names the session, and Secure-Session-Response carries the proof. Without a proof, Secure-Session-Challenge of the 403 response carries the challenge to sign.', ...credentials } satisfies Operation,
   response
 }
 

@@ -20,17 +20,17 @@ const tags = ['Sessions']
 const credentials = { 'x-credentials': ['sessionCookie', 'accessToken'] } satisfies Partial<Operation>
 const errors = [CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError, StoreUnavailableError, IssuerUnavailableError]
 
-const Listed = Type.Object({ ...Session.properties, current: Type.Boolean({ description: 'Whether it is the one that the request comes from.' }) }, { title: 'ListedSession', additionalProperties: false })
+const Listed = Type.Object({ ...Session.properties, current: Type.Boolean({ description: 'Whether it is the session of the request.' }) }, { title: 'ListedSession', additionalProperties: false })
 
 const listSchema = {
-  ...{ operationId: 'listSessions', tags, summary: 'List the own sessions', ...credentials } satisfies Operation,
-  response: { 200: json(Type.Object({ sessions: Type.Array(Listed) }, { additionalProperties: false }), 'Those that are not over, newest first.', noStoreHeader), ...problems(...errors) }
+  ...{ operationId: 'listSessions', tags, summary: 'List the subject\'s sessions', ...credentials } satisfies Operation,
+  response: { 200: json(Type.Object({ sessions: Type.Array(Listed) }, { additionalProperties: false }), 'The sessions that have not ended, newest first.', noStoreHeader), ...problems(...errors) }
 }
 
 const endSchema = {
-  ...{ operationId: 'endSession', tags, summary: 'End one of the own sessions', description: 'Another one than that of the request needs an authentication of the last five minutes.', ...credentials } satisfies Operation,
+  ...{ operationId: 'endSession', tags, summary: 'End one of the subject\'s sessions', description: 'Ending another session than that of the request requires an authentication within the last five minutes.', ...credentials } satisfies Operation,
   params: Type.Object({ sid: Type.String({ description: 'Its public id.' }) }),
-  response: { 204: empty('It is durable.', noStoreHeader), ...problems(...errors, ...bodyErrors, CsrfRefusedError, StepUpRequiredError, SessionNotFoundError, NotFoundError) }
+  response: { 204: empty('The change is durable.', noStoreHeader), ...problems(...errors, ...bodyErrors, CsrfRefusedError, StepUpRequiredError, SessionNotFoundError, NotFoundError) }
 }
 
 /** The subject's own sessions: list and end. Register with a prefix, `/auth/sessions`. */

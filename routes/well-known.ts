@@ -4,12 +4,12 @@ import { keepSecondsOf } from '../lib/jwt/key-schedule.ts'
 import { json, problems, required, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler } from '../lib/http/type-provider.ts'
 
-const Key = Type.Object({ kid: Type.String(), kty: Type.String(), alg: Type.String(), use: Type.Literal('sig') }, { title: 'PublicKey', description: 'A JWK (RFC 7517): besides these the members of its type.' })
+const Key = Type.Object({ kid: Type.String(), kty: Type.String(), alg: Type.String(), use: Type.Literal('sig') }, { title: 'PublicKey', description: 'A JWK (RFC 7517), with the further members of its type.' })
 
 const jwksSchema = {
-  ...{ operationId: 'getKeys', tags: ['Keys'], summary: 'The public keys of the tokens that are issued here', 'x-credentials': [] } satisfies Operation,
+  ...{ operationId: 'getKeys', tags: ['Keys'], summary: 'Return the public keys of the gateway\'s tokens', 'x-credentials': [] } satisfies Operation,
   response: {
-    200: json(Type.Object({ keys: Type.Array(Key) }, { additionalProperties: false }), 'A JWK set (RFC 7517).', { 'Cache-Control': required('public, and for how long.') }),
+    200: json(Type.Object({ keys: Type.Array(Key) }, { additionalProperties: false }), 'A JWK set (RFC 7517).', { 'Cache-Control': required('public, with the maximum age.') }),
     ...problems()
   }
 }

@@ -1,6 +1,6 @@
 import { isSameService, serviceAt, type Addresses } from '../../lib/proxy/service-address.ts'
 import type { Config, UpstreamConfig } from '../config.ts'
-import { reserved } from '../text-checks.ts'
+import { reserved } from '../../lib/settings/text-checks.ts'
 
 /** Where the way to an upstream may surprise: which of two prefixes counts, and which doors lead to one room. */
 export function lintPaths ({ upstreams }: Config, addresses: Addresses): string[] {

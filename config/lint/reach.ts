@@ -1,6 +1,6 @@
 import { isLoopback } from '../../lib/proxy/service-address.ts'
 import type { Config } from '../config.ts'
-import { findWeakToken } from '../secret-checks.ts'
+import { findWeakToken } from '../../lib/settings/secret-checks.ts'
 import { warn } from './warnings.ts'
 
 /** Who reaches the gateway, in which way, and whom it believes. */

@@ -27,8 +27,8 @@ export const SessionAnswer = Type.Object({ session: Session }, { title: 'Session
 export const Tokens = Type.Object({
   access_token: Type.String({ description: 'A signed JWT (RFC 9068).' }),
   token_type: Type.Literal('Bearer'),
-  expires_in: Type.Integer({ minimum: 0, description: 'Seconds that the access token is good for.' }),
-  refresh_in: Type.Integer({ minimum: 1, description: 'Refresh after so many seconds. Another number each time.' }),
+  expires_in: Type.Integer({ minimum: 0, description: 'Lifetime of the access token in seconds.' }),
+  refresh_in: Type.Integer({ minimum: 1, description: 'Seconds after which the client should refresh. The number varies.' }),
   session: Session
 }, { title: 'Tokens', additionalProperties: false })
 
@@ -36,8 +36,8 @@ const Problem = Type.Object({
   type: Type.String({ pattern: '^urn:portcullis:error:[a-z-]+$', description: 'urn:portcullis:error: and the code in lower case with dashes.' }),
   title: Type.String(),
   status: Type.Integer({ minimum: 400, maximum: 599 }),
-  code: Type.String({ pattern: '^PTC_ERR_[A-Z_]+$', description: 'Stable: what programs go by.' }),
-  detail: Type.Optional(Type.String({ description: 'Which part of the request it is about.' }))
+  code: Type.String({ pattern: '^PTC_ERR_[A-Z_]+$', description: 'Stable identifier of the error.' }),
+  detail: Type.Optional(Type.String({ description: 'The part of the request that caused the error.' }))
 }, { title: 'Problem', description: 'An error (RFC 9457).', additionalProperties: false })
 
 /** A header that is always there, or only sometimes. */
@@ -45,12 +45,12 @@ export const required = (description: string) => ({ type: 'string', description,
 export const sometimes = (description: string) => ({ type: 'string', description })
 
 export const noStoreHeader = { 'Cache-Control': required('no-store.') }
-export const setCookieHeader = { 'Set-Cookie': required('The cookie of the mode that was asked for, and the end of the other mode\'s.') }
+export const setCookieHeader = { 'Set-Cookie': required('The cookie of the requested mode, and the deletion of the other mode\'s cookie.') }
 export const optionalSetCookieHeader = { 'Set-Cookie': sometimes('The next cookie.') }
-export const endCookiesHeaders = { 'Set-Cookie': sometimes('The end of both cookies, unless scope is others.'), 'Clear-Site-Data': sometimes('"cache", "storage", unless scope is others.') }
+export const endCookiesHeaders = { 'Set-Cookie': sometimes('Deletes both cookies, unless scope is others.'), 'Clear-Site-Data': sometimes('"cache", "storage", unless scope is others.') }
 export const registrationHeader = { 'Secure-Session-Registration': sometimes('The offer to bind the session to the device, with session.deviceBound and in session mode.') }
 export const budgetHeaders = {
-  RateLimit: sometimes('What is left of the budget, such as "signIn";r=9;t=60.'),
+  RateLimit: sometimes('The remaining budget, such as "signIn";r=9;t=60.'),
   'RateLimit-Policy': sometimes('The budget, such as "signIn";q=10;w=60.')
 }
 
@@ -100,9 +100,9 @@ function problem (errors: Array<InstanceType<ErrorClass>>, { status, headers = {
 
 function headersOf (status: number): object {
   switch (status) {
-    case 401: return { 'WWW-Authenticate': required('What would be good enough (RFC 6750, RFC 9470).') }
-    case 429: return { 'Retry-After': required('Seconds until it is worth another try.'), ...budgetHeaders }
-    case 503: return { 'Retry-After': required('Seconds until it is worth another try.') }
+    case 401: return { 'WWW-Authenticate': required('The credential that the endpoint requires (RFC 6750, RFC 9470).') }
+    case 429: return { 'Retry-After': required('Seconds until the client should retry.'), ...budgetHeaders }
+    case 503: return { 'Retry-After': required('Seconds until the client should retry.') }
     default: return {}
   }
 }

@@ -8,16 +8,16 @@ const Instant = (description: string) => Type.Integer({ minimum: 0, description:
 
 /** The schema of a session as its owner sees it: what every endpoint answers, and what OpenAPI documents say. */
 export const Session = Type.Object({
-  sid: Type.String({ pattern: sidPattern, description: 'Public id of the session; no secret.' }),
+  sid: Type.String({ pattern: sidPattern, description: 'Public id of the session; not a credential.' }),
   subject: Type.String(),
   created_at: Instant('When it was opened'),
   auth_time: Instant('When the subject last authenticated'),
-  acr: Type.String({ description: 'How strongly.' }),
-  amr: Type.Array(Type.String(), { description: 'By what, such as pwd.' }),
-  idle_expires_at: Instant('When it is over unless it is used'),
-  expires_at: Instant('When it is over, however much it is used'),
-  client: Type.Object({ user_agent: Type.String(), ip: Type.String() }, { additionalProperties: false, description: 'From where it was opened.' }),
-  device: Type.Union([Type.Null(), Type.Object({ bound_at: Instant('When it was bound') }, { additionalProperties: false })], { description: 'The device that it is bound to; null: it is good wherever its cookie is.' })
+  acr: Type.String({ description: 'Strength of the authentication.' }),
+  amr: Type.Array(Type.String(), { description: 'Methods of the authentication, such as pwd.' }),
+  idle_expires_at: Instant('When it ends unless it is used'),
+  expires_at: Instant('When it ends even if it is used'),
+  client: Type.Object({ user_agent: Type.String(), ip: Type.String() }, { additionalProperties: false, description: 'The client that opened it.' }),
+  device: Type.Union([Type.Null(), Type.Object({ bound_at: Instant('When it was bound') }, { additionalProperties: false })], { description: 'The device to which it is bound; null if it is not bound.' })
 }, { title: 'Session', additionalProperties: false })
 
 /** A session as its owner sees it. Instants are seconds since the epoch. */

@@ -20,7 +20,7 @@ const tags = ['Signing in']
 const changeErrors = [CookieDuplicateError, CsrfRefusedError, ...bodyErrors, StoreUnavailableError]
 
 export const createLoginSchema = (ways: readonly Way[]) => ({
-  ...{ operationId: 'login', tags, summary: 'Sign in', description: 'A session that the request carries already is ended.', 'x-credentials': [] } satisfies Operation,
+  ...{ operationId: 'login', tags, summary: 'Sign in', description: 'Ends the session that the request already carries.', 'x-credentials': [] } satisfies Operation,
   body: oneOf(ways.map(({ signInFields }) => signInFields), loginOptions),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...registrationHeader, ...budgetHeaders }),
@@ -32,13 +32,13 @@ export const refreshSchema = {
   ...{ operationId: 'refresh', tags, summary: 'Get the next access token', 'x-credentials': ['refreshCookie'] } satisfies Operation,
   body: Refresh,
   response: {
-    200: json(Tokens, 'The next access token, and the next refresh cookie unless the client has that already.', { ...noStoreHeader, ...optionalSetCookieHeader, ...budgetHeaders }),
+    200: json(Tokens, 'The next access token, and the next refresh cookie unless the client already has it.', { ...noStoreHeader, ...optionalSetCookieHeader, ...budgetHeaders }),
     ...counted(problems(...changeErrors, AudienceUnknownError, RefreshRefusedError, RateLimitedError))
   }
 }
 
 export const createStepUpSchema = (ways: readonly Way[]) => ({
-  ...{ operationId: 'stepUp', tags, summary: 'Authenticate anew within the session', 'x-credentials': ['sessionCookie', 'refreshCookie'] } satisfies Operation,
+  ...{ operationId: 'stepUp', tags, summary: 'Authenticate again within the session', 'x-credentials': ['sessionCookie', 'refreshCookie'] } satisfies Operation,
   body: oneOf(ways.map(({ stepUpFields }) => stepUpFields), {}),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'As login: the session and a new session cookie, or tokens and the next refresh cookie.', { ...noStoreHeader, ...optionalSetCookieHeader, ...registrationHeader }),
@@ -47,16 +47,16 @@ export const createStepUpSchema = (ways: readonly Way[]) => ({
 })
 
 export const logoutSchema = {
-  ...{ operationId: 'logout', tags, summary: 'Sign out', description: 'With scope this, whatever the request carries is ended, also what has expired; it may carry nothing.', 'x-credentials': ['sessionCookie', 'refreshCookie', 'accessToken', 'none'] } satisfies Operation,
+  ...{ operationId: 'logout', tags, summary: 'Sign out', description: 'With scope this, ends every session that the request carries, expired ones included. The request may carry none.', 'x-credentials': ['sessionCookie', 'refreshCookie', 'accessToken', 'none'] } satisfies Operation,
   body: Logout,
   response: {
-    204: empty('It is durable.', { ...noStoreHeader, ...endCookiesHeaders }),
+    204: empty('The change is durable.', { ...noStoreHeader, ...endCookiesHeaders }),
     ...problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError, RefreshRefusedError, StepUpRequiredError, IssuerUnavailableError)
   }
 }
 
 export const sessionSchema = {
-  ...{ operationId: 'getSession', tags, summary: 'Who is signed in', description: 'Does not count as a use of the session.', 'x-credentials': ['sessionCookie', 'accessToken'] } satisfies Operation,
+  ...{ operationId: 'getSession', tags, summary: 'Return the current session', description: 'Does not count as a use of the session.', 'x-credentials': ['sessionCookie', 'accessToken'] } satisfies Operation,
   response: {
     200: json(SessionAnswer, 'The session.', noStoreHeader),
     ...problems(CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError, StoreUnavailableError, IssuerUnavailableError)

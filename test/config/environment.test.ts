@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { reference, substitute } from '../../config/environment.ts'
+import { substitute } from '../../config/environment.ts'
 import { configSchema } from '../../config/schema.ts'
+import { reference } from '../../lib/settings/fields.ts'
 
 const name = reference('NAME')
 

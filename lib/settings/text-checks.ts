@@ -1,9 +1,8 @@
 import { METHODS } from 'node:http'
 import { isIPv6 } from 'node:net'
-import { isAddressBlock, isEveryAddress, isMappedAddress } from '../lib/http/cidr.ts'
-import { nearest } from '../lib/suggest.ts'
-import { cookieNamePattern } from '../lib/http/own-cookies.ts'
-import { redisUrlProblem } from '../stores/redis/settings.ts'
+import { isAddressBlock, isEveryAddress, isMappedAddress } from '../http/cidr.ts'
+import { nearest } from '../suggest.ts'
+import { cookieNamePattern } from '../http/own-cookies.ts'
 import type { TextCheck } from './fields.ts'
 
 /*
@@ -72,8 +71,6 @@ export const checkPrefix: TextCheck = text => {
   if (own !== undefined) return `must not lie in ${own}, which is the gateway's own; choose another prefix`
   return checkPath(text) ?? (text.includes('@') ? 'must not have @ in it, because %40, which is the same for a service, would go elsewhere; choose another prefix' : null)
 }
-
-export const checkRedisUrl: TextCheck = redisUrlProblem
 
 export const checkTrustedProxy: TextCheck = text => {
   if (/^\d+$/.test(text)) return 'must be an address, not a number of hops, which a client can forge by adding headers; write for example 10.0.0.0/8'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseSize } from '../../config/size.ts'
+import { parseSize } from '../../lib/size.ts'
 
 t.test('a size is its number times its unit in bytes', async t => {
   t.strictSame(['512B', '16KiB', '1MiB', '2GiB'].map(parseSize), [512, 16_384, 1_048_576, 2_147_483_648])

@@ -1,6 +1,6 @@
 import { Kind, Type, TypeRegistry, type TLiteral, type TProperties, type TSchema, type TUnion, type TUnsafe } from '@sinclair/typebox'
-import { parseDurationMs } from '../lib/duration.ts'
-import { parseSize } from './size.ts'
+import { parseDurationMs } from '../duration.ts'
+import { parseSize } from '../size.ts'
 
 /** What is wrong with a text, put so that it can follow "setting: "; null when it is good. */
 export type TextCheck = (text: string) => string | null
@@ -12,6 +12,13 @@ interface Described {
   example?: string
   unit?: string
   default?: unknown
+  /** Whether the bounds, or the check of a text, hold for the options of a plugin too. Without it they hold for configurations alone. */
+  hard?: boolean
+}
+
+/** How a configuration names an environment variable. */
+export function reference (name: string): string {
+  return `\${${name}}`
 }
 
 const textKind = 'PortcullisText'
@@ -32,14 +39,17 @@ interface Bounds {
   maximum: string
 }
 
+/** A text with a unit. Decoded, it is a number, and its name says of what: `idleTimeout` becomes `idleTimeoutMs`, `headers` becomes `headersBytes`. */
+export type Measured<Unit extends 'duration' | 'size'> = TUnsafe<string> & { unit: Unit }
+
 /** A duration within bounds, such as `30s`. */
-export function duration<const Options extends Described & Bounds> (options: Options) {
+export function duration<const Options extends Described & Bounds> (options: Options): Measured<'duration'> & Options {
   const expects = 'a duration with a unit, such as 500ms, 30s, 15m, 24h or 30d'
   return text(withinBounds(parseDurationMs, expects, options), { unit: 'duration', expects, ...options })
 }
 
 /** A size within bounds, such as `16KiB`. */
-export function size<const Options extends Described & Bounds> (options: Options) {
+export function size<const Options extends Described & Bounds> (options: Options): Measured<'size'> & Options {
   const expects = 'a size with a unit, such as 512B, 16KiB or 1MiB'
   return text(withinBounds(parseSize, expects, options), { unit: 'size', expects, ...options })
 }

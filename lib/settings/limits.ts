@@ -1,0 +1,17 @@
+import { Type } from '@sinclair/typebox'
+import { duration, group, size } from './fields.ts'
+
+const { Optional } = Type
+
+export const limits = group({
+  /** All headers of a request together; more is 431. */
+  headers: Optional(size({ description: 'Largest request head.', default: '16KiB', minimum: '1KiB', maximum: '256KiB' })),
+  /** Bodies that the gateway's own routes read; more is 413. What is proxied streams. */
+  body: Optional(size({ description: 'Largest body of the gateway\'s own endpoints; bodies for upstreams are streamed.', default: '1MiB', minimum: '1KiB', maximum: '64MiB' })),
+  /** From the first byte of a request to the end of its headers; longer is 408. */
+  headersTimeout: Optional(duration({ description: 'Maximum time in which a request head must arrive.', default: '10s', minimum: '100ms', maximum: '5m' })),
+  /** How long a client may take none of the bytes that wait for it; then its connection is reset. */
+  clientTimeout: Optional(duration({ description: 'How long a client may take nothing of an answer, an event stream or a WebSocket that waits for it; then its connection is reset.', default: '60s', minimum: '1s', maximum: '1h' })),
+  /** How long an idle connection is kept. */
+  keepAlive: Optional(duration({ description: 'Time for which an idle connection stays open.', default: '72s', minimum: '1s', maximum: '1h' }))
+}, { description: 'Limits of a request.', default: {} })

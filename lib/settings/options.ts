@@ -1,0 +1,143 @@
+import { Kind, OptionalKind, Type, TypeRegistry, type Static, type TArray, type TLiteral, type TObject, type TOptional, type TProperties, type TSchema, type TUnion, type TUnsafe } from '@sinclair/typebox'
+import { durationMs, parseDurationMs, durationPattern, type Duration } from '../duration.ts'
+import { decodedName, isPlain, propertiesFor, type Decoded, type DecodedName } from './decode.ts'
+import { checkOf } from './fields.ts'
+
+/*
+ * The options of a plugin, made from the settings that a configuration has for it.
+ */
+
+/** A duration in options: a text with its unit (`15m`), or a number of milliseconds. */
+export type TDurationOption = TUnsafe<Duration> & { unit: 'duration' }
+
+export interface DurationOptions {
+  default?: Duration
+  /** Bounds that hold, as texts with a unit. */
+  bounds?: { minimum: string, maximum: string }
+}
+
+const kind = 'PortcullisDuration'
+TypeRegistry.Set<TSchema>(kind, (schema, value) => durationProblem(schema, value) === null)
+
+/** A duration option; `checkOptions` gives it in milliseconds, under a name that ends in `Ms`. */
+export function durationOption<const Options extends DurationOptions> (options?: Options): TDurationOption & Options {
+  return { [Kind]: kind, unit: 'duration', ...options } as unknown as TDurationOption & Options
+}
+
+/** An option that may be left out. */
+export function optional<Option extends TSchema> (fallback: Static<Option>, option: Option): Option & { default: unknown } {
+  return { ...option, default: fallback }
+}
+
+function durationProblem (schema: TSchema, value: unknown): string | null {
+  const isDuration = typeof value === 'number' ? Number.isInteger(value) && value >= 0 : typeof value === 'string' && new RegExp(durationPattern).test(value)
+  if (!isDuration) return 'must be a duration such as 30s or 15m, or a number of milliseconds'
+  const { bounds } = schema as DurationOptions
+  if (bounds === undefined) return null
+  const ms = durationMs(value as Duration)
+  return ms < parseDurationMs(bounds.minimum) || ms > parseDurationMs(bounds.maximum) ? `must be from ${bounds.minimum} to ${bounds.maximum}` : null
+}
+
+/** What is wrong with an option, put so that it can follow its name; null when its schema does not say it in words. */
+export function optionProblem (schema: TSchema, value: unknown): string | null {
+  if (schema[Kind] === kind) return durationProblem(schema, value)
+  return typeof value === 'string' ? checkOf(schema)?.(value) ?? null : null
+}
+
+declare const fieldsOf: unique symbol
+
+/** The schema of a group of options. It names their schemas alone: the types of TypeBox for nested objects are too deep for the compiler. */
+export interface TOptions<Fields> extends TSchema { [fieldsOf]: Fields, static: unknown }
+
+type OptionOf<Field> =
+  Field extends { unit: 'duration' } ? TDurationOption
+    : Field extends TArray<infer Item> ? TArray<OptionOf<Item>>
+      : Field extends TObject<infer Fields> ? TOptions<OptionsOf<Fields>>
+        : Field extends TUnion<Array<TLiteral<infer Word>>> ? TUnsafe<Word>
+          : TUnsafe<Static<Field & TSchema>>
+
+/** The options that take the place of settings: one with a default may be left out, and is there after the check. */
+export type OptionsOf<Fields> = {
+  [Name in keyof Fields]: Fields[Name] extends { default: unknown } ? OptionOf<Fields[Name]> & { default: unknown }
+    : Fields[Name] extends TOptional<TSchema> ? TOptional<OptionOf<Fields[Name]> & TSchema>
+      : OptionOf<Fields[Name]>
+}
+
+/**
+ * The schema of a plugin's options: those of a group of settings, and `more`, which authors alone give. Durations may be milliseconds
+ * too. Bounds from above and checks of texts hold where the setting is `hard`.
+ */
+export function optionsOf<Fields extends TProperties, More extends TProperties = Record<never, never>> (fields: Fields, more?: More): TOptions<OptionsOf<Omit<Fields, keyof More>> & More> {
+  return Type.Object({ ...optionsByName(fields), ...more }, { additionalProperties: false }) as unknown as TOptions<OptionsOf<Omit<Fields, keyof More>> & More>
+}
+
+function optionsByName (fields: TProperties): TProperties {
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, optionOf(field)]))
+}
+
+function optionOf (field: TSchema): TSchema {
+  const option = bare(field)
+  if ('default' in field) return { ...option, default: field.default as unknown }
+  return field[OptionalKind] === undefined ? option : Type.Optional(option)
+}
+
+/** An option without its default. */
+function bare (field: TSchema): TSchema {
+  const { hard, minimum, maximum, words, minItems } = field as Partial<Record<string, unknown>>
+  if (field['unit'] === 'duration') return durationOption(hard === true ? { bounds: { minimum: minimum as string, maximum: maximum as string } } : {})
+  if (words !== undefined) return Type.Union(field['anyOf'] as TLiteral[], { errorMessage: field['errorMessage'] as string | undefined ?? `must be ${new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(words as string[])}` })
+  if (field['items'] !== undefined) return Type.Array(optionOf(field['items'] as TSchema), minItems === undefined ? {} : { minItems: minItems as number })
+  if (field['properties'] !== undefined) return Type.Object(optionsByName(field['properties'] as TProperties), { additionalProperties: false })
+  if (field['type'] === 'integer') return Type.Integer({ minimum: minimum as number, ...hard === true ? { maximum: maximum as number } : {} })
+  if (field['type'] === 'boolean') return Type.Boolean()
+  if (checkOf(field) === undefined) throw new TypeError('a setting of this kind cannot be an option')
+  const { [OptionalKind]: _, ...text } = field
+  return hard === true ? text as TSchema : Type.String()
+}
+
+/** What authors write for the options of these schemas. */
+type OptionsInput<Options> = Flat<{ [Name in keyof Options as MayBeLeftOut<Options[Name]> extends true ? Name : never]?: Input<Options[Name]> } & { [Name in keyof Options as MayBeLeftOut<Options[Name]> extends true ? never : Name]: Input<Options[Name]> }>
+
+type Flat<Members> = { [Name in keyof Members]: Members[Name] }
+
+type MayBeLeftOut<Schema> = Schema extends { default: unknown } ? true : Schema extends TOptional<TSchema> ? true : false
+
+type Input<Schema> = Schema extends TArray<infer Item> ? Array<Input<Item>> : Schema extends TOptions<infer Options> ? OptionsInput<Options> : Schema extends { static: infer Value } ? Value : never
+
+/** Options after their check: durations are milliseconds, and those with a default are there. */
+export type DecodedOptions<Schema> =
+  Schema extends { unit: 'duration' } ? number
+    : Schema extends TArray<infer Item> ? Array<DecodedOptions<Item>>
+      : Schema extends TOptions<infer Options>
+        ? Flat<{ [Name in keyof Options as Options[Name] extends TOptional<TSchema> ? DecodedName<Name & string, Options[Name]> : never]?: DecodedOptions<Options[Name]> } & { [Name in keyof Options as Options[Name] extends TOptional<TSchema> ? never : DecodedName<Name & string, Options[Name]>]: DecodedOptions<Options[Name]> }>
+        : Schema extends { static: infer Value } ? Value : never
+
+/** A copy in which every default is filled in; what is undefined counts as left out. Values that are no groups and lists stay the caller's. */
+export function completeOptions (schema: TSchema, value: unknown): unknown {
+  if (value === undefined) return 'default' in schema ? completeOptions(schema, structuredClone(schema.default)) : undefined
+  if (Array.isArray(value) && schema['items'] !== undefined) return value.map(item => completeOptions(schema['items'] as TSchema, item))
+  const properties = propertiesFor(schema, value)
+  if (properties === null) return value
+  const given = value as Record<string, unknown>
+  const names = new Set([...Object.keys(properties), ...Object.keys(given)])
+  const completed = Array.from(names, name => [name, Object.hasOwn(properties, name) ? completeOptions(properties[name]!, given[name]) : given[name]] as const)
+  return Object.fromEntries(completed.filter(([, option]) => option !== undefined))
+}
+
+/** What authors write for the options that `optionsOf` makes of settings and `more`. */
+export type OptionsFrom<Fields, More extends TProperties = Record<never, never>> = OptionsInput<OptionsOf<Omit<Fields, keyof More>> & More>
+
+/** The options of a plugin that a decoded configuration means: the settings that `fields` names, under their own names again. */
+export function optionsFrom<Fields extends TProperties> (fields: Fields, decoded: Decoded<TObject<Fields>>): OptionsFrom<Fields> {
+  return encode(fields, decoded) as OptionsFrom<Fields>
+}
+
+function encode (fields: TProperties, decoded: Record<string, unknown>): Record<string, unknown> {
+  const options = Object.entries(fields).map(([name, field]) => [name, encodeValue(field, decoded[decodedName(name, field)])] as const)
+  return Object.fromEntries(options.filter(([, option]) => option !== null))
+}
+
+function encodeValue (field: TSchema, value: unknown): unknown {
+  if (Array.isArray(value) && field['items'] !== undefined) return value.map(item => encodeValue(field['items'] as TSchema, item))
+  return field['properties'] !== undefined && isPlain(value) ? encode(field['properties'] as TProperties, value) : value
+}

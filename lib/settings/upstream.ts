@@ -1,0 +1,40 @@
+import { Type } from '@sinclair/typebox'
+import { choice, count, duration, flag, group, list, text } from './fields.ts'
+import { upstreamRateLimit } from './rate-limit.ts'
+import { upstreamRevocation } from './revocation.ts'
+import * as check from './text-checks.ts'
+
+const { Optional } = Type
+
+/** How requests are forwarded. */
+export const forwarding = {
+  /** Whether the client's own Authorization is for the upstream. */
+  authorization: Optional(choice(['strip', 'keep'], { description: 'keep: forwards the client\'s Authorization header (requires access: session or public, and forward: headers or none).', default: 'strip' })),
+  /** Whether WebSockets are for the upstream; needs portcullis-streams, which ends them with their session. */
+  websocket: Optional(flag({ description: 'Forwards WebSockets.', default: false })),
+  /** Longest silence of the upstream, and of a client in the middle of a body. */
+  timeout: Optional(duration({ description: 'Time for which it may send nothing.', default: '30s', minimum: '100ms', maximum: '1h' })),
+  /**
+   * Most connections to the upstream at once; further requests wait, at most 1024 of them, and at most as long as `timeout`. An event
+   * stream holds one as long as it is open, a WebSocket during its handshake alone.
+   */
+  connections: Optional(count({ description: 'Connections that each gateway process keeps to it at once. Further requests wait, at most as long as timeout; when 1024 wait already, one more is 503. An event stream (server-sent events) holds a connection as long as it is open, a WebSocket during its handshake alone.', default: 256, minimum: 1, maximum: 65_536, hard: true }))
+}
+
+/** One service behind the gateway. */
+export const upstream = group({
+  prefix: text(check.checkPrefix, { description: 'The paths that are forwarded to it, matched against the canonical path by whole segments.', expects: 'a path', example: '/orders' }),
+  target: text(check.checkTarget, { description: 'Its address; no part of a request selects it.', expects: 'an http or https address', example: 'http://127.0.0.1:3001' }),
+  rewritePrefix: Optional(text(check.checkPath, { description: 'Replaces the prefix in the path that it receives. By default the prefix.', expects: 'a path' })),
+  audience: Optional(text(check.checkAudience, { description: 'The aud of its tokens. Required unless access is public.', expects: 'a name', example: 'orders' })),
+  access: Optional(choice(['any', 'session', 'token', 'public'], { description: 'any: session cookie or access token; public: no credential is required.', default: 'any' })),
+  scopes: Optional(list(text(check.checkScope, { description: 'Scope.', expects: 'a scope' }), { description: 'Scopes that a credential must carry, all of them, for every method.', default: [], uniqueItems: true })),
+  stepUp: Optional(group({
+    maxAge: duration({ description: 'Maximum age of the subject\'s last authentication.', minimum: '1s', maximum: '365d', example: '5m' }),
+    methods: Optional(list(text(check.checkMethod, { description: 'Method.', expects: 'an HTTP method in capitals' }), { description: 'Methods that require it; GET includes HEAD. By default every method.', minItems: 1, uniqueItems: true }))
+  }, { description: 'Requires a recent authentication.' })),
+  forward: Optional(choice(['mint', 'pass', 'headers', 'none'], { description: 'How it receives the identity. mint: a token that the gateway issues for it; pass: the client\'s token (requires access: token); headers: X-Auth headers; none. By default mint; none for a public upstream without audience.' })),
+  ...forwarding,
+  revocation: Optional(upstreamRevocation),
+  rateLimit: Optional(upstreamRateLimit)
+}, { description: 'A service behind the gateway.', hints: { host: 'every upstream is at the host of origin so far; where the service is goes into target' } })
