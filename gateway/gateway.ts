@@ -41,7 +41,7 @@ import type { Addresses } from '../lib/proxy/service-address.ts'
 import { foreignIssuer } from '../lib/settings/issuer.ts'
 import { optionsFrom } from '../lib/settings/options.ts'
 import { budget } from '../lib/settings/rate-limit.ts'
-import { cookieSession, lifetimes } from '../lib/settings/session.ts'
+import { cookieSession } from '../lib/settings/session.ts'
 import { forwarding } from '../lib/settings/upstream.ts'
 import type { Store } from '../stores/store.ts'
 
@@ -114,7 +114,6 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(session, optionsFrom(cookieSession, config.session))
   if (devices !== null) await app.register(deviceBound, { ...optionsFrom(groups.session.properties.deviceBound.properties, devices), origin, secret })
   await app.register(refreshToken, {
-    ...optionsFrom(lifetimes, config.session),
     ...optionsFrom(groups.refreshToken.properties, config.refreshToken),
     secret,
     accessToken: ({ record, audience, generation }) => app.portcullis.accessToken.issue(record, { audience, generation })

@@ -23,6 +23,7 @@ const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
   keys: { plugin: 'keys', on: ['store'] },
   accessToken: { plugin: 'access-token', on: ['keys'] },
   issuers: { plugin: 'issuers', on: ['accessToken'] },
+  lifetimes: { plugin: 'session', on: ['store', 'cookies'] },
   session: { plugin: 'session', on: ['store', 'cookies'] },
   refreshToken: { plugin: 'refresh-token', on: ['store', 'cookies'] },
   deviceBound: { plugin: 'device-bound', on: ['session'] },

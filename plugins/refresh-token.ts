@@ -1,6 +1,5 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
-import { ConfigInvalidError } from '../lib/errors.ts'
 import { checkOptions } from '../lib/options.ts'
 import type { SignIn } from '../lib/session/sign-in.ts'
 import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
@@ -9,6 +8,7 @@ import { secretOption } from '../lib/settings/secret.ts'
 import { lifetimes } from '../lib/settings/session.ts'
 import { deriveSecrets } from './keys.ts'
 import { addPart, beginPart } from './portcullis.ts'
+import { lifetimesOf } from './session/lifetimes.ts'
 import { RefreshTokens, type AccessTokenRequest, type MakeAccessToken, type RefreshToken, type RotateRequest, type TokenResponse } from './refresh-token/refresh-tokens.ts'
 
 export type { AccessTokenRequest, RefreshToken }
@@ -49,15 +49,14 @@ const Options = optionsOf({ ...refreshToken.properties, ...lifetimes }, own)
 
 /** Refresh tokens that rotate on every use, notice theft, and never log honest people out. */
 export default fp<RefreshTokenOptions>(async function refreshTokenPlugin (fastify, options) {
-  const { secret, accessToken, idleTimeoutMs, absoluteTimeoutMs, maxPerSubject, overlapMs, retryWindowMs = idleTimeoutMs } = checkOptions('portcullis-refresh-token', Options, options)
-  if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-refresh-token: idleTimeout must be above 0 and at most absoluteTimeout')
-  const families = new RefreshTokens(beginPart(fastify, 'refreshToken'), {
+  const { secret, accessToken, overlapMs, retryWindowMs, ...checked } = checkOptions('portcullis-refresh-token', Options, options)
+  const portcullis = beginPart(fastify, 'refreshToken')
+  const lifetimes = lifetimesOf(fastify, 'portcullis-refresh-token', options, checked)
+  const families = new RefreshTokens(portcullis, {
     secrets: deriveSecrets('portcullis-refresh-token', secret),
     accessToken,
-    maxPerSubject,
-    idleTimeoutMs,
-    absoluteTimeoutMs,
-    windows: { overlapMs, retryWindowMs }
+    lifetimes,
+    windows: { overlapMs, retryWindowMs: retryWindowMs ?? lifetimes.idleTimeoutMs }
   })
   addPart(fastify, 'refreshToken', families)
   if (fastify.hasReplyDecorator('openFamily')) return

@@ -1,7 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Strength } from '../lib/session/authentication.ts'
-import { ConfigInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import { createExpiryReport } from './session/expiries.ts'
 import type { RequestFacts } from '../lib/http/request-facts.ts'
@@ -12,14 +11,15 @@ import { checkOptions } from '../lib/options.ts'
 import { isOfOtherOrigin } from '../lib/session/origin.ts'
 import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../lib/session/session-cookie.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
-import { describeSignIn, type SignIn } from '../lib/session/sign-in.ts'
+import type { SignIn } from '../lib/session/sign-in.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { cookieSession } from '../lib/settings/session.ts'
 import type { Store } from '../stores/store.ts'
 import { addPart, beginPart, partOrNull } from './portcullis.ts'
 import type { DeviceGuard } from './session/device-guard.ts'
-import { assertNoCookieTwice, endOthers, takeOver } from './session/presented.ts'
+import { lifetimesOf, openRecord } from './session/lifetimes.ts'
+import { endOthers, takeOver } from './session/presented.ts'
 import { SessionResolver } from './session/resolver.ts'
 import { Touches } from './session/touches.ts'
 
@@ -74,9 +74,10 @@ const Options = optionsOf(cookieSession)
 
 /** Server-side sessions: an opaque cookie, the state in the store, gone everywhere at once when it is revoked. */
 export default fp<SessionOptions>(async function sessionPlugin (fastify, options) {
-  const { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject, cacheSize } = checkOptions('portcullis-session', Options, options)
-  if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError('portcullis-session: idleTimeout must be above 0 and at most absoluteTimeout')
+  const { cacheSize, ...checked } = checkOptions('portcullis-session', Options, options)
   const portcullis = beginPart(fastify, 'session')
+  const lifetimes = lifetimesOf(fastify, 'portcullis-session', options, checked)
+  const { idleTimeoutMs } = lifetimes
   const { store, cookies, blocklist } = portcullis
   const touches = new Touches(store, idleTimeoutMs, gridMs(idleTimeoutMs))
   let devices: DeviceGuard | null = null
@@ -95,26 +96,12 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   addPart(fastify, 'session', {
     idleTimeoutMs,
     async open (reply, signIn) {
-      const { request } = reply
-      assertNoCookieTwice(request, portcullis)
       const { secret, secretHash } = createCookieSecret()
-      const { record, closed } = await store.open({
-        ...describeSignIn(request, signIn),
-        origin: cookies.origin,
-        mode: 'session',
-        secretHash,
-        absoluteTimeoutMs,
-        maxPerSubject,
-        maxTokenAgeMs: blocklist.maxTokenAgeMs
-      })
-      for (const sid of closed) {
-        blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
-        publish({ event: 'session.closed', sid, subject: record.subject, ...sourceOf(request), outcome: 'limit' }, portcullis)
-      }
+      const record = await openRecord(reply, signIn, { mode: 'session', secretHash, lifetimes }, portcullis)
       await takeOver(reply, record.sid, 'session', portcullis)
       cookies.set(reply, 'session', formatSessionCookie(record.sid, secret))
       findDevices()?.offer(reply, record)
-      publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ...sourceOf(request), outcome: 'session' }, portcullis)
+      publish({ event: 'session.opened', sid: record.sid, subject: record.subject, ...sourceOf(reply.request), outcome: 'session' }, portcullis)
       return { session: view(record) }
     },
     resolve: (cookie, isUse, request) => resolver.resolve(cookie, isUse, request),

@@ -10,12 +10,13 @@ import { formatRefreshToken, parseRefreshToken, type ParsedRefreshToken } from '
 import type { RotationWindows } from '../../lib/session/rotation.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
 import { isOfOtherOrigin } from '../../lib/session/origin.ts'
-import { describeSignIn, type SignIn } from '../../lib/session/sign-in.ts'
+import type { SignIn } from '../../lib/session/sign-in.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'
 import type { Rotation } from '../../stores/store.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Budget } from '../rate-limit.ts'
-import { assertNoCookieTwice, takeOver } from '../session/presented.ts'
+import { openRecord, type Lifetimes } from '../session/lifetimes.ts'
+import { takeOver } from '../session/presented.ts'
 
 export interface AccessTokenRequest {
   subject: string
@@ -64,9 +65,7 @@ export interface RotateRequest {
 interface Settings {
   secrets: [DerivedSecret, ...DerivedSecret[]]
   accessToken: MakeAccessToken
-  maxPerSubject: number
-  idleTimeoutMs: number
-  absoluteTimeoutMs: number
+  lifetimes: Lifetimes
   windows: RotationWindows
 }
 
@@ -96,22 +95,7 @@ export class RefreshTokens implements RefreshToken {
   }
 
   async open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse> {
-    const { store, blocklist, cookies } = this.#parts
-    const { maxPerSubject, absoluteTimeoutMs } = this.#settings
-    assertNoCookieTwice(reply.request, this.#parts)
-    const { record, closed } = await store.open({
-      ...describeSignIn(reply.request, signIn),
-      origin: cookies.origin,
-      mode: 'tokens',
-      secretHash: null,
-      absoluteTimeoutMs,
-      maxPerSubject,
-      maxTokenAgeMs: blocklist.maxTokenAgeMs
-    })
-    for (const sid of closed) {
-      this.#noteEnded(sid)
-      this.#publish({ event: 'session.closed', sid, subject: record.subject, outcome: 'limit' }, reply)
-    }
+    const record = await openRecord(reply, signIn, { mode: 'tokens', secretHash: null, lifetimes: this.#settings.lifetimes }, this.#parts)
     const response = await this.#respond(record, generationOf(record), record.audiences)
     await takeOver(reply, record.sid, 'tokens', this.#parts)
     this.#setCookie(reply, record)
@@ -144,7 +128,7 @@ export class RefreshTokens implements RefreshToken {
   /** Rejects when the session's budget is used up: then nothing was rotated. */
   async #rotateInStore (reply: FastifyReply, sid: string, generation: number, { fresh, budget }: RotateRequest): Promise<Exclude<Rotation, { outcome: 'limited' }>> {
     const { store, blocklist, cookies } = this.#parts
-    const { windows, idleTimeoutMs } = this.#settings
+    const { windows, lifetimes: { idleTimeoutMs } } = this.#settings
     const rotation = await store.rotate(sid, generation, {
       ...windows,
       idleTimeoutMs,
@@ -187,7 +171,7 @@ export class RefreshTokens implements RefreshToken {
     this.#publish({ event, sid, outcome, ...record === null ? {} : { subject: record.subject } }, reply)
     if (outcome === 'reused') this.#noteEnded(sid)
     if (outcome !== 'expired') return
-    const wasIdle = isIdle(record, this.#parts.store.nowMs(), this.#settings.idleTimeoutMs)
+    const wasIdle = isIdle(record, this.#parts.store.nowMs(), this.#settings.lifetimes.idleTimeoutMs)
     this.#reportExpiry(record, wasIdle ? 'idle' : 'late', reply.request)
   }
 
@@ -214,7 +198,7 @@ export class RefreshTokens implements RefreshToken {
       token_type: 'Bearer',
       expires_in: expiresIn,
       refresh_in: Math.max(1, Math.floor(expiresIn * randomInt(60, 86) / 100)),
-      session: viewSession(record, this.#settings.idleTimeoutMs)
+      session: viewSession(record, this.#settings.lifetimes.idleTimeoutMs)
     }
   }
 }
