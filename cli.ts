@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 import { EndSignals } from './cli/signals.ts'
 
-// Before the rest is loaded, which takes a moment: in a container, signals without a listener are ignored.
+// The signal handlers are installed before the slow imports: PID 1 of a container ignores signals that have no handler.
 const endSignals = new EndSignals(process)
 
-// Whoever read has gone, as in `portcullis check … | head`. That fails no command, and least of all ends a gateway.
+// A reader may close the pipe early, as in `portcullis check … | head`. EPIPE must neither fail a command nor end a gateway.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe)
 
 const { main } = await import('./cli/main.ts')

@@ -6,13 +6,13 @@ export interface Arguments {
   values: Partial<Record<'config' | 'file' | 'subject' | 'scopes' | 'session' | 'jti' | 'issuer' | 'workers', string>> & { all?: boolean, help?: boolean, version?: boolean }
 }
 
-/** Wrong usage: exit 2. */
+/** Reports wrong usage; the exit code is 2. */
 export class UsageError extends Error {}
 
 const text = { type: 'string' } as const
 const options = { config: text, file: text, subject: text, scopes: text, session: text, jti: text, issuer: text, workers: text, all: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } } as const
 
-/** The arguments of a command line; whether the command takes them is not judged yet. */
+/** Parses a command line. Does not check whether the command takes the arguments. */
 export function parseArguments (argv: string[]): Arguments {
   try {
     return parseArgs({ args: joinDashed(argv), options, allowPositionals: true, strict: true })
@@ -28,7 +28,7 @@ function suggestOption (message: string): string {
   return meant === null ? '' : `; did you mean --${meant}?`
 }
 
-/** Ids may begin with a dash: `--jti -x` means `--jti=-x`. */
+/** Joins an option with its value, because an id may begin with a dash: `--jti -x` means `--jti=-x`. */
 function joinDashed (argv: string[]): string[] {
   return argv.flatMap((arg, at) => {
     const before = argv[at - 1]
@@ -42,7 +42,7 @@ function isTextOption (arg: string | undefined): boolean {
   return arg !== undefined && arg.startsWith('--') && Object.hasOwn(options, arg.slice(2)) && options[arg.slice(2) as keyof typeof options].type === 'string'
 }
 
-/** The value of a required option. */
+/** Returns the value of a required option. */
 export function required (args: Arguments, name: 'config' | 'file' | 'subject'): string {
   const value = args.values[name]
   if (value === undefined || value === '') throw new UsageError(`--${name} is required`)

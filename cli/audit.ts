@@ -3,20 +3,20 @@ import type { SecurityEvent } from '../lib/events.ts'
 import type { Edge } from './edge.ts'
 
 /**
- * Writes what a command did as one audit line on standard error, in the form that the audit lines of a gateway have, with the system's
- * user as `by`. A command has no log, so its caller decides where the line goes.
+ * Writes one audit line on standard error, in the format of the gateway's audit lines and with the system's user as `by`. A command
+ * has no log, so the caller decides where the line goes.
  */
 export function writeAudit ({ stderr, env }: Pick<Edge, 'stderr' | 'env'>, event: SecurityEvent): void {
   stderr.write(`${JSON.stringify({ level: 30, time: Date.now(), hostname: hostname(), audit: true, ...event, by: operatorOf(env) })}\n`)
 }
 
-/** The system's user, and under sudo the user who called it. */
+/** Returns the name of the system's user; under sudo, of the user who invoked it. */
 function operatorOf ({ SUDO_USER: caller }: Edge['env']): string {
   const user = systemUser()
   return caller === undefined || caller === '' || caller === user ? user : `${caller} (as ${user})`
 }
 
-/** A container may run as a number that has no name. */
+/** Returns the user's name, or the uid when it has no name, as in containers. */
 function systemUser (): string {
   try {
     return userInfo().username

@@ -3,9 +3,9 @@ import { describeError } from '../plugins/errors.ts'
 import type { Edge } from './edge.ts'
 
 /**
- * The last resort, so that one request never ends everybody's: a promise that was rejected with nobody waiting is logged and no
- * more. After an exception that nobody caught nothing is certain: those under way are finished, and the process ends with 1, to which
- * this resolves. A second one ends it at once.
+ * Keeps one faulty request from ending the process. An unhandled rejection is logged and has no other effect. After an uncaught
+ * exception the state of the process is undefined, so the promise resolves to exit code 1 and the caller drains the requests in
+ * flight. A second uncaught exception ends the process at once.
  */
 export async function whenBroken ({ log }: FastifyInstance, signals: Edge['signals']): Promise<number> {
   signals.on('unhandledRejection', reason => { log.error({ error: describeError(reason) }, 'a promise was rejected, and nobody waited for it') })

@@ -6,7 +6,10 @@ import { loadConfig } from '../config/load.ts'
 import { required, type Arguments } from './arguments.ts'
 import type { Edge } from './edge.ts'
 
-/** Checks a configuration and the files that it names, and tells what it means; starts nothing, makes nothing, and asks the resolver of names alone. */
+/**
+ * Checks a configuration and the files that it names, and prints what it means. It starts no server, creates no file, and uses the
+ * network for DNS look-ups only.
+ */
 export async function checkCommand (args: Arguments, { env, stdout }: Edge): Promise<number> {
   const config = await loadConfig(required(args, 'config'), env)
   const { users, warnings } = await readFiles(config, { store: true })

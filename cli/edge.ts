@@ -1,15 +1,18 @@
 import type { EndSignal } from './signals.ts'
 
-/** What the process tells of errors that were not caught. */
+/** The process events that report an uncaught error. */
 type Failure = 'unhandledRejection' | 'uncaughtException'
 
-/** What a command may use of the process: the composition root of the command line hands it over. */
+/** The parts of the process that a command may use, passed in by the composition root of the command line. */
 export interface Edge {
   env: Record<string, string | undefined>
   stdin: NodeJS.ReadableStream
   stdout: NodeJS.WritableStream
   stderr: NodeJS.WritableStream
   signals: { on (failure: Failure, listener: (reason: unknown) => void): unknown, once (failure: Failure, listener: (reason: unknown) => void): unknown }
-  /** Resolves to the next signal that asks the process to end. While it is not waited for, such a signal ends the process at once. */
+  /**
+   * Resolves to the next signal that asks the process to end. A signal that arrives while no promise is pending ends the process at
+   * once.
+   */
   whenTold: () => Promise<EndSignal>
 }

@@ -29,7 +29,7 @@ function chosen ([action, kid, ...more]: string[]): (ring: KeyRing, nowMs: numbe
   throw new UsageError('usage: portcullis keys list | rotate | revoke KID --config FILE')
 }
 
-/** As a gateway has it: one that finds no key makes the first one. */
+/** Opens the key ring as a gateway does: an empty store gets its first key. */
 async function openRing (store: Store, { secrets, store: { type, ...address }, keys: { algorithm, publishAheadMs }, accessToken: { ttlMs } }: Config): Promise<KeyRing> {
   const secret = secrets ?? await secretBeside(type === 'sqlite' && 'path' in address ? address.path : '')
   const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: ttlMs + 5000, publishAheadMs })

@@ -43,7 +43,7 @@ export async function main (argv: string[], edge: Edge): Promise<number> {
   }
 }
 
-/** Clients hear of an outage alone; whoever runs a command also hears which setting it is about. */
+/** Clients learn only that the store is unavailable; the user of the command line also learns which setting is concerned. */
 function sayError (error: Error): string {
   const { cause, message } = error
   return error instanceof StoreUnavailableError && cause instanceof Error && /^store[.:]/.test(cause.message) ? cause.message : message
@@ -62,7 +62,10 @@ function helpOn (name: string | undefined): string {
   return commandUsage[name]!
 }
 
-/** What a command does not know it would do without, and what a shell variable left empty would mean something else. */
+/**
+ * Rejects arguments that the command does not take, which would be ignored, and empty options, which an unset shell variable
+ * produces.
+ */
 function assertTaken (name: string, { takes, hasPositionals = false }: Command, { positionals, values }: Arguments): void {
   if (positionals.length > 0 && !hasPositionals) throw new UsageError(`${name} takes options alone; "${positionals[0]}" is too much`)
   for (const [option, value] of Object.entries(values)) {

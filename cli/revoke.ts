@@ -11,12 +11,12 @@ import { writeAudit } from './audit.ts'
 import type { Edge } from './edge.ts'
 import { withStore } from './with-store.ts'
 
-/** A revocation that is durable: what the command prints, and what the audit line says. */
+/** A durable revocation: the text that the command prints, and the event that the audit line records. */
 interface Revoked { text: string, event: Omit<SecurityEvent, 'event'> }
 
 type Revoke = (store: Store, config: Config) => Promise<Revoked>
 
-/** Makes a revocation true; running gateways follow the store's log. */
+/** Makes a revocation durable; running gateways follow the store's log. */
 export async function revokeCommand (args: Arguments, edge: Edge): Promise<number> {
   const { stdout } = edge
   const revoke = chosen(args)
@@ -56,13 +56,13 @@ async function revokeSubject (store: Store, config: Config, subject: string): Pr
 
 async function revokeToken (store: Store, config: Config, { jti, issuer }: { jti: string, issuer: string }): Promise<Revoked> {
   const issuers = issuersOf(config)
-  // Under another name it would be revoked for nobody.
+  // A revocation under an unknown issuer would match no token.
   if (!issuers.includes(issuer)) throw new UsageError(`--issuer: must be the iss of the token, ${issuers.join(' or ')}`)
   await store.revokeToken({ issuer, jti, expiresAtMs: store.nowMs() + retention(config).tokenMs })
   return { text: `revoked token ${jti} of ${issuer}`, event: { outcome: 'jti' } }
 }
 
-/** A misspelt subject has no session, so the count is what shows it. */
+/** Returns the number of ended sessions; zero reveals a misspelt subject. */
 function describeEnded (count: number, subject: string): string {
   if (count === 0) return `no session of ${subject} was open; its tokens of until now are refused all the same`
   return `ended ${count === 1 ? '1 session' : `${count} sessions`} of ${subject}`

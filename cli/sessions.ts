@@ -5,7 +5,10 @@ import { writeAudit } from './audit.ts'
 import type { Edge } from './edge.ts'
 import { withStore } from './with-store.ts'
 
-/** Lists a subject's sessions, one JSON object a line. Audited, because a session tells where and with what its user works. */
+/**
+ * Lists a subject's sessions, one JSON object a line. The listing is audited, because a session shows the address and the device of
+ * its user.
+ */
 export async function sessionsCommand (args: Arguments, edge: Edge): Promise<number> {
   const { stdout } = edge
   const subject = required(args, 'subject')

@@ -11,9 +11,9 @@ interface Process {
 }
 
 /**
- * Listens for the signals that end a process, from its creation on. A signal that is not waited for ends the process at once: before
- * a gateway listens, and the second one while it drains. The kernel ignores signals without a listener for the first process of a
- * container, so the listener stays and ends the process itself.
+ * Listens for the signals that end a process, from construction on. A signal that no caller waits for ends the process at once:
+ * before a gateway listens, and the second signal during a drain. The kernel ignores signals without a handler for PID 1 of a
+ * container, so the handler stays installed and ends the process itself.
  */
 export class EndSignals {
   readonly #process: Process
@@ -25,7 +25,7 @@ export class EndSignals {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, this.#onSignal)
   }
 
-  /** Resolves to the next signal, which then does not end the process by itself. */
+  /** Resolves to the next signal, and keeps that signal from ending the process. */
   async next (): Promise<EndSignal> {
     return await new Promise(resolve => { this.#waiting.push(resolve) })
   }
@@ -37,7 +37,7 @@ export class EndSignals {
     for (const resolve of waiting) resolve(signal)
   }
 
-  /** By the signal itself where the kernel lets it, so that a parent process sees what has ended this one. */
+  /** Ends the process by the signal itself where the kernel permits it, so that a parent process sees the cause. */
   #end (signal: EndSignal): void {
     this.#process.off(signal, this.#onSignal)
     this.#process.kill(this.#process.pid, signal)

@@ -12,11 +12,11 @@ import { runWorker } from './workers/worker.ts'
 
 const mostWorkers = 64
 
-/** Runs the gateway until it is told to end, then drains. */
+/** Runs the gateway until it is told to end, then drains it. */
 export async function startCommand (args: Arguments, edge: Edge): Promise<number> {
   const workers = workersOf(args)
   const config = await loadConfig(required(args, 'config'), edge.env)
-  // A worker is started with the command line of the process that starts it.
+  // A worker process inherits the command line of the primary process.
   if (cluster.isWorker) return await runWorker(config, edge)
   return workers === 1 ? await runAlone(config, edge) : await runPrimary(config, workers, edge)
 }

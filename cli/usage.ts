@@ -18,7 +18,7 @@ Exit: 0 fine, 1 refused or failed, 2 wrong usage.
 
 const config = '  --config FILE   the configuration: .yaml, .json, .ts or .js'
 
-/** What `--help` says about each command. */
+/** The `--help` text of each command. */
 export const commandUsage: Record<string, string> = {
   start: `usage: portcullis start --config FILE [--workers N]
 

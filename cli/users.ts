@@ -6,7 +6,7 @@ import { addUser, removeUser } from '../users/edit-users.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
 import type { Edge } from './edge.ts'
 
-/** Changes a users file; a running gateway takes the change over. */
+/** Changes a users file; a running gateway applies the change without a restart. */
 export async function usersCommand (args: Arguments, { stdin, stdout, stderr }: Edge): Promise<number> {
   const [action, name, ...more] = args.positionals
   if (more.length > 0 || name === undefined || (action !== 'add' && action !== 'remove')) throw new UsageError('usage: portcullis users add|remove NAME --file FILE')
@@ -17,7 +17,7 @@ export async function usersCommand (args: Arguments, { stdin, stdout, stderr }: 
     return 0
   }
   const { subject, scopes } = args.values
-  // A comma may be part of a scope (RFC 6749), but whoever writes one means two.
+  // RFC 6749 permits a comma within a scope, but a user who types one means two scopes.
   if (scopes?.includes(',') === true) throw new UsageError('--scopes: are separated by spaces, not by commas; write --scopes "a b"')
   const password = isTerminal(stdin) ? await ask(stdin, stderr) : (await text(stdin)).replace(/\r?\n$/, '')
   if (password === '') throw new UsageError('give the password on standard input')
@@ -31,7 +31,7 @@ function isTerminal (stdin: NodeJS.ReadableStream): boolean {
   return (stdin as { isTTY?: boolean }).isTTY === true
 }
 
-/** Nothing of what is typed is shown. Ctrl-C and Ctrl-D are no password. */
+/** Reads a password without an echo. Ctrl-C and Ctrl-D yield an empty text, which is not a valid password. */
 async function ask (stdin: NodeJS.ReadableStream, stderr: NodeJS.WritableStream): Promise<string> {
   stderr.write('password: ')
   const lines = createInterface({ input: stdin, output: new Writable({ write: (_chunk, _encoding, done) => { done() } }), terminal: true })

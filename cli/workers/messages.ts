@@ -1,13 +1,13 @@
-/** What a worker tells the primary process. */
+/** The messages from a worker to the primary process. */
 export type WorkerMessage =
   | { portcullis: 'listening', url: string }
-  /** Sent again and again: a worker that falls silent is not ready, whatever it said last. */
+  /** Sent periodically: a worker that stops reporting counts as not ready, whatever its last report was. */
   | { portcullis: 'state', isReady: boolean }
 
-/** What the primary tells a worker: drain, and end. */
+/** The message from the primary process to a worker: drain, then end. */
 export const endMessage = { portcullis: 'end' } as const
 
-/** How often a worker says how it is; twice that, and a little more, is silence. */
+/** The interval between a worker's reports, in milliseconds. A worker is silent after two intervals and some slack. */
 export const reportEveryMs = 250
 
 export function isWorkerMessage (message: unknown): message is WorkerMessage {
@@ -18,7 +18,7 @@ export function isEndMessage (message: unknown): message is typeof endMessage {
   return isOurs(message) && message.portcullis === 'end'
 }
 
-/** prom-client talks over the same channel. */
+/** Tells the gateway's messages apart from those of prom-client, which uses the same channel. */
 function isOurs (message: unknown): message is { portcullis: unknown } {
   return typeof message === 'object' && message !== null && 'portcullis' in message
 }

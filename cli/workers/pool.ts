@@ -4,22 +4,22 @@ import { endMessage, isWorkerMessage, reportEveryMs, type WorkerMessage } from '
 
 export interface PoolOptions {
   count: number
-  /** How long a worker may take to drain; then it is killed. */
+  /** The time that a worker has to drain before it is killed, in milliseconds. */
   endWithinMs: number
-  /** Hears of workers that died. */
+  /** Called when a worker has died. */
   onDeath: (death: { pid: number | undefined, code: number | null, signal: string | null, againInMs: number }) => void
 }
 
-/** A worker that lived for less than this died of something that a new one may die of too. */
+/** A worker that lived for less than this probably died of a persistent cause, so the pause before the next start doubles. */
 const youngMs = 5000
 const firstPauseMs = 100
 const longestPauseMs = 30_000
-/** The next report may be late by this much more. */
+/** The tolerated delay of a report, in milliseconds. */
 const slackMs = 1500
 
 interface Member { worker: Worker, startedAtMs: number, isListening: boolean, isReady: boolean, heardAtMs: number }
 
-/** The workers of one gateway: they share its port, one that dies is replaced, and all of them end with it. */
+/** The workers of one gateway. They share its port; a worker that dies is replaced, and `end` ends all of them. */
 export class WorkerPool {
   readonly #options: PoolOptions
   readonly #members = new Set<Member>()
@@ -31,8 +31,9 @@ export class WorkerPool {
   }
 
   /**
-   * Starts all of them, the first one alone: what can be wrong is said once, and what is made once is there for the others.
-   * Resolves to where they listen. Rejects when one ends before it does; what was wrong is on its standard error.
+   * Starts the first worker alone and then the others, so that a faulty configuration is reported once, and files that are created
+   * once exist for the others. Resolves to the URL that the workers listen on. Rejects when a worker ends before it listens; its
+   * standard error has the cause.
    */
   async start (): Promise<string> {
     const url = await this.#startOne()
@@ -42,14 +43,14 @@ export class WorkerPool {
     return url
   }
 
-  /** Whether every worker is there and able to verify, by its own word of a moment ago. */
+  /** Returns whether every worker runs and has reported within the last moment that it can verify credentials. */
   isReady (): boolean {
     const latestMs = performance.now() - 2 * reportEveryMs - slackMs
     const ready = [...this.#members].filter(({ isReady, heardAtMs }) => isReady && heardAtMs >= latestMs)
     return !this.#ending.signal.aborted && ready.length === this.#options.count
   }
 
-  /** Drains all of them. Resolves when none is left. */
+  /** Drains all workers; resolves when all have exited. */
   async end (): Promise<void> {
     this.#ending.abort()
     await Promise.all([...this.#members].map(async member => { await this.#end(member) }))
@@ -82,12 +83,12 @@ export class WorkerPool {
     await wait(this.#pauseMs, undefined, { signal: this.#ending.signal }).catch(() => {})
     if (this.#ending.signal.aborted) return
     const before = new Set(this.#members)
-    // One that ends before it listens is dead too, and replaced like any other.
+    // A worker that ends before it listens is dead too, and is replaced in the same way.
     void this.#startOne().catch(() => {})
     for (const member of this.#members) if (!before.has(member)) this.#replaceWhenDead(member)
   }
 
-  /** A worker that does not listen yet has nothing to drain, and may take long to start. */
+  /** Drains a worker. A worker that does not listen yet has nothing to drain and may start slowly, so it gets SIGTERM. */
   async #end ({ worker, isListening }: Member): Promise<void> {
     if (worker.isDead()) return
     const exited = new Promise(resolve => worker.once('exit', resolve))

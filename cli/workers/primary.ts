@@ -5,10 +5,10 @@ import { noteStart, whenToldToEnd } from '../told.ts'
 import type { Edge } from '../edge.ts'
 import { WorkerPool } from './pool.ts'
 
-/** On top of what the settings allow a drain. */
+/** The time that a worker has beyond the configured drain, in milliseconds. */
 const killAfterMs = 5000
 
-/** Runs the gateway in several processes until it is told to end: they serve, this one sees after them. */
+/** Runs the gateway in several processes until it is told to end. The workers serve requests; this process supervises them. */
 export async function runPrimary (config: Config, count: number, edge: Edge): Promise<number> {
   const { stdout, stderr } = edge
   if (config.store.type === 'sqlite' && config.store.path === ':memory:') throw new Error('store.path: :memory: belongs to one process alone; give the store a file, or start without --workers')
@@ -18,10 +18,10 @@ export async function runPrimary (config: Config, count: number, edge: Edge): Pr
     endWithinMs: delayMs + timeoutMs + killAfterMs,
     onDeath: ({ pid, code, signal, againInMs }) => { stderr.write(`worker ${pid} has died (${signal ?? `exit ${code}`}); another one starts in ${againInMs} ms\n`) }
   })
-  // From here on, because a worker may serve before all of them do.
+  // The signal is awaited from this point on, because a worker may serve before all of them do.
   const told = edge.whenTold()
   const url = await Promise.race([pool.start(), told.then(() => null)]).catch(async () => { await pool.end() })
-  // Why is on standard error already.
+  // The cause is on standard error already.
   if (url === undefined) return 1
   if (url === null) {
     await pool.end()

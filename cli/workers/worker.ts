@@ -9,7 +9,7 @@ import type { Edge } from '../edge.ts'
 import { whenToldToEnd } from '../told.ts'
 import { isEndMessage, reportEveryMs, type WorkerMessage } from './messages.ts'
 
-/** One of several processes that serve: until the primary, or a signal, tells it to end. */
+/** Runs one of the serving processes until the primary process or a signal tells it to end. */
 export async function runWorker (config: Config, edge: Edge): Promise<number> {
   const { signals } = edge
   const told = whenPrimarySays()
@@ -26,7 +26,7 @@ export async function runWorker (config: Config, edge: Edge): Promise<number> {
   }
 }
 
-/** As long as the primary can be heard this process lives on, so one that cannot start has to hang up. */
+/** Composes the gateway. The channel to the primary process keeps this process alive, so a worker that fails to start disconnects. */
 async function compose (config: Config): Promise<FastifyInstance> {
   try {
     return await composeGateway(config, { isWorker: true })
@@ -47,7 +47,7 @@ function report (gateway: FastifyInstance): void {
   gateway.server.once('close', () => { clearInterval(timer) })
 }
 
-/** prom-client answers the primary's questions by itself, from these. */
+/** Registers the metrics with prom-client, which then answers the primary's requests itself. */
 function shareMetrics (registry: Registry): void {
   AggregatorRegistry.setRegistries(registry)
   new AggregatorRegistry() // eslint-disable-line no-new
