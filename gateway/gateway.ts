@@ -46,29 +46,29 @@ import { forwarding } from '../lib/settings/upstream.ts'
 import type { Store } from '../stores/store.ts'
 
 export interface BuildOptions {
-  /** What relative paths in the configuration start from. Default: the working directory. */
+  /** The directory that relative paths in the configuration start from. Default: the working directory. */
   directory?: string
-  /** What `${NAME}` in the configuration stands for. Default: nothing. */
+  /** The values that `${NAME}` in the configuration stands for. Default: none. */
   env?: Record<string, string | undefined>
 }
 
-/** The whole gateway as a Fastify instance, ready to listen. Rejects with every error of the configuration, one a line. */
+/** Builds the whole gateway as a Fastify instance, ready to listen. Rejects with every error of the configuration, one a line. */
 export async function buildGateway (config: ConfigInput, { directory = '.', env = {} }: BuildOptions = {}): Promise<FastifyInstance> {
   return await composeGateway(checkConfig(config, { directory, env }))
 }
 
 export interface ComposeOptions {
-  /** An open store to use instead of the configured one; it stays open. */
+  /** An open store to use in place of the configured one. The gateway does not close it. */
   store?: Store
-  /** One of several processes: what is done once, and the listener of operators, are another's. */
+  /** Whether this process is one of several. The primary process then has the operators' listener and the tasks that run once. */
   isWorker?: boolean
-  /** Where the log goes instead of standard output. */
+  /** The destination of the log. Default: standard output. */
   logTo?: { write (line: string): void }
-  /** How often the users file is compared with those of other gateways. Ten seconds by default. */
+  /** The interval between comparisons of the users file with those of other gateways, in milliseconds. Default: ten seconds. */
   compareUsersEveryMs?: number
 }
 
-/** The same from a configuration that was checked. The caller closes it. */
+/** Builds the gateway from a checked configuration. The caller closes it. */
 export async function composeGateway (config: Config, { store, isWorker = false, logTo, compareUsersEveryMs }: ComposeOptions = {}): Promise<FastifyInstance> {
   const { tls } = await readFiles(config, { store: false })
   const app = Fastify(serverOptions({ ...config.limits, origin: config.origin, trustProxy: config.listen.trustProxy, accessLog: config.log.access, drainMs: config.shutdown.delayMs + config.shutdown.timeoutMs, logger: { level: config.log.level, ...logTo === undefined ? {} : { stream: logTo } }, ...tls === null ? {} : { tls } }))
@@ -94,7 +94,7 @@ export async function composeGateway (config: Config, { store, isWorker = false,
 
 const { properties: groups } = configSchema
 
-/** In the order of their dependencies. The store comes first, so it is ended last. */
+/** Registers the plugins in the order of their dependencies. The store comes first, so it is closed last. */
 async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOptions, secret: string[]): Promise<void> {
   const { origin, accessToken: { ttlMs, cacheSize } } = config
   const { absoluteTimeoutMs, deviceBound: devices } = config.session
@@ -120,7 +120,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   })
   await app.register(authenticate, { origin })
   await app.register(mint)
-  // After drain: on a server that ends they go on until its delay is over.
+  // The streams are registered after drain: on a server that closes they continue until the drain delay is over.
   await app.register(streams)
 }
 
@@ -135,12 +135,12 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, ways: WaysOpt
     if (app.hasPlugin('portcullis-device-bound')) await scope.register(deviceRoutes, { prefix: '/auth/device' })
     if (config.pages) await scope.register(pagesRoutes, { prefix: '/auth', ...ways, origin, audiences, sameSite: config.cookies.sameSite })
     await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
-    // Last, because it takes what the others have left.
+    // Registered last, because it takes the reserved paths that no other route has taken.
     await scope.register(reservedRoutes)
   })
 }
 
-/** Each upstream in a scope of its own: what is demanded there is demanded of everything under its prefix. */
+/** Registers an upstream in a separate scope, so that its requirements apply to every path under its prefix. */
 async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, limits, upstreams, addresses }: Config & { addresses: Addresses }): Promise<void> {
   const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
   const demand = app.portcullis.authenticate({
@@ -163,7 +163,7 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
   }
   await app.register(async function upstreamScope (scope) {
-    // Where tokens alone are taken, signing in on a page would lead back to it for ever.
+    // A page sign-in yields no token, so on routes that take tokens only the redirect would loop.
     if (pages && access !== 'token') scope.setErrorHandler(createSignInRedirect({ origin, signInPath: '/auth/sign-in', ignoreBearer: authorization === 'keep' }))
     await scope.register(proxy, options)
   })

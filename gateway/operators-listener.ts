@@ -15,7 +15,7 @@ import adminRoutes, { refuseOtherSites } from '../routes/admin.ts'
 
 declare module '../plugins/portcullis.ts' {
   interface Portcullis {
-    /** The listener of operators, where the configuration has one. */
+    /** The operators' listener; present when the configuration has `admin`. */
     admin: FastifyInstance
   }
 }
@@ -23,8 +23,8 @@ declare module '../plugins/portcullis.ts' {
 const closingMs = 1000
 
 /**
- * A server of its own for operators, on its own address: health, metrics, administration. It listens as soon as the gateway is
- * ready and is closed once the gateway has drained, so that readiness can be asked all the while.
+ * Adds a separate server for operators, with a separate address: health, metrics, administration. It listens as soon as the gateway
+ * is ready and closes after the gateway has drained, so that readiness can be queried throughout.
  */
 export async function addAdmin (gateway: FastifyInstance, { host, port, token }: AdminConfig, config: Config): Promise<void> {
   const admin = Fastify({ ...serverOptions(config.limits), loggerInstance: gateway.log })
@@ -39,12 +39,12 @@ export async function addAdmin (gateway: FastifyInstance, { host, port, token }:
   await admin.register(adminRoutes, { prefix: '/admin', token, issuers: issuersOf(config) })
 
   addPart(gateway, 'admin', admin)
-  // The last to be registered is the first to be closed, and the gateway's own server comes before all of them.
+  // Fastify runs the hooks in reverse order of registration, and closes the gateway's own server before all of them.
   gateway.addHook('onClose', async () => { await admin.close() })
   gateway.addHook('onReady', async () => { await listen(admin, { host, port }) })
 }
 
-/** For every route of the listener: no page of another site may read what it tells, metrics and health included. */
+/** Rejects requests from pages of other sites on every route of the listener, metrics and health included. */
 function refuseBrowsers (request: FastifyRequest, host: string): void {
   refuseOtherSites(request)
   if (!mayBeRebound(request.headers, host)) return

@@ -15,9 +15,7 @@ import type { BlocklistOptions } from '../plugins/blocklist.ts'
 import type { Portcullis } from '../plugins/portcullis.ts'
 import type { StoreOptions } from '../plugins/store.ts'
 
-/*
- * What both compositions need: the gateway, and the process that sees after several of them.
- */
+/* The parts that both compositions share: the gateway, and the primary process of several workers. */
 
 export async function storeOptions (config: Config): Promise<StoreOptions> {
   const address = await storeAddress(config)
@@ -36,7 +34,10 @@ export function blocklistOptions (config: Config): BlocklistOptions {
   }
 }
 
-/** Rejects with ConfigInvalidError when the file of users is not good; later on, that is logged. */
+/**
+ * Opens the source of passwords. Rejects with ConfigInvalidError when the users file is not valid; a file that becomes invalid
+ * later is logged.
+ */
 export async function openPasswordSource (app: FastifyInstance, { identity }: Config): Promise<PasswordSource> {
   return await createPasswordSource(identity, {
     onError: error => app.log.error({ err: error }, 'the users file was not taken over'),
@@ -45,8 +46,9 @@ export async function openPasswordSource (app: FastifyInstance, { identity }: Co
 }
 
 /**
- * Keeps up with the users file, and tells operators while it cannot be read. Whoever is gone, or has a new password, is signed out
- * everywhere, also when the store is away at that moment; not by a worker, because another process does it for all of them.
+ * Follows the users file, and warns operators while it cannot be read. A subject who is removed or has a new password is signed out
+ * everywhere; the revocation is retried while the store is unavailable. A worker does not sign subjects out, because the primary
+ * process does so for all workers.
  */
 export function watchUsers (app: FastifyInstance, passwords: PasswordSource, { isWorker = false } = {}): void {
   const ending = new AbortController()
@@ -65,11 +67,11 @@ export function watchUsers (app: FastifyInstance, passwords: PasswordSource, { i
 export interface CompareOptions {
   config: Config
   secrets: string[]
-  /** Ten seconds by default. */
+  /** The interval in milliseconds. Default: ten seconds. */
   everyMs?: number
 }
 
-/** Tells operators while the gateways that share the store go by different users files. Of several workers, their primary does it. */
+/** Warns operators while gateways that share the store use different users files. The primary process does so for its workers. */
 export function compareUsers (app: FastifyInstance, { digest }: PasswordSource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): void {
   if (digest === undefined || typeof identity === 'function') return
   const agreement = new UsersAgreement({
@@ -90,7 +92,7 @@ export function compareUsers (app: FastifyInstance, { digest }: PasswordSource, 
   app.addHook('preClose', async () => { clearInterval(timer) })
 }
 
-/** The configured secrets, or the one beside an embedded store, made if there is none. */
+/** Returns the configured secrets, or the secret beside an embedded store, which is created when absent. */
 export async function secretsOf ({ secrets, store }: Config): Promise<string[]> {
   return secrets ?? [await secretBeside(store.type === 'sqlite' ? store.path : '')]
 }

@@ -16,15 +16,15 @@ import session from '../plugins/session.ts'
 import store from '../plugins/store.ts'
 
 export interface WorkersView {
-  /** Whether all of them can verify. */
+  /** Returns whether all workers can verify credentials. */
   isReady (): boolean
-  /** What all of them count, in Prometheus' text format. */
+  /** Returns the metrics of all workers in Prometheus' text format. */
   metrics (): Promise<string>
 }
 
 /**
- * What the primary process of several workers does: the listener of operators, and what has to be done once. It serves no client,
- * and follows the store as every worker does.
+ * Composes the primary process of several workers: the operators' listener, and the tasks that run once. It serves no client, and
+ * follows the store as every worker does.
  */
 export async function composeOperators (config: Config, workers: WorkersView): Promise<FastifyInstance> {
   const app = Fastify(serverOptions({ logger: { level: config.log.level } }))
@@ -32,7 +32,7 @@ export async function composeOperators (config: Config, workers: WorkersView): P
     await addPlugins(app, config)
     addPart(app, 'health', createHealth(() => app.portcullis.blocklist.isFresh() && workers.isReady()))
     const passwords = await openPasswordSource(app, config)
-    // Before there are metrics: that the file can be read is counted by the workers.
+    // Called before the metrics exist, because the workers already report whether the file can be read.
     watchUsers(app, passwords)
     const registry = new Registry()
     addPart(app, 'metrics', { contentType: Registry.PROMETHEUS_CONTENT_TYPE, registry, text: async () => `${await workers.metrics()}${await registry.metrics()}` })
