@@ -15,9 +15,12 @@ import { acceptJsonAlone } from './auth/json-alone.ts'
 import { noStore } from './auth/no-store.ts'
 
 export interface AdminRoutesOptions {
-  /** What `Authorization: Bearer` has to carry; at least 16 characters. */
+  /** The token that `Authorization: Bearer` has to carry; at least 16 characters. */
   token: string
-  /** The `iss` of all tokens that are accepted: another one is refused, and not revoked in vain. By default any may be named. */
+  /**
+   * The `iss` values of accepted tokens. A revocation under any other issuer is rejected, because it would match no token. Default:
+   * any issuer.
+   */
   issuers?: readonly string[]
 }
 
@@ -51,7 +54,10 @@ const revocationsSchema = {
   response: { 202: empty('The change is durable.', noStoreHeader), ...problems(...revocationErrors) }
 }
 
-/** What operators may do to anyone's sessions. Register with a prefix, `/admin`, on a listener that only they reach. */
+/**
+ * Registers the routes by which operators list and revoke the sessions of any subject. Register with a prefix, `/admin`, on a
+ * listener that only operators reach.
+ */
 export default async function adminRoutes (fastify: FastifyInstance, { token, issuers }: AdminRoutesOptions): Promise<void> {
   if (typeof token !== 'string' || token.length < leastLength) throw new ConfigInvalidError(`adminRoutes: token must have at least ${leastLength} characters`)
   const { portcullis } = fastify
@@ -80,7 +86,7 @@ export default async function adminRoutes (fastify: FastifyInstance, { token, is
   })
 }
 
-/** A browser on the operator's machine reaches loopback too, and any page may send it there. Nothing here is for pages of any origin. */
+/** Rejects requests that a browser sends on behalf of any page: a browser on the operator's machine reaches loopback too. */
 export function refuseOtherSites (request: FastifyRequest): void {
   if (!isForeign(request.headers, '')) return
   publish({ event: 'csrf.refused', ...sourceOf(request), method: request.method, path: loggedPath(request.originalUrl), outcome: 'admin' }, request.server.portcullis)
@@ -91,7 +97,7 @@ function unknownIssuer (issuers: readonly string[]): Error {
   return Object.assign(new RequestInvalidError(), { detail: `body.issuer must be the iss of the token: ${issuers.join(' or ')}` })
 }
 
-/** By digests, so that not even the length of the token can be timed. */
+/** Compares digests, so that timing does not reveal the length of the token. */
 function assertToken (request: FastifyRequest, token: string): void {
   const presented = readBearer(request.raw)
   if (presented === null) throw new CredentialsMissingError({ cause: new Error('no admin token') })

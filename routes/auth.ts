@@ -11,13 +11,13 @@ import { acceptJsonAlone } from './auth/json-alone.ts'
 import { noStore } from './auth/no-store.ts'
 
 export interface AuthRoutesOptions extends WaysOptions {
-  /** The audience of these routes, and of the sessions' own. */
+  /** The audience of these routes and of the session routes. */
   origin: string
-  /** Audiences that a client may ask tokens for, besides `origin`. */
+  /** The audiences that a client may request tokens for, besides `origin`. */
   audiences: string[]
 }
 
-/** Sign-in, refresh, step-up, sign-out, and who am I. Register with a prefix, `/auth`. */
+/** Registers sign-in, refresh, step-up, sign-out, and the current session. Register with a prefix, `/auth`. */
 export default async function authRoutes (fastify: FastifyInstance, { origin, audiences, ...waysOptions }: AuthRoutesOptions): Promise<void> {
   const { portcullis } = fastify
   const ways = createWays(waysOptions)
@@ -50,12 +50,13 @@ export default async function authRoutes (fastify: FastifyInstance, { origin, au
     const { sid, authTime, acr, amr } = request.identity
     const record = sid === null ? null : await portcullis.session.read(sid)
     if (record === null) throw new SessionInvalidError()
-    // The credential's own: after a step-up, an older access token of the session is told what services are told of it.
+    // The authentication is that of the credential: after a step-up, an older access token of the session gets what services read
+    // in that token.
     return { session: { ...portcullis.session.view(record), auth_time: authTime, acr, amr: [...amr] } }
   })
 }
 
-/** Forms are for the pages: an application whose button posts one to sign out is told where. */
+/** Rejects forms, which only the pages accept. The error names the page to an application whose sign-out button posts a form here. */
 function refuseForms (app: FastifyInstance): void {
   app.addContentTypeParser('application/x-www-form-urlencoded', (request, _payload, done) => {
     const detail = request.routeOptions.url === `${app.prefix}/logout` ? `body is not JSON: a form signs out at ${app.prefix}/sign-out, with pages: true` : undefined
@@ -63,7 +64,7 @@ function refuseForms (app: FastifyInstance): void {
   })
 }
 
-/** The audiences asked for, or all; `origin` may be said literally or by its name. */
+/** Returns the requested audiences, or all. A request may give `origin` literally or by its name. */
 function grantedAudiences (asked: string[] | undefined, origin: string, audiences: string[]): string[] {
   if (asked === undefined) return [...audiences, origin]
   const known = asked.map(name => name === 'origin' && !audiences.includes('origin') ? origin : name)

@@ -10,7 +10,10 @@ import { addSignOutPage } from './pages/sign-out.ts'
 
 export type { PagesRoutesOptions }
 
-/** Pages to sign in and out, for browsers without a script of ours. Register with the prefix of the other routes, `/auth`. */
+/**
+ * Registers the pages to sign in and out, for browsers without the client script. Register with the prefix of the other routes,
+ * `/auth`.
+ */
 export default async function pagesRoutes (fastify: FastifyInstance, options: PagesRoutesOptions): Promise<void> {
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   const assets = addAssets(app, await readViews(['style.css', 'account.js', 'fragment.js']))

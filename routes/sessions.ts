@@ -33,7 +33,7 @@ const endSchema = {
   response: { 204: empty('The change is durable.', noStoreHeader), ...problems(...errors, ...bodyErrors, CsrfRefusedError, StepUpRequiredError, SessionNotFoundError, NotFoundError) }
 }
 
-/** The subject's own sessions: list and end. Register with a prefix, `/auth/sessions`. */
+/** Registers the routes by which a subject lists and ends its sessions. Register with a prefix, `/auth/sessions`. */
 export default async function sessionsRoutes (fastify: FastifyInstance, { origin }: SessionsRoutesOptions): Promise<void> {
   const { portcullis } = fastify
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
@@ -42,7 +42,7 @@ export default async function sessionsRoutes (fastify: FastifyInstance, { origin
   app.addHook('onRequest', portcullis.authenticate({ audience: origin }))
   app.addHook('onSend', noStore)
 
-  // Not '/': that would be one more address, with a slash at its end.
+  // The path '/' would add a second address, with a trailing slash.
   app.get('', { schema: listSchema }, async ({ identity }) => {
     const records = await portcullis.session.list(identity.subject)
     return { sessions: records.map(record => ({ ...portcullis.session.view(record), current: record.sid === identity.sid })) }

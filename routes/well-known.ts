@@ -14,7 +14,7 @@ const jwksSchema = {
   }
 }
 
-/** What others need to verify our tokens. Register with the prefix `/.well-known`. */
+/** Registers the documents that services need to verify our tokens. Register with the prefix `/.well-known`. */
 export default async function wellKnownRoutes (fastify: FastifyInstance): Promise<void> {
   const { keys } = fastify.portcullis
   const cacheControl = `public, max-age=${keepSecondsOf(keys.publishAheadMs)}`

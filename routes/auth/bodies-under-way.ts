@@ -1,24 +1,24 @@
 import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 
-/** An ordinary body here has some hundred bytes: this many of them are more than a process is ever asked for at once. */
+/** The most bytes of bodies in flight. An ordinary body has some hundred bytes, so no normal load reaches this. */
 const mostBytes = 32 * 1024 * 1024
 const lookEveryMs = 100
 
 interface Body { socket: Socket, from: number, giveUp: () => void }
 
 /**
- * The bodies that the gateway itself is reading, and what has come of them. When that is too much altogether, the largest ones are
- * given up: many slow ones must not fill the memory, nor keep the small ones of others out.
+ * The request bodies that the gateway itself is reading, and how much of each has arrived. When the sum exceeds `mostBytes`, the
+ * largest bodies are aborted: slow requests must neither exhaust the memory nor displace small ones.
  */
 class BodiesUnderWay {
   readonly #bodies = new Map<IncomingMessage, Body>()
   #timer: NodeJS.Timeout | null = null
 
-  /** `giveUp` is called at most once, and not after `delete`. */
+  /** Adds a body. `giveUp` is called at most once, and never after `delete`. */
   add (request: IncomingMessage, giveUp: () => void): void {
     const { socket } = request
-    // Requests that tests inject have no connection, and are in memory already.
+    // Requests that tests inject have no connection, and their bodies are in memory already.
     if (!(socket instanceof Socket)) return
     this.#bodies.set(request, { socket, from: socket.bytesRead, giveUp })
     this.#timer ??= setTimeout(() => { this.#look() }, lookEveryMs).unref()
@@ -41,5 +41,5 @@ class BodiesUnderWay {
   }
 }
 
-/** Those of this process: its memory is one. */
+/** The bodies of this process; there is one instance, because the process has one memory. */
 export const bodiesUnderWay = new BodiesUnderWay()

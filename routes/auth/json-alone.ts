@@ -5,10 +5,10 @@ import { findFault } from '../../lib/json.ts'
 import { hasBody } from '../../plugins/server/body.ts'
 import { bodiesUnderWay } from './bodies-under-way.ts'
 
-/** Far more than any body here needs: what costs time to parse is structure, and that is counted before it is parsed. */
+/** Limits far above any body of these routes. Structure dominates the cost of parsing, so it is counted before the parser runs. */
 const limits = { levels: 8, structure: 4096 }
 
-/** From the head of a request to the end of its body. Uploads that are slow but steady are for upstreams. */
+/** The time from the head of a request to the end of its body, in milliseconds. Slow uploads are for upstreams. */
 const bodyWithinMs = 30_000
 
 const details = {
@@ -20,10 +20,13 @@ const details = {
 
 type App = Pick<FastifyInstance, 'getDefaultJsonParser' | 'removeAllContentTypeParsers' | 'addContentTypeParser' | 'addHook'>
 
-/** Only blanks of HTTP may surround it: what else counts as one, readers of a header do not agree on. */
+/** Accepts only HTTP's own whitespace around the type, because parsers disagree about any other. */
 const json = /^application\/json[ \t]*(?:;|$)/i
 
-/** Forms and plain texts are what other sites can send without asking. An empty body is none, whatever its type says. */
+/**
+ * Rejects every media type but JSON: other sites can send forms and plain text without a preflight. An empty body counts as absent,
+ * whatever its type.
+ */
 export function acceptJsonAlone (app: App, withinMs = bodyWithinMs): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
@@ -39,7 +42,7 @@ export function acceptJsonAlone (app: App, withinMs = bodyWithinMs): void {
   limitBodyTime(app, withinMs)
 }
 
-/** Gives up what does not arrive in time. */
+/** Aborts a request whose body does not arrive in time. */
 export function limitBodyTime (app: Pick<FastifyInstance, 'addHook'>, withinMs = bodyWithinMs): void {
   app.addHook('preParsing', (request, reply, _payload, done) => {
     if (hasBody(request.raw)) giveUpAfter(request, reply, withinMs)
@@ -51,10 +54,13 @@ function invalid (fault: keyof typeof details): Error {
   return Object.assign(new RequestInvalidError(), { detail: details[fault] })
 }
 
-/** Whoever opens a request and does not end it would hold its connection for ever, and what has come of its body. */
+/**
+ * Aborts the request after `withinMs`. A request without an end would otherwise hold its connection and its partial body
+ * indefinitely.
+ */
 function giveUpAfter ({ raw }: FastifyRequest, reply: FastifyReply, withinMs: number): void {
   const giveUp = (): void => {
-    // As its stream would tell whoever reads it.
+    // The error reaches the reader of the body as an error of the stream.
     if (!raw.complete && !reply.sent && raw.listenerCount('error') > 0) raw.emit('error', Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } }))
   }
   const timer = setTimeout(giveUp, withinMs)
@@ -64,6 +70,6 @@ function giveUpAfter ({ raw }: FastifyRequest, reply: FastifyReply, withinMs: nu
   }
   bodiesUnderWay.add(raw, giveUp)
   raw.once('end', end)
-  // Of a request that was refused unread the end may never come.
+  // A request that was rejected unread may never emit 'end'.
   reply.raw.once('close', end)
 }

@@ -16,7 +16,7 @@ const Scope = Type.Union([Type.Literal('this'), Type.Literal('others'), Type.Lit
 const Logout = Type.Optional(Type.Union([Type.Null(), Type.Object({ scope: Type.Optional(Scope) }, { additionalProperties: false })], { errorMessage: 'must be an object with scope, or nothing' }))
 
 const tags = ['Signing in']
-/** What every state change under /auth can meet, whatever it does. */
+/** The errors that every state change under /auth can answer with. */
 const changeErrors = [CookieDuplicateError, CsrfRefusedError, ...bodyErrors, StoreUnavailableError]
 
 export const createLoginSchema = (ways: readonly Way[]) => ({
@@ -63,10 +63,10 @@ export const sessionSchema = {
   }
 }
 
-/** A body with the members that one of several ways to sign in takes, and with those that every way allows. */
+/** Builds the schema of a body: the members of one of several ways to sign in, and the common members. */
 function oneOf<Common extends TProperties> (fields: TObject[], common: Common): TUnsafe<Static<TObject<Common>>> {
   const bodies = fields.map(({ properties }) => Type.Object({ ...properties, ...common }, { additionalProperties: false }))
   const members = fields.map(({ properties }) => Object.keys(properties).join(' and ')).join(', or with ')
-  // A union of one schema is that schema.
+  // TypeBox reduces a union of one schema to that schema.
   return Type.Unsafe(Type.Union(bodies, { errorMessage: `must be an object with ${members}` }))
 }

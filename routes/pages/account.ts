@@ -17,9 +17,9 @@ const SignOutForm = Type.Object({ action: Type.Union([Type.Literal('sign-out'), 
 const EndForm = Type.Object({
   action: Type.Literal('end'),
   sid: Type.String(),
-  /** For when the last authentication is too long ago. */
+  /** Present when the last authentication is too old. */
   password: Type.Optional(Password),
-  /** For password managers. */
+  /** Present for password managers only. */
   username: Type.Optional(Type.String())
 }, { additionalProperties: false })
 
@@ -54,11 +54,11 @@ export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
   })
 }
 
-/** Ends another session, or asks for the password first; with the password, both in one. */
+/** Ends another session, or asks for the password first. A form with the password steps up and ends the session in one request. */
 async function end (request: FastifyRequest, reply: FastifyReply, { sid, password }: { sid: string, password?: string }, pages: Pages): Promise<FastifyReply> {
   const { portcullis, origin, accountPath } = pages
   const who = await portcullis.identify(request, { audience: origin, access: 'session' })
-  // What is none is not repeated in an address.
+  // A malformed sid is not copied into an address.
   if (!isSid(sid)) return pages.redirect(reply, `${accountPath}?notice=gone`)
   if (password !== undefined) return await confirmAndEnd(request, reply, { sid, password, who }, pages)
   try {
@@ -84,7 +84,7 @@ async function confirmAndEnd (request: FastifyRequest, reply: FastifyReply, { si
     if (current === null || ended === undefined) throw error
     return await pages.showRefusal(error, reply, 'confirm', confirmation(ended, current))
   }
-  // From here on the browser holds a dead cookie until it has the new one: whatever happens, that has to reach it.
+  // The step-up has replaced the secret of the session cookie, so the response must reach the browser even when ending fails.
   const notice = await endSession(request, { sid, by: { ...who, authTime }, portcullis }).then(() => 'ended', (error: unknown) => {
     if ((error as { code?: string }).code === 'PTC_ERR_SESSION_NOT_FOUND') return 'gone'
     request.log.warn({ error: describeError(error) }, 'a session could not be ended')

@@ -3,21 +3,21 @@ import { readFile } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
 import { hidden } from '../../lib/http/route-schema.ts'
 
-/** Also in the built package: the folder is copied beside what is compiled. */
+/** The folder of the views. The built package has it too: the build copies it beside the compiled files. */
 export const views = new URL('./views/', import.meta.url)
 
 const types: Record<string, string> = { css: 'text/css; charset=utf-8', js: 'text/javascript; charset=utf-8' }
 
 export type Files = Map<string, { body: string | Buffer }>
 
-/** The address of each asset, with a name of its content: what is asked for under that may be kept for ever. */
+/** The address of each asset. It contains a digest of the content, so caches may keep the response indefinitely. */
 export type AssetAddresses = Record<string, string>
 
 export async function readViews (names: string[]): Promise<Files> {
   return new Map(await Promise.all(names.map(async name => [name, { body: await readFile(new URL(name, views)) }] as const)))
 }
 
-/** Serves files, the same for everybody, under their names in a folder. */
+/** Serves files, identical for all users, under their names in a folder. */
 export function addAssets (app: FastifyInstance, files: Files, folder = ''): AssetAddresses {
   const addresses: AssetAddresses = {}
   for (const [name, { body }] of files) {
@@ -25,7 +25,7 @@ export function addAssets (app: FastifyInstance, files: Files, folder = ''): Ass
     const [etag, path] = [`"${version}"`, `${folder}/${name}`]
     addresses[name] = `${app.prefix}${path}?v=${version}`
     app.get<{ Querystring: { v?: unknown } }>(path, { schema: { ...hidden } }, async (request, reply) => {
-      // While gateways are replaced, one may be asked for what another one has.
+      // During a rolling update a gateway may get requests for the version that another one serves.
       const isExact = request.query.v === version
       void reply.headers({ etag, 'content-type': types[name.split('.').at(-1)!]!, 'cache-control': isExact ? 'public, max-age=31536000, immutable' : 'no-cache' })
       return request.headers['if-none-match'] === etag ? await reply.code(304).send() : body

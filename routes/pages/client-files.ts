@@ -7,8 +7,8 @@ export interface ClientFile { body: string | Buffer }
 const folder = join(import.meta.dirname, '..', '..', 'client')
 
 /**
- * The browser's part as browsers load it, by file name; `index.js` is the one to import. Of an installed package it is one file;
- * in the checkout it is made of the sources.
+ * Returns the browser client as browsers load it, by file name; `index.js` is the entry point. An installed package has one file;
+ * in the checkout there is one file for each source.
  */
 export async function clientFiles (): Promise<Map<string, ClientFile>> {
   if (!import.meta.filename.endsWith('.ts')) return new Map([['index.js', { body: await readFile(join(folder, 'index.js')) }]])

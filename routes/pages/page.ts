@@ -12,24 +12,24 @@ import { views, type AssetAddresses } from './assets.ts'
 import { explainProblem, explainRefusal, isRefusal, needsSignIn } from './words.ts'
 
 export interface PagesRoutesOptions extends WaysOptions {
-  /** What browsers see, and the audience of these routes. */
+  /** The origin that browsers use, and the audience of these routes. */
   origin: string
-  /** Audiences that a session is good for, besides `origin`. */
+  /** The audiences of a session, besides `origin`. */
   audiences: string[]
-  /** SameSite of the session cookie, as portcullis-cookies has it. Default lax. */
+  /** The SameSite attribute of the session cookie, as in portcullis-cookies. Default: lax. */
   sameSite?: 'lax' | 'strict'
 }
 
-/** What the pages have in common. */
+/** The functions and settings that all pages share. */
 export interface Pages extends PagesRoutesOptions {
   portcullis: Portcullis
   ways: readonly Way[]
   signInPath: string
   accountPath: string
-  /** Where to go after signing in: the account page, unless it is another path of this origin. */
+  /** Returns the address to redirect to after sign-in: `asked` when it is a permitted path of this origin, otherwise the account page. */
   returnTo (asked: unknown): string
   show (reply: FastifyReply, page: Page, data: PageData): Promise<FastifyReply>
-  /** The same page once more after a password was refused, with why. Other errors are thrown on. */
+  /** Shows the page again with the reason why a password was refused. Rethrows other errors. */
   showRefusal (error: unknown, reply: FastifyReply, page: Page, data: Omit<PageData, 'title'>): Promise<FastifyReply>
   showError (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
   redirect (reply: FastifyReply, to: string): FastifyReply
@@ -43,7 +43,7 @@ const decorator = 'portcullisPage'
 const headers = {
   'cache-control': 'no-store',
   'cross-origin-opener-policy': 'same-origin',
-  // Not no-referrer: with that browsers send `Origin: null` with forms.
+  // The value no-referrer would make browsers send `Origin: null` with forms.
   'referrer-policy': 'same-origin'
 }
 
@@ -76,7 +76,7 @@ export async function createPages (app: FastifyInstance, options: PagesRoutesOpt
     redirect,
     returnTo (asked) {
       const path = typeof asked === 'string' ? localAddress(asked, origin) : null
-      // The sign-in page would send whoever is signed in to itself, and the rest there is not for people.
+      // The sign-in page would redirect a signed-in user to itself, and the other paths under `base` are not pages for users.
       return path === null || (isUnder(path, base) && !isUnder(path, accountPath)) ? accountPath : path
     },
     async showRefusal (error, reply, page, data) {
@@ -95,7 +95,10 @@ export async function createPages (app: FastifyInstance, options: PagesRoutesOpt
   }
 }
 
-/** Who is signed in by the session cookie; null for nobody. Asks the store, so that whom an upstream sends here is not sent back. */
+/**
+ * Returns the identity of the session cookie, or null. Reads the store, because a stale answer would redirect a user whom an
+ * upstream sent here back to it.
+ */
 export async function whoIsSignedIn (request: FastifyRequest, { portcullis, origin }: Pages, { isUse }: { isUse: boolean }): Promise<Identity | null> {
   try {
     return await portcullis.identify(request, { audience: origin, access: 'session', consistency: 'strict', isUse })

@@ -8,13 +8,14 @@ import { needsSignIn } from './words.ts'
 export interface SignInRedirectOptions {
   origin: string
   signInPath: string
-  /** Whether the Authorization header is none of ours. */
+  /** Whether the Authorization header belongs to the upstream and not to the gateway. */
   ignoreBearer: boolean
 }
 
 /**
- * The error handler of a scope whose visitors are sent to the sign-in page: whoever follows a link there without a session, or with
- * one that is not recent enough, cannot do anything with a problem. Not for scopes that take tokens alone: signing in would not help.
+ * Creates the error handler that redirects navigations without a session, or with one whose authentication is too old, to the
+ * sign-in page; a problem document is of no use to a user. Not for scopes that take tokens only, where a page sign-in would not
+ * help.
  */
 export function createSignInRedirect ({ origin, signInPath, ignoreBearer }: SignInRedirectOptions) {
   const security = ownHeaders(origin)
@@ -22,7 +23,7 @@ export function createSignInRedirect ({ origin, signInPath, ignoreBearer }: Sign
     const isStepUp = error.code === 'PTC_ERR_STEP_UP_REQUIRED'
     if (!(isStepUp || needsSignIn(error)) || !isNavigation(request.raw.method, request.raw.headers) || (!ignoreBearer && hasBearer(request))) return sendProblem(error, request, reply, security)
     noteRefusal(error, request)
-    // What is too long to be led back to is left to the page's default.
+    // An address that is too long to return to yields null, and the sign-in page uses its default.
     const path = localPath(request.raw.url!, origin)
     void reply.headers(security).header('cache-control', 'no-store').redirect(signInAddress(signInPath, path, { isStepUp }), 303)
   }

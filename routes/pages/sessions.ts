@@ -5,27 +5,27 @@ import { lastUseOnGrid, seconds } from '../../lib/session/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'
 
-/** A session as the account page tells of it. */
+/** A session as the account page shows it. */
 export interface DescribedSession {
   sid: string
   username: string
   device: string
   ip: string
-  /** Words, and what they say for programs. */
+  /** The time in words, and the ISO 8601 text of it. */
   signedIn: Told
   lastUse: Told
-  /** When the session was bound to a key of its device; null where it is not. */
+  /** The instant at which the session was bound to a device key; null for an unbound session. */
   bound: Told | null
 }
 
 interface Told { words: string, iso: string }
 
-/** The subject's sessions: that of the request, and the others with the last used first. */
+/** Returns the subject's sessions: that of the request, and the others, the most recently used first. */
 export async function describeSessions ({ subject, sid }: Identity, { session, store }: Portcullis): Promise<{ current: DescribedSession | null, others: DescribedSession[] }> {
   const nowSeconds = seconds(store.nowMs())
   const records = await session.list(subject)
   const described = records.map(record => describeSession(record, session, nowSeconds))
-  // By what is told: the order must not tell more.
+  // The order uses the displayed time, so that it reveals no finer one.
   described.sort((a, b) => b.lastUse.iso.localeCompare(a.lastUse.iso))
   return { current: described.find(other => other.sid === sid) ?? null, others: described.filter(other => other.sid !== sid) }
 }

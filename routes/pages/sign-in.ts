@@ -12,10 +12,10 @@ import { needsSignIn } from './words.ts'
 
 const returnToField = { return_to: Type.Optional(Type.String()) }
 const SignInForm = Type.Object({ username: Username, password: Password, ...returnToField }, { additionalProperties: false })
-/** The name is there for password managers alone: it is the session's that counts. */
+/** Password managers need the name; the step-up uses the name of the session. */
 const StepUpForm = Type.Object({ step_up: Type.Literal('1'), username: Type.Optional(Type.String()), password: Password, ...returnToField }, { additionalProperties: false })
 
-/** Nothing is decided by it but where to go. */
+/** The query affects only the redirect. */
 interface Query { return_to?: unknown, step_up?: unknown, signed_out?: unknown, again?: unknown }
 
 export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
@@ -31,7 +31,7 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
     if (who !== null) return isStepUp ? await pages.show(reply, 'step-up', { title: 'Confirm that it is you', returnTo, refusal: null, username: await nameOf(who, pages) }) : pages.redirect(reply, returnTo)
     if (mayLackCookies(request, pages)) {
       const next = `${signInAddress(pages.signInPath, returnTo, { isStepUp })}&again=1`
-      // Strict cookies are for whoever wants no other site to decide what is asked for with them.
+      // An operator who sets strict cookies wants no other site to cause a request with them, so the page asks for a click.
       return pages.sameSite === 'strict' ? await pages.show(reply, 'from-elsewhere', { title: 'Continue', link: next, returnTo }) : await leadOn(reply, next, pages)
     }
     const isSignedOut = query.signed_out !== undefined
@@ -61,15 +61,16 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
   })
 }
 
-/** What a password is asked for. */
+/** Returns the name to show beside the password field. */
 async function nameOf ({ sid, subject }: Identity, { portcullis }: Pages): Promise<string> {
   const record = sid === null ? null : await portcullis.session.read(sid)
   return record?.username ?? subject
 }
 
 /**
- * A link from another site comes without the cookies that are SameSite=Strict, and without a device cookie that has run out: browsers
- * renew none for other sites. So does where it is redirected to; what a page of ours asks for next does not.
+ * Returns whether the request may lack cookies that the browser has. A navigation from another site, and any redirect that follows,
+ * carries no SameSite=Strict cookie and no expired device cookie, because browsers renew none for other sites. A request that our
+ * own page starts carries them.
  */
 function mayLackCookies (request: FastifyRequest, { sameSite, portcullis }: Pages): boolean {
   const site = request.headers['sec-fetch-site']
@@ -77,12 +78,15 @@ function mayLackCookies (request: FastifyRequest, { sameSite, portcullis }: Page
   return isFromElsewhere && (request.query as Query).again === undefined && (sameSite === 'strict' || portcullis.cookies.read(request, 'session') !== null)
 }
 
-/** Answers with a page that goes to the next address by script, or by a refresh where no script runs. */
+/** Answers with a page that navigates to the next address by script, or by a refresh when scripts do not run. */
 async function leadOn (reply: FastifyReply, next: string, pages: Pages): Promise<FastifyReply> {
   return await pages.show(reply, 'again', { title: 'One moment', next })
 }
 
-/** By a page rather than a redirect: to where an application leads from there, browsers apply the policy of the form that began it (CSP, form-action). */
+/**
+ * Navigates by a page and not by a redirect, because browsers apply the form-action policy of the form (CSP) to every redirect that
+ * follows it.
+ */
 async function leadOnFromForm (request: FastifyRequest, reply: FastifyReply, returnTo: string, pages: Pages): Promise<FastifyReply> {
   const isOfBrowser = request.headers['sec-fetch-mode'] === 'navigate'
   if (!isOfBrowser || isUnder(returnTo, pages.accountPath)) return pages.redirect(reply, returnTo)

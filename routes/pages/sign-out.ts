@@ -5,10 +5,10 @@ import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
 import { signOut } from '../../sign-in/sign-out.ts'
 import type { Pages } from './page.ts'
 
-/** A "Sign out" button of an application has no fields. */
+/** The "Sign out" form of an application has no fields. */
 const SignOutForm = Type.Optional(Type.Union([Type.Null(), Type.Object({}, { additionalProperties: false })]))
 
-/** The page that applications link to, or post a form to, in order to sign the user out, in both modes. A link alone ends nothing. */
+/** Adds the page that applications link to, or post a form to, to sign the user out, in both modes. A GET request ends no session. */
 export function addSignOutPage (fastify: FastifyInstance, pages: Pages): void {
   const app = fastify.withTypeProvider<TypeBoxProvider>()
   const { portcullis, origin, signInPath } = pages

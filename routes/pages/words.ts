@@ -1,21 +1,21 @@
 import type { FastifyError } from 'fastify'
 import { waiting } from '../../lib/instants.ts'
 
-/** What the gateway's errors are called on its pages. */
+/** The texts of the gateway's errors on its pages. */
 
 const codeOf = (error: unknown): string => (error as FastifyError).code ?? ''
 
-/** Whether the answer to an error is the sign-in page. */
+/** Returns whether the error redirects to the sign-in page. */
 export function needsSignIn (error: unknown): boolean {
   return ['PTC_ERR_CREDENTIALS_MISSING', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_REFRESH_REFUSED'].includes(codeOf(error))
 }
 
-/** Whether an error is one after which the same form is worth another try. */
+/** Returns whether the user can retry the same form after the error. */
 export function isRefusal (error: unknown): boolean {
   return ['PTC_ERR_LOGIN_REFUSED', 'PTC_ERR_RATE_LIMITED', 'PTC_ERR_STORE_UNAVAILABLE'].includes(codeOf(error))
 }
 
-/** One text for an unknown user and a wrong password. */
+/** Returns the text of a refusal; an unknown user and a wrong password share one text. */
 export function explainRefusal (code: string, asksForName: boolean, retryAfterSeconds: number): string {
   switch (code) {
     case 'PTC_ERR_RATE_LIMITED': return `Too many attempts. Try again in ${waiting(retryAfterSeconds)}.`

@@ -1,4 +1,4 @@
-// What the back button brings back was true when it was left; since then somebody may have signed out.
+// The back-forward cache restores the page as it was; the user may have signed out since.
 globalThis.addEventListener('pageshow', event => {
   if (!event.persisted) return
   document.documentElement.hidden = true
