@@ -8,10 +8,10 @@ export const Password = Type.String({ minLength: 1, maxLength: 1024, errorMessag
 
 interface Credentials { username: string, password: string }
 
-/** What a password proves (RFC 9068, RFC 8176). */
+/** The authentication strength that a password proves (RFC 9068, RFC 8176). */
 const strength: Strength = { acr: '1', amr: ['pwd'] }
 
-/** Signing in with a user name and a password. */
+/** Creates the way to sign in with a user name and a password. */
 export function createPasswordWay (source: PasswordSource): Way {
   return {
     signInFields: Type.Object({ username: Username, password: Password }, { additionalProperties: false }),
@@ -21,7 +21,7 @@ export function createPasswordWay (source: PasswordSource): Way {
       const principal = await source.verify({ username, password })
       return principal === null ? null : { ...strength, ...principal, username }
     },
-    /** The password of the name that was signed in with; the password of another subject is a wrong one. */
+    /** Verifies the password against the name of the sign-in; the password of another subject is refused. */
     async stepUp ({ password }: Pick<Credentials, 'password'>, { subject, username }) {
       const principal = await source.verify({ username, password })
       return principal?.subject === subject ? strength : null

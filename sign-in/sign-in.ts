@@ -15,7 +15,7 @@ export interface SignInOptions {
   /** The members of one of the ways. */
   posted: object
   mode: SessionMode
-  /** Audiences that the session is good for. */
+  /** The audiences of the session. */
   audiences: string[]
   portcullis: Portcullis
 }
@@ -31,7 +31,8 @@ export async function signIn (reply: FastifyReply, options: SignInOptions): Prom
   const way = findWay(ways, 'signInFields', posted)
   const account = way.accountOf(posted)
   const authenticated = await countAttempt(reply, account, portcullis, async () => {
-    // Before the authentication: a user who is signed out between that and the new session would be signed in again by it.
+    // The carried sessions are read before the authentication. A user who is signed out in between would otherwise be signed in
+    // again by the new session.
     await findCarried(reply, portcullis)
     return await way.complete(posted)
   })

@@ -25,7 +25,7 @@ export async function signOut (request: FastifyRequest, reply: FastifyReply, opt
 
 async function endPresented (request: FastifyRequest, options: SignOutOptions): Promise<void> {
   await endSessions(await ownSids(request, options), options.portcullis, request)
-  // After the sessions have ended: a planted cookie must not keep those that can be judged from ending.
+  // The check comes after the sessions have ended: a planted cookie must not keep valid ones from ending.
   assertKnownKey(request, options.portcullis)
 }
 
@@ -42,7 +42,8 @@ async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOut
 
 async function endOfSubject (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<void> {
   const { subject, sid } = await liveSession(request, { scope, origin, portcullis })
-  // The answer deletes the cookies of other subjects too. Before the cut: the credential of a request that is repeated is still good.
+  // The answer deletes the cookies of other subjects too, so their sessions end first; the credential stays valid until the cut, so
+  // the request can be retried.
   if (scope === 'all') await endSessions((await presentedSids(request, portcullis)).filter(other => other !== sid), portcullis, request)
   await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null }, sourceOf(request))
   publish({ event: 'session.closed', subject, ...sourceOf(request), outcome: scope }, portcullis)

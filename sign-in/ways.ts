@@ -10,7 +10,7 @@ export interface WaysOptions {
   identity: PasswordSource
 }
 
-/** The ways to sign in, in the order in which they are looked through. A new way is one file in this folder and one entry here. */
+/** Creates the ways to sign in, in the order in which they are tried. A new way is one file in this folder and one entry here. */
 export function createWays ({ identity }: WaysOptions): Way[] {
   return [
     createPasswordWay(identity)
