@@ -12,7 +12,7 @@ export async function createPasswordSource (option: IdentityOption, hooks: Passw
 function toPrincipal (answer: Awaited<ReturnType<VerifyPassword>>): Principal | null {
   if (answer === null) return null
   const { subject, scopes = [] } = typeof answer === 'string' ? { subject: answer } : answer
-  // `|` belongs to the subjects of foreign issuers, and a subject travels in a header.
+  // The character `|` separates the parts of foreign issuers' subjects, and a subject is sent in a header.
   if (typeof subject !== 'string' || !/^[\x21-\x7b\x7d-\x7e]{1,255}$/.test(subject)) {
     throw new TypeError('identity: the function must resolve to a subject of visible ASCII characters without space and |, or to null')
   }

@@ -4,21 +4,21 @@ import { updateFile } from './update-file.ts'
 import { checkUsers, readUsersFile, type StoredUser } from './users-file.ts'
 
 export interface UserOptions {
-  /** By default the username. */
+  /** The subject. Default: the username. */
   subject?: string
-  /** By default none. */
+  /** The scopes. Default: none. */
   scopes?: string[]
-  /** Of the hash; by default what is recommended. */
+  /** The cost of the hash. Default: the recommended cost. */
   cost?: ScryptCost
 }
 
 export interface Added {
   outcome: 'added' | 'changed'
-  /** What is allowed about the password but not recommended. */
+  /** A warning about a password that is permitted but not recommended; null for none. */
   warning: string | null
 }
 
-/** Adds a user, or gives an existing one a new password, and subject and scopes where they are given. */
+/** Adds a user, or sets a new password for an existing one; sets the subject and the scopes when given. */
 export async function addUser (file: string, username: string, password: string, { subject, scopes, cost }: UserOptions = {}): Promise<Added> {
   const warning = checkNewPassword(password, [username, subject ?? ''])
   const hash = await hashPassword(password, cost)
@@ -39,7 +39,7 @@ export async function addUser (file: string, username: string, password: string,
   return { outcome, warning }
 }
 
-/** Removes a user; false when there is none of that name. */
+/** Removes a user; resolves to false when the user does not exist. */
 export async function removeUser (file: string, username: string): Promise<boolean> {
   let isRemoved = false
   await updateFile(file, async () => {
@@ -51,7 +51,7 @@ export async function removeUser (file: string, username: string): Promise<boole
   return isRemoved
 }
 
-/** Throws ConfigInvalidError when they are not what a users file may hold. */
+/** Serializes the users. Throws ConfigInvalidError when a users file may not hold them. */
 function format (users: StoredUser[]): string {
   checkUsers({ users })
   return `${JSON.stringify({ users }, null, 2)}\n`

@@ -9,22 +9,29 @@ import { completeUser, readUsersFile, type User } from './users-file.ts'
 
 export interface UsersOptions {
   file: string
-  /** Is told why the file cannot be used: at once, when the reason changes, and every minute. The users stay as they were. */
+  /**
+   * Called with the reason why the file cannot be used: at once, when the reason changes, and every minute. The last valid users
+   * stay in use.
+   */
   onError?: (error: unknown) => void
-  /** Is told that the file can be used again. */
+  /** Called when the file can be used again. */
   onRecovery?: () => void
-  /** How long passwords are checked against what was read last; after that `verify` rejects. Milliseconds; five minutes by default. */
+  /**
+   * How long passwords are verified against the last valid file while it cannot be read; after that `verify` rejects. Milliseconds;
+   * five minutes by default.
+   */
   staleForMs?: number
   /** A monotonic clock, in milliseconds. */
   now?: () => number
-  /** How often the file is looked at while it is watched. Milliseconds; 500 by default. */
+  /** The interval at which the watched file is checked. Milliseconds; 500 by default. */
   pollMs?: number
 }
 
-// Hashing runs on the four threads that name look-ups and files need too: one stays free. Who waits behind a hundred waits for nothing.
+// Hashing shares libuv's four threads with DNS look-ups and files, so one stays free. A longer queue would outlast the client's
+// patience.
 const hashing = { running: 3, waiting: 100 }
 
-/** The users of a file; throws ConfigInvalidError when it is not good. A later change of the file is taken over by itself. */
+/** Loads the users of a file and follows its changes. Throws ConfigInvalidError when the file is not valid. */
 export async function createUsers ({ file, onError = () => {}, onRecovery = () => {}, staleForMs = 300_000, pollMs = 500, now = () => performance.now() }: UsersOptions): Promise<PasswordSource> {
   const limit = createLimiter(hashing)
   const listeners = new Set<(subject: string) => void>()
@@ -42,10 +49,10 @@ export async function createUsers ({ file, onError = () => {}, onRecovery = () =
     const isTooLong = Buffer.byteLength(password) > maxPasswordBytes
     const attempt = isTooLong ? password.slice(0, maxPasswordBytes) : password
     return await limit(async () => {
-      // Read only now: the wait may have been long, and the password another one since.
+      // The user is read after the wait in the queue, because the password may have changed meanwhile.
       const user = users.get(username.normalize('NFC'))
       const isRight = await verifyPassword(attempt, user?.password ?? decoy)
-      // And again after it: whoever was signed out meanwhile must not come in by what was true before.
+      // The file is checked again after hashing: a user who was signed out meanwhile must not sign in with outdated data.
       await refreshUnlessWatched()
       assertKnown()
       const current = users.get(username.normalize('NFC'))
@@ -54,15 +61,18 @@ export async function createUsers ({ file, onError = () => {}, onRecovery = () =
     })
   }
 
-  /** Another process may be watching, and have signed out already whom an older file would let in: so it is looked at each time. */
+  /**
+   * Reads the file when it may have changed, unless this process watches it. Another process may be watching and may have signed
+   * out a user whom an older file would admit, so the file is checked at each sign-in.
+   */
   async function refreshUnlessWatched (): Promise<void> {
     if (listeners.size > 0) return
-    // One that is under way may have begun before the file was changed.
+    // A read in progress may have begun before the file changed.
     await reading
     await refresh()
   }
 
-  /** Who was removed meanwhile must not sign in because the file that says so cannot be read. */
+  /** Throws when the file has been unreadable for too long: a user who was removed meanwhile must not sign in. */
   function assertKnown (): void {
     if (failure.reason !== null && failure.lastsMs(now()) >= staleForMs) throw new StoreUnavailableError({ cause: new Error(failure.reason) })
   }
@@ -98,7 +108,7 @@ export async function createUsers ({ file, onError = () => {}, onRecovery = () =
   }
 }
 
-/** Subjects of whom something was taken away: the user, the password or a scope. */
+/** Returns the subjects that lost the user, the password or a scope. */
 function findGone (before: Map<string, User>, after: Map<string, User>): string[] {
   const now = new Map([...after.values()].map(user => [user.subject, user]))
   return [...before.values()].filter(user => {
@@ -112,10 +122,10 @@ async function readUsers (file: string): Promise<Map<string, User>> {
   return new Map(users.map(completeUser).map(user => [user.username, user]))
 }
 
-/** SHA-256 of users, made once a file. They stay in memory: without a key they would help to guess passwords. */
+/** The SHA-256 of the users, computed once a file and kept in memory only: without a key it would help to guess passwords. */
 const contents = new WeakMap<Map<string, User>, Buffer>()
 
-/** Changes with what the users are and may do, not with how their file is written. */
+/** Returns a digest that changes with the users and their rights, not with the formatting of the file. */
 function digestOf (users: Map<string, User>, key: Buffer): string {
   const content = contents.get(users) ?? contentOf(users)
   contents.set(users, content)
@@ -130,7 +140,7 @@ function contentOf (users: Map<string, User>): Buffer {
   return createHash('sha256').update(JSON.stringify(rows)).digest()
 }
 
-/** Refuses an unknown user in the time that most of the known ones take. */
+/** Returns a hash that refuses an unknown user in the time that most known users take. */
 function makeDecoy (users: Map<string, User>): string {
   const counts = new Map<string, { count: number, hash: string }>()
   for (const { password } of users.values()) {
@@ -141,7 +151,7 @@ function makeDecoy (users: Map<string, User>): string {
   return commonest === undefined ? defaultDecoy() : decoyOf(commonest.hash)
 }
 
-/** Changes whenever the file does, whether it is written in place or replaced; empty while there is none. */
+/** Returns a text that changes whenever the file is written in place or replaced; empty while the file does not exist. */
 async function versionOf (file: string): Promise<string> {
   try {
     const { ino, size, mtimeNs, ctimeNs } = await stat(file, { bigint: true })

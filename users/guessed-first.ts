@@ -1,20 +1,18 @@
 import { foldAccount } from '../lib/account.ts'
 import { commonPasswords } from './common-passwords.ts'
 
-/*
- * A guess is made of parts: a common password, names of the user, sequences, and digits and signs between and around them. A password
- * that is nothing else is refused in every spelling: case, accents, separators between letters, signs for letters, doubled letters,
- * backwards, and repeated. Guesses do not begin with two different common words, so passphrases are not affected.
- */
+/* A guess consists of parts: a common password, names of the user, sequences, and digits and signs between and around them. A
+ * password that consists only of parts is refused in every spelling: case, accents, separators between letters, signs for letters,
+ * doubled letters, backwards, and repeated. Guesses do not begin with two different common words, so passphrases are not affected. */
 
-/** Digits, and kinds of signs, beside the parts; more of them make a password by themselves. */
+/** The most digits and kinds of signs beside the letters; a password with more of them is strong by itself, unless they are weak. */
 const mostBeside = 10
-/** A part that is repeated must be a password by itself. */
+/** A repeated part must itself be long enough for a password. */
 const leastUnit = 8
-/** Fewer sequences and single characters are no password, however long the sequences are. */
+/** A password has at least this many sequences and single characters, however long the sequences are. */
 const fewestPieces = 4
 const leastSequence = 3
-/** Of digits in a name, such as an employee's number. */
+/** The number of digits that makes a number in a name count, such as an employee's number. */
 const leastNumber = 6
 const mostParts = 6
 
@@ -36,10 +34,10 @@ const steps: Array<(one: string, next: string) => boolean> = [
 
 interface Character { raw: string, shape: string, isLetter: boolean }
 
-/** Characters are compared as they are, or with doubled ones as one. */
+/** Characters are compared unchanged, and with doubled characters reduced to one. */
 const forms = [(text: Character[]) => text, withoutDoubled]
 
-/** Whether a password is one of the first that are tried for a user with these names. */
+/** Returns whether a password is among the first guesses for a user with these names. */
 export function isGuessedFirst (password: string, names: readonly string[]): boolean {
   const text = foldAccount(password)
   if (isWeak(text) || isWeakBetweenSigns(text) || isNumberOf(text, names)) return true
@@ -48,7 +46,7 @@ export function isGuessedFirst (password: string, names: readonly string[]): boo
   return readingsOf(text).some(reading => isMadeOf(reading, words))
 }
 
-/** A common password, very few sequences, or one of these or a short text again and again. */
+/** Returns whether the text is a common password, has very few sequences, or repeats one of these or a short text. */
 function isWeak (text: string): boolean {
   const characters = [...text]
   if (commonPasswords.has(text) || countPieces(characters) < fewestPieces || countPieces([...text.replaceAll(/(.)\1/gu, '$1')]) < fewestPieces) return true
@@ -62,7 +60,7 @@ function isWeakBetweenSigns (text: string): boolean {
   return others !== '' && (new Set(signs).size <= 2 || isWeak(signs)) && isWeak(others)
 }
 
-/** Whether a number in a name is all there is, or has little added. */
+/** Returns whether the text is a number in a name with little or nothing added. */
 function isNumberOf (text: string, names: readonly string[]): boolean {
   const others = lettersAndDigits(text)
   const numbers = names.flatMap(name => lettersAndDigits(foldAccount(name)).match(/\d+/g) ?? []).filter(number => number.length >= leastNumber)
@@ -75,14 +73,14 @@ function hasMuchBeside (text: string): boolean {
   return count > mostBeside && !isWeak(beside)
 }
 
-/** The texts that a password may stand for when signs between letters are left out, forwards and backwards. */
+/** Returns the texts that a password may stand for without the signs between letters, forwards and backwards. */
 function readingsOf (text: string): string[] {
   const kinds = new Set(text.replaceAll(/[\p{L}\p{M}]+/gu, ''))
   const forwards = [text, lettersAndDigits(text), letters(text), ...[...kinds].map(sign => text.replaceAll(sign, ''))]
   return [...new Set(forwards.flatMap(reading => [reading, [...reading].toReversed().join('')]))].filter(reading => letters(reading) !== '')
 }
 
-/** What is taken for a name: all of it, its parts, and an initial with a part. */
+/** Returns the words of a name: all of it, its parts, and an initial with a part. */
 function wordsOf (name: string): string[] {
   const folded = foldAccount(name.replaceAll(/(\p{Ll})(?=\p{Lu})/gu, '$1 '))
   const parts = folded.split(/[^\p{L}\p{M}]+/u).filter(part => part !== '').slice(0, mostParts)
@@ -90,7 +88,10 @@ function wordsOf (name: string): string[] {
   return [letters(folded), lettersAndDigits(folded), ...parts, ...withInitials].filter(word => [...letters(word)].length > 1)
 }
 
-/** Whether the words, one common password, sequences, digits and signs are all there is, and one of the words or the password is there. */
+/**
+ * Returns whether the reading consists only of the words, one common password, sequences, digits and signs, and contains a word or
+ * the common password.
+ */
 function isMadeOf (reading: string, words: readonly string[]): boolean {
   return forms.some((form, index) => {
     const text = form(charactersOf(reading))
@@ -102,7 +103,10 @@ function isMadeOf (reading: string, words: readonly string[]): boolean {
 
 interface Reached { bare: boolean, withWord: boolean }
 
-/** For each place in the text: whether all before it is made of the words, sequences, digits and signs, and whether words are there. */
+/**
+ * Returns for each position whether the text before it consists of the words, sequences, digits and signs, and whether it contains
+ * words.
+ */
 function reach (text: Character[], words: readonly string[]): Reached[] {
   const reached = Array.from({ length: text.length + 1 }, (_, place) => ({ bare: place === 0, withWord: false }))
   const shape = shapeOf(text)
@@ -124,7 +128,7 @@ function isReached (reached: Reached[]): boolean {
   return reached.at(-1)!.withWord
 }
 
-/** The common passwords that begin at a place that was reached. */
+/** Returns the common passwords that begin at a reached position. */
 function commonAt (text: Character[], reached: Reached[], common: ReadonlySet<string>): string[] {
   const shape = shapeOf(text)
   const found = new Set<string>()
@@ -141,14 +145,14 @@ function commonAt (text: Character[], reached: Reached[], common: ReadonlySet<st
 const longestCommon = Math.max(...[...commonPasswords].map(password => password.length))
 let shapesOfCommon: Array<Set<string>> | null = null
 
-/** For each form. */
+/** Returns the common passwords in each of the forms. */
 function commonShapes (): Array<Set<string>> {
   const withLetters = () => [...commonPasswords].filter(password => letters(password) !== '').map(charactersOf)
   shapesOfCommon ??= forms.map(form => new Set(withLetters().map(password => shapeOf(form(password))).filter(shape => shape.length >= leastSequence)))
   return shapesOfCommon
 }
 
-/** A character outside the basic plane is one unit here, and is like no other. */
+/** Splits a text into characters. A character outside the basic plane is one unit, and equals no other. */
 function charactersOf (text: string): Character[] {
   return [...text].map(raw => ({ raw, shape: raw.length > 1 ? '\uFFFD' : shapes.get(raw) ?? raw, isLetter: /[\p{L}\p{M}]/u.test(raw) }))
 }
@@ -167,7 +171,7 @@ function withoutDoubled (text: Character[]): Character[] {
   return kept
 }
 
-/** The shortest text that the characters are a repetition of, the last time perhaps in part; null when there is none. */
+/** Returns the shortest text that the characters repeat, the last time perhaps in part; null when there is none. */
 function unitOf (characters: string[]): string[] | null {
   for (let period = 1; period <= characters.length / 2; period++) {
     if (characters.every((character, index) => index < period || character === characters[index - period])) return characters.slice(0, period)
@@ -184,7 +188,7 @@ function countPieces (characters: string[]): number {
   return pieces
 }
 
-/** The length of the longest sequence that begins at a place, such as that of abcd, 4321, aaaa or qwer. */
+/** Returns the length of the longest sequence that begins at a position, such as abcd, 4321, aaaa or qwer. */
 function sequenceAt (characters: string[], place: number): number {
   return Math.max(...steps.map(isStep => {
     let end = place + 1

@@ -1,13 +1,13 @@
 import { RateLimitedError } from '../lib/errors.ts'
 
 export interface LimiterOptions {
-  /** How many run at once. */
+  /** The number of tasks that run at once. */
   running: number
-  /** How many may wait; one more is refused with RateLimitedError. */
+  /** The number of tasks that may wait; further tasks are rejected with RateLimitedError. */
   waiting: number
 }
 
-/** Runs tasks a few at a time, in the order in which they came. */
+/** Runs tasks a few at a time, in the order in which they arrive. */
 export function createLimiter ({ running, waiting }: LimiterOptions): <Result>(task: () => Promise<Result>) => Promise<Result> {
   const queue: Array<() => void> = []
   let free = running
@@ -19,7 +19,7 @@ export function createLimiter ({ running, waiting }: LimiterOptions): <Result>(t
     try {
       return await task()
     } finally {
-      // The place is handed on, not freed, so that nobody overtakes the queue.
+      // The slot passes directly to the next task, so that no later task overtakes the queue.
       const next = queue.shift()
       if (next === undefined) free++
       else next()

@@ -3,13 +3,12 @@ import { maxPasswordBytes } from './password.ts'
 import { isGuessedFirst } from './guessed-first.ts'
 
 const leastCharacters = 8
-/** NIST SP 800-63B-4 asks for this many where the password is the only factor. */
+/** The minimum length that NIST SP 800-63B-4 requires where the password is the only factor. */
 const recommendedCharacters = 15
 
 /**
- * The rule for a new password, after NIST SP 800-63B-4: a least length in Unicode code points, and none of those that are tried
- * first. Which characters it is made of is left to the user. Throws ConfigInvalidError that says the rule, never the password;
- * returns a warning, or null.
+ * Checks a new password after NIST SP 800-63B-4: a minimum length in Unicode code points, and not among the first guesses. There
+ * are no rules of composition. Throws ConfigInvalidError that states the rule, never the password; returns a warning, or null.
  */
 export function checkNewPassword (password: string, names: readonly string[]): string | null {
   if (password === '' || Buffer.byteLength(password) > maxPasswordBytes) throw refusal(`must be 1 to ${maxPasswordBytes} bytes`)

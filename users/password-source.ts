@@ -11,30 +11,33 @@ export interface Credentials {
 
 /** Checks user names and passwords. An application that composes the plugins itself may give an object with `verify` alone. */
 export interface PasswordSource {
-  /** The principal whose credentials these are, or null; takes the same time for an unknown user and a wrong password. */
+  /** Resolves to the principal that the credentials authenticate, or null. An unknown user and a wrong password take the same time. */
   verify (credentials: Credentials): Promise<Principal | null>
-  /** The subject of a user name, or null when there is no such user. For the audit log alone. */
+  /** Returns the subject of a user name, or null when there is no such user. For the audit log only. */
   subjectOf? (username: string): string | null
   /**
-   * Keeps up with the source by itself and tells of every subject who must be signed out: gone, with a new password or with fewer
-   * scopes. Null: tells nobody. Returns what ends the watching.
+   * Follows the source and reports every subject who must be signed out: removed, or with a new password or fewer scopes. With null
+   * it reports none. Returns a function that stops the watching.
    */
   watch? (onGone: ((subject: string) => void) | null): () => void
-  /** Why the source cannot be read at the moment, without a secret; null while it can. */
+  /** Returns why the source cannot be read at the moment, without a secret; null while it can. */
   problem? (): string | null
-  /** An HMAC-SHA-256 of the users that passwords are checked against, base64url; equal for equal users, however their file is written. */
+  /**
+   * Returns an HMAC-SHA-256 of the users that passwords are verified against, base64url; equal for equal users, however their file
+   * is formatted.
+   */
   digest? (key: Buffer): string
 }
 
-/** A plugin author's own check: the subject, with scopes or without, or null when the credentials are wrong. */
+/** A plugin author's own check: resolves to the subject, with scopes or without, or to null when the credentials are wrong. */
 export type VerifyPassword = (credentials: Credentials) => Promise<{ subject: string, scopes?: string[] } | string | null>
 
 /** The `identity` setting: a file of users, or a function. */
 export type IdentityOption = { type: 'users', file: string, staleForMs?: number } | VerifyPassword
 
 export interface PasswordSourceHooks {
-  /** Is told why the file of users cannot be used, again and again while that is so. */
+  /** Called with the reason why the users file cannot be used, repeatedly while that lasts. */
   onError?: (error: unknown) => void
-  /** Is told that it can be used again. */
+  /** Called when the users file can be used again. */
   onRecovery?: () => void
 }

@@ -2,22 +2,22 @@ import { argon2, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 
 export interface ScryptCost {
-  /** log2 of N. */
+  /** The base-2 logarithm of N. */
   ln: number
   r: number
   p: number
 }
 
-/** What a stored hash says about itself: everything but the password. */
+/** The algorithm and the parameters of a stored hash, its salt and its digest. */
 export type PasswordHash =
   | { algorithm: 'scrypt', cost: ScryptCost, salt: Buffer, hash: Buffer }
   | { algorithm: 'argon2id', cost: { memoryKib: number, passes: number, parallelism: number }, salt: Buffer, hash: Buffer }
 
-/** The longest password, in bytes of UTF-8: a longer one is wrong at sign-in, and is not hashed. */
+/** The longest password, in bytes of UTF-8: at sign-in a longer one is refused without hashing. */
 export const maxPasswordBytes = 1024
 
 const defaultCost: ScryptCost = { ln: 15, r: 8, p: 3 }
-// A hash comes from a file that others may write: no line of it may take more memory or time than this.
+// Other programs may write the users file, so this bounds the memory and the time that a hash may take.
 const maxMemoryKib = 256 * 1024
 const maxScryptWork = 2 ** 24
 const maxArgon2Work = 2 ** 21
@@ -25,14 +25,14 @@ const maxArgon2Work = 2 ** 21
 const scryptAsync = promisify(scrypt as (password: string, salt: Buffer, length: number, options: object, done: (error: Error | null, key: Buffer) => void) => void)
 const argon2Async = promisify(argon2)
 
-/** A new scrypt hash in PHC form: `$scrypt$ln=15,r=8,p=3$salt$hash`. */
+/** Makes a new scrypt hash in PHC form: `$scrypt$ln=15,r=8,p=3$salt$hash`. */
 export async function hashPassword (password: string, cost: ScryptCost = defaultCost): Promise<string> {
   const salt = randomBytes(16)
   const hash = await derive({ algorithm: 'scrypt', cost, salt, hash: Buffer.alloc(32) }, password)
   return formatPasswordHash({ algorithm: 'scrypt', cost, salt, hash })
 }
 
-/** Whether the hash is the password's; false for a text that is no hash. */
+/** Resolves to whether the password matches the hash; false for a text that is not a hash. */
 export async function verifyPassword (password: string, text: string): Promise<boolean> {
   const stored = parsePasswordHash(text)
   return stored !== null && timingSafeEqual(await derive(stored, password), stored.hash)
@@ -42,7 +42,10 @@ export function isPasswordHash (text: string): boolean {
   return parsePasswordHash(text) !== null
 }
 
-/** Whether it costs less to guess than the least that the OWASP Password Storage Cheat Sheet recommends; false for what is no hash. */
+/**
+ * Returns whether the hash costs less to guess than the minimum of the OWASP Password Storage Cheat Sheet; false for a text that is
+ * not a hash.
+ */
 export function isQuickToGuess (text: string): boolean {
   const stored = parsePasswordHash(text)
   if (stored === null) return false
@@ -50,14 +53,14 @@ export function isQuickToGuess (text: string): boolean {
   return stored.cost.memoryKib < 7168 || stored.cost.memoryKib * stored.cost.passes < 7168 * 5
 }
 
-/** A hash that no password has and that takes as long to refuse as the one given. */
+/** Returns a hash that no password matches and that takes as long to verify as the given one. */
 export function decoyOf (text: string): string {
   const stored = parsePasswordHash(text)
   if (stored === null) throw new RangeError('not a password hash')
   return formatPasswordHash({ ...stored, salt: randomBytes(stored.salt.length), hash: randomBytes(stored.hash.length) })
 }
 
-/** A decoy at the cost of new hashes. */
+/** Returns a decoy at the cost of new hashes. */
 export function defaultDecoy (): string {
   return formatPasswordHash({ algorithm: 'scrypt', cost: defaultCost, salt: randomBytes(16), hash: randomBytes(32) })
 }
@@ -105,7 +108,7 @@ function decode (text: string): Buffer {
   return Buffer.from(text, 'base64')
 }
 
-/** Base64 without padding, as PHC strings have it. */
+/** Encodes in base64 without padding, as PHC strings require. */
 function encode (bytes: Buffer): string {
   return bytes.toString('base64').replaceAll('=', '')
 }

@@ -7,26 +7,26 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { rightsOfNewFile, type FileRights } from '../lib/new-file.ts'
 
-/*
- * The file belongs to another user more often than not: an operator edits as root what the gateway reads. So the new content is
- * written under another name, with the owner, group, mode, ACL and extended attributes of the file, and renamed over it. Where that
- * cannot keep all of them (a second hard link, an owner that this user may not give, no `cp` of GNU), or where the name cannot be replaced (a file that is mounted
- * into a container, a folder that is read-only), the file is written in place, which changes nothing but its content.
- */
+/* The file often belongs to another user: an operator edits as root the file that the gateway reads. The new content is therefore
+ * written under another name, with the owner, group, mode, ACL and extended attributes of the file, and renamed over it. The file
+ * is written in place, which changes only its content, when the rename cannot keep all of them (a second hard link, an owner that
+ * this user may not set, no GNU `cp`), or when the name cannot be replaced (a file that is mounted into a container, a read-only
+ * folder). */
 
 const lockPauseMs = 25
 const mostAttempts = 5
-/** Codes of file systems and folders that take no second file, or let no name be replaced. */
+/** The error codes of file systems and folders that permit no second file, or no replacement of a name. */
 const unreplaceable = ['EACCES', 'EPERM', 'EROFS', 'EBUSY', 'EXDEV', 'ENOTSUP']
 
 interface Target { path: string, found: Stats | null }
 
-/** The new content, still under another name. The file of that name keeps other editors out. */
+/** The new content, still under another name. The existence of that name locks out other editors. */
 interface Draft { path: string, handle: FileHandle }
 
 /**
- * Replaces the content of `file` by what `update` resolves to; null leaves it as it is. `update` reads the file itself, and runs
- * again when another program has changed the file meanwhile. One caller at a time; throws ConfigInvalidError that says what to do.
+ * Replaces the content of `file` by what `update` resolves to; null leaves it unchanged. `update` reads the file itself, and runs
+ * again when another program has changed the file meanwhile. Callers are serialized. Throws ConfigInvalidError that names the
+ * remedy.
  */
 export async function updateFile (file: string, update: () => Promise<string | null>, { lockWaitMs = 30_000 } = {}): Promise<void> {
   const { path } = await find(file)
@@ -40,7 +40,7 @@ export async function updateFile (file: string, update: () => Promise<string | n
   }
 }
 
-/** Resolves to whether the draft has become the file. */
+/** Resolves to whether the draft has replaced the file. */
 async function replace (file: string, draft: Draft | null, update: () => Promise<string | null>): Promise<boolean> {
   for (let attempt = 1; attempt <= mostAttempts; attempt++) {
     const before = await find(file)
@@ -62,7 +62,7 @@ async function write (file: string, { path, found }: Target, draft: Draft | null
   }
 }
 
-/** Follows links. What is neither absent nor a regular file is refused, and so is a link that leads nowhere. */
+/** Resolves the target through links. Rejects a dangling link, and a target that exists and is not a regular file. */
 async function find (file: string): Promise<Target> {
   try {
     const path = await realpath(file)
@@ -77,7 +77,10 @@ async function find (file: string): Promise<Target> {
   }
 }
 
-/** Null: the folder takes no second file, so the file can be written in place alone, and nothing keeps other editors out. */
+/**
+ * Opens the draft. Null: the folder permits no second file, so the file can only be written in place, without a lock against other
+ * editors.
+ */
 async function openDraft (target: string, file: string, lockWaitMs: number): Promise<Draft | null> {
   const path = `${target}.lock`
   for (const end = performance.now() + lockWaitMs; ;) {
@@ -93,7 +96,7 @@ async function openDraft (target: string, file: string, lockWaitMs: number): Pro
   }
 }
 
-/** Rights of a file that was not there before. */
+/** Sets the rights of a file that did not exist before. */
 async function giveRights ({ path, handle }: Draft): Promise<boolean> {
   const own = await handle.stat()
   const rights = rightsOfNewFile(await stat(dirname(path)), own.uid)
@@ -103,7 +106,7 @@ async function giveRights ({ path, handle }: Draft): Promise<boolean> {
   return true
 }
 
-/** Gives the draft, which is still empty, the rights of the file. False when it cannot have all of them. */
+/** Gives the draft, which is still empty, the rights of the file. Resolves to false when some cannot be set. */
 async function takeRights (draft: Draft, path: string, found: Stats): Promise<boolean> {
   if (found.nlink > 1) return false
   const { handle } = draft
@@ -123,7 +126,10 @@ function sameRights (one: FileRights, other: FileRights): boolean {
   return one.uid === other.uid && one.gid === other.gid && one.mode === other.mode
 }
 
-/** A reader sees the old file or the new one, also after a crash. False when the name cannot be replaced. */
+/**
+ * Renames the draft over the file: a reader sees the old file or the new one, also after a crash. Resolves to false when the name
+ * cannot be replaced.
+ */
 async function renameDraft ({ path: draft, handle }: Draft, path: string, text: string, found: Stats | null): Promise<boolean> {
   await handle.writeFile(text)
   await handle.sync()
@@ -138,8 +144,8 @@ async function renameDraft ({ path: draft, handle }: Draft, path: string, text: 
 }
 
 /**
- * Spaces at the end take up the room first, so a full disk leaves the old content, which is JSON with or without them. The new
- * content is then a single write.
+ * Writes in place. Trailing spaces first allocate the space, so a full disk leaves the old content, which is JSON with or without
+ * them. The new content is then a single write.
  */
 async function writeInPlace (path: string, text: string, found: Stats): Promise<void> {
   const content = Buffer.from(text)
@@ -180,8 +186,8 @@ async function syncDirectory (directory: string): Promise<void> {
 }
 
 /**
- * Copies the ACL and the extended attributes of the file, which Node cannot read. False where there is no `cp` that can. `cp` gets open
- * files and no names, because another user who may write to the folder could put a link in the place of a name.
+ * Copies the ACL and the extended attributes of the file, which Node cannot read. Resolves to false without a `cp` that can. `cp`
+ * gets open files instead of names, because another user with write access to the folder could replace a name by a link.
  */
 async function copyAttributes (path: string, draft: FileHandle): Promise<boolean> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)

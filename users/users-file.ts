@@ -9,20 +9,20 @@ import { maxScopesLength } from '../lib/session/sign-in.ts'
 const usersSchema = Type.Object({
   users: Type.Array(Type.Object({
     username: Type.String({ minLength: 1, maxLength: 255, expects: 'a name of 1 to 255 characters' }),
-    // `|` stands between the name and the subject of a foreign issuer's users; the rest travels in a header.
+    // The character `|` separates issuer and subject of foreign users, and the subject is sent in a header.
     subject: Type.Optional(Type.String({ pattern: '^[\\x21-\\x7b\\x7d-\\x7e]{1,255}$', expects: 'visible ASCII characters without space and |' })),
     password: Type.String({ maxLength: 512, expects: 'a scrypt or argon2id hash; make it with: portcullis users add' }),
     scopes: Type.Optional(Type.Array(Type.String({ pattern: '^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$', expects: 'a scope of visible ASCII characters without space, " and \\' }), { expects: 'a list of scopes' }))
   }, { additionalProperties: false, expects: 'an object with username, subject, password and scopes' }), { expects: 'a list' })
 }, { additionalProperties: false, expects: '{ "users": [] }' })
 
-/** As the file has it: the subject is the user's name by default, the scopes are none. */
+/** A user as written in the file. The subject defaults to the username, the scopes to none. */
 export type StoredUser = Static<typeof usersSchema>['users'][number]
 
-/** A user with everything said. */
+/** A user with all defaults applied. */
 export type User = Required<StoredUser>
 
-/** The users of the file, as they stand there; throws ConfigInvalidError naming the user by index, never the hash. */
+/** Reads the users of the file as written. Throws ConfigInvalidError that names the user by index, never the hash. */
 export async function readUsersFile (file: string): Promise<StoredUser[]> {
   const text = await readText(file)
   let value: unknown
@@ -30,7 +30,7 @@ export async function readUsersFile (file: string): Promise<StoredUser[]> {
   try {
     value = JSON.parse(text)
   } catch {
-    // The parser's own words may quote the file.
+    // The parser's message may quote the file, so it is not repeated.
     throw refuse(['is not valid JSON; check commas, quotes and brackets'])
   }
   return checkUsers(value)
@@ -38,7 +38,7 @@ export async function readUsersFile (file: string): Promise<StoredUser[]> {
 
 async function readText (file: string): Promise<string> {
   try {
-    // Without O_NONBLOCK the opening of a pipe waits for its writer.
+    // Opening a pipe without O_NONBLOCK waits for a writer.
     const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
       if (!(await handle.stat()).isFile()) throw refuse(['is no regular file; name a file'])
@@ -57,7 +57,7 @@ export function completeUser ({ username, subject, password, scopes }: StoredUse
   return { username: username.normalize('NFC'), subject: subject ?? username, password, scopes: scopes ?? [] }
 }
 
-/** The users, if they are what a file of users may hold; throws ConfigInvalidError otherwise. */
+/** Returns the users when a users file may hold them; throws ConfigInvalidError otherwise. */
 export function checkUsers (value: unknown): StoredUser[] {
   const lines = new Map<string, string>()
   for (const error of Value.Errors(usersSchema, value)) {
