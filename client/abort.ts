@@ -1,4 +1,4 @@
-/** Resolves as the work does, but rejects as soon as the signal is aborted, with its reason. */
+/** Settles as the work does, but rejects as soon as the signal is aborted, with its reason. */
 export function unlessAborted<Result> (signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()

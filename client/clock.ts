@@ -1,22 +1,25 @@
 import type { Answer, Event } from './machine.ts'
 
 interface Clock {
-  /** Minds the token that is held now, and nothing else any more. `isWanted`: it was not fetched just ahead of time. */
+  /**
+   * Schedules the refresh of the held token and replaces any earlier schedule. `isWanted`: the token was fetched for a use, not
+   * ahead of time.
+   */
   schedule: (held: Answer | null, isWanted: boolean) => void
-  /** After so many failures in a row. */
+  /** Schedules a retry after this number of consecutive failures. */
   wait: (failures: number, retryAfter: number | null) => void
   isExpired: () => boolean
-  /** Timers may have stood still, or the token is about to be used. */
+  /** Checks the schedule now, because timers may have been suspended, or because the token is about to be used. */
   check: (isUse?: boolean) => void
 }
 
 /**
- * Counts the durations that the gateway tells on the page's monotonic clock, because clients' clocks are wrong. An instant that is
- * not known is NaN, which is neither past nor to come.
+ * Measures the durations that the gateway sends on the page's monotonic clock, because the wall clocks of clients are often wrong.
+ * An unknown instant is NaN, which compares as neither past nor future.
  */
 export function createClock (dispatch: (...event: Event) => void, signal: AbortSignal): Clock {
   const longestRetrySeconds = 30
-  // Timers that are given much more fire at once.
+  // Timers with a much longer delay fire at once.
   const longestMs = 1e9
   let timer: ReturnType<typeof setTimeout> | undefined
   let dueAt = NaN
@@ -28,7 +31,7 @@ export function createClock (dispatch: (...event: Event) => void, signal: AbortS
     clearTimeout(timer)
     const leftMs = dueAt - performance.now()
     if (leftMs > 0) timer = setTimeout(check, Math.min(longestMs, leftMs))
-    // An open page that does nothing must not keep its session from idling out.
+    // An idle open page must not keep its session from expiring.
     else if (leftMs <= 0 && isUsed) {
       dueAt = NaN
       dispatch('due')
@@ -47,7 +50,7 @@ export function createClock (dispatch: (...event: Event) => void, signal: AbortS
   return {
     schedule (held, isWanted) {
       expiresAt = performance.now() + held?.expires_in! * 1000
-      // A little earlier, and not all tabs at the same moment.
+      // The refresh is a little early, and at a different moment in each tab.
       plan(held?.refresh_in! * (1 - Math.random() / 20), isWanted)
     },
     wait: (failures, retryAfter) => plan((retryAfter ?? Math.min(longestRetrySeconds, 2 ** failures / 4)) * (1 + Math.random() / 4), true),

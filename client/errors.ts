@@ -5,11 +5,11 @@ export interface ClientError extends Error {
    * not the gateway's), `PTC_ERR_CLOSED` (`close` has been called, or there is no page: the code runs on a server).
    */
   code: string
-  /** HTTP status; 0 without an answer. */
+  /** The HTTP status; 0 without an answer. */
   status: number
-  /** Seconds until it is worth another try; null when that is not told. */
+  /** The seconds to wait before a retry; null when unknown. */
   retryAfter: number | null
-  /** Of `PTC_ERR_STEP_UP_REQUIRED` alone: how old the authentication may be, in seconds; null when that is not told. */
+  /** Set for `PTC_ERR_STEP_UP_REQUIRED` only: the maximum age of the authentication in seconds; null when unknown. */
   maxAge?: number | null | undefined
 }
 
@@ -17,13 +17,16 @@ export function makeError (code: string, status = 0, maxAge?: number | null, ret
   return Object.assign(new Error(code, { cause }), { code, status, retryAfter, maxAge })
 }
 
-/** The error of a Bearer challenge (RFC 6750), and how old the authentication may be (RFC 9470): undefined when that is not the matter. */
+/**
+ * Returns the error of a Bearer challenge (RFC 6750) and the required maximum age of the authentication (RFC 9470), which is
+ * undefined unless the challenge asks for a step-up.
+ */
 export function challengeOf (response: Response): [error: string, maxAge: ClientError['maxAge']] {
   const [, error = '', age = ''] = /error="(\w+)(?:.*age="(\d+))?/.exec(response.headers.get('www-authenticate')!) ?? []
   return [error, /user/.test(error) ? +age || null : undefined]
 }
 
-/** Returns null for an error by which the gateway refuses the credential for good, and throws any other. */
+/** Returns null for an error by which the gateway refuses the credential permanently, and throws any other. */
 export function nullIfRefused (error: ClientError): null {
   if (error.status === 401 && /MISS|INV|REFR/.test(error.code)) return null
   throw error

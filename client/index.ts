@@ -12,27 +12,27 @@ export type { ClientError } from './errors.ts'
 export type { Session, Status } from './machine.ts'
 export type { Change, Client, ClientOptions, StepUpDemand } from './types.ts'
 
-/** Signs a page in and keeps it signed in, together with the other tabs of its origin. One client a page. */
+/** Signs a page in and keeps it signed in, together with the other tabs of its origin. Create one client per page. */
 export function createClient ({ base = '', mode = 'session', audience, onSignedOut = () => {}, onStepUp }: ClientOptions = {}): Client {
-  // As it is now: a page may put the client's in its place.
+  // The reference is taken now, because a page may replace `fetch` by the client's.
   const platformFetch = fetch
   let endpoints: URL | undefined
-  // By the page's origin rather than as `fetch` resolves it, because a `<base>` in the page would send passwords to another site.
+  // The base is the page's origin: `fetch` resolves against `<base>`, which could send passwords to another site.
   try {
     endpoints = new URL(`${base}/auth/`, (globalThis as { location?: { origin: string } }).location?.origin)
   } catch {}
   const call = (path: string, body?: object): Promise<Answer> => callGateway(platformFetch, `${endpoints}${path}`, body)
   const isTokens = mode === 'tokens'
-  // Where tokens are wanted, the session will do that the sign-in page has opened. A page in session mode never gets a token.
+  // In tokens mode the client also follows a session that the sign-in page has opened. A page in session mode never gets a token.
   const question = async (): Promise<Answer | null> => (isTokens && await call('refresh', { audience }).catch(nullIfRefused)) || call('session').catch(nullIfRefused)
   const keeper = createKeeper(`${mode} ${audience}`, question, onSignedOut)
   const { close, closing, dispatch, getState, settle, watch } = keeper
-  // Nothing is sent or kept on a server that renders the page.
+  // On a server that renders the page, nothing is sent or stored.
   if (!endpoints) close()
   const current = (): Session | null => getState().held?.session ?? null
   const beginRequest = createStepUps(dispatch, onStepUp && (async maxAge => onStepUp({ maxAge, stepUp })))
 
-  /** What changes the cookie. */
+  /** Runs a request that changes the cookie. */
   const change = (path: string, body: object): Promise<Answer> => unlessAborted(closing, async () => {
     const meet = beginRequest()
     const put = (): Promise<Answer> => alone(() => call(path, body))

@@ -6,21 +6,22 @@ import { initial, next, sidOf, type Answer, type Event, type State } from './mac
 export interface Keeper {
   getState: () => State
   dispatch: (...event: Event) => void
-  /** Calls the listener after each change for as long as it returns true; returns a function that ends that. */
+  /** Calls the listener after each change for as long as it returns true. Returns a function that removes the listener. */
   watch: (listener: () => unknown) => () => unknown
-  /** Aborted by `close`, with its error. */
+  /** Aborted by `close`, with its error as the reason. */
   closing: AbortSignal
   close: () => void
   /**
-   * Resolves when it is known who is signed in. Rejects when the gateway does not take such a question. `isUse`: a token in doubt
-   * will do while the gateway has refused a refresh for the number of them, because that says nothing against the token.
+   * Resolves when the sign-in state is known. Rejects when the gateway refuses the question. `isUse`: accepts a token in doubt
+   * while the gateway rejects refreshes by its rate limit, because that is no evidence against the token.
    */
   settle: (isUse?: boolean) => Promise<void>
 }
 
 /**
- * Runs the machine in a page: asks, waits, minds the time, talks to other tabs. `kind`: only tabs of the same kind can use each
- * other's answers. `question`: asks for the session, or the next access token; resolves to null when nobody is signed in.
+ * Runs the state machine in a page: sends questions, waits, schedules refreshes, and exchanges messages with other tabs. `kind`:
+ * only tabs of equal kind can use each other's answers. `question`: requests the session, or the next access token; resolves to
+ * null when the page is signed out.
  */
 export function createKeeper (kind: string, question: () => Promise<Answer | null>, onSignedOut: () => void): Keeper {
   const getState = (): State => state
@@ -47,7 +48,7 @@ export function createKeeper (kind: string, question: () => Promise<Answer | nul
 
   function ask (): void {
     const { epoch } = state
-    // When another tab had the answer first, the epoch has changed: an answer would be ignored, so none is asked for.
+    // When another tab had the answer first, the epoch has changed and this answer would be ignored, so no request is sent.
     void alone(async () => signal.aborted || state.epoch !== epoch ? null : question()).then(
       answer => dispatch('answered', answer),
       (failure: ClientError) => dispatch('failed', failure)
@@ -62,7 +63,7 @@ export function createKeeper (kind: string, question: () => Promise<Answer | nul
       const { isBelieved, status, failure, held } = state
       if (isBelieved || status === 'signed-out') return
       if (status === 'waiting') {
-        // Waiting would not help.
+        // A retry cannot succeed.
         if (/^4(?!08|29)/.test(`${failure!.status}`)) throw failure
         if (isUse && held && failure!.status === 429 && !clock.isExpired()) return
       }

@@ -1,44 +1,42 @@
-/*
- * What one page believes about its sign-in, as a pure function: no clock, no network, no browser. Whatever happens is an event.
- * What has to be done about it follows from how the state has changed (keeper.ts).
- */
+/* The sign-in state of one page, as a pure function: no clock, no network, no browser. Every input is an event. keeper.ts derives
+ * the actions from the change of the state. */
 
 import type { ClientError } from './errors.ts'
 
 /** A session as its owner sees it. Instants are seconds since the epoch, by the server's clock. */
 export interface Session {
-  /** Public id of the session; no secret. */
+  /** The public id of the session; not a secret. */
   sid: string
   subject: string
   created_at: number
-  /** When the subject last authenticated. */
+  /** The instant of the subject's last authentication. */
   auth_time: number
-  /** How strongly, and by what, such as `pwd`. */
+  /** The strength of the authentication; `amr` has its methods, such as `pwd`. */
   acr: string
   amr: string[]
-  /** When the session is over unless it is used. */
+  /** The instant at which the session expires unless it is used. */
   idle_expires_at: number
-  /** When it is over, however much it is used. */
+  /** The instant at which the session expires in any case. */
   expires_at: number
   client: { user_agent: string, ip: string }
-  /** The device that it is bound to; null: it is good wherever its cookie is. */
+  /** The device that the session is bound to; null for an unbound session. */
   device: { bound_at: number } | null
 }
 
-/** What the gateway answers to a sign-in, a refresh and a step-up; in session mode there are no tokens in it. */
+/** The gateway's answer to a sign-in, a refresh and a step-up; it has no tokens in session mode. */
 export interface Answer {
   session: Session
   access_token?: string
-  /** Seconds from now. */
+  /** The seconds until the access token expires. */
   expires_in?: number
   refresh_in?: number
 }
 
 /**
- * - `unknown`: nobody has asked the gateway yet
- * - `refreshing`: the gateway is being asked for the session, or for the next access token
- * - `waiting`: it could not be reached, or asked for patience; it will be asked again
- * - `stepping-up`: signed in, and asked to prove it anew
+ * - `unknown`: the gateway has not been asked yet
+ * - `refreshing`: a request for the session, or for the next access token, is in flight
+ * - `waiting`: the gateway was unreachable or rejected the request for now; the client will retry
+ * - `stepping-up`: signed in, and the user has been asked to authenticate again
  */
 export type Status = 'unknown' | 'signed-out' | 'signed-in' | 'refreshing' | 'waiting' | 'stepping-up'
 
@@ -47,42 +45,42 @@ export interface State {
   readonly held: Answer | null
   /** False while `held` must not be used before the gateway has been asked. */
   readonly isBelieved: boolean
-  /** Raised by whatever is learnt of who is signed in: what was asked before that is not heard after it. */
+  /** Incremented when the page learns who is signed in; answers to questions of earlier epochs are ignored. */
   readonly epoch: number
-  /** The epoch of the one question that is out. Its answer counts in that epoch alone. */
+  /** The epoch of the one question in flight. Its answer counts in that epoch only. */
   readonly question: number | null
-  /** How many questions in a row had no answer. */
+  /** The number of consecutive questions without an answer. */
   readonly failures: number
-  /** Of the last one. */
+  /** The error of the last failed question. */
   readonly failure?: ClientError
-  /** The user has been asked to authenticate anew. */
+  /** True while the user is asked to authenticate again. */
   readonly isSteppingUp?: boolean
-  /** The session that ended last: no late answer brings it back. */
+  /** The session that ended last; no late answer restores it. */
   readonly endedSid?: string | undefined
 }
 
-/** What can happen, and what is to be known of it. */
+/** The events, each with its arguments. */
 export interface Events {
-  /** Somebody wants to know. */
+  /** A caller wants to know the state. */
   ask: []
-  /** The time to wait is over, or it is time for the next access token, while the one held is still good. */
+  /** The time to wait is over, or the next access token is due while the held one is still valid. */
   due: []
-  /** What is held may not be good any more: all of it, or this token. */
+  /** The held answer, or this token of it, may no longer be valid. */
   doubt: [token?: string | undefined]
-  /** The page comes out of the back-forward cache: anything may have happened. */
+  /** The page was restored from the back-forward cache, so the state may be outdated. */
   restored: []
-  /** The network is back, or somebody looks at the page again. */
+  /** The network is back, or the page is visible again. */
   wake: []
-  /** The question is: null when nobody is signed in. */
+  /** The question has been answered: null when the page is signed out. */
   answered: [Answer | null]
   failed: [ClientError]
   'signed-in': [Answer]
   'stepped-up': [Answer]
-  /** The session that was held when it was asked for. */
+  /** The page has signed out; `sid` is the session that was held when the sign-out was requested. */
   'signed-out': [sid: string | undefined]
-  /** From another tab: what it holds now, and the session that it held before. */
+  /** Another tab has sent a message: the answer that it holds now, and the session that it held before. */
   heard: [held: Answer | null, sid: string | undefined]
-  /** It begins, or is over. */
+  /** A step-up begins or ends. */
   'step-up': [isSteppingUp: boolean]
 }
 
@@ -90,7 +88,7 @@ export type Event = { [Type in keyof Events]: [type: Type, ...about: Events[Type
 
 export const initial: State = { status: 'unknown', held: null, isBelieved: false, epoch: 0, question: null, failures: 0 }
 
-/** Changes of the state; anything false: there are none. */
+/** The changes of the state; a false value means none. */
 type Patch = Partial<State> | false | null | undefined
 
 const handlers: { [Type in keyof Events]: (state: State, ...about: Events[Type]) => Patch } = {
@@ -102,9 +100,9 @@ const handlers: { [Type in keyof Events]: (state: State, ...about: Events[Type])
   answered: (state, answer) => conclude(state, !answer || answer.session.sid === state.endedSid ? end(state) : hold(state, answer)),
   failed: (state, failure) => conclude(state, { status: 'waiting', failures: state.failures + 1, failure }),
   'signed-in': hold,
-  // It renews what is held, and nothing else.
+  // A step-up only renews the held session.
   'stepped-up': (state, answer) => sidOf(state) === answer.session.sid && hold(state, answer),
-  // Another session may have been learnt of meanwhile.
+  // The page may have learned of another session meanwhile.
   'signed-out': (state, sid) => !state.held || sidOf(state) === sid ? end(state) : doubt(state),
   heard: (state, held, sid) => held ? held.session.sid !== state.endedSid && hold(state, held) : hearEnd(state, sid),
   'step-up': (_state, isSteppingUp) => ({ isSteppingUp })
@@ -126,12 +124,12 @@ export function sidOf ({ held }: State): string | undefined {
   return held?.session.sid
 }
 
-/** A question that is out already will do. */
+/** A question in flight is not sent again. */
 function ask ({ question, epoch }: State): Partial<State> {
   return { status: 'refreshing', question: question ?? epoch }
 }
 
-/** A token that is not the one held has been replaced already. */
+/** A token other than the held one has been replaced already. */
 function doubt (state: State, token?: string): Patch {
   return state.held && (!token || token === state.held.access_token) && { isBelieved: false, ...isResting(state) && ask(state) }
 }
@@ -145,7 +143,7 @@ function hold ({ epoch }: State, held: Answer): Partial<State> {
   return { status: 'signed-in', held, isBelieved: true, epoch: epoch + 1, failures: 0 }
 }
 
-/** A tab that is not told which session has ended asks; a tab that holds none yet remembers it, and asks anyway. */
+/** A tab asks the gateway when the message does not name the session that ended. A tab that holds none or another remembers the session. */
 function hearEnd (state: State, sid: string | undefined): Patch {
   if (!sid) return doubt(state)
   return sidOf(state) === sid ? end(state) : { endedSid: sid }
