@@ -22,7 +22,7 @@ export interface SignInOptions {
 
 /**
  * Opens a session for the subject that the posted members authenticate, and ends the sessions that the request carries. Throws
- * LoginRefusedError when they authenticate nobody, whatever the reason.
+ * LoginRefusedError when they authenticate no subject, for any reason.
  */
 export async function signIn (reply: FastifyReply, options: SignInOptions): Promise<{ session: SessionView } | TokenResponse> {
   const { ways, posted, mode, audiences, portcullis } = options
@@ -46,8 +46,8 @@ export async function signIn (reply: FastifyReply, options: SignInOptions): Prom
 }
 
 /**
- * Authenticates unless the address or the account has used up its budget; the refusal is the same whether or not there is such an
- * account. An application may register no rate limit and count sign-ins itself.
+ * Authenticates unless the address or the account has used up its budget. The refusal is identical for existing and unknown
+ * accounts. An application may register no rate limit and count sign-ins itself.
  */
 async function countAttempt (reply: FastifyReply, { name, known }: Account, portcullis: Portcullis, authenticate: () => Promise<SignIn | null>): Promise<SignIn | null> {
   const rateLimit = partOrNull(portcullis, 'rateLimit')

@@ -4,7 +4,7 @@ import type { PasswordSource } from '../users/password-source.ts'
 import { createPasswordWay } from './password.ts'
 import type { Way } from './way.ts'
 
-/** What the ways to sign in are made from; options of the routes that sign in. */
+/** The settings that the ways to sign in are made from; options of the routes that sign in. */
 export interface WaysOptions {
   /** Checks user names and passwords. */
   identity: PasswordSource
