@@ -8,25 +8,25 @@ import type { Store } from '../stores/store.ts'
 export interface AgreementOptions {
   store: Pick<Store, 'nowMs' | 'putNote' | 'readNotes'>
   secrets: readonly DerivedSecret[]
-  /** Gateways of other origins may have other users. */
+  /** The origin of this gateway. Gateways of other origins may have other users. */
   origin: string
   /** The absolute path of the users file. */
   file: string
   digest: (key: Buffer) => string
-  /** Is told that the users differ: at once, and every ten minutes. */
+  /** Called when the users differ: at once, and every ten minutes. */
   onDifference: (problem: string) => void
-  /** Is told that they are the same again. */
+  /** Called when the users agree again. */
   onAgreement: () => void
   /** A monotonic clock, in milliseconds. */
   now?: () => number
 }
 
-/** An entry that was not renewed for this long is of a process that has ended. */
+/** The lifetime of an entry that is not renewed, in milliseconds; after that its process counts as ended. */
 const keptForMs = 60_000
-/** A file does not reach all hosts in one moment. */
+/** The time that a new file has to reach all hosts before a difference is reported, in milliseconds. */
 const toleratedMs = 30_000
 const repeatMs = 600_000
-/** A keyed digest of SHA-256 in base64url, the id of its secret, and what stands between them. */
+/** The most entries in a note. An entry is an HMAC-SHA-256 in base64url, the id of its secret, and separators. */
 const mostDigests = Math.floor(mostNoteBytes / 51)
 
 const problem = 'identity.file: the users file of another host or process differs from this one, so a user who was removed here may still sign in there, or the other way round; give every host the same file'
@@ -38,9 +38,9 @@ export class UsersAgreement {
   readonly #name: string
   readonly #now: () => number
   readonly #failure = new Failure({ repeatMs })
-  /** The note that this process has put last. */
+  /** The note that this process wrote last. */
   #put: string | null = null
-  /** Since when each entry differs, by the store's clock. */
+  /** The instant from which each entry differs, by the store's clock. */
   #since = new Map<string, number>()
   #checking: Promise<void> | null = null
 
@@ -51,12 +51,12 @@ export class UsersAgreement {
     this.#now = options.now ?? (() => performance.now())
   }
 
-  /** What is wrong, without a secret; null while nothing is known to be. */
+  /** Returns the detected difference, without a secret; null when there is none. */
   get problem (): string | null {
     return this.#failure.reason
   }
 
-  /** Compares once, and tells the others. Rejects when the store cannot be asked; then everything known stays as it was. */
+  /** Compares once, and publishes this process's digest. Rejects when the store is unavailable; the last result then stays. */
   check (): Promise<void> {
     this.#checking ??= this.#check().finally(() => { this.#checking = null })
     return this.#checking
