@@ -19,13 +19,14 @@ import { tokenRevocation } from './token-revocation.ts'
 
 export type { CreateStore, StoreFixture } from './fixtures.ts'
 
-/*
- * What every implementation of stores/store.ts must do, sentence by sentence.
- * The clock of a fixture stands still except for `advance`; `second()` is another Store object on the same data and clock,
- * as another process would have. Whoever creates a store ends it in the test's teardown.
- */
+/* The contract of every implementation of stores/store.ts, sentence by sentence. The clock of a fixture only moves by `advance`;
+ * `second()` is another Store object on the same data and clock, as another process would have. The caller of `create` ends the
+ * store in the test's teardown. */
 
-/** `sharesData: false` is for a store that lives in one Store object alone, whose `second()` is the same object. */
+/**
+ * Runs the contract against a store. `sharesData: false` is for a store that exists in one Store object only, whose `second()` is
+ * that object.
+ */
 export function storeContract (t: Test, name: string, create: CreateStore, { sharesData = true }: { sharesData?: boolean } = {}): void {
   t.test(`${name}: sessions`, t => sessions(t, create))
   t.test(`${name}: the end of a record's life`, t => expiry(t, create))

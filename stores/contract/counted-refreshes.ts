@@ -9,7 +9,7 @@ const limit = { max: 2, windowMs: 10_000 }
 const limited: RotateOptions = { ...rotating, limit }
 const strict: RotateOptions = { ...limited, overlapMs: 0, retryWindowMs: 0 }
 
-/** The part of the stores' contract that is about `limit`. */
+/** The part of the contract about the `limit` of refreshes. */
 export async function countedRefreshes (t: Test, create: CreateStore): Promise<void> {
   t.test('a session has its refreshes in a window, whichever process they come to, and then as many again', async t => {
     const { store, second, advance } = await create(t)
@@ -81,7 +81,7 @@ export async function countedRefreshes (t: Test, create: CreateStore): Promise<v
         advance(advanceMs)
         nowMs += advanceMs
         known = countRefresh(known, nowMs, limit)
-        // The first generation is a repetition for as long as its successor was not received.
+        // A request with the first generation is a repetition until the client has received its successor.
         const { outcome, counted } = await store.rotate(sid, 1, { ...rotating, limit })
         assert.deepEqual(counted, { count: known.count, leftMs: known.endsAtMs - nowMs })
         assert.equal(outcome === 'limited', known.count > limit.max)

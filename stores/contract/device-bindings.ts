@@ -13,7 +13,7 @@ async function logged (store: Store, work: () => Promise<unknown>): Promise<LogE
   return (await store.pull(position)).entries
 }
 
-/** The part of the stores' contract that is about devices. */
+/** The part of the contract about bindings to devices. */
 export async function deviceBindings (t: Test, create: CreateStore): Promise<void> {
   t.test('a session is bound to one device for good, whichever process is asked, and the log says that it changed', async t => {
     const { store, second, advance } = await create(t)

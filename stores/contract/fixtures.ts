@@ -48,7 +48,7 @@ export async function open (store: Store, overrides: Partial<OpenSession> = {}):
   return record
 }
 
-/** Only tells a hang from slow work: a passing test never waits for it. */
+/** The timeout that tells a hang from slow work; a passing test never waits for it. */
 const longestWaitMs = 120_000
 
 export function claims (overrides: Partial<CredentialClaims> = {}): CredentialClaims {
@@ -86,7 +86,7 @@ export async function until (isDone: () => boolean): Promise<void> {
   }
 }
 
-/** Small and seeded, so that a trace that fails can be run again. */
+/** Creates a seeded generator of small numbers, so that a failing trace can be repeated. */
 export function randomNumbers (seed: number): (below: number) => number {
   let state = seed
   return below => {

@@ -3,7 +3,7 @@ import { mostNoteBytes, mostNotes } from '../../lib/notes.ts'
 import { takeSnapshot } from './snapshot.ts'
 import { minute, type CreateStore } from './fixtures.ts'
 
-/** The part of the contract about the notes that processes leave each other. */
+/** The part of the contract about the notes that processes leave for each other. */
 export async function notes (t: Test, create: CreateStore): Promise<void> {
   t.test('a note is there for every process, with the store’s time, and the next one of its name takes its place', async t => {
     const { store, second, advance } = await create(t)

@@ -6,7 +6,7 @@ export interface Snapshot {
   revocations: Revocation[]
 }
 
-/** All pages of a snapshot at once. */
+/** Returns all pages of a snapshot at once. */
 export async function takeSnapshot (store: Pick<Store, 'snapshot'>): Promise<Snapshot> {
   const revocations: Revocation[] = []
   const position = await store.snapshot(async page => { revocations.push(...page) })
