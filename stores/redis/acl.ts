@@ -1,5 +1,5 @@
 /**
- * The commands that the gateway runs at Redis, by its scripts and directly, with arguments of the right number; `key` stands for a
+ * The commands that the gateway runs at Redis, by its scripts and directly, with the right number of arguments; `key` stands for a
  * name that begins with the key prefix.
  */
 export const redisCommands: Readonly<Record<string, readonly string[]>> = {
@@ -34,7 +34,7 @@ export const redisCommands: Readonly<Record<string, readonly string[]>> = {
   ZSCORE: ['key', 'member']
 }
 
-/** The rule for `ACL SETUSER` that a user of the gateway needs. INFO tells whether Redis evicts data, and whether it is loading. */
+/** Returns the rule for `ACL SETUSER` that the gateway's user needs. INFO tells whether Redis evicts data, and whether it is loading. */
 export function redisAcl (keyPrefix: string): string {
   return `~${keyPrefix}* ${['info', 'select', 'cluster|slots', 'cluster|info', ...Object.keys(redisCommands)].map(name => `+${name.toLowerCase()}`).join(' ')}`
 }

@@ -1,13 +1,13 @@
 import { Cluster, Redis } from 'ioredis'
 import { parseAddresses, redisOptions, retryStrategy, type RedisClientOptions, type RedisTarget } from './options.ts'
 
-/** What the store talks to: one server, the primary that sentinels name, or a Cluster. */
+/** The client of the store: for one server, the primary that sentinels name, or a Cluster. */
 export type RedisClient = Redis | Cluster
 
-/** Slots are looked up anew this often: a failover that nobody is told of is found within that time. */
+/** The interval of slot look-ups in milliseconds; a failover without a notification is detected within it. */
 const refreshSlotsMs = 1000
 
-/** A client as the store needs it; it is connecting when this returns. Throws ConfigInvalidError for addresses that are none. */
+/** Creates a client for the store, which is connecting when this returns. Throws ConfigInvalidError for invalid addresses. */
 export function createRedisClient (target: RedisTarget): RedisClient {
   if (typeof target === 'string' || !('cluster' in target)) return new Redis(redisOptions(target))
   const options = redisOptions(target)
@@ -19,7 +19,7 @@ export function createRedisClient (target: RedisTarget): RedisClient {
 
 const connectFirstNode = new WeakMap<Cluster, () => Redis>()
 
-/** Why the first node of a Cluster cannot be connected to, which the Cluster does not tell; null when it can. */
+/** Resolves to the reason why the first node of a Cluster cannot be reached, which the Cluster does not report; null when it can. */
 export async function failureOfFirstNode (cluster: Cluster): Promise<Error | null> {
   const node = connectFirstNode.get(cluster)?.()
   if (node === undefined) return null
@@ -34,20 +34,20 @@ export function isCluster (redis: RedisClient): redis is Cluster {
   return redis.isCluster
 }
 
-/** The connections to the servers that hold data: of a Cluster, to each of its primaries. */
+/** Returns the connections to the servers that hold data: for a Cluster, one to each primary. */
 export function primariesOf (redis: RedisClient): Redis[] {
   return isCluster(redis) ? redis.nodes('master') : [redis]
 }
 
-/** A second client of the same kind, for commands that block; `socketTimeout`: how long it may be silent. */
+/** Creates a second client of the same kind, for commands that block. `socketTimeoutMs`: the longest silence of the server. */
 export function duplicateForBlocking (redis: RedisClient, socketTimeoutMs: number): RedisClient {
   const redisOptions = { socketTimeout: socketTimeoutMs }
   return isCluster(redis) ? refreshSlots(redis.duplicate([], { redisOptions })) : redis.duplicate({ ...redisOptions, lazyConnect: false })
 }
 
 /**
- * Looks the slots up while the client is ready. The client's own `slotsRefreshInterval` never stops when the client ends in the middle of
- * a look-up, and then the process does not end.
+ * Refreshes the slots while the client is ready. The client's own `slotsRefreshInterval` never stops when the client ends during a
+ * look-up, and then the process does not end.
  */
 function refreshSlots (cluster: Cluster): Cluster {
   let looking: NodeJS.Timeout | undefined
@@ -65,21 +65,22 @@ function keepName (host: string, callback: (error: null, address: string) => voi
 
 function clusterOptions (redisOptions: RedisClientOptions) {
   return {
-    // A node is connected to when it is needed, and the Cluster says itself when it is ready.
+    // Nodes connect on demand, and the Cluster reports itself when it is ready.
     redisOptions: { ...redisOptions, lazyConnect: true },
     clusterRetryStrategy: retryStrategy,
-    // A name that was looked up before the connection would be lost to the check of the certificate.
+    // The name is not resolved here, because the check of the certificate needs it.
     ...redisOptions.tls === undefined ? {} : { dnsLookup: keepName },
     enableOfflineQueue: false,
     enableReadyCheck: true,
-    // What is read decides who may pass: never from a replica.
+    // Reads decide about access, so they never go to a replica.
     scaleReads: 'master' as const,
     slotsRefreshInterval: 0,
     slotsRefreshTimeout: 1000,
-    // Zero: a command whose connection was lost may have been executed, and is never sent again; whoever asked is told at once.
+    // The delays are zero so that these commands fail at once: a command whose connection was lost may have been executed, and is
+    // never sent again.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
-    // Not executed, because its keys are on their way from one node to another.
+    // The command was not executed, because its keys are migrating between nodes, so it can be retried.
     retryDelayOnTryAgain: 20
   }
 }

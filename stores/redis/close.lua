@@ -5,7 +5,7 @@
 local session, sid, maxTokenAgeMs, origin = KEYS[4], ARGV[4], tonumber(ARGV[5]), ARGV[6]
 local record, fields = readRecord(session)
 if isOfOtherOrigin(record, origin) then return { now, fields } end
--- Removal comes first: whatever may fail after it, the session is gone.
+-- The removal comes first, so that the session is gone even when a later step fails.
 redis.call('DEL', session)
 if record then removeRecord(sid, record.subjectKey) end
 local isInForce = number(redis.call('ZSCORE', KEYS[3], cjson.encode({ 'sid', sid }))) > now

@@ -4,20 +4,20 @@ import { failureOfFirstNode, isCluster, primariesOf, type RedisClient } from './
 import { within } from './deadline.ts'
 import { explain, noSuchName, settingOf } from './explain.ts'
 
-/** How long a server that is loading its data is waited for. */
+/** The longest wait for a server that is loading its data, in milliseconds. */
 const loadingMs = 60_000
 const askMs = 500
 
 export interface Waiting {
-  /** How long to wait for a client that is still connecting. */
+  /** The longest wait for a client that is still connecting, in milliseconds. */
   waitMs: number
-  /** Is told what is waited for when that takes long. */
+  /** Called with the reason when the wait takes long. */
   onWait: (reason: string) => void
 }
 
 /**
  * Resolves when the client can be used. Rejects at once with ConfigInvalidError when waiting cannot help, and after `waitMs` with
- * StoreUnavailableError whose cause names the setting and the reason. A server that is loading its data is waited for a minute.
+ * StoreUnavailableError, whose cause names the setting and the reason. A server that is loading its data has a minute.
  */
 export async function whenReady (redis: RedisClient, { waitMs, onWait }: Waiting): Promise<void> {
   if (redis.status === 'ready') return
@@ -34,7 +34,7 @@ export async function whenReady (redis: RedisClient, { waitMs, onWait }: Waiting
   throw explain(redis, last).error
 }
 
-/** Null when the client became ready; otherwise the last failure that there was until `waitMs` were over. */
+/** Resolves to null when the client became ready, otherwise to the last failure within `waitMs`. */
 async function firstTrouble (redis: RedisClient, waitMs: number): Promise<Error | null> {
   return await new Promise((resolve, reject) => {
     let last = new Error(`no answer within ${waitMs} ms`)
@@ -43,7 +43,7 @@ async function firstTrouble (redis: RedisClient, waitMs: number): Promise<Error 
     const timer = setTimeout(() => settle(() => resolve(last)), waitMs)
     const onReady = (): void => settle(() => resolve(null))
     const onEnd = (): void => settle(() => resolve(last))
-    // Comes from each sentinel that fails; then 'error', when none is left that may know the name.
+    // Each failing sentinel emits this event; 'error' follows when no sentinel is left.
     const onSentinelError = (error: Error): void => { if (noSuchName.test(error.message)) nameless = error }
     const onError = (error: Error): void => {
       judge(nameless ?? reasonOf(error))
@@ -66,31 +66,34 @@ async function firstTrouble (redis: RedisClient, waitMs: number): Promise<Error 
   })
 }
 
-/** A client that is connected and not ready asks by itself until the data is loaded; INFO is answered meanwhile. */
+/**
+ * Returns whether the server is loading its data. A client that is connected but not ready repeats its own check until the data is
+ * loaded; the server answers INFO meanwhile.
+ */
 async function isLoading (redis: RedisClient): Promise<boolean> {
   if (isCluster(redis) || redis.status !== 'connect') return false
   const info = await within(redis.info('persistence'), askMs).catch(() => '')
   return /^loading:1/m.test(info)
 }
 
-/** Ends the client after what it has sent is answered, and within `timeoutMs` in any case. */
+/** Ends the client after its pending commands are answered, and within `timeoutMs` in any case. */
 export async function close (redis: RedisClient, timeoutMs: number): Promise<void> {
-  // Without a connection `quit` rejects, and there is nothing to wait for.
+  // The `quit` command rejects without a connection, and no answer is pending.
   if (redis.status !== 'ready') return redis.disconnect()
   const ended = once(redis, 'end')
   redis.quit().catch(() => {})
   await within(ended, timeoutMs).catch(() => redis.disconnect())
 }
 
-/** The `maxmemory-policy` by which a server evicts data; null where none does, and `unknown` where one may not be asked. */
+/** Resolves to the `maxmemory-policy` by which a server evicts data; null when none evicts, and `unknown` when the user may not ask. */
 export async function readEvictingPolicy (redis: RedisClient, timeoutMs: number): Promise<string | null> {
-  // INFO says what CONFIG GET says, and is allowed where CONFIG is not.
+  // INFO contains the value of CONFIG GET, and is permitted where CONFIG is not.
   const infos = await within(Promise.all(primariesOf(redis).map(async server => await server.info('memory').catch(forbidden))), timeoutMs)
   const policies = infos.map(info => /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'unknown')
   return policies.find(policy => !['noeviction', 'unknown'].includes(policy)) ?? policies.find(policy => policy === 'unknown') ?? null
 }
 
-/** Refuses a server that would throw revocations away when memory runs short: what is evicted is good again. */
+/** Rejects a server that would evict revocations when memory runs short: an evicted revocation makes its credential valid again. */
 export async function assertNoEviction (redis: RedisClient, timeoutMs: number, onWarning: (text: string) => void): Promise<void> {
   const policy = await readEvictingPolicy(redis, timeoutMs)
   if (policy === null) return
@@ -105,7 +108,7 @@ export async function assertNoEviction (redis: RedisClient, timeoutMs: number, o
   )
 }
 
-/** The reason of a Cluster's error is that of its last node. */
+/** Returns the cause of a Cluster's error, which is that of its last node. */
 function reasonOf (error: Error & { lastNodeError?: Error | null }): Error {
   return error.lastNodeError ?? error
 }

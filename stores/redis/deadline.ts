@@ -1,11 +1,11 @@
 import { StoreUnavailableError } from '../../lib/errors.ts'
 import type { Breaker } from '../breaker.ts'
 
-/** Settles like `promise`, but within `ms`, and every rejection is a StoreUnavailableError. */
+/** Settles like `promise`, but within `ms`; every rejection is a StoreUnavailableError. */
 export function within<T> (promise: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const expire = (): void => reject(unavailable(named('DeadlineError', `no answer within ${ms} ms`)))
-    // After a stall of this process the timer fires before the answer that waits in the socket is read: one more turn reads it.
+    // The timer fires before a waiting answer is read when this process was stalled; one more turn of the event loop reads it.
     const timer = setTimeout(() => setImmediate(expire), ms)
     promise.then(
       value => { clearTimeout(timer); resolve(value) },
@@ -16,11 +16,11 @@ export function within<T> (promise: Promise<T>, ms: number): Promise<T> {
 
 export interface Guard {
   breaker: Breaker
-  /** The call was not answered in time, or could not be made. */
+  /** Called when a call got no answer in time, or could not be made. */
   onSilence: () => void
 }
 
-/** The same for a call that is made only if the breaker lets it. */
+/** Makes a call when the breaker permits it; settles like `within`. */
 export async function guarded<T> ({ breaker, onSilence }: Guard, call: () => Promise<T>, ms: number): Promise<T> {
   breaker.begin()
   try {
@@ -37,7 +37,10 @@ export async function guarded<T> ({ breaker, onSilence }: Guard, call: () => Pro
   }
 }
 
-/** The error for callers. The cause keeps its message alone: a client's error carries the command's arguments, hashes and keys among them. */
+/**
+ * Creates the error for callers. The cause has only the message, because a client's error contains the arguments of the command,
+ * such as hashes and keys.
+ */
 export function unavailable (error: Error): Error {
   return new StoreUnavailableError({ cause: named(error.name, error.message) })
 }

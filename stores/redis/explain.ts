@@ -2,16 +2,19 @@ import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
 import { isCluster, type RedisClient } from './client.ts'
 import { unavailable } from './deadline.ts'
 
-/** A reason that waiting does not change is final; `setting` without `store.`, absent: that which names the servers. */
+/**
+ * A reason for a failure. It is final when waiting cannot change it. `setting` has no `store.` prefix; by default it is the setting
+ * that names the servers.
+ */
 interface Reason { pattern: RegExp, text: string, setting?: string, isFinal: boolean }
 
 const final = (pattern: RegExp, text: string, setting?: string): Reason => ({ pattern, text, isFinal: true, ...setting === undefined ? {} : { setting } })
 const passing = (pattern: RegExp, text: string): Reason => ({ pattern, text, isFinal: false })
 
-/** A sentinel that knows no primary of the name says so, or gives no address for it. */
+/** Matches the errors of a sentinel that knows no primary of the name, or has no address for it. */
 export const noSuchName = /No such master with that name|got an invalid reply: null/
 
-/** The messages of Redis, OpenSSL and Node, and what to do about them. The first one that fits counts. */
+/** The messages of Redis, OpenSSL and Node, and their remedies. The first match counts. */
 const reasons: readonly Reason[] = [
   final(/NOAUTH/, 'Redis demands a password; add store.password, and store.username unless it is the default user'),
   final(/WRONGPASS|ERR invalid password|ERR .*AUTH/, 'Redis refuses the user or the password; correct them there or in store.username and store.password. In an address % begins an encoded character, in store.password it does not'),
@@ -43,13 +46,13 @@ const reasons: readonly Reason[] = [
 
 export interface Explanation { error: Error, isFinal: boolean }
 
-/** The setting that names the servers of a client. */
+/** Returns the setting that names the servers of a client. */
 export function settingOf (redis: RedisClient): string {
   if (isCluster(redis)) return 'store.cluster'
   return redis.options.sentinels == null ? 'store.url' : 'store.sentinels'
 }
 
-/** What to tell about a failure at the start: ConfigInvalidError when only the operator can change it, else StoreUnavailableError. */
+/** Explains a failure at the start: ConfigInvalidError when only the operator can change it, otherwise StoreUnavailableError. */
 export function explain (redis: RedisClient, failure: Error): Explanation {
   const { message } = failure
   const reason = reasons.find(({ pattern }) => pattern.test(message))

@@ -12,7 +12,7 @@ export interface Growth {
   end (): void
 }
 
-/** Tells listeners when a stream has grown, over a connection of its own for as long as there is a listener. */
+/** Notifies listeners when a stream has grown. It has a separate connection while there is a listener. */
 export function createGrowth (redis: RedisClient, stream: string): Growth {
   const listeners = new Set<() => void>()
   let stop: (() => void) | null = null
@@ -38,7 +38,7 @@ export function createGrowth (redis: RedisClient, stream: string): Growth {
 
 function watch (redis: RedisClient, stream: string, notify: () => void): () => void {
   const connection = duplicateForBlocking(redis, blockMs + 2000)
-  // Without a listener each failed attempt to connect is printed; the loop sees what it needs to know.
+  // An unhandled 'error' event would be printed for each failed attempt to connect; the loop handles failures itself.
   connection.on('error', () => {})
   const stopped = new AbortController()
   void follow(connection, stream, notify, stopped.signal)
@@ -49,8 +49,8 @@ function watch (redis: RedisClient, stream: string, notify: () => void): () => v
 }
 
 /**
- * Tells once of all that came at once. The tail itself is read at the start and after a silence: a log that was lost and begins again
- * would never pass the old one.
+ * Notifies once of all entries that arrived together. The tail is read at the start and after each silence, because a log that was
+ * lost and restarts would never pass the old tail.
  */
 async function follow (connection: RedisClient, stream: string, notify: () => void, stopped: AbortSignal): Promise<void> {
   let told: string | null = null
@@ -70,7 +70,7 @@ async function follow (connection: RedisClient, stream: string, notify: () => vo
   }
 }
 
-/** The last entry that there is after `tail`; waits for one. Null when none came. */
+/** Waits for entries after `tail`; resolves to the id of the last one, or to null when none arrived. */
 async function readAfter (connection: RedisClient, stream: string, tail: string): Promise<string | null> {
   const grown: StreamReply = await connection.xread('COUNT', entriesAtOnce, 'BLOCK', blockMs, 'STREAMS', stream, tail)
   return grown?.[0]?.[1].at(-1)?.[0] ?? null

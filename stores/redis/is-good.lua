@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- include clock
 -- include record
--- A claim that is absent is an empty text; its key is then a key without the field that is asked for.
+-- An absent claim is an empty text, and its key is one that lacks the requested field.
 local session, subject, token, tokenOfAnyone = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local sid, epoch, hasSession, hasToken = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 

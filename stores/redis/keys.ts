@@ -1,33 +1,33 @@
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
 import { shardOfSid } from '../../lib/session/sid.ts'
 
-/** The names of one shard. The braces are Redis's hash tag: everything in a shard shares a slot, so one script can change it. */
+/** The key names of one shard. The braces are Redis's hash tag: all keys of a shard share a slot, so one script can change them. */
 export interface Shard {
-  /** Counters: `seq` of the log, `floor` of revoke-all, `maxEpoch` of the subjects. */
+  /** The counters: `seq` of the log, `floor` of revoke-all, `maxEpoch` of the subjects. */
   state: string
   log: string
-  /** The revocations in force, by the end of their force. */
+  /** The revocations in force, sorted by their expiry. */
   revocations: string
   beat: string
-  /** Who is at re-asserting revocations. */
+  /** The process that is re-asserting revocations. */
   lease: string
-  /** What every other name of the shard begins with. */
+  /** The prefix of every other name of the shard. */
   prefix: string
 }
 
 export interface Keys {
   shards: readonly Shard[]
   ofSid (sid: string): Shard
-  /** Of a token's or a subject's key. */
+  /** Returns the shard of a token's or a subject's key. */
   ofKey (key: string): Shard
   ofSubject (subject: string): Shard
-  /** By `jti` alone, so that what is said of any issuer's token lies beside what is said of one issuer's. */
+  /** Returns the shard by `jti` only, so that revocations for any issuer and for one issuer are in the same shard. */
   ofToken (jti: string): Shard
-  /** The signing keys live in the first shard. */
+  /** The first shard, which has the signing keys. */
   first: Shard
 }
 
-/** `keyPrefix`: what the name of every key begins with. `count` is a power of two, up to maxShards. */
+/** Creates the key names. `keyPrefix`: the prefix of every name. `count`: the number of shards, a power of two up to maxShards. */
 export function createKeys (keyPrefix: string, count: number): Keys {
   const shards = Array.from({ length: count }, (_, number) => createShard(`${keyPrefix}{${number}}:`))
   const at = (shard: number): Shard => shards[shard & (count - 1)] as Shard
@@ -49,12 +49,15 @@ export function sessionName (shard: Shard, sid: string): string {
   return `${shard.prefix}session:${sid}`
 }
 
-/** Of a subject, by its key (lib/revocation/revocation-id.ts): foreign texts of any length would be names of any length. */
+/** Returns the name of a subject by its key (lib/revocation/revocation-id.ts), because foreign subjects may have any length. */
 export function subjectName (shard: Shard, subjectKey: string): string {
   return `${shard.prefix}subject:${subjectKey}`
 }
 
-/** The sids of a subject, by creation; may name dead sessions, never misses a live one. */
+/**
+ * Returns the name of a subject's index: its sids by creation. The index may contain dead sessions, and always contains the live
+ * ones.
+ */
 export function indexName (shard: Shard, subjectKey: string): string {
   return `${shard.prefix}index:${subjectKey}`
 }
@@ -63,7 +66,7 @@ export function tokenName (shard: Shard, tokenKey: string): string {
   return `${shard.prefix}token:${tokenKey}`
 }
 
-/** The notes of a topic live in the first shard. */
+/** Returns the name of a topic's notes, which are in the first shard. */
 export function notesName (shard: Shard, topic: string): string {
   return `${shard.prefix}notes:${topic}`
 }

@@ -16,7 +16,7 @@ export interface LogOptions {
 const entriesPerPull = 1000
 const revocationsPerPage = 5000
 
-/** A position is the id of the last entry seen in each shard's log, in the order of the shards. */
+/** Creates the log. A position is the id of the last entry seen in each shard's log, in the order of the shards. */
 export function createLog ({ keys, scripts }: LogOptions): Log {
   return {
     async snapshot (take) {
@@ -34,9 +34,9 @@ export function createLog ({ keys, scripts }: LogOptions): Log {
 }
 
 /**
- * Page by page from the latest end of force downwards, each beginning with the score at which the last one ended. So whatever is added
- * or forgotten meanwhile, and whichever server answers, no revocation is passed over: what is new comes after the position. The next
- * page is on its way while one is decoded.
+ * Reads the revocations page by page from the latest expiry downwards; each page begins with the score at which the previous one
+ * ended. No revocation is missed when entries are added or removed meanwhile, or another server answers: new entries follow the
+ * position. The next page is requested while one is decoded.
  */
 async function snapshotShard (scripts: Scripts, shard: Shard, take: TakePage): Promise<string> {
   const [position, nowMs] = await scripts.run('snapshot', shard)
@@ -44,17 +44,17 @@ async function snapshotShard (scripts: Scripts, shard: Shard, take: TakePage): P
     const [text] = await scripts.run('snapshot-page', shard, [], [from, `(${String(nowMs)}`, count])
     return text === '' ? [] : String(text).split('\n')
   }
-  // Of the score that the next page begins with: they come again with it.
+  // The entries with the score that the next page begins with; that page repeats them.
   let seen = new Set<string>()
   let [from, count] = ['+inf', revocationsPerPage]
   for (let page: Promise<string[]> | null = read(from, count); page !== null;) {
     const members: string[] = await page
     const last = members.at(-1) ?? from
     const isLast = members.length < 2 * count
-    // Many may end in the same millisecond: a page that does not pass it is followed by a longer one.
+    // Many revocations may expire in the same millisecond: a page within one millisecond is followed by a longer one.
     count = last === from ? count * 2 : revocationsPerPage
     page = isLast ? null : read(last, count)
-    // Awaited in the next turn; until then nobody listens.
+    // The promise is awaited in the next turn; until then no handler is attached.
     page?.catch(() => {})
     const ofLast: string[] = []
     const revocations: Revocation[] = []
@@ -85,7 +85,7 @@ async function pullShard (scripts: Scripts, shard: Shard, position: string): Pro
   }
 }
 
-/** A session's end, as nearly all are: written by a script, and nothing in it is escaped. */
+/** Matches the end of a session, by far the most common entry. A script writes it without escapes. */
 const sidEntry = /^\["sid","([\w-]{22})"\]$/
 
 function decodeEntry (text: string, expiresAtMs: number): LogEntry {

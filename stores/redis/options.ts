@@ -4,15 +4,15 @@ import { addressesOf, findRedisProblems, parseRedisUrl, redisUrlProblem, type Re
 import { acceptNames } from './server-names.ts'
 
 export interface RedisLogin {
-  /** User and password at the servers that hold data. */
+  /** The user and the password at the servers that hold data. */
   username?: string
   password?: string
-  /** Number of the database. Default 0. Not with a Cluster. */
+  /** The number of the database. Default: 0. Not with a Cluster. */
   database?: number
   tls?: RedisTls
 }
 
-/** For `rediss://`, PEM: whom to trust in place of the authorities that Node knows, and the certificate to show. */
+/** The TLS settings for `rediss://`, in PEM: the authorities to trust in place of Node's, and the client certificate. */
 export interface RedisTls {
   ca?: string | Buffer
   cert?: string | Buffer
@@ -20,30 +20,30 @@ export interface RedisTls {
 }
 
 export type RedisTarget =
-  /** `redis://` or `rediss://`, with user, password and database number where needed. */
+  /** The URL `redis://` or `rediss://`, with user, password and database number where needed. */
   | string
   | { url: string } & RedisLogin
-  /** Addresses of the sentinels, with the user and the password of the sentinels, and the name of the primary that they watch. */
+  /** The addresses of the sentinels, with the sentinels' user and password, and the name of the primary that they watch. */
   | { sentinels: string[], name: string } & RedisLogin
-  /** Addresses of nodes of a Cluster. */
+  /** The addresses of nodes of a Cluster. */
   | { cluster: string[] } & RedisLogin
 
-/** Without what would give replies other shapes, and what @fastify/redis sets itself. */
+/** The client's options, except those that change the shape of replies and those that @fastify/redis sets itself. */
 export type RedisClientOptions = Omit<RedisOptions, 'replyMapping' | 'clientInfoTag'>
 
 /**
- * What a connection to the store must be like. After a lost reply nobody knows whether a command was executed: sending it again
- * would present a refresh token twice, so a command is sent once or not at all, and its caller is told at once.
+ * Returns the options that a connection to the store needs. After a lost reply it is unknown whether the command was executed, and
+ * sending it again would present a refresh token twice. A command is therefore sent at most once, and its caller is told at once.
  */
 export function redisOptions (target: RedisTarget): RedisClientOptions {
   return {
     ...parse(typeof target === 'string' ? { url: target } : target),
     autoResendUnfulfilledCommands: false,
-    // Without this a command whose connection broke stays pending for ever once it is not sent again.
+    // A command whose connection broke would otherwise stay pending indefinitely, because it is not sent again.
     maxRetriesPerRequest: 0,
-    // A command that waits for a connection is executed after its caller has given up.
+    // A queued command would be executed after its caller has given up.
     enableOfflineQueue: false,
-    // In a pipeline a script that the server has forgotten cannot be told apart from its neighbours.
+    // A pipeline does not tell which of its scripts the server has forgotten.
     enableAutoPipelining: false,
     lazyConnect: false,
     enableReadyCheck: true,
@@ -52,18 +52,21 @@ export function redisOptions (target: RedisTarget): RedisClientOptions {
     keepAlive: 10_000,
     disconnectTimeout: 500,
     retryStrategy,
-    // A demoted primary refuses every script: look for the new one; true reconnects and never sends again.
+    // A demoted primary refuses every script. The value true reconnects to find the new primary, and never sends the command again.
     reconnectOnError: error => error.message.startsWith('READONLY')
   }
 }
 
-/** Milliseconds before the given attempt, from one on: doubling up to a second, with jitter so that gateways do not come in step. */
+/**
+ * Returns the delay before an attempt, counted from one, in milliseconds: doubling up to a second, with jitter so that gateways do
+ * not reconnect in step.
+ */
 export function retryStrategy (attempt: number): number {
   const ceiling = Math.min(1000, 50 * 2 ** Math.min(attempt, 10))
   return Math.round(ceiling * (0.5 + Math.random() / 2))
 }
 
-/** The addresses of a target. Throws ConfigInvalidError for what cannot be used. */
+/** Returns the addresses of a target. Throws ConfigInvalidError for invalid ones. */
 export function parseAddresses (settings: RedisSettings): RedisAddress[] {
   const { setting, texts } = addressesOf(settings)
   if (texts.length === 0) throw new ConfigInvalidError(`store.${setting} must name at least one ${setting === 'cluster' ? 'node' : 'server'}`)
@@ -87,7 +90,7 @@ function parse (settings: RedisSettings & RedisLogin): RedisClientOptions {
       sentinels: addresses.map(({ host, port }) => ({ host, port: port ?? 26379 })),
       db: settings.database ?? 0,
       ...login(settings),
-      // The scheme is that of the sentinels and of what they name.
+      // The scheme of the sentinels applies to the servers that they name too.
       ...tls === null ? {} : { tls, sentinelTLS: tls, enableTLSForSentinelMode: true },
       sentinelRetryStrategy: retryStrategy,
       ...inAddresses.username === undefined ? {} : { sentinelUsername: inAddresses.username },

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- include clock
--- ARGV from 4 on: commands, each as how many words it has and the words. The answer names those that the user may not run.
+-- The arguments from the fourth on are commands, each as its number of words and the words. The reply names those that the user may
+-- not run.
 local refused = {}
 local at = 4
 while at <= #ARGV do

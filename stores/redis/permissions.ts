@@ -6,8 +6,8 @@ import type { Keys } from './keys.ts'
 import type { Scripts } from './scripts.ts'
 
 /**
- * Rejects with ConfigInvalidError, which names what is missing, when the user of the connection may not do all that the gateway does
- * later on. Changes nothing. Every primary of a Cluster is asked: their users are not replicated.
+ * Rejects with ConfigInvalidError, which names what is missing, when the user of the connection lacks a permission that the gateway
+ * needs later. Changes no data. Every primary of a Cluster is asked, because users are not replicated.
  */
 export async function assertPermitted ({ redis, scripts, keys, keyPrefix }: { redis: RedisClient, scripts: Scripts, keys: Keys, keyPrefix: string }): Promise<void> {
   const refuse = (missing: string, cause?: unknown): never => {
@@ -17,7 +17,7 @@ export async function assertPermitted ({ redis, scripts, keys, keyPrefix }: { re
   const answers = await Promise.all([...keys.shards.map(shard => ({ shard, key: `${shard.prefix}session:x` })), { shard: keys.first, key: `${keyPrefix}rate:x` }].map(async ({ shard, key }) => {
     const [refused] = await scripts.run('permissions', shard, [], commands(key)).catch((error: Error) => {
       const { message } = error.cause as Error
-      // Every script begins with TIME; what else it runs is asked for first.
+      // Every script begins with TIME, so a user without it fails before the check of the other commands.
       if (/script can't run this command/.test(message)) return refuse('run TIME', error.cause)
       const command = /run the '(?:[^']*\|)?([a-z]+)/i.exec(message)?.[1]
       if (!message.includes('NOPERM')) throw error

@@ -8,7 +8,7 @@ local holder = redis.call('GET', lease)
 if holder and holder ~= owner then return { now, 'busy' } end
 redis.call('SET', lease, owner, 'PX', int(leaseMs))
 
--- One for each kind: it does what the revocation did when it was made, if that was lost.
+-- Each function repeats the effects of one kind of revocation when they were lost.
 local again = {}
 
 function again.sid(entry, untilMs, sid)
@@ -27,7 +27,7 @@ function again.jti(entry, untilMs, tokenKey)
 end
 
 function again.subject(entry, untilMs, subjectKey, belowEpoch, exceptSid)
-  -- A cut that came later says all that this one said.
+  -- A later cut includes this one.
   if number(redis.call('HGET', prefix .. 'subject:' .. subjectKey, 'epoch')) >= belowEpoch then return end
   for _, sid in ipairs(redis.call('ZRANGE', prefix .. 'index:' .. subjectKey, 0, -1)) do
     local epoch = number(redis.call('HGET', prefix .. 'session:' .. sid, 'epoch'))

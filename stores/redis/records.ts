@@ -5,12 +5,12 @@ import type { BoundDevice, SessionMode, SessionRecord } from '../../lib/session/
 import type { OpenSession } from '../store.ts'
 import type { Reply } from './scripts.ts'
 
-/** The fields of a record that the gateway gives; instants, epoch and family are set by the script. */
+/** Returns the fields of a record that the gateway sets; the script sets instants, epoch and family. */
 export function encodeSession (session: OpenSession): string[] {
   const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin } = session
   const fields = {
     subject,
-    // Names its index, for whatever ends it.
+    // The key names the subject's index for the operations that end the session.
     subjectKey: subjectKeyOf(subject),
     username,
     mode,
@@ -27,8 +27,8 @@ export function encodeSession (session: OpenSession): string[] {
 }
 
 /**
- * A record from the fields of its hash; a field that comes twice has its last value. Null from no fields, and from what cannot be
- * read: a damaged record is no session.
+ * Decodes a record from the fields of its hash; the last value of a repeated field counts. Returns null for no fields, and for a
+ * damaged record.
  */
 export function decodeRecord (reply: Reply | undefined): SessionRecord | null {
   if (!Array.isArray(reply)) return null
@@ -66,7 +66,7 @@ function decodeFields (fields: Map<string, string>): SessionRecord {
   }
 }
 
-/** What is no number would be neither idle nor over, whatever the time. */
+/** Parses a number. Throws for any other text, because NaN would make a record that never becomes idle or expires. */
 function numberOf (text: string): number {
   const number = Number(text)
   if (text === '' || !Number.isFinite(number)) throw new TypeError('not a number')
@@ -95,7 +95,7 @@ function decodeFamily (text: (name: string) => string): TokenFamily {
   }
 }
 
-/** The instant, `acr` and the list of methods, as scripts reply them. */
+/** Decodes the instant, `acr` and the list of methods of a script's reply. */
 export function decodeAuthentication (reply: Reply[]): Authentication {
   const [authTimeMs, acr, amr] = reply.map(String) as [string, string, string]
   return { authTimeMs: numberOf(authTimeMs), acr, amr: listOf(amr) }

@@ -6,11 +6,14 @@ import type { Scripts } from './scripts.ts'
 
 type Revocations = Pick<Store, 'revokeToken' | 'revokeSubject' | 'revokeAll' | 'reassert' | 'isGood'>
 
-/** The latest instant of JavaScript; foreign tokens may name later ones. */
+/** The latest instant of JavaScript; foreign tokens may contain later ones. */
 const latestMs = 8.64e15
 
 const reassertedPerScript = 200
-/** Longer than one script takes, and not so long that somebody who has died keeps the others waiting. */
+/**
+ * The lease in milliseconds: longer than one script takes, and short enough that a process that has died does not delay the others
+ * for long.
+ */
 const leaseMs = 3000
 
 export function createRevocations (scripts: Scripts, keys: Keys): Revocations {
@@ -70,7 +73,7 @@ function isIn (shard: Shard, revocation: Revocation, keys: Keys): boolean {
   }
 }
 
-/** As the scripts write it into the log. */
+/** Encodes a revocation as the scripts write it into the log. */
 function encodeRevocation (revocation: Revocation): string {
   switch (revocation.kind) {
     case 'sid': return JSON.stringify(['sid', revocation.sid])
@@ -88,7 +91,7 @@ function shardsOf ({ sid, subject, jti }: CredentialClaims, keys: Keys): Shard[]
   ]
 }
 
-/** What one shard is asked: of the claims, those whose data it holds. */
+/** Returns the keys and arguments for one shard: those claims whose data the shard holds. */
 function question ({ sid, subject, epoch, issuer, jti }: CredentialClaims, keys: Keys, shard: Shard): [keys: string[], args: Array<string | number>] {
   const hasSession = sid !== null && keys.ofSid(sid) === shard
   const hasSubject = subject !== null && keys.ofSubject(subject) === shard

@@ -2,9 +2,10 @@
 -- include clock
 -- include record
 -- include log
--- The records stay until they expire, absent for everybody below the floor: one write, however many sessions there are.
+-- The records stay until they expire, and reads treat those below the floor as absent: one write suffices for any number of
+-- sessions.
 local atLeast, keepForMs = tonumber(ARGV[4]), tonumber(ARGV[5])
--- With more than one shard the highest floor of a first round is given to all in a second.
+-- A second round sets the highest floor of the first round in every shard; a shard that has it already changes nothing.
 if atLeast > 0 and floor == atLeast then return { now, floor, now + keepForMs } end
 local maxEpoch = number(redis.call('HGET', KEYS[1], 'maxEpoch'))
 floor = math.max(atLeast, maxEpoch + 1, floor + 1, math.floor(now / 1000) + 1)

@@ -16,11 +16,12 @@ for _, sid in ipairs(redis.call('ZRANGE', index, 0, -1)) do
   end
 end
 
--- Tokens of other issuers have the second of their issue for an epoch.
+-- Tokens of other issuers have the second of their issue as their epoch.
 local atLeast = math.max(floor, math.floor(now / 1000)) + 1
 local known = redis.call('HMGET', subject, 'epoch', 'except')
 local epoch, spared = number(known[1]), known[2] or ''
--- A cut that would end nothing more than the last one did is none: or epochs would run ahead of the clock, and the log would fill.
+-- A cut that would end nothing more than the last one is skipped; otherwise epochs would run ahead of the clock, and the log would
+-- fill.
 if not isAnyEnded and epoch >= atLeast and (spared == '' or spared == exceptSid) then return { now, epoch, spared, now + keepForMs } end
 local belowEpoch = math.max(epoch + 1, atLeast)
 raiseEpoch(subjectKey, belowEpoch, exceptSid, now + keepForMs)

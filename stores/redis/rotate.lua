@@ -19,7 +19,7 @@ local count, untilMs
 if max > 0 then
   count, untilMs = countRefresh(record, max, windowMs)
   if count > max then
-    -- Whoever goes on over the limit is not to fill the append-only file.
+    -- A client that continues over the limit must not fill the append-only file.
     if record.refreshes ~= int(count) then redis.call('HSET', session, 'refreshes', int(count), 'refreshesUntilMs', int(untilMs)) end
     return { now, 'limited', fields, false, int(count), int(untilMs - now) }
   end

@@ -11,9 +11,9 @@ export type Reply = string | number | null | Reply[]
 export interface Scripts {
   /** Runs `<name>.lua`; resolves to its reply without the leading clock. */
   run (name: string, shard: Shard, keys?: string[], args?: Array<string | number>): Promise<Reply[]>
-  /** The server's clock as last heard. */
+  /** Returns the server's clock in milliseconds, extrapolated from the last reply. */
   nowMs (): number
-  /** From now on nothing runs any more. */
+  /** Stops the scripts: later calls reject. */
   end (): void
 }
 
@@ -45,7 +45,7 @@ export async function loadScripts ({ redis, timeoutMs, clockOffsetMs }: ScriptsO
       if (ended) throw unavailable(new Error('the store has been ended'))
       const offset = Math.round(clockOffsetMs())
       const all = [shard.state, shard.log, shard.revocations, ...keys]
-      // Random: the second part of an id of the log, so that two histories with the same numbers differ.
+      // The random number is the second part of a log id, so that two histories with equal numbers differ.
       const [now, ...reply] = await guarded(guard, () => command(all.length, ...all, offset, randomInt(2 ** 32), shard.prefix, ...args), timeoutMs)
       sinceMs = Number(now) - offset - performance.now()
       return reply
@@ -53,7 +53,7 @@ export async function loadScripts ({ redis, timeoutMs, clockOffsetMs }: ScriptsO
   }
 }
 
-/** Name and text of every script; `-- include x` stands for the file shared/x.lua. */
+/** Returns name and text of every script; `-- include x` stands for the file shared/x.lua. */
 async function readScripts (): Promise<Array<[name: string, lua: string]>> {
   const shared = new Map(await readFolder(new URL('./shared/', import.meta.url)))
   const own = await readFolder(new URL('./', import.meta.url))

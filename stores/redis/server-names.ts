@@ -2,9 +2,9 @@ import { isIP } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 
 /**
- * TLS options for servers that are known by name, of which some are found by address: Clusters and sentinels tell where the others
- * are, and by default they tell an address. A certificate that proves the name of one of the configured servers is then accepted
- * too. A server that is connected to by name has to prove that very name.
+ * Returns TLS options for Clusters and sentinels, which announce the other servers by address unless configured otherwise. For a
+ * server that is reached by address, a certificate for one of the configured names is accepted too. A server that is reached by
+ * name has to prove that name.
  */
 export function acceptNames (hosts: string[]): { checkServerIdentity: typeof checkServerIdentity } {
   const names = [...new Set(hosts)].filter(host => isIP(host) === 0)

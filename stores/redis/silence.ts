@@ -6,10 +6,10 @@ const turnMs = 400
 const patientTurns = 4
 
 /**
- * Below a connection everything may be gone without a packet that says so. After a call that failed or was not answered in time each
- * connection is asked by itself, and one that stays silent is replaced. Turns are counted and not time: when this process stood still,
- * the timer that is over is one turn, and the answer that waits in the socket comes before the next. The client's own limit
- * (`socketTimeout`) would end a good connection then.
+ * A network may fail below a connection without a packet that says so. After a call that failed or timed out, each connection gets
+ * a PING, and a connection that stays silent is replaced. Turns are counted instead of time: when this process was stalled, the
+ * expired timer is one turn, and the waiting answer is read before the next one. The client's own limit (`socketTimeout`) would end
+ * a working connection then.
  */
 export function createSilenceCheck (redis: RedisClient): () => void {
   const asked = new WeakSet<Redis>()
@@ -25,7 +25,8 @@ export function createSilenceCheck (redis: RedisClient): () => void {
 async function ask (connection: Redis): Promise<void> {
   let turns = 0
   const timer = setInterval(() => { if (++turns === patientTurns) connection.disconnect(true) }, turnMs).unref()
-  // Before it is ready the client itself has asked something. Rejected: it has ended by itself, or was ended here.
+  // A client that is not ready has itself sent a request already. A rejection means that the connection has ended, by itself or
+  // here.
   await (connection.status === 'ready' ? connection.ping() : Promise.race([once(connection, 'ready'), once(connection, 'close')])).catch(() => {})
   clearInterval(timer)
 }

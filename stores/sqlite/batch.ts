@@ -3,7 +3,7 @@ import { retryWhileBusy } from './busy.ts'
 import { createOperations, type OperationName } from './operations.ts'
 import { createPurge } from './purge.ts'
 
-/** One write on its way to the thread that writes. */
+/** One write on its way to the writing thread. */
 export interface Request {
   id: number
   name: OperationName
@@ -14,10 +14,13 @@ export interface Request {
 export type Reply = { id: number, value: unknown } | { id: number, error: unknown }
 
 const purgedPerBatch = 64
-/** An operation adds one session and one entry of the log; what it closes besides was added by earlier ones. */
+/**
+ * The number of rows to purge for each request. An operation adds one session and one entry of the log; earlier operations added
+ * the rows that it closes.
+ */
 const purgedPerRequest = 4
 
-/** Runs all of a batch in one transaction, so that they share one wait for the disk, and answers when that is over. */
+/** Runs a batch in one transaction, so that its writes share one wait for the disk, and replies after the commit. */
 export function createRunBatch (db: DatabaseSync, timeoutMs: number): (requests: Request[]) => Reply[] {
   const operations = createOperations(db) as Record<OperationName, (nowMs: number, ...args: unknown[]) => unknown>
   const purge = createPurge(db)
@@ -28,7 +31,10 @@ export function createRunBatch (db: DatabaseSync, timeoutMs: number): (requests:
   const release = db.prepare('RELEASE one')
   const undo = db.prepare('ROLLBACK TO one')
 
-  /** One that fails takes nothing with it, unless SQLite has given up the whole transaction (disk full, I/O error). */
+  /**
+   * Runs one operation. A failure does not affect the others, unless SQLite has rolled back the whole transaction (disk full, I/O
+   * error).
+   */
   function attempt (id: number, action: () => unknown): Reply {
     mark.run()
     try {
@@ -48,7 +54,7 @@ export function createRunBatch (db: DatabaseSync, timeoutMs: number): (requests:
       retryWhileBusy(timeoutMs, () => begin.run())
       const replies = requests.map(({ id, name, nowMs, args }) => attempt(id, () => operations[name](nowMs, ...args)))
       const latestMs = requests.reduce((latest, { nowMs }) => Math.max(latest, nowMs), 0)
-      // What cannot be purged now is purged later: the writes count.
+      // A failed purge is repeated later and does not affect the writes.
       attempt(0, () => purge(latestMs, purgedPerBatch + purgedPerRequest * requests.length))
       commit.run()
       return replies

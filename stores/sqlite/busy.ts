@@ -3,12 +3,12 @@ import { setTimeout as wait } from 'node:timers/promises'
 const SQLITE_BUSY = 5
 
 /**
- * Connections that write wait this long for a lock and then ask again. SQLite's own waiting goes up to 100 ms between two looks,
- * so that a process that writes all the time would starve the others.
+ * The time that a writing connection waits for a lock before it asks again, in milliseconds. SQLite's own handler pauses up to 100
+ * ms between attempts, so a process that writes constantly would starve the others.
  */
 export const lockPollMs = 2
 
-/** The primary result code of an SQLite error, or null. */
+/** Returns the primary result code of an SQLite error, or null. */
 export function resultCode (error: unknown): number | null {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null
   return error.errcode & 0xff
@@ -30,8 +30,8 @@ const pauseMs = 20
 const quietMs = 1000
 
 /**
- * One wait, over several steps, for what other processes have locked while a file is opened. The event loop goes on meanwhile.
- * `onWait` is called once, when it has taken a second.
+ * One wait, shared by several steps, for the locks of other processes while a file is opened. It does not block the event loop.
+ * `onWait` is called once, after a second.
  */
 export class Patience {
   readonly #startedAtMs = performance.now()

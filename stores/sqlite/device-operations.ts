@@ -3,7 +3,7 @@ import type { DeviceBinding, DeviceRenewal } from '../store.ts'
 import type { Log } from './log.ts'
 import { createReadLive } from './session-operations.ts'
 
-/** Binding a session to a device and proofs of its key, each to be run inside a transaction. */
+/** Creates the operations that bind a session to a device and record proofs of its key. Each runs inside a transaction. */
 export function createDeviceOperations (db: DatabaseSync, log: Log) {
   const readLive = createReadLive(db)
   const bind = db.prepare('UPDATE sessions SET device_key = :publicKey, device_bound_at_ms = :nowMs, device_renewals = 0 WHERE sid = :sid')

@@ -8,7 +8,7 @@ import type { Log } from './log.ts'
 import { toFamilyRow } from './rows.ts'
 import { createReadLive } from './session-operations.ts'
 
-/** lib/session/rotation.ts applied to a record, to be run inside a transaction. */
+/** Applies lib/session/rotation.ts to a record. Each operation runs inside a transaction. */
 export function createFamilyOperations (db: DatabaseSync, log: Log) {
   const readLive = createReadLive(db)
   const remove = db.prepare('DELETE FROM sessions WHERE sid = ?')
@@ -23,7 +23,7 @@ export function createFamilyOperations (db: DatabaseSync, log: Log) {
   function count (nowMs: number, sid: string, limit: RefreshLimit): Counted {
     const known = readCount.get(sid) as unknown as RefreshCount
     const { count, endsAtMs } = countRefresh(known, nowMs, limit)
-    // Whoever goes on over the limit is not to make the disk work for it.
+    // A client that continues over the limit must not cause a write for each attempt.
     if (count !== known.count || endsAtMs !== known.endsAtMs) writeCount.run({ sid, count, endsAtMs })
     return { count, leftMs: endsAtMs - nowMs }
   }

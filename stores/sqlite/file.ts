@@ -6,17 +6,20 @@ import { rightsOfNewFile } from '../../lib/new-file.ts'
 import { Patience, resultCode } from './busy.ts'
 import { createSchema, identify } from './schema.ts'
 
-/** Readers wait for nobody, except while another process recovers the file after a crash or is the last to leave it. */
+/**
+ * The time that a reading connection waits for a lock, in milliseconds. Readers only wait while another process recovers the file
+ * after a crash, or is the last to close it.
+ */
 const readLockMs = 100
 
 export interface FileWaiting {
-  /** How long to wait for what other processes have locked, in milliseconds. */
+  /** The longest wait for the locks of other processes, in milliseconds. */
   startTimeoutMs: number
-  /** Is told what is waited for. */
+  /** Called with the reason of a long wait. */
   onWait: (text: string) => void
 }
 
-/** Opens the database at `path` and makes it a store if it is new. Rejects with ConfigInvalidError that says what to do. */
+/** Opens the database at `path`, and creates the schema of a new one. Rejects with ConfigInvalidError that names the remedy. */
 export async function openFile (path: string, waiting: FileWaiting): Promise<DatabaseSync> {
   try {
     if (path !== ':memory:') createPrivately(path)
@@ -31,7 +34,7 @@ function patienceWith (path: string, { startTimeoutMs, onWait }: FileWaiting): P
   return new Patience(startTimeoutMs, () => onWait(`store.path: "${path}" is locked by another process; waiting for it, at most ${startTimeoutMs / 1000} s`))
 }
 
-/** Changes nothing in a file before it is known to be ours or empty. */
+/** Prepares the database. It changes nothing in a file before the file is known to be ours or empty. */
 async function setUp (db: DatabaseSync, path: string, patience: Patience): Promise<DatabaseSync> {
   try {
     await patience.whileBusy(() => refuseForeign(db, path))
@@ -46,7 +49,7 @@ async function setUp (db: DatabaseSync, path: string, patience: Patience): Promi
   }
 }
 
-/** A connection that waits `lockMs` for a lock, with the setting that durability rests on. */
+/** Opens a connection that waits `lockMs` for a lock, with the setting that durability depends on. */
 export function connect (path: string, lockMs: number): DatabaseSync {
   const db = new DatabaseSync(path, { timeout: lockMs })
   try {
@@ -59,15 +62,15 @@ export function connect (path: string, lockMs: number): DatabaseSync {
 }
 
 /**
- * Whoever reads the file reads who is signed in. SQLite gives its companion files the mode and the owner of this one, so a command
- * that root runs in the folder of the gateway's user leaves nothing that the gateway cannot open.
- * An existing file is not opened here: closing it would drop the locks of every connection that this process has to it.
+ * Creates the file with access for its owner only, because it shows who is signed in. SQLite gives its companion files the mode and
+ * the owner of this one, so a command that root runs in the folder of the gateway's user leaves no file that the gateway cannot
+ * open. An existing file is not opened here: closing it would drop the locks of every connection that this process has to it.
  */
 function createPrivately (path: string): void {
   try {
     const file = openSync(path, 'wx', 0o600)
     const rights = rightsOfNewFile(statSync(dirname(path)), fstatSync(file).uid)
-    // A group that may read the folder alone could not use a database in it.
+    // A group that may only read the folder could not use a database in it.
     if (rights !== null && rights.uid !== 0) fchownSync(file, rights.uid, rights.gid)
     closeSync(file)
   } catch (error) {
@@ -96,7 +99,7 @@ const explanations: Record<string | number, [problem: string, fix: string]> = {
   26: ['is not an SQLite database', 'choose another path']
 }
 
-/** Says what to do about an error of the file system or of SQLite. */
+/** Explains an error of the file system or of SQLite, with the remedy. */
 export function explain (error: unknown, path: string): Error {
   const code = resultCode(error) ?? (error instanceof Error && 'code' in error ? String(error.code) : '')
   const [problem, fix] = explanations[code] ?? ['cannot be opened', 'see the cause']

@@ -1,13 +1,13 @@
 const pollMs = 10
 
 export interface Growth {
-  /** Looks whether the log has grown, and if so calls the listeners. */
+  /** Checks whether the log has grown, and if so calls the listeners. */
   check: () => void
   subscribe: (listener: () => void) => () => void
   stop: () => void
 }
 
-/** Notices entries of the log, those of other processes by looking; a look costs a few microseconds. */
+/** Notifies listeners of new entries of the log; polling detects those of other processes. A check takes a few microseconds. */
 export function watchGrowth (readHead: () => number): Growth {
   const listeners = new Set<() => void>()
   let timer: NodeJS.Timeout | null = null
@@ -42,7 +42,7 @@ export function watchGrowth (readHead: () => number): Growth {
   return { check, subscribe, stop }
 }
 
-/** A look that fails is repeated with the next one; pull tells the caller. */
+/** Returns null when the read fails. The next check repeats it, and pull reports the failure to its caller. */
 function tryRead (readHead: () => number): number | null {
   try {
     return readHead()

@@ -4,15 +4,15 @@ import { ConfigInvalidError } from '../../lib/errors.ts'
 import { explain, refusal } from './file.ts'
 import { applicationId, isUpgradable, schemaVersion } from './schema.ts'
 
-/** SQLite's own numbers, as `openFile` would meet them. */
+/** The result codes of SQLite that `openFile` would meet. */
 const READONLY = 8
 const CANTOPEN = 14
 const NOTADB = 26
 
 /**
- * Throws what opening the database at `path` would throw, as far as its directory, its permissions and its header tell. Makes and
- * changes nothing, not even the companions that a connection would make. Not for a process that has the database open: closing
- * the file would drop its locks.
+ * Throws the error that opening the database at `path` would throw, as far as its directory, its permissions and its header show.
+ * Creates and changes nothing, not even the companion files. Not for a process that has the database open: closing the file would
+ * drop its locks.
  */
 export function inspectFile (path: string): void {
   if (path === ':memory:') return
@@ -36,7 +36,7 @@ function canAccess (path: string, mode: number): boolean {
   }
 }
 
-/** The header is that of https://www.sqlite.org/fileformat.html, "The Database Header". */
+/** Checks the header as defined in https://www.sqlite.org/fileformat.html, "The Database Header". */
 function judgeHeader (path: string): void {
   const header = readHeader(path)
   if (header.length === 0) return
@@ -44,12 +44,12 @@ function judgeHeader (path: string): void {
   const [version, id, tables] = [header.readUInt32BE(60), header.readUInt32BE(68), header.readUInt16BE(103)]
   if (id === applicationId && version < schemaVersion && !isUpgradable(version)) throw refusal(path, 'was written by an older version that was never released', 'choose another path; everyone signs in again')
   if (id === applicationId && version > schemaVersion) throw refusal(path, 'was written by a newer version', 'run that version, or choose another path')
-  // A database that was just made may still be in its log alone.
+  // The content of a new database may still be in its write-ahead log only.
   const isNew = id === 0 && version === 0 && (tables === 0 || statSync(`${path}-wal`, { throwIfNoEntry: false }) !== undefined)
   if (id !== applicationId && !isNew) throw refusal(path, 'is the database of another program', 'choose another path')
 }
 
-/** The header of the file and that of its first page; as many bytes as there are. */
+/** Reads the header of the file and that of its first page, or as many bytes as exist. */
 function readHeader (path: string): Buffer {
   const header = Buffer.alloc(112)
   const file = openSync(path, 'r')

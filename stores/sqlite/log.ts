@@ -1,16 +1,16 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { LogEntry } from '../../lib/revocation/entries.ts'
 
-/** How long an entry stays on the log at least, so that a follower that is merely late never meets a gap. */
+/** The minimum time that an entry stays in the log, in milliseconds, so that a follower that is merely late never meets a gap. */
 export const logKeptMs = 3_600_000
 
 export interface Log {
   append: (nowMs: number, entry: LogEntry) => void
-  /** Logs a `sid` as revoked, unless it is already. */
+  /** Logs a `sid` as revoked, unless it is logged already. */
   revokeSid: (nowMs: number, sid: string, maxTokenAgeMs: number) => void
 }
 
-/** The writing end of the log; part of the transaction that makes true what it tells. */
+/** Creates the writing side of the log. An entry is part of the transaction that it reports. */
 export function createLog (db: DatabaseSync): Log {
   const insert = db.prepare(`
     INSERT INTO log (kind, sid, token_key, subject_key, below_epoch, except_sid, expires_at_ms, purge_at_ms)
@@ -33,7 +33,7 @@ export function createLog (db: DatabaseSync): Log {
   return { append, revokeSid }
 }
 
-/** A time as the database keeps it: whole milliseconds, never earlier than asked for. */
+/** Returns a time as the database stores it: whole milliseconds, rounded up. */
 export function instant (ms: number): number {
   return Math.min(Math.ceil(ms), Number.MAX_SAFE_INTEGER)
 }

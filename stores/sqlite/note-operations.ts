@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { mostNotes } from '../../lib/notes.ts'
 
-/** The change of the notes that processes leave each other. */
+/** Creates the operation that changes the notes that processes leave for each other. */
 export function createNoteOperations (db: DatabaseSync) {
   const removeExpired = db.prepare('DELETE FROM notes WHERE expires_at_ms <= ?')
   const write = db.prepare(`

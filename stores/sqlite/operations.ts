@@ -6,7 +6,7 @@ import { createNoteOperations } from './note-operations.ts'
 import { createRevocationOperations } from './revocation-operations.ts'
 import { createSessionOperations } from './session-operations.ts'
 
-/** Everything that changes the store, synchronously. The first argument is the caller's clock. */
+/** Creates all synchronous operations that change the store. The first argument is the caller's clock. */
 export function createOperations (db: DatabaseSync) {
   const log = createLog(db)
   return {
@@ -21,7 +21,7 @@ export function createOperations (db: DatabaseSync) {
 
 export type Operations = ReturnType<typeof createOperations>
 export type OperationName = keyof Operations
-/** What an operation takes after the clock. */
+/** The arguments of an operation after the clock. */
 export type OperationArguments<Name extends OperationName> = Parameters<Operations[Name]> extends [number, ...infer Rest] ? Rest : never
 
 function createKeyOperations (db: DatabaseSync, log: Log) {

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 /**
- * Removes what nobody can ask for any more, `limit` rows a table at most. Run with every batch of writes, and allowed more rows
- * than the batch can have added: so the file stops growing without timers, and no transaction becomes long.
+ * Removes rows that no request can need any more, at most `limit` a table. It runs with every batch of writes and may remove more
+ * rows than the batch can have added, so the file stops growing without timers, and no transaction becomes long.
  */
 export function createPurge (db: DatabaseSync): (nowMs: number, limit: number) => void {
   const removeSessions = db.prepare('DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE expires_at_ms <= ? LIMIT ?)')

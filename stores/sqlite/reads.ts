@@ -10,7 +10,7 @@ import { createReadLive, isLive } from './session-operations.ts'
 
 const snapshotPage = 5000
 
-/** Everything that only reads. Each is microseconds on the calling thread; a snapshot yields between its pages. */
+/** Creates all operations that only read. Each takes microseconds on the calling thread; a snapshot yields between its pages. */
 export function createReads (db: DatabaseSync) {
   const select = db.prepare(`SELECT * FROM sessions WHERE subject_key = :subjectKey AND ${isLive} ORDER BY created_at_ms DESC, sid DESC`)
   const selectKeys = db.prepare('SELECT version, text FROM keys')
@@ -58,10 +58,10 @@ function createLogReads (db: DatabaseSync) {
   const readState = () => selectState.get() as { purgedThrough: number, head: number }
 
   return {
-    /** The number of the newest entry ever written. */
+    /** Returns the number of the newest entry ever written. */
     head: () => readState().head,
 
-    /** Pages need no common transaction: an entry that is replaced between two of them comes again after the position. */
+    /** Pages need no common transaction: an entry that is replaced between two of them appears again after the position. */
     async snapshot (nowMs: number, take: TakePage): Promise<string> {
       const { head } = readState()
       for (let seq = 0; ;) {
@@ -74,8 +74,9 @@ function createLogReads (db: DatabaseSync) {
     },
 
     /**
-     * A read is proof enough that the store was heard from: there is one local file, and no primary to be cut off from.
-     * The state is read after the entries, so entries that another process purges in between show as a gap.
+     * Reads the entries after a position. A successful read proves that the store is reachable: there is one local file, and no
+     * primary to be cut off from. The state is read after the entries, so entries that another process purges in between appear as
+     * a gap.
      */
     pull (position: string): Pull {
       const after = /^\d{1,16}$/.test(position) ? Number(position) : Infinity

@@ -7,7 +7,7 @@ import { createReadLive } from './session-operations.ts'
 type SubjectCut = Extract<Revocation, { kind: 'subject' }>
 type CutOfAll = Extract<Revocation, { kind: 'all' }>
 
-/** Revoking tokens, subjects and everybody, each to be run inside a transaction. */
+/** Creates the operations that revoke tokens, subjects and all credentials. Each runs inside a transaction. */
 export function createRevocationOperations (db: DatabaseSync, log: Log) {
   const longestRevocation = db.prepare("SELECT max(expires_at_ms) AS expiresAtMs FROM log WHERE kind = 'jti' AND token_key = ?")
   const removeToken = db.prepare("DELETE FROM log WHERE kind = 'jti' AND token_key = ?")
@@ -60,7 +60,8 @@ function createRevokeSubject (db: DatabaseSync, log: Log) {
 
     const seconds = secondsAfter(nowMs)
     const isAnyEnded = removeOthers.run({ subjectKey, exceptSid }).changes > 0
-    // A cut that would end nothing more than the last one did is none: or epochs would run ahead of the clock, and the log would fill.
+    // A cut that would end nothing more than the last one is skipped; otherwise epochs would run ahead of the clock, and the log
+    // would fill.
     const last = isAnyEnded ? undefined : lastCut.get({ subjectKey, seconds, exceptSid })
     if (last !== undefined) return { kind: 'subject', subjectKey, expiresAtMs, ...last as { belowEpoch: number, exceptSid: string | null } }
     const belowEpoch = Number(raiseEpoch.get({ subjectKey, exceptSid, purgeAtMs, seconds })?.['belowEpoch'])
@@ -70,7 +71,7 @@ function createRevokeSubject (db: DatabaseSync, log: Log) {
   }
 }
 
-/** Does for each revocation what it did when it was made, if that was lost. One file has one writer at a time anyway. */
+/** Repeats the effects of each revocation when they were lost. No lease is needed, because a file has one writer at a time. */
 function createReassert (db: DatabaseSync, log: Log) {
   const removeSession = db.prepare('DELETE FROM sessions WHERE sid = ?')
   const longest = db.prepare("SELECT max(expires_at_ms) AS expiresAtMs FROM log WHERE kind = 'jti' AND token_key = ?")
@@ -106,7 +107,7 @@ function createReassert (db: DatabaseSync, log: Log) {
   }
 }
 
-/** Above the second of any token that was issued until now. */
+/** Returns a second later than that of any token issued until now. */
 function secondsAfter (nowMs: number): number {
   return Math.floor(nowMs / 1000) + 1
 }

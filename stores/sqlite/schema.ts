@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 
-/** Marks a file as a Portcullis store in its header, so that no other program's database is taken for one ("PTCS"). */
+/** Marks a file as a Portcullis store in its header ("PTCS"), so that another program's database is recognized. */
 export const applicationId = 0x50544353
 export const schemaVersion = 7
 
@@ -16,10 +16,10 @@ const notesTable = `
 
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
- * - `subjects` has a row only for a subject that was cut; every other one has the floor's epoch.
- * - `log` is the list of revocations too: an entry that is in force is found by the partial indexes.
- *   AUTOINCREMENT, because a number that was given once must never come again.
- * - `state.purged_through` is the highest entry ever purged: who has not read up to there has missed something.
+ * - `subjects` has a row only for a subject that was cut; every other subject has the floor's epoch.
+ * - `log` is the list of revocations too: the partial indexes find an entry that is in force.
+ * AUTOINCREMENT, because a number must never be assigned twice.
+ * - `state.purged_through` is the highest entry ever purged: a follower whose position is lower has missed entries.
  */
 const schema = `
   CREATE TABLE state (
@@ -98,7 +98,10 @@ ${notesTable}
   PRAGMA user_version = ${schemaVersion};
 `
 
-/** What makes one version of the next. Whoever has the file open already goes on: nothing that it knows is changed. */
+/**
+ * The statements that upgrade one version to the next. A process that already has the file open continues, because nothing that it
+ * knows changes.
+ */
 const upgrades: Readonly<Record<number, string>> = {
   3: `
     ALTER TABLE sessions ADD COLUMN device_key TEXT;
@@ -119,7 +122,7 @@ export function isUpgradable (version: number): boolean {
   return version in upgrades
 }
 
-/** What a database file is to us, by its header alone. */
+/** Identifies a database file by its header only. */
 export function identify (db: DatabaseSync): 'empty' | 'ours' | 'upgradable' | 'older' | 'newer' | 'foreign' {
   const { id, version, tables } = db.prepare(`
     SELECT application_id AS id, user_version AS version, (SELECT count(*) FROM sqlite_schema) AS tables
@@ -129,7 +132,7 @@ export function identify (db: DatabaseSync): 'empty' | 'ours' | 'upgradable' | '
   return id === 0 && version === 0 && tables === 0 ? 'empty' : 'foreign'
 }
 
-/** Makes the tables of an empty database, or of an older one those of today; several processes may come at once. */
+/** Creates the tables of an empty database, or upgrades an older one; several processes may do so at once. */
 export function createSchema (db: DatabaseSync): void {
   db.exec('BEGIN IMMEDIATE')
   try {

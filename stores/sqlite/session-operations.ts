@@ -9,7 +9,7 @@ import type { OpenSession } from '../store.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
 import { toRecord, toSessionRow, type RecordRow } from './rows.ts'
 
-/** A record that is neither expired nor below the store's epoch; a subject's cut removes what it ends. */
+/** The condition for a record that is neither expired nor below the store's epoch; a subject's cut removes the records that it ends. */
 export const isLive = 'expires_at_ms > :nowMs AND epoch >= (SELECT floor_epoch FROM state)'
 
 type ReadLive = (sid: string, nowMs: number) => SessionRecord | null
@@ -22,7 +22,7 @@ export function createReadLive (db: DatabaseSync): ReadLive {
   }
 }
 
-/** Opening, using, renewing and closing, each to be run inside a transaction. */
+/** Creates the operations that open, use, renew and close a session. Each runs inside a transaction. */
 export function createSessionOperations (db: DatabaseSync, log: Log) {
   const readLive = createReadLive(db)
   const makeRecord = createMakeRecord(db)
@@ -75,7 +75,7 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
 
 function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSession) => SessionRecord {
   const currentEpoch = db.prepare('SELECT max(floor_epoch, coalesce((SELECT epoch FROM subjects WHERE subject_key = ?), 0)) AS epoch FROM state')
-  // A subject's epoch may be forgotten only when no session carries it any more.
+  // A subject's epoch may be removed only when no session carries it any more.
   const keepSubject = db.prepare('UPDATE subjects SET purge_at_ms = max(purge_at_ms, :purgeAtMs) WHERE subject_key = :subjectKey')
   const columns = `sid, subject, subject_key, username, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
     audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed, origin, step_up`

@@ -12,7 +12,7 @@ interface Pending {
   deadline: NodeJS.Timeout
 }
 
-/** Sends writes to one thread, which is started with the first write, and again with the first one after it has died. */
+/** Sends writes to one thread. The first write starts the thread, and starts it again after it has died. */
 export class ThreadWriter implements Writer {
   readonly #path: string
   readonly #options: WriterOptions
@@ -32,7 +32,7 @@ export class ThreadWriter implements Writer {
     if (this.#ended !== null) throw unavailable('the store has ended')
     this.#breaker.begin()
     const id = ++this.#lastId
-    // What comes up in the same turn of the event loop, also in promise callbacks, goes to the thread as one message.
+    // The writes of one turn of the event loop, promise callbacks included, are sent to the thread as one message.
     if (this.#outbox.push({ id, name, nowMs: this.#options.nowMs(), args }) === 1) process.nextTick(() => this.#send())
     return await new Promise((resolve, reject) => {
       const { timeoutMs } = this.#options
@@ -41,7 +41,7 @@ export class ThreadWriter implements Writer {
     })
   }
 
-  /** Waits for what is under way. A thread that does not answer any more is left to its fate after the time of one write. */
+  /** Waits for pending writes. A thread that does not answer within the timeout of one write is terminated. */
   async end (): Promise<void> {
     this.#ended ??= this.#stop()
     await this.#ended
@@ -73,7 +73,7 @@ export class ThreadWriter implements Writer {
   }
 
   #start (): Worker {
-    // The sources run as they are in development, and compiled once they are built.
+    // The worker has the extension of this file: the sources run uncompiled in development.
     const file = new URL(`./worker${extname(import.meta.url)}`, import.meta.url)
     const worker = new Worker(file, { workerData: { path: this.#path, timeoutMs: this.#options.timeoutMs }, execArgv: [] })
     worker.on('message', (replies: Reply[]) => this.#receive(replies))
@@ -112,7 +112,7 @@ export class ThreadWriter implements Writer {
     pending.reject(unavailable(`no answer within ${this.#options.timeoutMs} ms`))
   }
 
-  /** Takes a write off the list; with the last one the thread stops keeping the process alive. */
+  /** Removes a write from the list; with the last one the thread stops keeping the process alive. */
   #settle (id: number): Pending | undefined {
     const pending = this.#pending.get(id)
     if (pending === undefined) return undefined

@@ -3,9 +3,7 @@ import { createRunBatch, type Request } from './batch.ts'
 import { lockPollMs } from './busy.ts'
 import { connect } from './file.ts'
 
-/*
- * The thread that writes. While it waits for the disk, requests gather in its port, and all of them are the next batch.
- */
+/* The writing thread. While it waits for the disk, requests gather in its port, and all of them form the next batch. */
 
 const { path, timeoutMs } = workerData as { path: string, timeoutMs: number }
 const db = connect(path, lockPollMs)

@@ -15,7 +15,7 @@ export interface WriterOptions {
   onCommitted: () => void
 }
 
-/** Writes on the calling thread: for `:memory:`, which no other thread can see. */
+/** Writes on the calling thread: for `:memory:`, which no other thread can access. */
 export function createInlineWriter (db: DatabaseSync, { nowMs, timeoutMs, onCommitted }: WriterOptions): Writer {
   const runBatch = createRunBatch(db, timeoutMs)
   return {

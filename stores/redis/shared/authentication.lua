@@ -1,4 +1,4 @@
--- lib/session/authentication.ts in Lua, function by function; test/stores/rotation-traces.test.ts and the contract hold the two together.
+-- lib/session/authentication.ts in Lua, function by function; test/stores/rotation-traces.test.ts and the contract compare the two.
 -- An authentication is { authTimeMs, acr, amr }, with the methods as the JSON text of the record.
 local maxMethods = 16
 
@@ -10,7 +10,7 @@ local function isAtLeast(acr, other)
   return isNumeric(acr) and isNumeric(other) and tonumber(acr) >= tonumber(other)
 end
 
--- An empty list would be encoded as an object.
+-- The encoder cjson would write an empty list as an object.
 local function encodeMethods(methods)
   local texts = {}
   for i, method in ipairs(methods) do texts[i] = cjson.encode(method) end

@@ -1,4 +1,4 @@
--- The server's clock judges everything, so gateways with wrong clocks agree. ARGV[1] moves it, in tests.
+-- The server's clock decides, so gateways with wrong clocks agree. Tests move it by ARGV[1].
 local offset = tonumber(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + offset

@@ -1,7 +1,7 @@
--- Replicas may keep a cut for longer than it is in force: an epoch that started again too soon would fall under it.
+-- Replicas may keep a cut for longer than it is in force, and an epoch that restarted too soon would be below it.
 local marginMs = 86400000
 
--- From now on sessions of the subject begin at this epoch; the one that is excepted keeps its own.
+-- Makes new sessions of the subject begin at this epoch; the excepted session keeps its epoch.
 local function raiseEpoch(subjectKey, epoch, exceptSid, untilMs)
   local name = prefix .. 'subject:' .. subjectKey
   local excepted = type(exceptSid) == 'string' and exceptSid or ''

@@ -1,14 +1,15 @@
--- Names made from this prefix share the slot of KEYS: it carries the hash tag, and a session lives in its subject's shard.
+-- Names with this prefix share the slot of KEYS: the prefix contains the hash tag, and a session is in its subject's shard.
 local prefix = ARGV[3]
 local floor = number(redis.call('HGET', KEYS[1], 'floor'))
 
--- Past its end or below the floor of revoke-all a record is absent; a subject's cut removes the records it ends at once.
+-- A record past its expiry or below the floor of revoke-all counts as absent; a subject's cut removes the records that it ends at
+-- once.
 local function isLive(expiresAtMs, epoch)
   local untilMs, since = tonumber(expiresAtMs), tonumber(epoch)
   return untilMs and since and now < untilMs and since >= floor
 end
 
--- What is no hash of ours under our name is no record: it must not keep its owner from signing in or out.
+-- A foreign value under our name counts as no record: it must not keep the owner from signing in or out.
 local function ofRecord(reply)
   return reply.err and {} or reply
 end
@@ -25,7 +26,7 @@ local function readRecord(key)
   return record, fields
 end
 
--- lib/session/origin.ts in Lua: a record without an origin belongs to every one, and the empty text is no origin to judge by.
+-- lib/session/origin.ts in Lua: a record without an origin belongs to every origin, and an empty text disables the check.
 local function isOfOtherOrigin(record, origin)
   return origin ~= '' and record and record.origin and record.origin ~= origin
 end

@@ -1,4 +1,4 @@
--- lib/session/rotation.ts in Lua, function by function; test/stores/rotation-traces.test.ts holds the two together.
+-- lib/session/rotation.ts in Lua, function by function; test/stores/rotation-traces.test.ts compares the two.
 local maxClosed = 8
 local maxLostGenerations = 3
 
@@ -7,7 +7,7 @@ local function decodeFamily(record)
   for generation, closedAtMs in string.gmatch(record.closed, '(%d+):(%d+)') do
     closed[#closed + 1] = { tonumber(generation), tonumber(closedAtMs) }
   end
-  -- Records that were written before there was this field have none, and '0' is none.
+  -- Records from before this field have no value; '0' means none too.
   local stepUp = tonumber(record.stepUp) or 0
   return {
     generation = tonumber(record.generation),
@@ -40,7 +40,7 @@ local function encodeFamily(family)
   return fields
 end
 
--- Clocks step back; a difference below zero counts as zero.
+-- Clocks may step back; a negative difference counts as zero.
 local function elapsed(sinceMs)
   return math.max(0, now - sinceMs)
 end
@@ -77,7 +77,8 @@ local function withFresh(authentication, fresh)
   return fresh and strengthen(authentication, fresh) or authentication
 end
 
--- The functions from here on answer with the outcome, the record's authentication from now on, and what the answer may show.
+-- The following functions return the outcome, the new authentication of the record, and the authentication that the answer may
+-- show.
 local function issue(outcome, family, presented)
   local authentication, fresh = presented.authentication, presented.fresh
   family.generation = presented.generation + 1
