@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { accessToken, authenticate, authRoutes, blocklist, cookies, errors, keys, rateLimit, refreshToken, serverOptions, session, store } from '../index.ts'
 import { checkPassword } from './users.ts'
 
-/** Every plugin but the proxy in an application of your own: sign-in, sessions, tokens, and routes that demand them. */
+/** Builds an application with every plugin but the proxy: sign-in, sessions, tokens, and routes that require them. */
 export async function build (): Promise<FastifyInstance> {
   const origin = 'http://localhost:3000'
-  const secret = randomBytes(32).toString('base64url') // outside an example: from the environment, the same in every process
+  const secret = randomBytes(32).toString('base64url') // in production: from the environment, the same in every process
   const app = Fastify(serverOptions({ origin }))
   await app.register(errors, { origin })
   await app.register(store, { path: ':memory:' })

@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
 
-/** What the page may do: load its own files, and talk to where it came from. */
+/** The policy of the page: it may load its own files, and connect to its own origin. */
 const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 const files: Record<string, { name: string, type: string }> = {
   '/': { name: 'index.html', type: 'text/html; charset=utf-8' },
@@ -17,7 +17,7 @@ export interface DemoApp {
   close (): void
 }
 
-/** The page of the demo and its live feed: a service that knows nothing of sign-in. */
+/** Starts the demo's page and its live feed: a service without any sign-in code. */
 export async function startDemoApp (): Promise<DemoApp> {
   const feed = new WebSocketServer({ noServer: true })
   feed.on('connection', socket => {
@@ -56,13 +56,13 @@ export async function startDemoApp (): Promise<DemoApp> {
   }
 }
 
-/** For whoever cannot open a WebSocket: a page that holds a token is not able to send it with one. */
+/** Streams the feed to a page that cannot open a WebSocket: browsers send no token with one. */
 function stream (response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
   response.on('close', tick(count => { response.write(`data: ${count}\n\n`) }))
 }
 
-/** Now, and then each second; returns what ends it. */
+/** Calls `tell` now, and then each second; returns a function that stops it. */
 function tick (tell: (count: number) => void): () => void {
   let count = 0
   const timer = setInterval(() => { tell(++count) }, 1000)

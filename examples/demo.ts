@@ -5,13 +5,11 @@ import { buildGateway } from '../gateway/gateway.ts'
 import { startDemoApp } from './demo-app.ts'
 import { startUpstream } from './upstream.ts'
 
-/*
- * A complete gateway on this machine: the embedded store, two small upstreams that show what they receive, a page that shows it all at
- * work, one user.
- * `npm start`, or `npm start -- --port 9000`.
- */
+/* A complete gateway on this machine: the embedded store, two small upstreams that show what they receive, a page that demonstrates
+ * it, one user.
+ * `npm start`, or `npm start -- --port 9000`. */
 const port = portOf(process.argv.slice(2))
-// One for each port: a second demo leaves the first alone.
+// Each port has a directory, so a second demo does not disturb the first.
 const directory = resolve('.demo', String(port))
 const user = { username: 'demo', password: 'open-the-gate' }
 
@@ -29,7 +27,7 @@ const gateway = await buildGateway({
   identity: async ({ username, password }) => username === user.username && password === user.password ? { subject: user.username, scopes: ['orders:read', 'orders:write'] } : null,
   log: { level: 'warn' },
   pages: true,
-  // Short, so that one can watch it being renewed.
+  // The lifetime is short, so that the renewal can be observed.
   accessToken: { ttl: '1m' },
   upstreams: [
     { prefix: '/orders', target: orders.url, audience: 'orders', scopes: ['orders:read'] },
@@ -62,7 +60,7 @@ Open it in a browser and look around. Or sign in, call an upstream and see what 
 Ctrl-C ends it. README.md shows how to configure your own gateway.
 `)
 
-/** Whoever mistypes an option gets the right line to type, not a stack. */
+/** Returns the port. A mistyped option yields the correct command instead of a stack trace. */
 function portOf (args: string[]): number {
   try {
     const { values } = parseArgs({ args, options: { port: { type: 'string', default: '8080' } } })

@@ -1,7 +1,7 @@
 import { defineConfig } from '../index.ts'
 import { checkPassword } from './users.ts'
 
-/** The same kind of gateway with users of your own, on the embedded store: one machine, nothing else to run. */
+/** A similar gateway with users of your own, on the embedded store: one machine, no other server. */
 export default defineConfig({
   origin: 'https://app.example.com',
   listen: { port: 8080, trustProxy: ['127.0.0.1'] },

@@ -4,18 +4,18 @@ import { randomBytes } from 'node:crypto'
 import { blocklist, cookies, errors, refreshToken, store } from '../index.ts'
 import { checkPassword, credentials, type Credentials } from './users.ts'
 
-/** Refresh tokens in a hardened cookie beside access tokens that your own @fastify/jwt signs. */
+/** Builds an application with refresh tokens in a hardened cookie, and access tokens that its own @fastify/jwt signs. */
 export async function build (): Promise<FastifyInstance> {
   const app = Fastify()
-  const secret = randomBytes(32).toString('base64url') // outside an example: from the environment, the same in every process
+  const secret = randomBytes(32).toString('base64url') // in production: from the environment, the same in every process
   await app.register(errors)
   await app.register(store, { path: ':memory:' })
   await app.register(blocklist)
-  await app.register(cookies, { origin: 'http://localhost:3000' }) // the refresh cookie goes to /auth alone; refreshPath changes that
+  await app.register(cookies, { origin: 'http://localhost:3000' }) // the refresh cookie is sent to /auth only; refreshPath changes that
   await app.register(jwt, { secret: randomBytes(32), trusted: (_request, claims) => !app.portcullis.blocklist.isRevoked(claims) })
   await app.register(refreshToken, {
     secret,
-    // sid and epoch are what sign-out, here and everywhere, is known by.
+    // A revocation finds the token by sid and epoch.
     accessToken: ({ subject, sid, generation, record }) => app.jwt.sign({ sub: subject, sid, gen: generation, epoch: record.epoch }, { expiresIn: '10m' })
   })
 

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 
-/** A small service that shows what it received: its view of who the request is from. */
+/** Starts a small service that shows the request that it received, and its subject. */
 export async function startUpstream (name: string, port = 0): Promise<{ server: Server, url: string }> {
   const server = createServer((request, response) => {
     const claims = claimsOf(request.headers.authorization)
@@ -16,7 +16,7 @@ export async function startUpstream (name: string, port = 0): Promise<{ server: 
   return { server, url: `http://127.0.0.1:${address.port}` }
 }
 
-/** Read, not verified: a real service verifies the signature with the gateway's `/.well-known/jwks.json`. */
+/** Returns the claims without verification. A real service verifies the signature with the gateway's `/.well-known/jwks.json`. */
 function claimsOf (authorization: string | undefined): unknown {
   const payload = authorization?.split('.')[1]
   return payload === undefined ? null : JSON.parse(Buffer.from(payload, 'base64url').toString())

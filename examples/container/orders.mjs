@@ -1,8 +1,6 @@
 import { createServer } from 'node:http'
 
-/*
- * A service that shows who it is told a request is from. A real one verifies the token, as docs/guides/tutorial.md shows.
- */
+/* A service that shows the subject that the gateway names. A real service verifies the token, as docs/guides/tutorial.md shows. */
 const { HOST = '0.0.0.0', PORT = '3000' } = process.env
 
 const server = createServer((request, response) => {

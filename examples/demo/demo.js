@@ -1,19 +1,17 @@
 import { createClient } from '/auth/client/index.js'
 
-/*
- * Everything that an application of one's own does, in one page: who is signed in, calling a service, proving it anew, a live feed,
- * signing out. There is no token in here, in either mode: the client keeps it to itself.
- */
+/* One page with everything that an application does: show the signed-in user, call a service, step up, follow a live feed, sign
+ * out. The page has no token in either mode: the client keeps it. */
 
 const $ = id => document.getElementById(id)
 const modeOf = () => localStorage.getItem('mode') ?? 'session'
 
 let client = start(modeOf())
-/** What is open: a WebSocket, or a stream where a token has to be sent along. */
+/** The open connection: a WebSocket, or a stream when a token has to be sent with the request. */
 let live = null
 let renewals = 0
 
-/** Which kind of sign-in this browser uses is no secret, and has to outlive a reload. */
+/** Starts the page. The kind of sign-in of this browser is not secret, and is kept across a reload. */
 function start (mode) {
   localStorage.setItem('mode', mode)
   document.querySelector(`[name=mode][value=${mode}]`).checked = true
@@ -45,7 +43,7 @@ function show (status, session) {
   $('since').textContent = clock(session.created_at)
   $('fresh').textContent = clock(session.auth_time)
   $('rotation').hidden = !isTokens
-  // The pages of the gateway are for whoever has the session cookie.
+  // The gateway's pages require the session cookie.
   $('account').hidden = isTokens
   $('rotated').textContent = renewals === 0 ? 'the first one' : `renewed ${renewals === 1 ? 'once' : `${renewals} times`}, last at ${new Date().toLocaleTimeString()}`
 }
@@ -87,7 +85,7 @@ for (const button of document.querySelectorAll('[data-do]')) {
   button.addEventListener('click', () => { actions[button.dataset.do]().catch(tell) })
 }
 
-/** The client sends the request again when this has come to a good end. */
+/** Asks for the password. The client retries the request after a successful step-up. */
 async function askForPassword ({ stepUp }) {
   const dialog = $('step-up')
   const form = dialog.querySelector('form')
@@ -117,7 +115,7 @@ function openSocket () {
   return { close: () => socket.close(1000) }
 }
 
-/** Browsers send no token with a WebSocket. A stream that is read by fetch is the same to whoever looks at it. */
+/** Opens a stream. Browsers send no token with a WebSocket, so fetch reads a stream of equal content. */
 async function openStream () {
   const closing = new AbortController()
   const { body } = await client.fetch('/live', { signal: closing.signal })
