@@ -6,10 +6,10 @@ import { build, minify } from 'vite'
 const entry = fileURLToPath(new URL('../client/index.ts', import.meta.url))
 const target = 'es2022'
 
-/** Names of properties that neither a page, nor the gateway, nor another tab sees. */
+/** The names of properties that no page, gateway or other tab sees. */
 const internal = /^(held|isBelieved|epoch|question|failures|failure|isSteppingUp|endedSid|dispatch|isExpired|schedule|wait|check|watch|getState|settle|closing)$/
 
-/** Makes one small file of the client, `index.js` in the folder. */
+/** Bundles the client into one small file, `index.js` in the folder. */
 export async function buildClient (folder: string): Promise<void> {
   await build({
     configFile: false,
@@ -24,7 +24,7 @@ export async function buildClient (folder: string): Promise<void> {
       rolldownOptions: { optimization: { inlineConst: { mode: 'all', pass: 3 } } }
     }
   })
-  // Afterwards, because of libraries vite leaves the white space.
+  // The white space is removed afterwards, because vite keeps it in libraries.
   const file = join(folder, 'index.js')
   const { code, errors } = await minify('index.js', await readFile(file, 'utf8'), { module: true, compress: { target }, mangle: { toplevel: true }, mangleProps: { include: internal }, codegen: { removeWhitespace: true } })
   if (errors.length > 0) throw new Error(`${file}: ${errors[0]!.message}`)

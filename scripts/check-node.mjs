@@ -1,4 +1,4 @@
-// Plain JavaScript that old versions run too: says in one line what to do when this Node is too old for the project.
+// Reports in one line when this Node is too old for the project. Plain JavaScript, so that old versions run it too.
 const [major, minor] = process.versions.node.split('.').map(Number)
 
 if (major < 24 || (major === 24 && minor < 9)) {

@@ -4,10 +4,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/*
- * Installs the package as npm would publish it into an empty folder, and uses it there as an application's author does: compiles
- * against its types, runs what was compiled, and runs its command line. Then the linters of packages have their say.
- */
+/* Installs the package as npm would publish it into an empty folder, and uses it there as an application's author does: compiles
+ * against its types, runs the result, and runs its command line. The linters of packages run last. */
 const app = `import Fastify from 'fastify'
 import { authenticate, buildGateway, defineConfig, serverOptions, type Portcullis } from 'portcullis'
 import { createClient, type Session } from 'portcullis/client'
@@ -87,7 +85,7 @@ function run (command, args, cwd = consumer, input = '') {
   return execFileSync(command, args, { cwd, input, encoding: 'utf8', stdio: 'pipe' })
 }
 
-/** What npm would change in the package, or misses in it. */
+/** Returns what npm would change in the package, or misses in it. */
 function correctionsOfPublish () {
   const { stderr } = spawnSync('npm', ['publish', '--dry-run', '--ignore-scripts'], { cwd: project, encoding: 'utf8' })
   return stderr.split('\n').filter(line => line.startsWith('npm warn') && !line.includes('logged in')).join('\n')

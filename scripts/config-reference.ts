@@ -30,7 +30,7 @@ The configuration is one file: \`.yaml\`, \`.json\`, or \`.ts\`/\`.js\` with a d
 | --- | --- | --- | --- |
 `
 
-/** The text of docs/reference/configuration.md. */
+/** Returns the text of docs/reference/configuration.md. */
 export function configReference (): string {
   return opening + rowsOf(configSchema, '').map(row => `| ${row.join(' | ')} |\n`).join('')
 }

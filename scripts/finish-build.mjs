@@ -2,8 +2,8 @@ import { chmod, cp } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { buildClient } from './build-client.ts'
 
-// What tsc leaves out: the scripts that the Redis store reads at run time, the templates and styles of the pages, the browser's part as
-// one file, and the permission to run the command line.
+// Adds what tsc leaves out: the scripts that the Redis store reads at run time, the templates and styles of the pages, the browser
+// client as one file, and the executable bit of the command line.
 const built = new URL('../dist/', import.meta.url)
 await cp(new URL('../stores/redis/', import.meta.url), new URL('stores/redis/', built), {
   recursive: true,

@@ -1,4 +1,4 @@
-/** The page with the tables between their marks replaced. Throws if a table has no place in the page. */
+/** Returns the page with the tables between their marks replaced. Throws if a table has no place in the page. */
 export function withTables (path: string, page: string, tables: Record<string, string>): string {
   let written = page
   for (const [name, table] of Object.entries(tables)) {

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-// Real servers that the tests start on ports of their own, a real browser, and what makes it trust a certificate. Plain JavaScript:
-// this runs before anything can be relied on. The arguments say which packages a suite needs.
+// Installs the servers that the tests start on free ports, a browser, and the tool that makes it trust a certificate. Plain
+// JavaScript, because this runs before any dependency is available. The arguments name the packages that a suite needs.
 const programs = [
   { commands: ['redis-server'], package: 'redis-server', service: 'redis-server' },
   { commands: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' },
@@ -26,7 +26,7 @@ function install (missing) {
   console.log(`The tests need ${packages.join(', ')}: installing with apt-get`)
   run('apt-get', ['update'])
   run('apt-get', ['install', '-y', '--no-install-recommends', ...packages])
-  // Packages start a service at once; it was not there before and nobody asked for it.
+  // Debian starts a service at installation. It was not installed before and is not wanted, so it is stopped.
   for (const { service } of missing) {
     if (service !== undefined && !succeeds('systemctl', ['disable', '--now', service])) succeeds('service', [service, 'stop'])
   }

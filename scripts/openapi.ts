@@ -32,7 +32,7 @@ const description = `This document describes the gateway's own endpoints; all ot
 
 Before the gateway has determined the endpoint, it can reject a request with 400 PTC_ERR_REQUEST_INVALID or PTC_ERR_PATH_REFUSED, 408 PTC_ERR_REQUEST_TIMEOUT or 431 PTC_ERR_HEADERS_TOO_LARGE. A request that matches no endpoint is answered 404 PTC_ERR_NOT_FOUND.`
 
-/** The text of docs/reference/openapi.json. */
+/** Returns the text of docs/reference/openapi.json. */
 export async function openApiText (): Promise<string> {
   return `${JSON.stringify(await openApiDocument(), null, 2)}\n`
 }

@@ -13,7 +13,7 @@ const setups: Array<{ what: string, arm: string, storeCalls: string, isRevocable
   { what: 'HAProxy, jwt_verify, RS256', arm: 'haproxy-rs256', storeCalls: 'none', isRevocable: false }
 ]
 
-/** The text of README.md with its table of measurements generated from the benches. Throws if the table has no place in it. */
+/** Returns the text of README.md with its table of measurements generated from the benches. Throws if the table has no place in it. */
 export async function readmePage (page: string): Promise<string> {
   const figure = await openResults(['peers', 'revocation'])
   const cpu = (arm: string): string => figure('peers', 0, arm, 'cpuUs').toFixed(0)

@@ -28,7 +28,7 @@ const mostRootEntries = 28
 
 const folders = Object.keys(directions)
 
-/** The pattern of a folder's paths, or of a file's. */
+/** Returns the pattern of the paths of a folder, or of a file. */
 function within (name: string): string {
   return name.includes('.') ? `^${name.replaceAll('.', '\\.')}$` : `^${name}/`
 }
@@ -48,7 +48,7 @@ function rules (): IForbiddenRuleType[] {
   ]
 }
 
-/** The modules of production code with what they import, types included, and every broken rule as one line. */
+/** Returns the modules of production code with their imports, types included, and every broken rule as one line. */
 async function readModules (): Promise<{ modules: ICruiseResult['modules'], broken: string[] }> {
   const { output } = await cruise(folders, { ruleSet: { forbidden: rules() }, validate: true, tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' }, tsConfig: { fileName: 'tsconfig.json' } }, undefined, { tsConfig: ts.getParsedCommandLineOfConfigFile('tsconfig.json', {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} })! })
   const { modules, summary } = output as ICruiseResult
@@ -56,7 +56,7 @@ async function readModules (): Promise<{ modules: ICruiseResult['modules'], brok
   return { modules: modules.filter(({ source }) => folders.some(name => new RegExp(within(name)).test(source))), broken }
 }
 
-/** The longest chain of imports that remain at run time. */
+/** Returns the longest chain of imports that remain at run time. */
 function deepestChain (modules: ICruiseResult['modules']): string[] {
   const imports = new Map(modules.map(({ source, dependencies }) => [source, dependencies.filter(({ dependencyTypes }) => !dependencyTypes.includes('type-only')).map(({ resolved }) => resolved)]))
   const known = new Map<string, string[]>()
@@ -71,19 +71,19 @@ function deepestChain (modules: ICruiseResult['modules']): string[] {
   return [...imports.keys()].map(chainFrom).reduce((longest, other) => other.length > longest.length ? other : longest, [])
 }
 
-/** How many entries each folder of a list of paths has, folders among them not counted; the fullest first. */
+/** Returns the number of entries of each folder of a list of paths, without its folders; the fullest first. */
 function sizes (paths: string[]): Array<[folder: string, files: number]> {
   const counts = new Map<string, number>()
   for (const path of paths) counts.set(posix.dirname(path), (counts.get(posix.dirname(path)) ?? 0) + 1)
   return [...counts].sort(([, one], [, other]) => other - one)
 }
 
-/** The rows of CONTRIBUTING's table of folders. */
+/** Returns the rows of CONTRIBUTING's table of folders. */
 export function directionRows (): string[] {
   return Object.entries(directions).map(([name, { holds, imports }]) => `| \`${name}${name.includes('.') ? '' : '/'}\` | ${holds} | ${imports.map(other => `\`${other}/\``).join(', ')} |`)
 }
 
-/** Every measure as a row, and what is wrong as lines. */
+/** Returns every measure as a row, and the problems as lines. */
 export async function measureStructure (): Promise<{ rows: string[][], problems: string[] }> {
   const { modules, broken } = await readModules()
   const [fullest, files] = sizes(modules.map(({ source }) => source))[0]!

@@ -5,17 +5,15 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/*
- * Starts the demo as README says, on a free port, and walks through it from outside: what it prints is pasted into a shell,
- * the rest goes over HTTP. One line a check; exit 1 when one failed.
- */
+/* Starts the demo as README describes, on a free port, and checks it from outside: the commands that it prints are pasted into a
+ * shell, and the rest uses HTTP. Prints one line a check; exits with 1 when one failed. */
 const project = join(import.meta.dirname, '..')
 const port = await freePort()
 const origin = `http://localhost:${port}`
-/** How long something may take before it counts as missing: far beyond what a busy machine needs. */
+/** The time after which an event counts as missing, in milliseconds: far beyond what a busy machine needs. */
 const patienceMs = 120_000
 
-// A process group of its own, so that npm and what it starts can be ended together.
+// The demo has a separate process group, so that npm and its child processes can be ended together.
 const demo = spawn('npm', ['start', '--', '--port', String(port)], { cwd: project, detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
 const ended = once(demo, 'exit')
 let printed = ''
@@ -36,7 +34,7 @@ try {
     await Promise.race([ended, sleep(patienceMs, null, { ref: false }).then(() => { throw new Error(`still there after ${patienceMs} ms`) })])
     await until(async () => await fetch(origin).then(() => false, () => true))
   })
-  // Whoever is left in the group did not listen.
+  // Processes of the group that ignored the first signal are killed.
   try { process.kill(-demo.pid, 'SIGKILL') } catch {}
 }
 
