@@ -1,29 +1,29 @@
-/** What one Redis, and whoever follows it, does for each thing that happens: CPU µs of its one thread, and the way there. */
+/** The costs of each operation for one Redis and its followers: CPU µs of its one thread, and the network delay. */
 export interface Costs {
-  /** To end a session. */
+  /** The cost of ending a session. */
   revocationUs: number
-  /** To tell one gateway that there is news, and take its next question for news. */
+  /** The cost of notifying one gateway, and of taking its next request for news. */
   tellUs: number
-  /** To let one gateway read what is new. */
+  /** The cost of one gateway's read of new entries. */
   readUs: number
-  /** From a gateway to Redis, or back. */
+  /** The delay from a gateway to Redis, or back. */
   wayUs: number
 }
 
 export interface Fleet {
   gateways: number
-  /** Sessions that end, a second. */
+  /** The sessions that end a second. */
   revocations: number
-  /** Share of the thread's time that sign-ins and refreshes take. */
+  /** The share of the thread's time that sign-ins and refreshes take. */
   otherLoad: number
-  /** Each gateway reads so often also when it was told nothing. */
+  /** The interval at which each gateway reads without a notification, in milliseconds. */
   heartbeatMs: number
 }
 
 export interface Outcome {
-  /** Share of its time that the thread was busy. */
+  /** The share of its time that the thread was busy. */
   busy: number
-  /** From the acknowledged end of a session until a gateway refuses it. */
+  /** The delay from the acknowledged end of a session until a gateway refuses it; the median. */
   p50Ms: number
   p99Ms: number
 }
@@ -31,7 +31,7 @@ export interface Outcome {
 type Job = { kind: 'end' | 'other' } | { kind: 'wait' | 'read', gateway: number, known: number }
 
 interface Gateway {
-  /** Entries that it has read. */
+  /** The number of entries that the gateway has read. */
   read: number
   isReading: boolean
   readAgain: boolean
@@ -41,22 +41,22 @@ const second = 1e6
 const otherUs = 50
 
 /**
- * One thread that does one thing after another, and gateways that wait for news, are told, and read. Sessions end at random moments;
- * the same seed gives the same run.
+ * Simulates one thread that executes one job after another, and gateways that wait for news, are notified, and read. Sessions end
+ * at random moments; equal seeds give equal runs.
  */
 export function simulate (fleet: Fleet, costs: Costs, { seconds, seed }: { seconds: number, seed: number }): Outcome {
   const random = randomNumbers(seed)
   const events = new Agenda()
   const queue: Job[] = []
   const gateways: Gateway[] = Array.from({ length: fleet.gateways }, () => ({ read: 0, isReading: false, readAgain: false }))
-  /** Those who wait for news. */
+  /** The gateways that wait for news. */
   let waiting: number[] = gateways.map((_, index) => index)
-  /** When each session ended. */
+  /** The instant at which each session ended. */
   const endedAt: number[] = []
   const delays: number[] = []
   let [nowUs, busyUs, isBusy] = [0, 0, false]
 
-  // Whoever waits is written to, one after the other, before the thread does anything else.
+  // The thread writes to all waiting gateways, one after the other, before its next job.
   const costOf = ({ kind }: Job): number => ({ end: costs.revocationUs + waiting.length * costs.tellUs / 2, other: otherUs, wait: costs.tellUs / 2, read: costs.readUs })[kind]
   function arrive (job: Job): void {
     queue.push(job)
@@ -134,7 +134,7 @@ export function simulate (fleet: Fleet, costs: Costs, { seconds, seed }: { secon
 
 interface Event { atUs: number, act: () => void }
 
-/** What is to happen, the earliest first: a binary heap. */
+/** The scheduled events, the earliest first: a binary heap. */
 class Agenda {
   readonly #heap: Event[] = []
 
@@ -170,7 +170,7 @@ class Agenda {
   }
 }
 
-/** Mulberry32: from 0 to below 1. */
+/** Creates a Mulberry32 generator of numbers from 0 to below 1. */
 function randomNumbers (seed: number): () => number {
   let state = seed >>> 0
   return () => {

@@ -7,7 +7,7 @@ import { cpuUsOf } from './machine.ts'
 import { hasRedis, redisMissing, startRedis, type RedisServer } from './redis.ts'
 import type { Sample, Table } from './report.ts'
 
-/** So many gateways follow one Redis, and so many sessions a second end. */
+/** The number of gateways that follow one Redis, and of sessions that end a second. */
 const fleets = { 'none at 100/s': [0, 100], '8 at 100/s': [8, 100], '32 quiet': [32, 0], '32 at 10/s': [32, 10], '32 at 100/s': [32, 100], '32 at 1000/s': [32, 1000] } as const
 const kept = 20_000
 const quickKept = 2000
@@ -71,7 +71,7 @@ async function measure (started: Map<number, Fleet>, name: keyof typeof fleets, 
   if (fleet.followers !== null) await untilKnown(fleet.followers, known + ended)
   const each = (key: keyof typeof before): number => after[key] - before[key]
   const spent = each('atUs')
-  // What the writing of a revocation costs without anybody who reads it is measured by the arm with no gateway.
+  // The arm without a gateway measures the cost of writing a revocation alone.
   return {
     figures: {
       redisPercent: each('redisUs') / spent * 100,
@@ -100,7 +100,7 @@ async function untilKnown (followers: Child<object>, count: number): Promise<voi
   assert.fail('every gateway hears of every revocation within ten seconds')
 }
 
-/** By what Redis says that it uses, before and after many. */
+/** Measures memory as the difference that Redis itself reports before and after many sessions. */
 async function measureMemory (context: BenchContext): Promise<Table> {
   const count = context.isQuick ? quickKept : kept
   const redis = await startRedis(context)
@@ -121,7 +121,7 @@ async function measureMemory (context: BenchContext): Promise<Table> {
   return { title: 'Memory at Redis', columns: { bytes: { head: 'bytes each', digits: 0 } }, arms, notes: [`The mean of ${count.toLocaleString('en')}, with every index. The log itself keeps the last 100,000 entries and no more.`] }
 }
 
-/** What each credential that is remembered adds to the heap, its text included. */
+/** Measures what each remembered credential adds to the heap, its text included. */
 async function measureRemembered (context: BenchContext): Promise<Table> {
   const count = context.isQuick ? 256 : 8192
   const gateway = await context.start<object>('remembered')

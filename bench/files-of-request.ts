@@ -1,7 +1,6 @@
-/*
- * Counts the files of the gateway in which a function runs for one request, by V8's precise coverage: how far a reader has to go.
- * `node bench/files-of-request.ts`; `--list` names the files.
- */
+/* Counts the files of the gateway in which a function runs for one request, by V8's precise coverage: the files that a reader has
+ * to follow.
+ * `node bench/files-of-request.ts`; `--list` names the files. */
 import { Session } from 'node:inspector/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -31,7 +30,7 @@ inspector.connect()
 await inspector.post('Profiler.enable')
 await inspector.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false })
 
-/** The production files in which a function ran while `work` did. */
+/** Returns the production files in which a function ran during `work`. */
 async function filesOf (work: () => Promise<unknown>): Promise<string[]> {
   await inspector.post('Profiler.takePreciseCoverage')
   await work()

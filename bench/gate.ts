@@ -24,16 +24,16 @@ once more before that is said. Ratios of another machine or another Node are com
   --help       this text
 `
 
-/** Ratios only: times would be those of a machine. */
+/** The baseline has ratios only, because times depend on the machine. */
 export interface Baseline { node: string, cpu: string, ratios: Record<string, number> }
 
 export interface Verdict {
   ratio: string
-  /** Null: the baseline does not have it. */
+  /** The value of the baseline; null when it has none. */
   was: number | null
-  /** Null: it was not measured. */
+  /** The measured value; null when it was not measured. */
   is: Spread | null
-  /** Less is better. What is in one of the two alone is a fault as well: nothing guards it. */
+  /** Whether the ratio has grown beyond the tolerance. A ratio that only one of the two has is a fault too, because it is not guarded. */
   isWorse: boolean
 }
 
@@ -67,7 +67,7 @@ function formatChange (was: number, is: number): string {
   return `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(1)} %`
 }
 
-/** Resolves to the exit code. */
+/** Runs the command; resolves to the exit code. */
 export async function gate (argv: string[]): Promise<number> {
   const { values } = parseArgs({ args: argv, options: { rounds: { type: 'string', default: '5' }, write: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false } } })
   if (values.help) {
@@ -103,7 +103,10 @@ function here (): { node: string, cpu: string } {
   return { node: process.version, cpu: describeMachine([])['cpu'] ?? 'unknown' }
 }
 
-/** What looks worse is measured once more, and judged by all rounds: other work on the machine does not come back so punctually. */
+/**
+ * Measures the ratios. Those that look worse are measured again and judged by all rounds, because other work on the machine rarely
+ * recurs at the same moment.
+ */
 async function measure (baseline: Baseline | null, context: BenchContext): Promise<Record<string, Spread>> {
   const { upstream, surroundings } = await startUpstream(context)
   const hops = pick(await startGatewayHops(upstream, context), arms)

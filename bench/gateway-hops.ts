@@ -9,7 +9,7 @@ const endedUsers = 100
 
 type Upstream = Child<{ url: string, body: string }>
 
-/** What every bench of hops needs. */
+/** Starts the upstream, with the surroundings that every bench of hops needs. */
 export async function startUpstream (context: BenchContext): Promise<{ upstream: string, surroundings: Surroundings }> {
   const upstream: Upstream = await context.start('upstream')
   return { upstream: upstream.ready.url, surroundings: { load: await context.start('load'), body: upstream.ready.body, beside: [usageOf(upstream)] } }
@@ -21,12 +21,12 @@ export function withToken (token: string): Record<string, string> {
   return { ...anonymous, authorization: `Bearer ${token}` }
 }
 
-/** A token with the signature of another one: of the right form, and wrong. */
+/** Returns the token with the signature of another one: well-formed, and wrong. */
 export function resign (token: string, other: string): string {
   return [...token.split('.').slice(0, 2), other.split('.')[2]].join('.')
 }
 
-/** The floor, and all ways through the gateway. */
+/** Starts the floor, and all ways through the gateway. */
 export async function startGatewayHops (upstream: string, context: BenchContext): Promise<Record<string, Hop>> {
   const args: GatewayArgs = { store: { type: 'sqlite', path: join(context.directory, 'gateway.db') }, upstream }
   const floor = await context.start<{ url: string }>('floor', { args: { upstream }, place: 'measured' })
@@ -58,7 +58,7 @@ export async function startGatewayHops (upstream: string, context: BenchContext)
   }
 }
 
-/** Those of an arm's name that were asked for. */
+/** Picks the values that belong to the requested arms. */
 export function pick<Value> (all: Record<string, Value>, names: readonly string[]): Record<string, Value> {
   return Object.fromEntries(names.map(name => [name, all[name]!]))
 }

@@ -9,48 +9,52 @@ import type { Findings } from './report.ts'
 
 export { describeMachine } from './machine.ts'
 
-/** What every `bench/*.ts` that answers a question exports as `bench`; the runner finds it by that. */
+/** A bench that answers a question. A file `bench/*.ts` exports it as `bench`, by which the runner finds it. */
 export interface Bench {
-  /** One line, and the first line of the file. */
+  /** The question in one line, equal to the first line of the file. */
   question: string
-  /** `node` options that the runner's own process needs, such as --expose-gc. */
+  /** The `node` options that the runner's own process needs, such as --expose-gc. */
   nodeArgs?: string[]
-  /** Packages whose versions its figures depend on, besides those that all depend on. */
+  /** The packages whose versions affect the figures, besides those that affect all. */
   packages?: string[]
   measure (context: BenchContext): Promise<Findings>
 }
 
-/** What a run was asked for, and what it may use; all that it starts ends with it. */
+/** The parameters and the tools of a run. Processes that the tools start end with the run. */
 export interface BenchContext {
-  /** A smoke run: everything once and short. Its figures say nothing. */
+  /** A smoke run: each measurement once and short. Its figures are meaningless. */
   readonly isQuick: boolean
-  /** At least five, except in a smoke run. */
+  /** The number of rounds: at least five, except in a smoke run. */
   readonly rounds: number
-  /** Length of one measurement. */
+  /** The length of one measurement. */
   readonly seconds: number
-  /** Only these arms; null: all. */
+  /** The names of the arms to measure; null for all. */
   readonly arms: readonly string[] | null
-  /** Empty, on a disk where the machine has one, and gone afterwards. */
+  /** An empty directory, on a disk where the machine has one. It is removed after the run. */
   readonly directory: string
-  /** Progress, on the terminal. */
+  /** Reports progress on the terminal. */
   say (line: string): void
-  /** `processes/<name>.ts`, or with its extension another file there, on the CPU of what is measured or on that of all the rest. */
+  /** Starts `processes/<name>.ts`, or a file there with another extension, on the CPU of the measured process or on that of the rest. */
   start<Ready>(name: string, options?: { args?: unknown, place?: Place }): Promise<Child<Ready>>
-  /** Any other program that is to end with the bench. */
+  /** Starts another program, which ends with the bench. */
   run (command: string[], place: Place, options?: { stdout?: boolean, env?: Record<string, string> }): ChildProcess
-  /** Before what was started earlier ends. */
+  /** Registers a function that runs before the processes end that were started earlier. */
   atEnd (end: () => unknown): void
 }
 
-/** `measured`: a CPU of its own. `rest`: the CPU of load, upstreams and servers. `anywhere`: wherever the system likes. */
+/**
+ * - `measured`: a separate CPU
+ * - `rest`: the CPU of load, upstreams and servers
+ * - `anywhere`: any CPU
+ */
 export type Place = 'measured' | 'rest' | 'anywhere'
 
-/** A process of its own for one part of a bench, so that its CPU time is its own. */
+/** A separate process for one part of a bench, so that its CPU time can be measured. */
 export interface Child<Ready> {
   ready: Ready
   pid: number
   ask<Answer> (name: string, question?: unknown): Promise<Answer>
-  /** By its pid; at once when it does not end by itself. */
+  /** Ends the process by closing its channel, and kills it when it does not end in time. */
   end (): Promise<void>
 }
 
@@ -58,7 +62,7 @@ interface Message { id: number, answer?: unknown, error?: string }
 
 const endWithinMs = 5000
 
-/** Starts a file of `processes/`, on one CPU if the system lets us. Resolves when it says that it is ready. */
+/** Starts a file of `processes/`, on one CPU if the system permits it. Resolves when the process reports that it is ready. */
 export async function startChild<Ready> (name: string, args: string[], options: { cpu?: number | null, nodeArgs?: string[] } = {}): Promise<Child<Ready>> {
   const { cpu = null, nodeArgs = [] } = options
   const command = [process.execPath, ...nodeArgs, fileURLToPath(new URL(`processes/${extname(name) === '' ? `${name}.ts` : name}`, import.meta.url)), ...args]
@@ -100,7 +104,7 @@ export async function startChild<Ready> (name: string, args: string[], options: 
   }
 }
 
-/** Which CPU each part runs on: what is measured has one to itself. Null without `taskset`, or with one CPU. */
+/** Returns the CPU of each part; the measured process has a separate one. Null without `taskset`, or with one CPU. */
 export function placement (): { measured: number, rest: number } | null {
   if (cpus().length < 2 || spawnSync('taskset', ['-c', '0', 'true']).status !== 0) return null
   return { measured: 0, rest: 1 }
@@ -112,14 +116,14 @@ export function sayPlacement (): string {
 
 export type ContextOptions = Pick<BenchContext, 'isQuick' | 'rounds' | 'seconds' | 'arms' | 'say'> & { profiles: string | null }
 
-/** Runs a bench with a context of its own, and ends what it started, the last one first. */
+/** Runs a bench with a new context, and ends what it started, the last first. */
 export async function withContext<Result> ({ profiles, ...options }: ContextOptions, measure: (context: BenchContext) => Promise<Result>): Promise<Result> {
   const ends: Array<() => Promise<unknown>> = []
   const cpuOf = (place: Place): number | null => place === 'anywhere' ? null : placement()?.[place] ?? null
   const directory = await makeDirectory()
   ends.push(async () => { await rm(directory, { recursive: true, force: true }) })
   const programs: ChildProcess[] = []
-  // An interrupt ends this process at once; the children that it talks to end with their channel.
+  // An interrupt ends this process at once. Children with a channel end by themselves; other programs are killed here.
   const onExit = (): void => {
     for (const program of programs) program.kill('SIGKILL')
     rmSync(directory, { recursive: true, force: true })
@@ -151,7 +155,7 @@ export async function withContext<Result> ({ profiles, ...options }: ContextOpti
   }
 }
 
-/** What is durable is to reach a disk: where /tmp is memory, the directory of the benches has to do. */
+/** Makes the directory. Durable data has to reach a disk: where /tmp is memory, the directory is in that of the benches. */
 async function makeDirectory (): Promise<string> {
   const tmpfs = 0x01021994
   const isMemory = (await statfs(tmpdir())).type === tmpfs
@@ -167,7 +171,7 @@ async function endProgram (child: ChildProcess): Promise<void> {
   clearTimeout(cutting)
 }
 
-/** Of several rounds: the middle one, and the least and greatest. */
+/** The median of several rounds, and the least and the greatest value. */
 export interface Spread { median: number, least: number, greatest: number }
 
 export function spreadOf (values: readonly number[]): Spread {
@@ -177,12 +181,15 @@ export function spreadOf (values: readonly number[]): Spread {
   return { median, least: sorted[0]!, greatest: sorted.at(-1)! }
 }
 
-/** Each name once a round, in one order and then in the other, so that a drift of the machine meets all of them alike. */
+/**
+ * Returns the order of the names in each round, alternating between forwards and backwards, so that a drift of the machine affects
+ * all equally.
+ */
 export function interleave (names: readonly string[], rounds: number): string[][] {
   return Array.from({ length: rounds }, (_, round) => round % 2 === 0 ? [...names] : names.toReversed())
 }
 
-/** Rounds of all arms, interleaved; resolves to what each arm was measured at. */
+/** Measures all arms in interleaved rounds; resolves to the samples of each arm. */
 export async function measureRounds<Sample> (names: readonly string[], { rounds, say }: Pick<BenchContext, 'rounds' | 'say'>, measure: (name: string, round: number) => Promise<Sample>, sayOf: (sample: Sample) => string): Promise<Record<string, Sample[]>> {
   const samples: Record<string, Sample[]> = Object.fromEntries(names.map(name => [name, []]))
   for (const [round, order] of interleave(names, rounds).entries()) {
@@ -192,7 +199,7 @@ export async function measureRounds<Sample> (names: readonly string[], { rounds,
   return samples
 }
 
-/** The arms that were asked for. Throws RangeError for one that there is not. */
+/** Returns the requested arms. Throws RangeError for an unknown one. */
 export function chosenArms (all: readonly string[], arms: readonly string[] | null): string[] {
   const unknown = arms?.find(name => !all.includes(name))
   if (unknown !== undefined) throw new RangeError(`--arms: there is no ${unknown}; there are ${all.join(', ')}`)

@@ -1,4 +1,4 @@
-/** As a browser sends them; every arm sends these. */
+/** The headers of a browser; every arm sends them. */
 export const browser = {
   'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0',
   accept: 'application/json, text/plain, */*',

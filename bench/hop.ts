@@ -8,30 +8,30 @@ import type { Arm, Sample, Table } from './report.ts'
 
 const connections = 32
 
-/** One way of a request through something to the upstream: who asks, and what has to come of it. */
+/** One way of a request to the upstream: the clients, and the expected result. */
 export interface Hop {
   what: string
   url: string
   path: string
   clients: Array<Record<string, string>>
-  /** What a good request is answered. */
+  /** The status of the response to a valid request. */
   status: number
-  /** Credentials that are no good, by what is wrong with them, and what all of them are answered. */
+  /** The invalid credentials, by what is wrong with them, and the status of the response to all of them. */
   bad: { status: number, headers: Record<string, Record<string, string>> }
-  /** What the upstream has to see of the client's credential: a token of its own in its place, or what the client has sent. */
+  /** What the upstream receives of the client's credential: a minted token in its place, or the original. */
   forwards: 'minted' | 'as sent'
   usage: Usage
 }
 
-/** CPU time of what is measured, or of what runs beside it. */
+/** Resolves to the CPU time of the measured process, or of one beside it. */
 export type Usage = () => Promise<CpuTime>
 
-/** What every hop is measured with. */
+/** The processes and values that every hop is measured with. */
 export interface Surroundings {
   load: Child<object>
-  /** What the upstream answers. */
+  /** The body of the upstream's response. */
   body: string
-  /** What shares the CPU of the load generator. */
+  /** The processes that share the CPU of the load generator. */
   beside: Usage[]
 }
 
@@ -46,12 +46,12 @@ export function usageOf (child: Child<object>): Usage {
   return async () => await child.ask<CpuTime>('cpu')
 }
 
-/** Of a program that cannot be asked, with the processes that it has started. */
+/** Returns the usage of a program that has no channel, child processes included. */
 export function usageOfProgram (pid: number): Usage {
   return async () => ({ cpuUs: treeUsOf(pid), atUs: performance.now() * 1000 })
 }
 
-/** Checks that each hop does what it says, warms up, and measures all of them in turn. */
+/** Checks that each hop behaves as specified, warms up, and measures all of them in turn. */
 export async function measureHops (hops: Record<string, Hop>, surroundings: Surroundings, context: BenchContext): Promise<Record<string, Sample[]>> {
   await prepareHops(hops, surroundings, context)
   return await measureHopRounds(hops, surroundings, context)
@@ -70,7 +70,7 @@ export function armsOf (hops: Record<string, Pick<Hop, 'what'>>, samples: Record
   return Object.fromEntries(Object.entries(hops).map(([name, { what }]) => [name, { what, rounds: samples[name]! }]))
 }
 
-/** Figures of a hop that does something else than its name says would be worthless. */
+/** Checks a hop, because the figures of a hop that behaves otherwise would be worthless. */
 async function probe (name: string, hop: Hop, body: string): Promise<void> {
   const { url, path, status, clients, bad } = hop
   for (const headers of [clients[0]!, clients.at(-1)!]) {
@@ -99,7 +99,7 @@ async function probeForwarding (name: string, { url, path, clients, forwards }: 
   assert.equal(`${claims.sub} at ${claims.aud}`, 'user-0 at orders', `${name}: the upstream is told who, by a token of its own`)
 }
 
-/** Twice, because hops that share a process warm up each other's code: the first would have less of that than the last. */
+/** Warms up twice, because hops that share a process warm up each other's code: the first would be warmed up less than the last. */
 async function warmUp (hops: Record<string, Hop>, surroundings: Surroundings, { isQuick, say }: BenchContext): Promise<void> {
   for (const order of interleave(Object.keys(hops), isQuick ? 1 : 2)) {
     say(`warming up ${order.join(', ')}`)

@@ -12,7 +12,7 @@ import { formatTable } from './report.ts'
 
 const question = 'What does it cost the gateway to refuse what is made to be costly?'
 
-/** CPU time that a refusal may take, in the median of the rounds. */
+/** The CPU time that a refusal may take, in the median of the rounds. */
 const goalUs = 1000
 
 const help = `node bench/hostile.ts [options]
@@ -31,13 +31,13 @@ type Gateway = Child<{ port: number, token: string }>
 interface Arm {
   what: string
   server: Gateway
-  /** A function where no two requests may be the same. */
+  /** The request; the function makes each request unique. */
   sent: (index: number) => Sent
   status: number
 }
 
 const mebibyte = 1_048_576
-/** Of a body that is read. */
+/** The length of a body that is read. */
 const longest = 131_072
 const fill = (unit: string, length: number): string => unit.repeat(Math.ceil(length / unit.length)).slice(0, length)
 const encode = (text: string): string => Buffer.from(text).toString('base64url')
@@ -51,7 +51,7 @@ function withClaims (token: string, claims: string): string {
   return `${header}.${encode(claims)}.${signature}`
 }
 
-/** The heads as the defaults have them, and let in as large as the configuration can have them. */
+/** Creates the arms: heads of the default size, and of the largest size that the configuration permits. */
 function createArms (usual: Gateway, raised: Gateway): Record<string, Arm> {
   const { token } = usual.ready
   const arms: Record<string, Arm> = {}
@@ -94,14 +94,14 @@ function createArms (usual: Gateway, raised: Gateway): Record<string, Arm> {
   return arms
 }
 
-/** Ends with the CPU time of the process for each request, all of its threads included. */
+/** Resolves to the CPU time of the process for each request, all of its threads included. */
 async function measure (arm: Arm, requests: number, offset: number): Promise<number> {
   const connection = new Connection(arm.server.ready.port)
   const texts = Array.from({ length: requests }, (_, index) => arm.sent(offset + index)).map((sent, index) => format(sent, String(index)))
   const before = await arm.server.ask<CpuTime>('cpu')
   for (const text of texts) {
     const answer = await connection.exchange(text, false)
-    // One that is refused while it is still being sent may end before its answer was read.
+    // A connection may close before the answer is read when the request is refused while it is being sent.
     const status = typeof answer === 'string' ? answer : answer.status
     assert.ok(status === arm.status || ([413, 431].includes(arm.status) && status === 'ended without an answer'), `${arm.what}: answered ${status}`)
   }

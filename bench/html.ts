@@ -46,7 +46,7 @@ dd { margin: 0; overflow-wrap: anywhere }
 summary { cursor: pointer; color: var(--soft); font-size: .875rem }
 `
 
-/** All results as one page that needs nothing else; nobody edits it. `results`: null for what was not run. */
+/** Formats all results as one self-contained, generated page. A bench that was not run has null. */
 export function formatHtml (results: Record<string, { question: string, result: Result | null }>): string {
   const sections = Object.entries(results)
   const contents = sections.map(([name, { question, result }]) => [`<a href="#${escape(name)}">${escape(question)}</a>`, escape(result?.machine['date'] ?? 'not run'), sayGoals(result?.goals ?? [])])
@@ -111,7 +111,7 @@ function list (lines: string[]): string {
   return lines.length === 0 ? '' : `<ul class="notes">${lines.map(line => `<li>${escape(line)}</li>`).join('')}</ul>`
 }
 
-/** Of cells that are markup already. */
+/** Formats a table whose cells are markup already. */
 function table (head: string[], rows: string[][], classes: string[][] = []): string {
   const cells = rows.map((row, at) => `<tr>${row.map((cell, column) => `<td class="${classes[at]?.[column] ?? ''}">${cell}</td>`).join('')}</tr>`)
   return `<div class="scroll"><table><thead><tr>${head.map(name => `<th>${escape(name)}</th>`).join('')}</tr></thead><tbody>${cells.join('')}</tbody></table></div>`.replaceAll(' class=""', '')

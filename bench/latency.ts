@@ -11,7 +11,7 @@ import { figureOf, type Goal, type Sample, type Table } from './report.ts'
 const rates = [1000, 2000, 4000, 8000]
 const quickRates = [200]
 const connections = 64
-/** A generator that makes its requests later than this measures itself. */
+/** The lateness at which the generator measures itself, in milliseconds. */
 const latestMs = 5
 
 const measured = ['floor', 'public', 'token', 'cookie']
@@ -47,7 +47,7 @@ export const bench: Bench = {
   }
 }
 
-/** One process that asks all of them in turn. */
+/** Starts one process that sends the requests of all hops in turn. */
 async function startClient (hops: Record<string, Hop>, context: BenchContext): Promise<Child<object>> {
   const client = await context.start<object>('client')
   for (const [name, { url, path, clients }] of Object.entries(hops)) {

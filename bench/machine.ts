@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { cpus, release, totalmem, type as systemName } from 'node:os'
 
-/** What figures depend on besides the code; nothing that names the machine or its owner. */
+/** Describes what figures depend on besides the code. It names neither the machine nor its owner. */
 export function describeMachine (packages: readonly string[]): Record<string, string> {
   const redis = /v=(\S+)/.exec(spawnSync('redis-server', ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1]
   return {
@@ -22,25 +22,25 @@ function versionOf (name: string): string {
   return version
 }
 
-/** What was measured; with what was changed since, it is no commit that anybody else has. */
+/** Returns the measured commit, marked when files have changed since. */
 function commit (): string | null {
   const git = (...args: string[]): string | null => {
     const { status, stdout } = spawnSync('git', args, { cwd: new URL('..', import.meta.url), encoding: 'utf8' })
     return status === 0 ? stdout.trim() : null
   }
   const name = git('rev-parse', '--short=12', 'HEAD')
-  // Figures that were written down are no change of what was measured.
+  // Recorded results do not count as changes of the measured code.
   const changes = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/results', ':!bench/README.md')
   return name === null ? null : `${name}${changes === '' ? '' : ' with changes'}`
 }
 
-/** CPU time of another process so far, all of its living threads, in µs. Needs Linux. */
+/** Returns the CPU time of another process so far, all of its living threads, in µs. Needs Linux. */
 export function cpuUsOf (pid: number): number {
   const nanoseconds = readdirSync(`/proc/${pid}/task`).map(task => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8').split(' ')[0]))
   return nanoseconds.reduce((sum, one) => sum + one, 0) / 1000
 }
 
-/** The same with the processes that it has started. */
+/** Returns the CPU time of another process and its child processes, in µs. Needs Linux. */
 export function treeUsOf (pid: number): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(child => child !== '').map(Number)
   return [pid, ...children].reduce((sum, process) => sum + cpuUsOf(process), 0)

@@ -7,13 +7,11 @@ import type { BenchContext } from './harness.ts'
 import { usageOfProgram, type Usage } from './hop.ts'
 import { freePort } from './redis.ts'
 
-/*
- * Proxies that are no Node programs, with one thread each, as their distribution builds them.
- */
+/* Proxies that are not Node programs, with one thread each, as their distribution builds them. */
 
 export interface NativeProxy { url: string, usage: Usage }
 
-/** What a proxy has to find in a token; the signature by the public key in a file. */
+/** The checks of a token; a file has the public key for the signature. */
 export interface TokenChecks { algorithm: 'ES256' | 'RS256', keyFile: string, issuer: string, audience: string }
 
 const versionFlags = { haproxy: '-v', nginx: '-v' }
@@ -21,7 +19,7 @@ type Program = keyof typeof versionFlags
 
 const startsWithinMs = 10_000
 
-/** Debian keeps them where not every user looks. */
+/** Debian installs the proxies in a directory that is not in every user's PATH. */
 const env = { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin` }
 
 export function versionOf (program: Program): string | null {
@@ -53,7 +51,7 @@ backend upstream
   return await startProgram(['haproxy', '-db', '-f', file], port, context)
 }
 
-/** As HAProxy's own documentation puts them together: what the token says of itself, and then its signature. */
+/** Returns the checks as HAProxy's own documentation combines them: first the claims of the token, then its signature. */
 function haproxyChecks ({ algorithm, keyFile, issuer, audience }: TokenChecks): string {
   return [
     "http-request set-var(txn.alg) http_auth_bearer,jwt_header_query('$.alg')",
@@ -102,7 +100,7 @@ async function startProgram (command: string[], port: number, context: BenchCont
   for (const startedMs = performance.now(); !await accepts(port); await wait(20)) {
     if (child.exitCode !== null || performance.now() - startedMs > startsWithinMs) throw new Error(`${command[0]} does not start`)
   }
-  // taskset becomes the program that it starts, so this is its pid.
+  // The process of taskset becomes the program that it starts, so the pid stays.
   return { url: `http://127.0.0.1:${port}`, usage: usageOfProgram(child.pid ?? 0) }
 }
 

@@ -22,7 +22,7 @@ const proxies = ['http-proxy', 'http-proxy-3'] as const
 const onRedis = ['hand-written', 'hand-written-cached', 'fastify-session', 'express-session'] as const
 const haproxies = ['haproxy', 'haproxy-rs256', 'haproxy-es256'] as const
 
-/** What each is compared with: what does the same for the client. */
+/** The arms to compare: each pair serves the client equally. */
 const pairs = [
   ['token', 'floor'], ['cookie', 'floor'],
   ...['http-proxy', 'http-proxy-3', 'hand-written', 'hand-written-cached', 'haproxy', 'haproxy-rs256', 'haproxy-es256', 'nginx'].map(peer => ['token', peer] as const),
@@ -63,7 +63,7 @@ async function startHops (names: string[], context: BenchContext): Promise<{ all
   return { all: pick(hops, names), surroundings }
 }
 
-/** Asks for no credential. */
+/** A hop that requires no credential. */
 const open: Pick<Hop, 'path' | 'clients' | 'status' | 'bad' | 'forwards'> = { path: '/orders/42', clients: [anonymous], status: 200, bad: { headers: { 'no token': withToken('none') }, status: 200 }, forwards: 'as sent' }
 
 function guardedByToken ({ good, bad }: Tokens): typeof open {

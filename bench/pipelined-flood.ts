@@ -21,7 +21,7 @@ How long do other clients wait while one connection pipelines 6000 requests to a
 
 const flooding = 6000
 const openFiles = 1024
-/** Half of them with a connection for each request, which no file could be left for. */
+/** The number of other clients. Half of them use a connection for each request, which may exhaust the open files. */
 const others = 16
 const firstSeconds = 1
 
@@ -29,7 +29,7 @@ interface Latencies { perSecond: number, p50Ms: number, p99Ms: number, maxMs: nu
 
 const arms: Record<string, string> = { quiet: 'no flood', flood: `${flooding} requests at once on one connection, to an upstream that hangs` }
 
-/** A gateway process that may have 1024 files open. */
+/** Starts a gateway process that may have 1024 files open. */
 async function startGateway (context: BenchContext, upstream: string, hanging: string): Promise<number> {
   const config = join(context.directory, 'portcullis.json')
   await writeFile(join(context.directory, 'users.json'), '{ "users": [] }')
@@ -62,7 +62,7 @@ async function startHanging (context: BenchContext): Promise<{ url: string, reac
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, reached: () => sockets.length }
 }
 
-/** Ends with the time until the whole answer was there; Infinity without one. */
+/** Resolves to the time until the whole answer has arrived; Infinity without one. */
 async function ask (port: number, agent: Agent): Promise<number> {
   const startedAtMs = performance.now()
   return await new Promise(resolve => {
@@ -85,7 +85,7 @@ async function measureOthers (port: number, seconds: number): Promise<Latencies>
   return { perSecond: answered.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1), failed: latencies.length - answered.length }
 }
 
-/** The flood begins before the measurement, and ends after it. */
+/** Measures the latencies. The flood begins before the measurement, and ends after it. */
 async function measure (arm: string, port: number, seconds: number, reached: () => number): Promise<Latencies> {
   if (arm === 'quiet') return await measureOthers(port, seconds)
   const before = reached()

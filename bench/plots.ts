@@ -1,18 +1,16 @@
 import type { Spread } from './harness.ts'
 import { figureOf, rangeOf, type Column, type Table } from './report.ts'
 
-/*
- * Plots as SVG text. Places across are percentages of the width, and sizes are pixels, so that a plot fits any screen and its text
- * stays as large as the rest of the page.
- */
+/* Plots as SVG text. Horizontal positions are percentages of the width, and sizes are pixels, so that a plot fits any screen and
+ * its text is as large as the rest of the page. */
 
 const rowHeight = 40
 const barHeight = 14
 const plotHeight = 220
-/** Above the highest line and below the lowest, for labels. */
+/** The space above the highest line and below the lowest, for labels. */
 const margin = 24
 
-/** One figure for each column that is to be seen. */
+/** Returns one figure for each visible column. */
 export function plotsOf (table: Table): string[] {
   const { columns = [], x } = table.plot ?? {}
   return columns.map(key => {
@@ -22,7 +20,7 @@ export function plotsOf (table: Table): string[] {
   })
 }
 
-/** A bar to the median, and a line from the least round to the greatest. */
+/** Draws a bar to the median, and a line from the least round to the greatest. */
 function bars (table: Table, key: string, { head, digits }: Column): string {
   const names = Object.keys(table.arms)
   const greatest = Math.max(...names.map(name => rangeOf(table, name, key)?.greatest ?? 0))
@@ -47,13 +45,13 @@ function legend (table: Table): string {
   return series.length === 1 ? '' : `<p class="legend">${series.map((name, index) => `<span class="series-${index}">${escape(name)}</span>`).join(' ')}</p>`
 }
 
-/** A point of a series: where it is, and what is known there. */
+/** A point of a series: its position and its values. */
 interface Point { across: number, what: string, range: Spread | null }
 
-/** A line for each series through the medians, and at each of them a line from the least round to the greatest. */
+/** Draws a line for each series through the medians, and at each point a line from the least round to the greatest. */
 function lines (table: Table, key: string, { head, digits }: Column): string {
   const xs = [...new Set(Object.values(table.arms).map(({ at }) => at!.x))].toSorted((a, b) => a - b)
-  // By the medians: one round that was disturbed would press all the others to the ground.
+  // The scale follows the medians: one disturbed round would flatten all others.
   const top = niceAbove(Math.max(...Object.keys(table.arms).map(name => figureOf(table, name, key) ?? 0)) * 1.2)
   const down = (value: number): number => Math.max(2, margin + plotHeight * (1 - value / top))
   const across = (x: number): number => 12 + 80 * (xs.length === 1 ? 0.5 : xs.indexOf(x) / (xs.length - 1))
@@ -61,7 +59,7 @@ function lines (table: Table, key: string, { head, digits }: Column): string {
   const labels = xs.map(x => `<text class="tick middle" x="${percent(across(x))}" y="${plotHeight + margin + 18}">${x.toLocaleString('en')}</text>`)
   const series = seriesOf(table)
   const drawn = series.map((name, index) => {
-    // Side by side, where they would cover each other.
+    // The series are shifted sideways where they would overlap.
     const aside = (index - (series.length - 1) / 2) * 1.2
     const points = Object.entries(table.arms)
       .filter(([, { at }]) => at!.series === name)
@@ -72,7 +70,7 @@ function lines (table: Table, key: string, { head, digits }: Column): string {
   return svg(`${table.title}: ${head}`, plotHeight + margin * 2, [...grid, ...labels, ...drawn].join(''))
 }
 
-/** From each point to the next one that is known as well. */
+/** Draws lines from each point to the next one that has a value. */
 function drawBetween (points: Point[], down: (value: number) => number): string {
   return points.slice(1).map((point, at) => {
     const before = points[at]!
@@ -89,7 +87,7 @@ function drawPoint ({ across, what, range }: Point, digits: number, isLabelled: 
   return `<g><title>${escape(`${what}: ${value}`)}</title><line class="spread" x1="${x}" x2="${x}" y1="${pixels(down(range.least))}" y2="${pixels(down(range.greatest))}"/><circle cx="${x}" cy="${pixels(down(range.median))}" r="4"/>${label}</g>`
 }
 
-/** In the order of the arms. */
+/** Returns the series in the order of the arms. */
 function seriesOf (table: Table): string[] {
   return [...new Set(Object.values(table.arms).map(({ at }) => at!.series))]
 }
@@ -110,7 +108,7 @@ function pixels (value: number): string {
   return value.toFixed(1)
 }
 
-/** The next of 1, 2, 4 and 8 times a power of ten, quarters of which are short numbers. */
+/** Returns the next of 1, 2, 4 and 8 times a power of ten, because quarters of these are short numbers. */
 function niceAbove (value: number): number {
   if (value <= 0) return 1
   const power = 10 ** Math.floor(Math.log10(value))
@@ -121,7 +119,7 @@ export function escape (text: string): string {
   return text.replaceAll(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 }
 
-/** Whether anything of a table can be drawn. */
+/** Returns whether a table has anything to draw. */
 export function isPlottable (table: Table): boolean {
   return table.plot?.columns.some(column => Object.keys(table.arms).some(name => figureOf(table, name, column) !== null)) ?? false
 }

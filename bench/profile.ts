@@ -18,7 +18,7 @@ interface Profile {
 
 type Frame = Profile['nodes'][number]['callFrame']
 
-/** What Fastify brings with it. */
+/** Matches Fastify's packages and their dependencies. */
 const ofFastify = /^(fastify|find-my-way|pino|avvio|light-my-request|@fastify\/.*|secure-json-parse|fast-.*|safe-regex2|quick-format-unescaped|sonic-boom)$/
 
 function ownerOf ({ functionName, url }: Frame): string {

@@ -11,7 +11,7 @@ export interface RedisServer {
   url: string
   pid: number
   client: Redis
-  /** Calls of a command so far, by clients and by scripts. */
+  /** Resolves to the number of calls of a command so far, by clients and by scripts. */
   calls (command: string): Promise<number>
 }
 
@@ -21,7 +21,7 @@ export function hasRedis (): boolean {
   return spawnSync('redis-server', ['--version']).status === 0
 }
 
-/** A real Redis server as operators are told to run it: an append-only file, flushed every second. Ends with the bench. */
+/** Starts a real Redis server as the documentation recommends: an append-only file, flushed every second. Ends with the bench. */
 export async function startRedis (context: BenchContext, place: Place = 'rest'): Promise<RedisServer> {
   const port = await freePort()
   const folder = join(context.directory, `redis-${port}`)
@@ -37,7 +37,7 @@ export async function startRedis (context: BenchContext, place: Place = 'rest'):
   }
   return {
     url: `redis://127.0.0.1:${port}`,
-    // taskset becomes the program that it starts, so this is its pid.
+    // The process of taskset becomes the program that it starts, so the pid stays.
     pid: server.pid ?? 0,
     client,
     async calls (command) {

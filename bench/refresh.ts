@@ -13,13 +13,16 @@ import type { GatewayArgs, SignedIn } from './processes/gateway.ts'
 import { hasRedis, redisMissing, startRedis, type RedisServer } from './redis.ts'
 import { figureOf, ratiosOf, type Goal, type Sample, type Table } from './report.ts'
 
-/** Of a session a refresh every few seconds, at any rate that is reached here: what goes on for longer is held, not rotated. */
+/**
+ * The number of sessions: each is refreshed every few seconds at any rate that is reached here, because a faster refresh is held
+ * and not rotated.
+ */
 const sessions = 20_000
 const quickSessions = 3000
 const connections = 64
 const wantedPerSecond = 5000
 const rate = 2000
-/** A generator that makes its requests later than this measures itself. */
+/** The lateness at which the generator measures itself, in milliseconds. */
 const latestMs = 5
 const quickRate = 200
 
@@ -123,7 +126,7 @@ async function startGateway (context: BenchContext, store: GatewayArgs['store'])
   return await context.start('gateway', { args, place: 'measured' })
 }
 
-/** A good token is rotated, a forged one refused, and one of long ago as well. */
+/** Checks that a valid token is rotated, and that a forged one and a long superseded one are refused. */
 async function probe (name: string, url: string, cookie: string, other: string): Promise<void> {
   const refresh = async (cookie: string): Promise<{ status: number, cookie: string }> => {
     const response = await fetch(`${url}/auth/refresh`, { method: 'POST', headers: { ...browser, cookie } })
@@ -143,7 +146,7 @@ async function probe (name: string, url: string, cookie: string, other: string):
   assert.equal(again.status, 200, `${name}: each session has a token of its own`)
 }
 
-/** As many as one process can. */
+/** Measures the highest rate of one process. */
 async function atOnce (arm: Arm, seconds: number): Promise<Sample> {
   const before = await usage(arm)
   const answered = await arm.client.ask<Answered>('closed', { seconds })
@@ -190,7 +193,7 @@ function goals (name: string, pace: number, most: Table, steady: Table): Goal[] 
   ]
 }
 
-/** What a durable write costs on this disk, whoever makes it. */
+/** Measures the time of a durable write on this disk, independent of the writer. */
 async function diskMs (directory: string): Promise<number> {
   const file = await open(join(directory, 'disk'), 'w')
   const block = Buffer.alloc(4096, 1)

@@ -26,7 +26,7 @@ const issuer = 'https://app.example.com'
 const lookups = 200_000
 const recurring = 500
 const million = 1_000_000
-/** As the stores hand them out. */
+/** The size of the pages of the stores. */
 const perPage = 5000
 
 function parseOptions (): { rounds: number, most: number } {
@@ -41,7 +41,7 @@ function parseOptions (): { rounds: number, most: number } {
   return { rounds, most }
 }
 
-/** Nine of ten sessions, one of ten tokens; the ends are spread over a quarter of an hour. */
+/** Returns a revocation: nine of ten are sessions, one of ten is a token; the expiries are spread over a quarter of an hour. */
 function revocation (index: number): Revocation {
   const expiresAtMs = nowMs + 1000 + index % 900 * 1000
   if (index % 10 === 0) return { kind: 'jti', tokenKey: tokenKeyOf(issuer, `token-${index}`), expiresAtMs }
@@ -51,18 +51,18 @@ function revocation (index: number): Revocation {
 const sidBytes = Buffer.alloc(16)
 const salt = randomBytes(4).readUInt32BE()
 
-/** Random enough, and found again by its number. */
+/** Returns a sid that is sufficiently random and can be derived from its number again. */
 function sidOf (index: number): string {
   for (let word = 0; word < 4; word++) sidBytes.writeUInt32BE((Math.imul(index + word * 0x1000193, 0x9e3779b1) ^ Math.imul(index ^ salt, 0x85ebca6b + word)) >>> 0, word * 4)
   return sidBytes.toString('base64url')
 }
 
-/** As a request presents it: an access token that was verified before. */
+/** Returns the claims of a request: an access token that was verified before. */
 function credential (sid: string, index: number): CredentialClaims {
   return freezeWithKeys({ issuer, jti: `presented-${index}`, sid, subject: `user-${index}`, epoch: 1 })
 }
 
-/** So that the bench needs no flag. */
+/** Exposes the garbage collector, so that the bench needs no flag. */
 function exposeGc (): () => void {
   setFlagsFromString('--expose-gc')
   return runInNewContext('gc') as () => void
@@ -73,7 +73,7 @@ function memory (): number {
   return heapUsed + external
 }
 
-/** Memory with a million, and the most that there was on the way to it, above that of an empty process. */
+/** Measures the memory with a million revocations, and the peak before that, above an empty process. */
 function measureMemory (): void {
   const collectGarbage = exposeGc()
   collectGarbage()
@@ -92,8 +92,8 @@ function measureMemory (): void {
 }
 
 /**
- * Nanoseconds a look-up: of few credentials that come again and again, as clients do, and of very many in no order, for which the
- * caches of the processor are too small, whatever the table is.
+ * Measures nanoseconds a look-up: of few recurring credentials, as clients have, and of very many in random order, for which the
+ * processor's caches are too small in any case.
  */
 async function measureLookups (rounds: number, most: number): Promise<void> {
   const replica = new Replica()
@@ -131,7 +131,7 @@ function time (replica: Replica, credentials: readonly CredentialClaims[], expec
   }))
 }
 
-/** The longest single call, so the longest that a request may have to wait, as it grows and as what has ended is dropped. */
+/** Measures the longest single call, which is the longest wait of a request, during growth and during the removal of expired entries. */
 function measurePauses (): void {
   const replica = new Replica()
   const adding = new Longest()
@@ -151,7 +151,7 @@ function measurePauses (): void {
   report(`longest call of purge, of ${purging.count} until all is dropped`, purging.toString())
 }
 
-/** By the clock, which also counts what else the machine does, and by the CPU time of this thread. */
+/** The longest call, by the clock, which includes other work of the machine, and by the CPU time of this thread. */
 class Longest {
   count = 0
   #wallMs = 0
@@ -180,7 +180,10 @@ function cpuMs (): number {
   return (user + system) / 1000
 }
 
-/** A snapshot of a million as a gateway loads it at its start or after a gap, and the longest that its event loop stood still. */
+/**
+ * Measures the load of a snapshot of a million, as a gateway does at its start or after a gap, and the longest stall of its event
+ * loop.
+ */
 async function measureLoad (): Promise<void> {
   const pages = Array.from({ length: million / perPage }, (_, page) => Array.from({ length: perPage }, (_, index) => revocation(page * perPage + index)))
   async function snapshot (take: TakePage): Promise<string> {

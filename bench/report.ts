@@ -3,14 +3,14 @@ import { spreadOf, type Spread } from './harness.ts'
 export interface Column {
   head: string
   digits: number
-  /** What else than the process itself may have set; void when the load generator did. CPU time never is. */
+  /** Whether something other than the process may limit the figure. It is void when the load generator did. CPU time never is. */
   isThroughput?: boolean
 }
 
-/** Shares of one CPU: of the process that is measured, the load generator, and what shares the generator's CPU (upstream, Redis). */
+/** The shares of one CPU: of the measured process, the load generator, and the processes on the generator's CPU (upstream, Redis). */
 export interface Shares { process: number, load: number, beside: number }
 
-/** One arm in one round. */
+/** The figures of one arm in one round. */
 export interface Sample {
   figures: Record<string, number>
   shares?: Shares
@@ -19,30 +19,30 @@ export interface Sample {
 export interface Arm {
   what: string
   rounds: Sample[]
-  /** What a process that is not busy waits for by its nature, such as the disk; absent: to be idle makes the run void. */
+  /** The resource that an idle process waits for by its nature, such as the disk. Absent: idle time makes the run void. */
   waitsFor?: string
-  /** Why its throughput and latency say nothing, as the bench itself has found. */
+  /** The reason, found by the bench itself, that makes throughput and latency meaningless. */
   isVoidBecause?: string
-  /** Its place in a plot with lines. */
+  /** The position in a plot with lines. */
   at?: { series: string, x: number }
 }
 
 /** One plot for each column: a bar for each arm, or a line for each series of arms along `x`. */
 export interface Plot {
   columns: string[]
-  /** What `at.x` of the arms is. Its values stand at equal distances, whatever they are. */
+  /** The meaning of `at.x` of the arms. Its values are drawn at equal distances. */
   x?: string
-  /** Arms that are the gateway's own, where others stand beside them. */
+  /** The gateway's own arms, where the plot has others too. */
   own?: readonly string[]
 }
 
 export interface Table {
   title: string
   columns: Record<string, Column>
-  /** How the page of plots shows it; absent: as a table alone. */
+  /** The form on the page of plots; absent: a table only. */
   plot?: Plot
   arms: Record<string, Arm>
-  /** `a/b` of one column, round by round. */
+  /** The ratio `a/b` of one column, round by round. */
   ratios?: { column: string, of: Record<string, number[]> }
   notes?: string[]
 }
@@ -53,35 +53,35 @@ export interface Goal {
   digits: number
   least?: number
   most?: number
-  /** The median; null: it was not measured, or the run was void. */
+  /** The median; null when it was not measured, or the run was void. */
   value: number | null
 }
 
-/** What a bench has found out. */
+/** The results of a bench. */
 export interface Findings {
-  /** Sentences: what was measured, and how. */
+  /** Sentences that state what was measured, and how. */
   conditions: string
   tables: Table[]
   goals: Goal[]
-  /** What could not be measured here, and why. */
+  /** The measurements that were impossible here, and why. */
   notRun: string[]
 }
 
-/** The same with what it depends on, as it is written down. */
+/** The recorded findings with what they depend on. */
 export interface Result extends Findings {
   question: string
   command: string
   machine: Record<string, string>
 }
 
-/** From this share of its CPU on, the load generator may be what is measured. */
+/** The share of its CPU from which the load generator may be the bottleneck. */
 const generatorLimit = 0.9
-/** From this share of its CPU on, a process is as fast as it can be. */
+/** The share of its CPU from which a process counts as saturated. */
 const saturated = 0.85
-/** All that runs on the second CPU, when it is full. */
+/** The share of the second CPU from which all its processes together count as the bottleneck. */
 const sharedLimit = 0.95
 
-/** Why throughput and latency of an arm say nothing about it; null when they do. */
+/** Returns why throughput and latency of an arm are meaningless; null when they are valid. */
 export function voidReason ({ rounds, waitsFor, isVoidBecause }: Arm): string | null {
   if (isVoidBecause !== undefined) return isVoidBecause
   const shares = medianShares(rounds)
@@ -99,12 +99,12 @@ function medianShares (rounds: Sample[]): Shares | null {
   return { process: median('process'), load: median('load'), beside: median('beside') }
 }
 
-/** The median of a column, or null when it is void or was not measured. */
+/** Returns the median of a column, or null when it is void or was not measured. */
 export function figureOf (table: Table, arm: string, column: string): number | null {
   return rangeOf(table, arm, column)?.median ?? null
 }
 
-/** The same with the least and the greatest. */
+/** Returns the median, the least and the greatest value of a column, or null when it is void or was not measured. */
 export function rangeOf ({ arms, columns }: Table, arm: string, column: string): Spread | null {
   const measured = arms[arm]
   if (measured === undefined || (columns[column]?.isThroughput === true && voidReason(measured) !== null)) return null
@@ -112,14 +112,14 @@ export function rangeOf ({ arms, columns }: Table, arm: string, column: string):
   return values.length === 0 ? null : spreadOf(values)
 }
 
-/** `a/b` of one column for each pair, within each round, so that a drift of the machine cancels out. */
+/** Returns the ratio `a/b` of one column for each pair, within each round, so that a drift of the machine cancels out. */
 export function ratiosOf (samples: Record<string, Sample[]>, column: string, pairs: ReadonlyArray<readonly [string, string]>): { column: string, of: Record<string, number[]> } {
   const compared = pairs.filter(([over, under]) => over in samples && under in samples)
   const ratio = (over: string, under: string): number[] => samples[over]!.map(({ figures }, round) => figures[column]! / samples[under]![round]!.figures[column]!)
   return { column, of: Object.fromEntries(compared.map(([over, under]) => [`${over}/${under}`, ratio(over, under)])) }
 }
 
-/** A goal that is a ratio, once the ratio was measured. */
+/** Returns a goal for a ratio, or none when the ratio was not measured. */
 export function ratioGoal ({ ratios }: Table, pair: string, goal: Pick<Goal, 'what'> & Partial<Goal>, of = (ratio: number) => ratio): Goal[] {
   const rounds = ratios?.of[pair]
   return rounds === undefined ? [] : [{ unit: '×', digits: 2, ...goal, value: of(spreadOf(rounds).median) }]
@@ -165,7 +165,7 @@ export function ratioRows ({ ratios }: Table): string[][] {
   return Object.entries(ratios?.of ?? {}).map(([name, values]) => [name, formatSpread(spreadOf(values), 3)])
 }
 
-/** Its own, and why figures are void. */
+/** Returns the table's own notes, and the reasons for void figures. */
 export function notesOf ({ arms, notes = [] }: Table): string[] {
   const reasons = Map.groupBy(Object.entries(arms).filter(([, arm]) => voidReason(arm) !== null), ([, arm]) => voidReason(arm))
   return [...notes, ...Array.from(reasons, ([reason, voided]) => `Void, ${voided.map(([name]) => name).join(', ')}: ${reason}. CPU time is good all the same.`)]

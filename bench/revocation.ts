@@ -17,7 +17,7 @@ type Gateway = Child<{ url: string }>
 
 const signOutsPerRound = 100
 const quickSignOuts = 15
-/** Of the second gateway, while it has load: requests a second by tokens seen before. */
+/** The load of the second gateway: requests a second with tokens seen before. */
 const loadPerSecond = 2000
 const quickLoadPerSecond = 200
 const loadTokens = 200
@@ -70,7 +70,7 @@ async function startGateway (context: BenchContext, args: GatewayArgs, place: Pl
   return await context.start('gateway', { args, place })
 }
 
-/** A store of its own for each name; on Redis the gateways share a secret. */
+/** Opens a separate store for each name; gateways on Redis share a secret. */
 async function openStore (name: StoreName, file: string, context: BenchContext): Promise<Pick<GatewayArgs, 'store' | 'secret'>> {
   if (name === 'sqlite') return { store: { type: 'sqlite', path: join(context.directory, `${file}.db`) } }
   return { store: { type: 'redis', url: (await startRedis(context)).url }, secret: randomBytes(32).toString('base64url') }
@@ -78,7 +78,7 @@ async function openStore (name: StoreName, file: string, context: BenchContext):
 
 interface Pair { first: Gateway, second: Gateway, client: Child<object>, revoker: Child<object>, warmToken: string }
 
-/** Two gateways on one store: at the first one sessions end, the second one is asked. */
+/** Measures two gateways on one store: sessions end at the first one, and the second one is asked. */
 async function measureSeen (names: StoreName[], upstream: string, context: BenchContext): Promise<Table> {
   const pairs: Record<string, Pair> = {}
   for (const name of names) pairs[name] = await startPair(name, upstream, context)
@@ -133,7 +133,7 @@ async function probe (name: string, { ready: { url } }: Gateway, token: string):
 async function measureSignOuts ({ client, revoker, warmToken }: Pair, signedIn: SignedIn[], isLoaded: boolean, context: BenchContext): Promise<Sample> {
   const stopped = new AbortController()
   const load = isLoaded ? keepUp(client, perSecond(context), stopped.signal) : Promise.resolve()
-  // Awaited below; until then nobody listens.
+  // The promise is awaited below; until then no handler is attached.
   load.catch(() => {})
   const seen: Seen[] = []
   const requestMs: number[] = []
@@ -150,7 +150,7 @@ async function measureSignOuts ({ client, revoker, warmToken }: Pair, signedIn: 
   return { figures: { p50Ms: spreadOf(ms).median, p99Ms: ms[Math.ceil(ms.length * 0.99) - 1]!, maxMs: ms.at(-1)!, letThrough: Math.max(...seen.map(({ letThrough }) => letThrough)), requestMs: spreadOf(requestMs).median } }
 }
 
-/** Load without a pause, until it is enough. */
+/** Sends load without a pause until `enough` is aborted. */
 async function keepUp (client: Child<object>, rate: number, enough: AbortSignal): Promise<void> {
   while (!enough.aborted) {
     const { failures } = await client.ask<Answered>('paced', { rate, seconds: 1 })
@@ -164,7 +164,7 @@ function perSecond ({ isQuick }: BenchContext): number {
 
 interface Stores { full: Pick<GatewayArgs, 'store' | 'secret'>, empty: Pick<GatewayArgs, 'store' | 'secret'>, fill: Child<object>, ended: string[] }
 
-/** What a store with a million revocations in force makes of a gateway's start, and of a gateway that follows many more. */
+/** Measures the start of a gateway on a store with a million revocations in force, and a gateway that follows many more. */
 async function measureMillion (names: StoreName[], upstream: string, context: BenchContext): Promise<{ start: Table, delay: Table }> {
   const count = context.isQuick ? quickInForce : inForce
   const stores: Record<string, Stores> = {}
@@ -197,7 +197,8 @@ async function measureMillion (names: StoreName[], upstream: string, context: Be
 async function measureStart (args: GatewayArgs, count: number, ended: string[], context: BenchContext): Promise<Sample> {
   const startedMs = performance.now()
   const gateway = await startGateway(context, args, 'measured')
-  // It listens; a snapshot that took longer than the replica may be old is followed by one more look at the log.
+  // The gateway listens already. When loading the snapshot took longer than the permitted age of the replica, it reads the log once
+  // more before it is ready.
   while (!await gateway.ask<boolean>('isReady')) assert.ok(performance.now() - startedMs < 120_000, 'it becomes ready')
   const seconds = (performance.now() - startedMs) / 1000
   const { cpuUs } = await gateway.ask<CpuTime>('cpu')
@@ -240,7 +241,7 @@ async function measureOneDelay ({ gateway, fill }: { gateway: Gateway, fill: Chi
   return { figures: { ...delay, cpuPercent: (after.cpuUs - before.cpuUs) / (after.atUs - before.atUs) * 100, ...fill === null ? {} : { slowestMs } } }
 }
 
-/** What it was measured with has to have arrived. */
+/** Resolves when the gateway knows the measured revocations. */
 async function untilKnown (gateway: Gateway, count: number): Promise<void> {
   for (const startedMs = performance.now(); performance.now() - startedMs < 10_000;) {
     if (await gateway.ask<number>('revocations') >= count) return

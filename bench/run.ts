@@ -31,7 +31,7 @@ npm run bench -- gate compares what matters with bench/baseline.json, and fails 
 Those marked * are programs of their own, and print what they find: node bench/NAME.ts --help. Name them to run them.
 `
 
-/** Their arguments for a smoke run. */
+/** The arguments of each program for a smoke run. */
 const programs: Record<string, string[]> = {
   hostile: ['--rounds', '5', '--requests', '20'],
   'pipelined-flood': ['--rounds', '5', '--seconds', '1'],
@@ -48,7 +48,7 @@ interface Options {
   isPageOnly: boolean
 }
 
-/** Every `bench/*.ts` that exports a bench. What does not is not loaded: it may be a program of its own. */
+/** Finds every `bench/*.ts` that exports a bench. Other files are not loaded, because they may be programs. */
 async function findBenches (): Promise<Record<string, Bench>> {
   const benches: Record<string, Bench> = {}
   for (const file of (await readdir(here)).filter(name => name.endsWith('.ts')).toSorted()) {
@@ -108,13 +108,13 @@ async function runProgram (name: string, { isQuick }: Options): Promise<void> {
   if (code !== 0) throw new RangeError(`it ended with ${code ?? 'a signal'}`)
 }
 
-/** The first line of its file. */
+/** Returns the first line of a bench's file. */
 async function questionOf (name: string): Promise<string> {
   const [line = ''] = (await readFile(new URL(`${name}.ts`, here), 'utf8')).split('\n')
   return line.replace(/^\/\/ /, '')
 }
 
-/** Six digits say more than any of these figures is good for. */
+/** Shortens a number to six digits, which exceeds the precision of any figure. */
 function shorten (_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(6)) : value
 }
@@ -135,7 +135,7 @@ async function readResult (name: string): Promise<Result | null> {
   }
 }
 
-/** One bench that fails keeps no other from being run. */
+/** Runs the benches. A failing bench does not keep the others from running. */
 async function main (argv: string[]): Promise<number> {
   if (argv[0] === 'gate') return await gate(argv.slice(1))
   const benches = await findBenches()
@@ -159,8 +159,8 @@ async function main (argv: string[]): Promise<number> {
   return exitCode
 }
 
-// What was started ends with its channel, or with this process; without this an interrupt would skip that.
-// Not once: a second signal, which timeout(1) sends, would end this process before it has cleaned up.
+// The exit handler ends the child processes; without this an interrupt would skip it. The listener stays, because a second signal,
+// which timeout(1) sends, would otherwise end this process before the cleanup.
 process.on('SIGINT', () => process.exit(130))
 process.on('SIGTERM', () => process.exit(143))
 

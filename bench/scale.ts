@@ -11,9 +11,9 @@ const quickTokensInUse = [100, 1000]
 const inForce = [0, 10_000, 1_000_000, 10_000_000]
 const quickInForce = [0, 1000]
 const users = 500
-/** Above twice the tokens in use: those in turn are then all remembered. */
+/** The size of the cache: more than twice the tokens in use, so that tokens in turn are all remembered. */
 const cacheSize = 250_000
-/** How much a cost that does not change may change all the same. */
+/** The tolerance within which a cost counts as unchanged. */
 const tolerance = 0.02
 
 const tokensName = (count: number): string => `${count} tokens`
@@ -36,7 +36,7 @@ export const bench: Bench = {
   }
 }
 
-/** One gateway, asked with few of its tokens or with many. */
+/** Starts one gateway, which is asked with few of its tokens or with many. */
 async function startTokenArms (counts: number[], upstream: Upstream, context: BenchContext): Promise<Record<string, TokenArm>> {
   const gateway = await startGateway({ store: { type: 'sqlite', path: join(context.directory, 'tokens.db') }, upstream: upstream.ready.url, cacheSize }, context)
   context.say('signing tokens')
@@ -51,7 +51,7 @@ async function startTokenArms (counts: number[], upstream: Upstream, context: Be
   }]))
 }
 
-/** A gateway for each number, with a store of its own in which they are from the start. */
+/** Starts a gateway for each number, with a separate store that has the revocations from the start. */
 async function startRevocationArms (counts: number[], upstream: Upstream, context: BenchContext): Promise<Record<string, TokenArm>> {
   const arms: Record<string, TokenArm> = {}
   for (const count of counts) {
@@ -83,7 +83,7 @@ async function fill (store: { type: 'sqlite', path: string }, count: number, con
   await filler.end()
 }
 
-/** Everything is compared with the least. */
+/** Builds the table; all arms are compared with the least. */
 function toTable (x: string, names: string[], arms: Table['arms']): Table {
   const samples = Object.fromEntries(Object.entries(arms).map(([name, { rounds }]) => [name, rounds]))
   return { title: `CPU time by ${x}`, columns: tokenColumns, plot: { columns: ['cpuUs'], x }, arms, ratios: ratiosOf(samples, 'cpuUs', names.slice(1).map(name => [name, names[0]!] as const)) }

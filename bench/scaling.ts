@@ -13,30 +13,30 @@ const help = `node bench/scaling.ts [--help]
 Prints the tables of docs/guides/scaling.md, from bench/results/ and a simulation. \`npm run docs\` writes them into the page.
 `
 
-/** What somebody who is signed in does. */
+/** The behaviour of a signed-in user. */
 const everyday = { secondsBetweenRequests: 10, refreshEverySeconds: 435, hoursUntilSignOut: 8 }
-/** Revocations are in force for the longest life of a token and the tolerance, by default. */
+/** The time that a revocation is in force: by default the longest life of a token and the tolerance. */
 const inForceSeconds = 905
-/** Logs of a Cluster: each has a share of the subjects. */
+/** The number of logs of a Cluster; each has a share of the subjects. */
 const logs = 16
-/** A process asks each log so often, by default. */
+/** The interval at which a process asks each log, by default. */
 const heartbeatMs = 500
-/** Within one machine, and between machines of one network: assumed, not measured. */
+/** The network delay within one machine, and between machines of one network: assumed, not measured. */
 const wayUs = { machine: 50, network: 250 }
 const million = 1_000_000
 
-/** Medians of the figures that all else is made from. */
+/** The measured medians that all other figures derive from. */
 export interface Measured {
-  /** CPU µs of a gateway. */
+  /** The CPU time of a gateway in µs. */
   tokenUs: number
   cookieUs: number
   refreshUs: number
-  /** CPU µs of Redis. */
+  /** The CPU time of Redis in µs. */
   redisRefreshUs: number
   redisEndUs: number
   redisReadUs: number
   redisTellUs: number
-  /** Bytes at Redis. */
+  /** The bytes of a session at Redis. */
   sessionBytes: number
   tokensBytes: number
   revocationBytes: number
@@ -56,7 +56,7 @@ export async function readMeasured (): Promise<Measured> {
   const redisUsPerSecond = (arm: string): number => figure('fan-out', 0, arm, 'redisPercent') * 10_000
   const redisEndUs = figure('fan-out', 0, 'none at 100/s', 'revocationUs')
   const redisReadUs = redisUsPerSecond('32 quiet') / figure('fan-out', 0, '32 quiet', 'scripts')
-  // Of a hundred a second some come together; of ten hardly any do.
+  // At a hundred revocations a second some arrive together; at ten hardly any do.
   const newsUs = (redisUsPerSecond('32 at 10/s') - redisUsPerSecond('32 quiet') - 10 * redisEndUs) / (10 * 32)
   return {
     tokenUs: figure('gateway', 0, 'token', 'cpuUs'),
@@ -72,7 +72,7 @@ export async function readMeasured (): Promise<Measured> {
   }
 }
 
-/** The tables, by the name that they have in docs/guides/scaling.md. */
+/** Returns the tables, by the name that they have in docs/guides/scaling.md. */
 export function scalingTables (measured: Measured): Record<string, string> {
   return { costs: costs(measured), sessions: sessions(measured), fleets: fleets(measured) }
 }

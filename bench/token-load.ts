@@ -8,9 +8,7 @@ import type { Answered, Requests } from './processes/client.ts'
 import type { GatewayArgs, SignedIn } from './processes/gateway.ts'
 import type { Arm, Sample, Table } from './report.ts'
 
-/*
- * Load by many tokens: more than the other generator can hold, and some of them new.
- */
+/* Load by many tokens: more than the other generator can hold, and some of them new. */
 
 const connections = 32
 const sessions = 100
@@ -18,14 +16,14 @@ const issuedAtOnce = 5000
 
 export type Gateway = Child<{ url: string }>
 
-/** Tokens in turn, and in between those of a pool that arms have in common: each takes the next one, whoever took the one before. */
+/** An arm that sends its tokens in turn, and in between tokens of a pool that arms share: each request takes the pool's next token. */
 export interface TokenArm {
   what: string
   gateway: Gateway
   path: string
   tokens: string[]
   others?: { pool: string, share: number }
-  /** The warm-up goes on until each of them was sent. */
+  /** Whether the warm-up continues until each token was sent. */
   areSeen?: boolean
   at?: Arm['at']
 }
@@ -42,7 +40,7 @@ export async function startGateway (args: GatewayArgs, context: BenchContext): P
   return await context.start<{ url: string }>('gateway', { args, place: 'measured' })
 }
 
-/** Each of them another one, of a hundred sessions. */
+/** Issues distinct tokens of a hundred sessions. */
 export async function issueTokens (gateway: Gateway, count: number): Promise<string[]> {
   const signedIn = await gateway.ask<SignedIn[]>('signIn', { first: 0, count: sessions, mode: 'session' })
   const tokens: string[] = []
@@ -50,7 +48,7 @@ export async function issueTokens (gateway: Gateway, count: number): Promise<str
   return tokens
 }
 
-/** Checks, warms up and measures, as hops are. `pools`: tokens by the name of a pool. */
+/** Checks, warms up and measures the arms, as for hops. `pools`: tokens by the name of a pool. */
 export async function measureTokenArms (arms: Record<string, TokenArm>, upstream: Child<{ url: string, body: string }>, context: BenchContext, pools: Record<string, string[]> = {}): Promise<Record<string, Arm>> {
   const client = await context.start<object>('client')
   for (const [name, tokens] of Object.entries(pools)) await client.ask('prepare', requestsOf(name, upstream.ready.url, tokens))

@@ -6,11 +6,11 @@ export interface Tokens {
   publicPem: string
   good: string[]
   jtis: string[]
-  /** By what is wrong with them. */
+  /** The invalid tokens, by what is wrong with them. */
   bad: Record<string, string>
 }
 
-/** Access tokens of somebody's own key for proxies that are told it, with the claims that the gateway's own have. */
+/** Creates access tokens of a separate key for proxies that are configured with it, with the claims of the gateway's own tokens. */
 export function createTokens (algorithm: SigningAlgorithm, { count, issuer, audience, key = newKey(algorithm) }: { count: number, issuer: string, audience: string, key?: SigningKey }): Tokens {
   const nowSeconds = Math.floor(Date.now() / 1000)
   const jtis = Array.from({ length: count }, () => randomUUID())

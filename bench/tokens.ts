@@ -11,8 +11,8 @@ import { ratiosOf, type Table } from './report.ts'
 const algorithms = ['ES256', 'EdDSA', 'RS256'] as const satisfies SigningAlgorithm[]
 const warm = 500
 /**
- * A gateway remembers 20 000 tokens, and forgets what was not asked for lately. Of more than that in turn each has been forgotten
- * when its turn comes again, so that each request brings one that is new: as if there were no end of them.
+ * The number of tokens in turn. A gateway remembers 20 000 and forgets the least recently used. With more tokens than that, each
+ * has been forgotten before its turn comes again, so each request brings a new token, as if their number were infinite.
  */
 const cold = 30_000
 const quickCold = 3000
@@ -75,7 +75,10 @@ function mixedArms (seen: Omit<TokenArm, 'what'>): Record<string, TokenArm> {
   }]))
 }
 
-/** A token that was remembered would make the figures look better than they are; what other arms have pushed out comes in again within a percent of the requests. */
+/**
+ * Checks that tokens were new. A remembered token would improve the figures; tokens that other arms have evicted return within a
+ * percent of the requests.
+ */
 function assertNew (arms: Table['arms']): void {
   for (const [name, { rounds }] of Object.entries(arms)) {
     const wanted = name.startsWith('new ') ? 0 : name.startsWith('seen ') ? 100 : 100 - Number.parseInt(name)

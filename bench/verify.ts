@@ -48,7 +48,7 @@ export const bench: Bench = {
   }
 }
 
-/** Four operations of one algorithm, round by round. */
+/** Builds an arm of four operations of one algorithm, round by round. */
 function toArm (algorithm: string, samples: Record<string, Sample[]>): Arm {
   const rounds = samples[`${algorithm} bare`]!.map((_, round): Sample => {
     const [bare, cold, warm, format] = kinds.map(kind => samples[`${algorithm} ${kind}`]![round]!.figures['us']!) as [number, number, number, number]
@@ -57,7 +57,7 @@ function toArm (algorithm: string, samples: Record<string, Sample[]>): Arm {
   return { what: `${algorithm}${algorithm.startsWith('RS') || algorithm.startsWith('PS') ? ', a key of 2048 bits' : ''}`, rounds }
 }
 
-/** What is paid with each request: a twentieth of a hop of 50 µs at most, whatever the algorithm. */
+/** Returns the goals: the cost of each request is at most a twentieth of a hop of 50 µs, for every algorithm. */
 function goals (table: Table): Goal[] {
   const slowest = Math.max(...Object.keys(table.arms).map(name => figureOf(table, name, 'warm')!))
   return [{ what: 'a token seen before, of the slowest algorithm (CPU)', unit: 'µs', digits: 2, most: 2.5, value: slowest }]

@@ -59,7 +59,7 @@ export const bench: Bench = {
   }
 }
 
-/** The command itself, as operators start it. */
+/** Starts the command itself, as operators do. */
 async function startGateway (workers: number, upstream: string, context: BenchContext): Promise<Gateway> {
   const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
   const command = [process.execPath, file('../cli.ts'), 'start', '--config', file('processes/workers.config.ts'), '--workers', String(workers)]
@@ -127,7 +127,7 @@ async function measure ({ gateway, clients }: Arm, { load, upstream }: Helpers, 
   }
 }
 
-/** Requests a second of several processes mean something only where load and upstream have CPUs of their own. */
+/** Returns why the throughput is void: that of several processes is meaningful only when load and upstream have separate CPUs. */
 function voidOn (workers: number): { isVoidBecause?: string } {
   return workers === 1 || cpus().length >= workers + 2 ? {} : { isVoidBecause: `${workers} workers, the load generator and the upstream share ${cpus().length} CPUs` }
 }

@@ -1,9 +1,9 @@
-/** What a child process of a bench can be asked; each answer is a plain value. */
+/** The questions that a child process of a bench answers; each answer is a plain value. */
 export type Answers = Record<string, (question: never) => unknown>
 
 export interface CpuTime { cpuUs: number, atUs: number }
 
-/** What the parent has said on the command line. */
+/** Returns the arguments that the parent has passed on the command line. */
 export function argsOfParent<Args> (): Args {
   return JSON.parse(process.argv[2] ?? '{}') as Args
 }
@@ -23,7 +23,7 @@ export function serveParent (ready: object, answers: Answers, end: () => Promise
   process.send?.({ id: 0, answer: ready })
 }
 
-/** All threads of this process: also the garbage collector's and the store's. */
+/** Returns the CPU time of all threads of this process, including the garbage collector's and the store's. */
 export function cpuTime (): CpuTime {
   const { user, system } = process.cpuUsage()
   return { cpuUs: user + system, atUs: performance.now() * 1000 }

@@ -3,23 +3,21 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Pool, type Dispatcher } from 'undici'
 import { cpuTime, serveParent } from './child.ts'
 
-/*
- * A load generator for what autocannon cannot do: requests of which each needs what the answer before has set (refresh tokens), and
- * requests at a fixed rate, whatever the answers take (an open loop).
- */
+/* A load generator for what autocannon cannot do: requests that need a value of the previous response (refresh tokens), and
+ * requests at a fixed rate, independent of the response times (an open loop). */
 
 export interface Requests {
-  /** Of several, which; by default there is one. */
+  /** The name of the requests. Default: the only ones. */
   name?: string
   url: string
   method: 'GET' | 'POST'
   path: string
   headers: Record<string, string>
-  /** In turn. Where the cookie rotates, each asks one question at a time. */
+  /** The clients, in turn. When the cookie rotates, each client has one request in flight. */
   clients: Array<{ cookie?: string, authorization?: string }>
-  /** Those of another name come in between, whoever else has them: this share of all requests. Not where the cookie rotates. */
+  /** The share of all requests that use the clients of another name. Not when the cookie rotates. */
   others?: { of: string, share: number }
-  /** Every answer sets the cookie that the client's next request carries; one that does not is a failure. */
+  /** Whether every answer sets the cookie of the client's next request; an answer without it is a failure. */
   isRotating: boolean
   connections: number
 }
@@ -27,27 +25,27 @@ export interface Requests {
 export interface Answered {
   requests: number
   seconds: number
-  /** Answers other than 200, answers without the cookie that they had to set, and requests without an answer: what, and how often. */
+  /** The count of each failure: answers other than 200, answers without the required cookie, and requests without an answer. */
   failures: Record<string, number>
   p50Ms: number
   p99Ms: number
   p999Ms: number
   maxMs: number
   cpuUs: number
-  /** How late the 99th percentile of requests was made; counted as latency. 0 in a closed loop. */
+  /** The 99th percentile of how late requests were sent; it counts as latency. Zero in a closed loop. */
   lateP99Ms: number
 }
 
 interface Client { headers: Record<string, string> }
 
-/** Those who ask, and at whom. */
+/** The clients of one set of requests, and their connections. */
 class Clients {
   readonly requests: Omit<Requests, 'clients'>
   readonly pool: Pool
-  /** Those whose turn is yet to come. */
+  /** The clients whose turn is yet to come. */
   #idle: Client[]
   #taken = 0
-  /** How many of the others should have come by now and have not. */
+  /** The number of requests of the other clients that are due. */
   #othersDue = 0
 
   constructor ({ clients, ...requests }: Requests) {
@@ -56,7 +54,7 @@ class Clients {
     this.#idle = clients.map(own => ({ headers: { ...requests.headers, ...own } }))
   }
 
-  /** `shift` of a long array moves all of it each time. */
+  /** Takes the next client. An index replaces `shift`, which moves the whole of a long array. */
   take (): Client {
     const { others } = this.requests
     if (others !== undefined && (this.#othersDue += others.share) >= 1) {
@@ -90,7 +88,7 @@ function clientsOf (name = ''): Clients {
   return clients
 }
 
-/** One request, from when it was due: what it had to wait for counts. */
+/** One request, measured from the instant at which it was due, so that waiting counts. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #client: Client
   readonly #dueMs: number
@@ -130,7 +128,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** What is under way, and what came back. */
+/** The requests in flight, and the results. */
 class Run {
   readonly clients: Clients
   readonly #latencies: RecordableHistogram = createHistogram()
@@ -164,7 +162,7 @@ class Run {
     if (this.#underWay === 0) this.#done()
   }
 
-  /** When nothing is under way any more. */
+  /** Resolves when no request is in flight. */
   async end (isPaced: boolean): Promise<Answered> {
     await new Promise<void>(resolve => {
       this.#done = resolve
@@ -190,7 +188,7 @@ function microseconds (ms: number): number {
   return Math.max(1, Math.round(ms * 1000))
 }
 
-/** A closed loop: on each connection the next request as soon as the answer is there. */
+/** Runs a closed loop: each connection sends the next request when the answer has arrived. */
 async function closed ({ name, seconds }: { name?: string, seconds: number }): Promise<Answered> {
   const endMs = performance.now() + seconds * 1000
   const run = new Run(clientsOf(name), run => {
@@ -202,8 +200,8 @@ async function closed ({ name, seconds }: { name?: string, seconds: number }): P
 }
 
 /**
- * An open loop: requests are due at equal distances, whatever the answers take, and their latency counts from then on. So a server that
- * stands still for a second is charged with all the requests of that second, as users would charge it.
+ * Runs an open loop: requests are due at equal intervals, independent of the response times, and their latency counts from then on.
+ * A server that stalls for a second is therefore charged with all requests of that second, as users would charge it.
  */
 async function paced ({ name, rate, seconds }: { name?: string, rate: number, seconds: number }): Promise<Answered> {
   const run = new Run(clientsOf(name))

@@ -4,14 +4,14 @@ import { openStore } from '../../stores/open.ts'
 import type { Revocation } from '../../lib/revocation/entries.ts'
 import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
-/** Writes revocations into a store, past all gateways: as a gateway that has heard of them re-asserts them, and one by one as they come. */
+/** Writes revocations into a store without a gateway: as re-assertions of a gateway that knows them, and one by one as they occur. */
 const args = argsOfParent<{ store: { type: 'sqlite', path: string } | { type: 'redis', url: string } }>()
 const { store } = await openStore(args.store.type === 'redis' ? { type: 'redis', target: args.store.url, timeoutMs: 60_000 } : { ...args.store, timeoutMs: 60_000 })
 
 const batch = 20_000
 const minute = 60_000
 
-/** Ended sessions, in force for longer than any run takes. Resolves to some of their names. */
+/** Adds ended sessions, in force for longer than any run takes. Resolves to some of their names. */
 async function fill ({ count }: { count: number }): Promise<string[]> {
   const some: string[] = []
   for (let made = 0; made < count; made += batch) {
@@ -24,7 +24,7 @@ async function fill ({ count }: { count: number }): Promise<string[]> {
   return some
 }
 
-/** Ends so many sessions a second, whatever that takes. Resolves to how many were ended, and how long the slowest took. */
+/** Ends sessions at a fixed rate. Resolves to the number of ended sessions, and to the longest time that one took. */
 async function stream ({ perSecond, seconds }: { perSecond: number, seconds: number }): Promise<{ ended: number, slowestMs: number }> {
   const startMs = performance.now()
   const total = perSecond * seconds

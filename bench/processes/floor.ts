@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { Pool, type Dispatcher } from 'undici'
 import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
-/** The least that a proxy can do in Node: `node:http` and undici's `dispatch`. No framework, no header policy, no errors. */
+/** The minimum of a proxy in Node: `node:http` and undici's `dispatch`. No framework, no header policy, no error handling. */
 const pool = new Pool(argsOfParent<{ upstream: string }>().upstream)
 
 class Hop implements Dispatcher.DispatchHandler {

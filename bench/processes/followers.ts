@@ -2,7 +2,7 @@ import { LogFollower } from '../../plugins/blocklist/log-follower.ts'
 import { openStore } from '../../stores/open.ts'
 import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
-/** What Redis sees of many gateways while nobody signs in: each with connections of its own, following the log. */
+/** The load of many gateways on Redis while no user signs in: each follows the log over separate connections. */
 const { url, count } = argsOfParent<{ url: string, count: number }>()
 const ends: Array<() => Promise<void>> = []
 const followers: LogFollower[] = []
@@ -18,7 +18,7 @@ for (let number = 0; number < count; number++) {
   })
 }
 
-/** Revocations that even the last of them knows. */
+/** Returns the number of revocations that every follower knows. */
 const known = (): number => Math.min(...followers.map(({ replica }) => replica.size))
 
 serveParent({}, { cpu: cpuTime, known }, async () => { for (const end of ends) await end() })

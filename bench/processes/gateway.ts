@@ -6,12 +6,12 @@ import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
 export interface GatewayArgs {
   store: { type: 'sqlite', path: string } | { type: 'redis', url: string }
-  /** Shared by the gateways of one Redis; beside its file the embedded store has its own. */
+  /** The secret that gateways of one Redis share; by default the embedded store has a secret beside its file. */
   secret?: string
   upstream: string
-  /** Of the access tokens; default ES256. */
+  /** The algorithm of the access tokens. Default: ES256. */
   algorithm?: SigningAlgorithm
-  /** Tokens that it remembers; default: as in the configuration. */
+  /** The number of remembered tokens. Default: as in the configuration. */
   cacheSize?: number
 }
 
@@ -19,9 +19,9 @@ export interface SignIns { first: number, count: number, mode: 'session' | 'toke
 
 export interface SignedIn {
   sid: string
-  /** Name and value: the session cookie, or the refresh token's. */
+  /** The name and the value of the session cookie, or of the refresh cookie. */
   cookie: string
-  /** Empty in session mode. */
+  /** The access token; empty in session mode. */
   token: string
 }
 
@@ -29,12 +29,12 @@ export interface LoopDelay { p50Ms: number, p99Ms: number, maxMs: number }
 
 const { store, secret, upstream, algorithm, cacheSize } = argsOfParent<GatewayArgs>()
 
-/** The real gateway with everything that it has, in front of one upstream that is reached in several ways. */
+/** The complete gateway in front of one upstream that is reached in several ways. */
 const app = await buildGateway({
   origin: 'https://app.example.com',
   listen: { host: '127.0.0.1', port: 0 },
   admin: { host: '127.0.0.1', port: 0, token: 'a-token-of-the-bench' },
-  // A machine that stands still shows in the latencies, in place of ending the run.
+  // A stall of the machine shows in the latencies instead of ending the run.
   store: { ...store, timeout: '5s' },
   ...secret === undefined ? {} : { secret },
   ...algorithm === undefined ? {} : { keys: { algorithm } },
@@ -55,7 +55,7 @@ await app.listen({ host: '127.0.0.1', port: 0 })
 const { accessToken, blocklist, health, session } = app.portcullis
 const signInsAtOnce = 64
 
-/** As browsers and apps do: through the gateway's own endpoint. */
+/** Signs in through the gateway's own endpoint, as browsers and apps do. */
 async function signIn ({ first, count, mode }: SignIns): Promise<SignedIn[]> {
   const signedIn: SignedIn[] = []
   for (let from = 0; from < count; from += signInsAtOnce) {
@@ -73,7 +73,7 @@ async function signInOne (username: string, mode: SignIns['mode']): Promise<Sign
   return { sid: session.sid, cookie: `${name}=${value}`, token }
 }
 
-/** More access tokens of sessions that there are, each another one, without a refresh token. */
+/** Issues further, distinct access tokens of existing sessions, without a refresh token. */
 async function issue ({ sids, count }: { sids: string[], count: number }): Promise<string[]> {
   const records = (await Promise.all(sids.map(sid => session.read(sid)))).filter(record => record !== null)
   return Array.from({ length: count }, (_, index) => accessToken.issue(records[index % records.length]!, { audience: ['orders'], generation: null }))
@@ -82,14 +82,14 @@ async function issue ({ sids, count }: { sids: string[], count: number }): Promi
 let delays: ReturnType<typeof monitorEventLoopDelay> | null = null
 const delayResolutionMs = 1
 
-/** Measures the event loop from now on. */
+/** Starts to measure the event loop. */
 function watchDelay (): void {
   delays?.disable()
   delays = monitorEventLoopDelay({ resolution: delayResolutionMs })
   delays.enable()
 }
 
-/** What came on top of the timer's own interval. */
+/** Returns the delay beyond the timer's own interval. */
 function readDelay (): LoopDelay {
   const above = (nanoseconds = 0): number => Math.max(0, nanoseconds / 1e6 - delayResolutionMs)
   return { p50Ms: above(delays?.percentile(50)), p99Ms: above(delays?.percentile(99)), maxMs: above(delays?.max) }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { buildGateway } from '../../gateway/gateway.ts'
 import { cpuTime, serveParent } from './child.ts'
 
-/** The real gateway in front of an upstream that nothing may reach. */
+/** The complete gateway in front of an upstream that no request may reach. */
 const [directory = '', headers = '16KiB'] = process.argv.slice(2)
 
 const app = await buildGateway({

@@ -4,28 +4,28 @@ import { cpuTime, serveParent } from './child.ts'
 export interface Load {
   url: string
   path: string
-  /** Headers of each client; the connections share them out among themselves. */
+  /** The headers of each client; the connections share the clients among themselves. */
   clients: Array<Record<string, string>>
   connections: number
   seconds: number
-  /** What every answer must be. */
+  /** The required status of every answer. */
   status: number
-  /** Null: any. */
+  /** The required body; null for any. */
   body: string | null
 }
 
 export interface LoadResult {
   requests: number
   seconds: number
-  /** Other answers than those expected, and requests without an answer. */
+  /** The number of other answers, and of requests without an answer. */
   failures: number
   p50Ms: number
   p99Ms: number
-  /** Of the generator itself. */
+  /** The CPU time of the generator itself. */
   cpuUs: number
 }
 
-/** One request at a time on each connection, the next as soon as the answer is there. */
+/** Sends one request at a time on each connection, the next one when the answer has arrived. */
 async function run ({ url, path, clients, connections, seconds, status, body }: Load): Promise<LoadResult> {
   const latencies: number[] = []
   const before = cpuTime()

@@ -5,8 +5,8 @@ import { Redis } from 'ioredis'
 import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
 /**
- * The least that a rotation can cost in Node: one HMAC to check and one to make, one script at Redis that compares and sets, one ES256
- * signature. No framework, no limits, no overlap, no theft noticed, no errors.
+ * The minimum cost of a rotation in Node: one HMAC to check and one to make, one script at Redis that compares and sets, one ES256
+ * signature. No framework, no limits, no overlap, no detection of theft, no error handling.
  */
 const redis = new Redis(argsOfParent<{ redis: string }>().redis)
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -34,7 +34,7 @@ function tokenOf (sid: string, generation: number): string {
   return `${input}.${sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
 }
 
-/** The next generation; null: refused. */
+/** Resolves to the next generation; null when the token is refused. */
 async function refresh (cookie = ''): Promise<{ sid: string, generation: number } | null> {
   const [sid = '', generation = '', given = ''] = cookie.slice(name.length + 1).split('.')
   const wanted = mac(`${sid}.${generation}`)

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { buildGateway } from '../../gateway/gateway.ts'
 import { serveParent } from './child.ts'
 
-/** What the heap of a gateway grows by for each credential that it remembers. */
+/** Measures how much the heap of a gateway grows by each credential that it remembers. */
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 const atOnce = 64
@@ -33,7 +33,7 @@ async function remember ({ mode, count }: { mode: 'session' | 'tokens', count: n
   const credentials: string[] = []
   while (credentials.length < count) credentials.push(...await Promise.all(Array.from({ length: atOnce }, async (_, index) => await signIn(`${mode}-${credentials.length + index}`, mode))))
   const before = heapBytes()
-  // Of a text of its own, as each request brings one: what keeps it keeps its bytes.
+  // Each credential is a fresh string, as in a request, so that a retained reference keeps its bytes.
   for (const credential of credentials.map(text => Buffer.from(text).toString())) await (mode === 'tokens' ? accessToken.verify(credential) : session.resolve(credential, false))
   return { bytes: (heapBytes() - before) / credentials.length }
 }

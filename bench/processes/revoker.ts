@@ -1,15 +1,15 @@
 import { Pool } from 'undici'
 import { argsOfParent, serveParent } from './child.ts'
 
-/** A client that signs out at one gateway and asks the other one, again and again, until it is refused there. */
+/** A client that signs out at one gateway and asks the other one repeatedly until it is refused there. */
 const { signOutAt, askAt } = argsOfParent<{ signOutAt: string, askAt: string }>()
 const [one, other] = [new Pool(signOutAt, { connections: 1, pipelining: 1 }), new Pool(askAt, { connections: 1, pipelining: 1 })]
 const hangMs = 10_000
 
 export interface Seen {
-  /** From the answer to the sign-out until the answer that refuses; so it has one request's time in it. */
+  /** The time from the answer to the sign-out until the refusal, which includes the time of one request. */
   ms: number
-  /** Requests that were let through meanwhile. */
+  /** The number of requests that were accepted meanwhile. */
   letThrough: number
 }
 
@@ -35,7 +35,7 @@ async function signOut ({ token }: { token: string }): Promise<Seen> {
   }
 }
 
-/** One request, for scale: what the figure has in it anyway. */
+/** Measures one request, for comparison, because the figure includes it. */
 async function request ({ token }: { token: string }): Promise<number> {
   const startedMs = performance.now()
   await statusOf(other, 'GET', '/orders/42', token)

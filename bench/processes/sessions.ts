@@ -3,7 +3,7 @@ import type { SessionMode } from '../../lib/session/record.ts'
 import type { OpenSession } from '../../stores/store.ts'
 import { argsOfParent, serveParent } from './child.ts'
 
-/** Opens sessions in a store as a gateway does, of as many users. */
+/** Opens sessions of distinct users in a store, as a gateway does. */
 const { url } = argsOfParent<{ url: string }>()
 const { store } = await openStore({ type: 'redis', target: url, timeoutMs: 60_000 })
 const atOnce = 200

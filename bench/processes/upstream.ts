@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { cpuTime, serveParent } from './child.ts'
 
-/** What every arm forwards to: a small JSON answer, and under `/seen` the headers that arrived. */
+/** The upstream of every arm: a small JSON answer, and under `/seen` the received headers. */
 const order = { id: 42, status: 'shipped', currency: 'EUR', lines: Array.from({ length: 8 }, (_, line) => ({ line, article: `article-${line}`, amount: 1 })) }
 const body = Buffer.from(JSON.stringify(order))
 const headers = { 'content-type': 'application/json; charset=utf-8', 'content-length': body.length, 'cache-control': 'private, max-age=0', etag: '"42-1"' }

@@ -17,7 +17,7 @@ export interface VerifyArgs { directory: string, revocations: number[] }
 
 export interface Timed { us: number, times: number }
 
-/** Tokens of each algorithm. More than are remembered, so that in turn each is verified anew. */
+/** The number of tokens of each algorithm: more than are remembered, so that each is verified anew in its turn. */
 const count = 64
 const remembered = 16
 const minute = 60_000
@@ -26,7 +26,7 @@ const { directory, revocations } = argsOfParent<VerifyArgs>()
 
 interface Issued { token: string, input: Buffer, signature: Buffer }
 
-/** An issuer of its own for each algorithm, whose keys the gateway's plugins read from a file. */
+/** Creates a separate issuer for each algorithm, whose keys the gateway's plugins read from a file. */
 async function createIssuer (algorithm: VerificationAlgorithm): Promise<{ publicKey: KeyObject, issued: Issued[], options: { name: string, issuer: string, keys: { file: string }, algorithms: VerificationAlgorithm[], scopes: string[] } }> {
   const { privateKey, publicKey } = generate(algorithm)
   const issuer = `https://${algorithm.toLowerCase()}.example.com`
@@ -43,7 +43,7 @@ function generate (algorithm: VerificationAlgorithm): { privateKey: KeyObject, p
   return namedCurve === undefined ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ec', { namedCurve })
 }
 
-/** With the claims that the gateway's own have. */
+/** Issues a token with the claims that the gateway's own tokens have. */
 function issue (algorithm: VerificationAlgorithm, privateKey: KeyObject, iss: string, index: number): Issued {
   const iat = Math.floor(Date.now() / 1000)
   const claims = { iss, sub: `user-${index}`, aud: ['orders', 'billing'], exp: iat + 3000, iat, jti: randomBytes(16).toString('base64url'), auth_time: iat, acr: '1', amr: ['pwd'], scope: 'orders:read orders:write', client_id: 'app' }
@@ -61,7 +61,7 @@ function optionsOf (algorithm: VerificationAlgorithm): { dsaEncoding: 'ieee-p136
   return { dsaEncoding: 'ieee-p1363', ...algorithm.startsWith('PS') ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: Number(algorithm.slice(2)) / 8 } : {} }
 }
 
-/** The plugins by themselves, as an author registers them. */
+/** Creates a verifier from the plugins alone, as an author registers them. */
 async function createVerifier (issuersOf: Array<Awaited<ReturnType<typeof createIssuer>>['options']>, cacheSize: number): Promise<(token: string) => boolean> {
   const app = Fastify()
   await app.register(store, { type: 'sqlite', path: ':memory:' })
@@ -71,7 +71,7 @@ async function createVerifier (issuersOf: Array<Awaited<ReturnType<typeof create
   await app.register(issuers, { issuers: issuersOf, cacheSize })
   await app.ready()
   return function isGood (token) {
-    // A promise would mean that its key is not known.
+    // A promise would mean that the key is not known.
     return !(app.portcullis.accessToken.verify(token) instanceof Promise)
   }
 }
@@ -101,7 +101,7 @@ for (const inForce of revocations) {
   operations[`${inForce} revocations`] = index => !replica.isRevoked(credentials[index % 500]!)
 }
 
-/** Calls it until so much CPU time has gone by. Throws when it does not succeed each time. */
+/** Calls the operation until it has used this much CPU time. Throws when a call fails. */
 function time ({ name, ms }: { name: string, ms: number }): Timed {
   const operation = operations[name]!
   const startUs = cpuUs()

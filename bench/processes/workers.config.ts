@@ -1,6 +1,6 @@
 import { defineConfig } from '../../index.ts'
 
-/** What `portcullis start` is measured with. */
+/** The configuration with which `portcullis start` is measured. */
 export default defineConfig({
   origin: 'https://app.example.com',
   listen: { host: '127.0.0.1', port: 0 },

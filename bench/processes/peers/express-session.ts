@@ -11,7 +11,7 @@ declare module 'express-session' {
   interface SessionData { subject?: string }
 }
 
-/** Express with sessions in Redis, as the README of the store sets them up, in front of a proxy with connections that are kept. */
+/** Express with sessions in Redis, as the README of the store describes, in front of a proxy with keep-alive connections. */
 const { upstream, redis } = argsOfParent<{ upstream: string, redis: string }>()
 const client = createClient({ url: redis })
 await client.connect()

@@ -7,10 +7,8 @@ import { createClient } from 'redis'
 import { argsOfParent } from '../child.ts'
 import { servePeer } from './serve.ts'
 
-/*
- * Sessions in Redis in front of a proxy. Without `rolling`, so that a request reads the session and writes nothing. Plain JavaScript:
- * the types of @fastify/session would give every request of this project a session.
- */
+/* Sessions in Redis in front of a proxy. `rolling` is off, so that a request reads the session and writes nothing. Plain
+ * JavaScript: the types of @fastify/session would give every request of this project a session. */
 const { upstream, redis } = argsOfParent()
 const client = createClient({ url: redis })
 await client.connect()

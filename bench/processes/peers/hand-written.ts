@@ -8,7 +8,7 @@ import { servePeer } from './serve.ts'
 export interface HandWrittenArgs {
   upstream: string
   redis: string
-  /** PEM. */
+  /** The public key in PEM. */
   publicKey: string
   issuer: string
   audience: string
@@ -16,8 +16,8 @@ export interface HandWrittenArgs {
 }
 
 /**
- * The gateway that people write: verify the token, ask Redis whether it was revoked, proxy. With the key, the algorithm, the issuer
- * and the audience given once, which is as fast as @fastify/jwt gets.
+ * A typical hand-written gateway: verify the token, ask Redis whether it was revoked, proxy. Key, algorithm, issuer and audience
+ * are given once, which is the fastest use of @fastify/jwt.
  */
 const { upstream, redis: url, publicKey, issuer, audience, isCached } = argsOfParent<HandWrittenArgs>()
 const app = Fastify()

@@ -3,7 +3,7 @@ import { Agent, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { argsOfParent, cpuTime, serveParent } from '../child.ts'
 
-/** The successor of http-proxy, with connections to the upstream that are kept. */
+/** The successor of http-proxy, with keep-alive connections to the upstream. */
 const proxy = createProxyServer({ target: argsOfParent<{ upstream: string }>().upstream, agent: new Agent({ keepAlive: true }) })
 proxy.on('error', (_error, _request, response) => { response.destroy() })
 

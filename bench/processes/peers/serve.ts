@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { cpuTime, serveParent, type Answers } from '../child.ts'
 
-/** Listens, and tells the parent where. */
+/** Listens, and reports the address to the parent. */
 export async function servePeer (app: FastifyInstance, answers: Answers = {}): Promise<void> {
   serveParent({ url: await app.listen({ host: '127.0.0.1', port: 0 }) }, { cpu: cpuTime, ...answers })
 }
