@@ -6,7 +6,7 @@ import { startGateway, type StartOptions, type TestGateway } from './build-gatew
 export const adminToken = 'token-of-the-operators'
 export const asAdmin = { authorization: `Bearer ${adminToken}` }
 
-/** A whole gateway with its listener for operators, each on a free loopback port. */
+/** Starts a whole gateway with its operators' listener, each on a free loopback port. */
 export async function startAdministered (t: Test, overrides: Partial<ConfigInput> = {}, options: StartOptions = {}): Promise<TestGateway & { admin: string }> {
   const gateway = await startGateway(t, { admin: { host: '127.0.0.1', port: 0, token: adminToken }, ...overrides }, options)
   const { port } = gateway.app.portcullis.admin.server.address() as AddressInfo
@@ -15,11 +15,14 @@ export async function startAdministered (t: Test, overrides: Partial<ConfigInput
 
 export interface Scraped {
   text: string
-  /** Value of a series as it is written, such as `portcullis_refresh_total{outcome="rotated"}`; undefined when there is none. */
+  /**
+   * Returns the value of a series as it is written, such as `portcullis_refresh_total{outcome="rotated"}`; undefined when it does
+   * not exist.
+   */
   value (series: string): number | undefined
 }
 
-/** What `/metrics` tells, line by line. */
+/** Resolves to the content of `/metrics`, line by line. */
 export async function scrape (admin: string): Promise<Scraped> {
   const text = await (await fetch(`${admin}/metrics`)).text()
   const lines = text.split('\n').filter(line => line !== '' && !line.startsWith('#'))

@@ -3,12 +3,15 @@ import type { Test } from 'tap'
 
 export const bearer = (token: string): { authorization: string } => ({ authorization: `Bearer ${token}` })
 
-/** What `GET /auth/session` answers to a token: without a socket, so that thousands can be tried. */
+/** Resolves to the status of `GET /auth/session` for a token. It uses no socket, so that thousands can be tried. */
 export async function statusOf (app: FastifyInstance, token: string): Promise<number> {
   return (await app.inject({ url: '/auth/session', headers: bearer(token) })).statusCode
 }
 
-/** Every one of many tokens is refused with the one challenge for bad tokens. `tokens`: what is wrong with each, and the token. */
+/**
+ * Asserts that each of many tokens is refused with the challenge for invalid tokens. `tokens`: what is wrong with each, and the
+ * token.
+ */
 export async function assertAllRefused (t: Test, app: FastifyInstance, tokens: Iterable<readonly [what: string, token: string]>): Promise<void> {
   const wrong: string[] = []
   let tried = 0

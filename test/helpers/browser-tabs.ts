@@ -7,33 +7,33 @@ import { origin, setCookies } from './build-gateway.ts'
 /** One request of a tab. */
 export interface Sent { method: string, path: string, authorization: string | null }
 
-/** What becomes of a request: `send` has the gateway answer it, and `take` puts the cookies of an answer into the jar. */
+/** The outcome of a request: `send` lets the gateway answer it, and `take` stores the cookies of an answer in the jar. */
 export type Fate = (send: () => Promise<Response>, take: (response: Response) => Response) => Promise<Response>
 
 export interface Browser {
-  /** Of all tabs, in order. */
+  /** The requests of all tabs, in order. */
   sent: Sent[]
-  /** Loads a page that makes a client. */
+  /** Loads a page that creates a client. */
   open (options?: ClientOptions): Client
-  /** What becomes of the next request to the path. */
+  /** Sets the outcome of the next request to the path. */
   next (path: string, fate: Fate): void
-  /** Replaces the durations that the gateway tells with every token. */
+  /** Replaces the durations in the gateway's answers with tokens. */
   tell (durations: { expires_in?: number, refresh_in?: number }): void
   count (path: string): number
-  /** As the event of the page. */
+  /** Fires an event of the page. */
   fire (type: string, properties?: object): void
 }
 
-/** It never reaches the gateway. */
+/** The request never reaches the gateway. */
 export const offline: Fate = () => Promise.reject(new TypeError('fetch failed'))
 
-/** The gateway answers, and the answer gets lost, with its cookies. */
+/** The gateway answers, and the answer is lost with its cookies. */
 export const lost: Fate = async send => {
   await send()
   throw new TypeError('fetch failed')
 }
 
-/** The gateway answers, and the answer is on its way until it is released. */
+/** The gateway answers, and the answer is delayed until it is released. */
 export function held (): { fate: Fate, answered: Promise<unknown>, release: () => void } {
   const hold = new EventTarget()
   const answered = once(hold, 'answered')
@@ -51,8 +51,8 @@ export function held (): { fate: Fate, answered: Promise<unknown>, release: () =
 }
 
 /**
- * Tabs of one browser, as far as they are in Node: one cookie jar, and Node's own BroadcastChannel and Web Locks between them.
- * The gateway is at `url`, the page's origin is the gateway's.
+ * Opens tabs of one browser, as far as Node has their parts: one cookie jar, and Node's own BroadcastChannel and Web Locks between
+ * them. The gateway is at `url`, and the page has its origin.
  */
 export function openBrowser (t: Test, url: string): Browser {
   const jar = new CookieJar()

@@ -29,7 +29,7 @@ for (const configured of [secret, otherSecret]) learnSecret('a configured secret
 export const sessionCookieName = '__Host-Http-portcullis'
 export const refreshCookieName = '__Secure-portcullis-refresh'
 
-/** Options of the plugins; what is left out has its default. */
+/** The options of the plugins; omitted ones have their defaults. */
 export interface AppOptions {
   blocklist?: BlocklistOptions
   cookies?: CookiesOptions
@@ -39,7 +39,7 @@ export interface AppOptions {
   refreshToken?: Partial<RefreshTokenOptions>
 }
 
-/** An embedded store in memory, whose clock the test moves. Several apps can share it. Ends with the test. */
+/** Creates an embedded store in memory, whose clock the test moves. Several apps can share it. Ends with the test. */
 export async function createStore (t: Test): Promise<{ store: Store, advance: (ms: number) => void }> {
   let offsetMs = 0
   const store = await createSqliteStore({ path: ':memory:', now: () => Date.now() + offsetMs })
@@ -51,16 +51,16 @@ type Method = Exclude<keyof Store, 'type' | 'nowMs' | 'onGrowth' | 'end'>
 
 export interface FaultyStore {
   store: Store
-  /** How often each method was called. */
+  /** The number of calls of each method. */
   calls: Partial<Record<Method, number>>
-  /** These methods reject as in an outage; all of them when none is named. */
+  /** Makes these methods reject as in an outage; all of them when none is named. */
   fail (...methods: Method[]): void
   recover (): void
-  /** Runs before the next call of the method reaches the store. */
+  /** Runs `work` before the next call of the method reaches the store. */
   before (method: Method, work: () => Promise<void>): void
 }
 
-/** A store that counts what it is asked and can be away. */
+/** Creates a store that counts its calls and can fail. */
 export function createFaultyStore (store: Store): FaultyStore {
   const calls: FaultyStore['calls'] = {}
   const works = new Map<string, () => Promise<void>>()
@@ -88,7 +88,7 @@ export function createFaultyStore (store: Store): FaultyStore {
   }
 }
 
-/** A bare server that is closed with the test; then its log and its events are searched for every secret. */
+/** Creates a bare server that is closed with the test; then its log and its events are searched for every secret. */
 export function createServer (t: Test): FastifyInstance {
   const watched = watch(t)
   const app = Fastify({ logger: { level: 'trace', stream: watched.log } })
@@ -99,7 +99,7 @@ export function createServer (t: Test): FastifyInstance {
   return app
 }
 
-/** A server with every plugin up to `authenticate` and `mint`, and nothing else but what `register` adds before it is ready. */
+/** Builds a server with every plugin up to `authenticate` and `mint`, and what `register` adds before it is ready. */
 export async function buildApp (t: Test, store: Store, options: AppOptions = {}, register: (app: FastifyInstance) => void | Promise<void> = () => {}): Promise<FastifyInstance> {
   const app = createServer(t)
   await app.register(errors, { origin })
@@ -118,7 +118,7 @@ export async function buildApp (t: Test, store: Store, options: AppOptions = {},
   return app
 }
 
-/** Sign-in and refresh as an author writes them. The subject is named in the query; the audiences are orders and billing. */
+/** Adds sign-in and refresh as an author writes them. The query names the subject; the audiences are orders and billing. */
 function addRoutes (app: FastifyInstance): void {
   const signIn = (query: unknown) => ({ subject: (query as { subject?: string }).subject ?? 'ada', scopes: ['orders:read'], audiences: ['orders', 'billing'] })
   app.post('/login', async (request, reply) => await reply.openSession(signIn(request.query)))
@@ -139,19 +139,19 @@ export async function openFamily (app: FastifyInstance, subject = 'ada'): Promis
   return { cookie: cookieOf(response, refreshCookieName) ?? '', token, sid }
 }
 
-/** `name=value` of a cookie that a response sets; null when it sets none of that name. */
+/** Returns `name=value` of a cookie that a response sets; null when it sets none of that name. */
 export function cookieOf (response: LightMyRequestResponse, name: string): string | null {
   const cookie = response.cookies.find(cookie => cookie.name === name)
   return cookie === undefined ? null : `${name}=${cookie.value}`
 }
 
-/** Header and claims of a token, unverified. */
+/** Decodes header and claims of a token without verification. */
 export function decode (token: string): { header: Record<string, unknown>, claims: Record<string, unknown> } {
   const [header, claims] = token.split('.').slice(0, 2).map(part => JSON.parse(Buffer.from(part, 'base64url').toString() || 'null') as Record<string, unknown>)
   return { header: header ?? {}, claims: claims ?? {} }
 }
 
-/** A record as a store would give it, for what only needs to look at one. */
+/** Creates a record as a store would return it, for tests that only read one. */
 export function sessionRecord (changes: Partial<SessionRecord> = {}): SessionRecord {
   const nowMs = Date.now()
   return {
@@ -177,12 +177,12 @@ export function sessionRecord (changes: Partial<SessionRecord> = {}): SessionRec
   }
 }
 
-/** Resolves when `predicate` holds; the test's own time limit ends it otherwise. */
+/** Resolves when `predicate` holds; otherwise the test's time limit ends it. */
 export async function until (predicate: () => boolean | Promise<boolean>): Promise<void> {
   while (!await predicate()) await wait(5)
 }
 
-/** The security events that are published while the test runs. */
+/** Records the security events that are published while the test runs. */
 export function recordEvents (t: Test): SecurityEvent[] {
   const events: SecurityEvent[] = []
   const record = (event: unknown): void => {

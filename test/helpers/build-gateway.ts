@@ -26,16 +26,16 @@ export interface TestGateway {
 }
 
 export interface StartOptions {
-  /** What the gateway is given in place of the store itself. */
+  /** Wraps the store that the gateway gets. */
   wrapStore?: (store: Store) => Store
-  /** One of several processes, whose primary would be elsewhere. */
+  /** Whether the gateway is one of several processes, without its primary process. */
   isWorker?: boolean
 }
 
 /**
- * A whole gateway on free loopback ports, with an embedded store whose clock the test moves. Every user's password is `password`;
- * the subject is the user name, the scopes are orders:read and orders:write. Ends with the test; then its log, metrics, events and what it
- * forwarded are searched for every secret (secrets.ts).
+ * Starts a whole gateway on free loopback ports, with an embedded store whose clock the test moves. Every user's password is
+ * `password`; the subject is the user name, the scopes are orders:read and orders:write. Ends with the test; then its log, metrics,
+ * events and forwarded requests are searched for every secret (secrets.ts).
  */
 export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {}, { wrapStore = store => store, isWorker = false }: StartOptions = {}): Promise<TestGateway> {
   let offsetMs = 0
@@ -69,7 +69,7 @@ export async function startGateway (t: Test, overrides: Partial<ConfigInput> = {
   return { app, url: `http://127.0.0.1:${port}`, store, orders, billing, advance: ms => { offsetMs += ms } }
 }
 
-/** Name and value of every cookie that a response sets; deleted ones have an empty value. */
+/** Returns name and value of every cookie that a response sets; deleted ones have an empty value. */
 export function setCookies (response: Response): Record<string, string> {
   return Object.fromEntries(response.headers.getSetCookie().map(line => {
     const [pair = ''] = line.split(';')

@@ -10,15 +10,15 @@ export interface CertificateFiles extends Certificate { folder: string, tls: { c
 export interface CertificateOptions {
   from?: number
   to?: number
-  /** Hosts; the first one names it. */
+  /** The host names; the first one is the subject. */
   names?: string[]
-  /** Whether it is for 127.0.0.1 too. Default true. */
+  /** Whether the certificate is for 127.0.0.1 too. Default: true. */
   withAddress?: boolean
-  /** Who signs it. Default: it signs itself. */
+  /** The signing authority. Default: the certificate signs itself. */
   authority?: Certificate
 }
 
-/** A certificate for localhost and 127.0.0.1, PEM, signed by itself and good for the next hour unless said otherwise. */
+/** Makes a certificate in PEM, by default for localhost and 127.0.0.1, signed by itself and valid for the next hour. */
 export function makeCertificate ({ from = Date.now() - 60_000, to = Date.now() + 3_600_000, names = ['localhost'], withAddress = true, authority }: CertificateOptions = {}): Certificate {
   const altNames = sequence(...names.map(name => der(0x82, Buffer.from(name))), ...withAddress ? [der(0x87, Buffer.from([127, 0, 0, 1]))] : [])
   return issue({ from, to, subject: names[0]!, extension: sequence(oid('551d11'), der(0x04, altNames)), ...authority === undefined ? {} : { authority } })
@@ -26,7 +26,7 @@ export function makeCertificate ({ from = Date.now() - 60_000, to = Date.now() +
 
 const authorityName = 'Authority of the tests'
 
-/** A certificate that may sign others, for whoever is told to trust it. */
+/** Makes a certificate that may sign others, for clients that are configured to trust it. */
 export function makeAuthority (): Certificate {
   const critical = der(0x01, Buffer.from([0xff]))
   const isAuthority = der(0x04, sequence(der(0x01, Buffer.from([0xff]))))
@@ -58,7 +58,7 @@ function nameOf (commonName: string): Buffer {
   return sequence(der(0x31, sequence(oid('550403'), der(0x0c, Buffer.from(commonName)))))
 }
 
-/** The same in the files cert.pem and key.pem of a folder, as `listen.tls` names them. */
+/** Writes a certificate to the files cert.pem and key.pem of a folder, as `listen.tls` names them. */
 export async function writeCertificate (t: Test, folder = t.testdir({}), certificate = makeCertificate()): Promise<CertificateFiles> {
   const tls = { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') }
   await writeFile(tls.cert, certificate.cert)
@@ -66,7 +66,7 @@ export async function writeCertificate (t: Test, folder = t.testdir({}), certifi
   return { ...certificate, folder, tls }
 }
 
-/** Positive and different for every key. */
+/** Returns a serial number that is positive and different for every key. */
 function serialOf (key: KeyObject): Buffer {
   return Buffer.concat([Buffer.from([1]), createHash('sha256').update(key.export({ type: 'spki', format: 'der' })).digest().subarray(0, 8)])
 }
@@ -85,7 +85,7 @@ function oid (hex: string): Buffer {
   return der(0x06, Buffer.from(hex, 'hex'))
 }
 
-/** UTCTime. */
+/** Encodes an instant as UTCTime. */
 function time (ms: number): Buffer {
   return der(0x17, Buffer.from(`${new Date(ms).toISOString().replace(/\D/g, '').slice(2, 14)}Z`))
 }

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** A loopback port that nobody listens on. Below those that the kernel hands out, so that no other test is given it meanwhile. */
+/** Finds a loopback port without a listener. It is below the ephemeral ports, so the kernel assigns it to no other test meanwhile. */
 export async function findClosedPort (): Promise<number> {
   const server = createServer()
   const port = randomInt(10_000, 32_768)

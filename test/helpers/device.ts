@@ -4,11 +4,11 @@ import { password, post, setCookies } from './build-gateway.ts'
 
 export const deviceCookieName = '__Host-portcullis-device'
 
-/** A device's key, and what a browser makes with it. */
+/** A device key, and the proofs that a browser makes with it. */
 export interface Device {
   jwk: Jwk
   privateKey: KeyObject
-  /** A proof as browsers make it: with the key for a registration, without for a refresh. What is given replaces what is in it. */
+  /** Makes a proof as browsers do: with the key for a registration, without for a refresh. `changes` replaces members of the proof. */
   register (challenge: string, changes?: { header?: object, payload?: object }): string
   refresh (challenge: string, changes?: { header?: object, payload?: object }): string
 }
@@ -30,7 +30,7 @@ export function signJws (header: object, payload: object, signature: (input: Buf
   return `${input}.${signature(Buffer.from(input)).toString('base64url')}`
 }
 
-/** The challenge of Secure-Session-Registration or Secure-Session-Challenge; empty when there is none. */
+/** Returns the challenge of Secure-Session-Registration or Secure-Session-Challenge; empty when there is none. */
 export function challengeOf (response: Response): string {
   const { headers } = response
   const registration = headers.get('secure-session-registration')
@@ -38,7 +38,7 @@ export function challengeOf (response: Response): string {
   return challenge?.[1] ?? ''
 }
 
-/** The device cookie that a response sets, as a Cookie header would have it; empty when it sets none. */
+/** Returns the device cookie that a response sets, in the form of a Cookie header; empty when it sets none. */
 export function deviceCookieOf (response: Response): string {
   const value = setCookies(response)[deviceCookieName] ?? ''
   return value === '' ? '' : `${deviceCookieName}=${value}`
@@ -46,19 +46,19 @@ export function deviceCookieOf (response: Response): string {
 
 export interface SignedIn { cookie: string, sid: string, challenge: string }
 
-/** Signs in with a session cookie, and takes the offer to bind the session along. */
+/** Signs in with a session cookie; resolves to the offer to bind the session too. */
 export async function signInToBind (url: string, username = 'ada', headers: Record<string, string> = {}): Promise<SignedIn> {
   const response = await post(`${url}/auth/login`, { username, password }, headers)
   const { session: { sid } } = await response.json() as { session: { sid: string } }
   return { cookie: `__Host-Http-portcullis=${setCookies(response)['__Host-Http-portcullis'] ?? ''}`, sid, challenge: challengeOf(response) }
 }
 
-/** What a browser sends to bind its session. */
+/** Sends the request by which a browser binds its session. */
 export async function register (url: string, cookie: string, proof: string): Promise<Response> {
   return await post(`${url}/auth/device/register`, undefined, { cookie, 'secure-session-response': proof })
 }
 
-/** What a browser sends to renew its device cookie, with a proof or without. */
+/** Sends the request by which a browser renews its device cookie, with a proof or without. */
 export async function refresh (url: string, cookie: string, sid: string, proof?: string): Promise<Response> {
   return await post(`${url}/auth/device/refresh`, undefined, { cookie, 'sec-secure-session-id': sid, ...proof === undefined ? {} : { 'secure-session-response': proof } })
 }
@@ -66,13 +66,13 @@ export async function refresh (url: string, cookie: string, sid: string, proof?:
 export interface Bound extends SignedIn {
   device: Device
   deviceCookie: string
-  /** Both cookies. */
+  /** The Cookie header with both cookies. */
   both: string
-  /** The next challenge, given ahead. */
+  /** The next challenge, sent in advance. */
   next: string
 }
 
-/** Signs in and binds the session to a new device, which has shown its cookie once: the binding is in force. */
+/** Signs in and binds the session to a new device, which has sent its cookie once, so that the binding is in force. */
 export async function signInBound (url: string, username = 'ada'): Promise<Bound> {
   const device = createDevice()
   const signedIn = await signInToBind(url, username)

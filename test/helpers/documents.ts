@@ -1,15 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises'
 
 const root = new URL('../../', import.meta.url)
-/** Folders that are not part of the sources. */
+/** The folders that are not part of the sources. */
 const foreign = new Set(['node_modules', 'dist', '.git', '.tap', '.demo', 'coverage'])
 
-/** The text of a file, by its path from the root of the project. */
+/** Reads a file by its path from the root of the project. */
 export async function readDocument (path: string): Promise<string> {
   return await readFile(new URL(path, root), 'utf8')
 }
 
-/** The paths of all source files whose name ends with one of the endings, from the root of the project. */
+/** Resolves to the paths of all source files whose name ends with one of the endings, from the root of the project. */
 export async function sourceFiles (endings: readonly string[], folder = ''): Promise<string[]> {
   const entries = await readdir(new URL(folder === '' ? '.' : folder, root), { withFileTypes: true })
   const found = await Promise.all(entries.map(async entry => {
@@ -19,12 +19,12 @@ export async function sourceFiles (endings: readonly string[], folder = ''): Pro
   return found.flat().sort()
 }
 
-/** The texts of all code blocks in a language. */
+/** Returns the texts of all code blocks in a language. */
 export function blocksOf (document: string, language: string): string[] {
   return [...document.matchAll(/^```(\w*)\n([^]*?)^```$/gm)].filter(([, name]) => name === language).map(([,, block]) => block ?? '')
 }
 
-/** The first cells of each row of the tables under a heading, without backquotes. */
+/** Returns the first cells of each row of the tables under a heading, without backquotes. */
 export function cellsUnder (document: string, heading: string, columns: number): string[][] {
   const section = document.split(/^#+ /m).find(part => part.startsWith(`${heading}\n`)) ?? ''
   const rows = section.split('\n').filter(line => line.startsWith('| ')).slice(2)
@@ -34,7 +34,7 @@ export function cellsUnder (document: string, heading: string, columns: number):
 /** A relative link of a document: its target as written, split at `#`. */
 export interface Link { target: string, path: string, anchor: string | null }
 
-/** The relative links of a Markdown text, those in code blocks and code spans left out. */
+/** Returns the relative links of a Markdown text, except those in code blocks and code spans. */
 export function linksOf (document: string): Link[] {
   const prose = withoutCode(document)
   const targets = [...prose.matchAll(/\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)|(?:href|src)="([^"]+)"/gm)].map(([, inline, definition, html]) => inline ?? definition ?? html ?? '')
@@ -44,7 +44,7 @@ export function linksOf (document: string): Link[] {
   })
 }
 
-/** The anchors of a Markdown text, as GitHub derives them from its headings. */
+/** Returns the anchors of a Markdown text, as GitHub derives them from its headings. */
 export function anchorsOf (document: string): Set<string> {
   const anchors = new Set<string>()
   const prose = document.replaceAll(/^```[^]*?^```$/gm, '')

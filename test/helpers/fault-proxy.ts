@@ -2,38 +2,38 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-/** What a connection does with what it carries. */
+/** A fault of a connection. */
 export interface Fault {
-  /** Each piece is late by this much, and by up to `jitterMs` more; their order stays. */
+  /** Delays each chunk by this much, and by up to `jitterMs` more; their order is kept. */
   delayMs?: number
   jitterMs?: number
-  /** Nothing is carried any more, in either direction, and nobody is told. */
+  /** Drops everything in both directions, without closing the connection. */
   silent?: boolean
 }
 
 export interface FaultProxy {
   port: number
-  /** Connections that are open. */
+  /** The number of open connections. */
   readonly connections: number
-  /** Connections that were ever made. */
+  /** The number of connections that were ever accepted. */
   readonly accepted: number
-  /** Pieces that came back from the server: an answer each, where one is asked for at a time. */
+  /** The number of chunks from the server: one a response, when requests are sent one at a time. */
   readonly replies: number
-  /** From now on, for connections that are open and for those to come; nothing: all is well again. */
+  /** Applies a fault to open and future connections; without an argument, ends all faults. */
   inject (fault?: Fault): void
-  /** Ends every connection with a reset. */
+  /** Resets every connection. */
   reset (): void
-  /** The k-th reply from now on (1: the next) is not delivered, and its connection is reset. */
+  /** Drops the k-th reply from now on (1: the next), and resets its connection. */
   dropReply (k: number): void
-  /** Every connection is told that the client has nothing more to say, while the client goes on. */
+  /** Half-closes every connection to the server, while the client side stays open. */
   halfClose (): void
-  /** New connections are refused, and those that are there are reset; or welcome again. */
+  /** Refuses new connections and resets the open ones, or accepts connections again. */
   refuse (isRefusing: boolean): Promise<void>
 }
 
 interface Pair { client: Socket, server: Socket }
 
-/** A TCP proxy on loopback between a client and a server, that can be told to misbehave. Ends with the test. */
+/** Starts a TCP proxy on loopback between a client and a server, which can inject faults. Ends with the test. */
 export async function startFaultProxy (t: Pick<Test, 'teardown'>, targetPort: number): Promise<FaultProxy> {
   const pairs = new Set<Pair>()
   let fault: Fault = {}
@@ -56,7 +56,7 @@ export async function startFaultProxy (t: Pick<Test, 'teardown'>, targetPort: nu
     for (const socket of [client, pair.server]) {
       socket.setNoDelay(true)
       socket.on('error', () => {})
-      // What is lost on one side is lost on the other; in silence nobody is told.
+      // A connection that is lost on one side is lost on the other; a silent fault closes neither.
       socket.on('close', () => { if (fault.silent !== true) end(pair) })
     }
   }
@@ -95,7 +95,7 @@ export async function startFaultProxy (t: Pick<Test, 'teardown'>, targetPort: nu
   }
 }
 
-/** Every piece in its turn: one that is delayed holds up those behind it, as a network does. */
+/** Carries the chunks in order: a delayed chunk delays those behind it, as a network does. */
 function carry (from: Socket, to: Socket, faultOf: () => Fault, admit: () => boolean = () => true): void {
   let turn = Promise.resolve()
   from.on('data', piece => {

@@ -13,7 +13,7 @@ export interface ForeignKey {
   jwk: Record<string, unknown>
 }
 
-/** A key of the gateway's own has these too. */
+/** The parts of a key that signing needs; a key of the gateway has them too. */
 export type SigningParts = Pick<ForeignKey, 'kid' | 'algorithm' | 'privateKey'>
 
 const curves: Partial<Record<VerificationAlgorithm, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
@@ -31,13 +31,13 @@ export function foreignKey (kid: string, algorithm: VerificationAlgorithm = 'ES2
 
 export const encode = (value: unknown): string => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
-/** Claims of a good access token of an issuer, for `orders` and `billing`. */
+/** Returns the claims of a valid access token of an issuer, for `orders` and `billing`. */
 export function foreignClaims (iss: string, changes: Record<string, unknown> = {}): Record<string, unknown> {
   const iat = Math.floor(Date.now() / 1000)
   return { iss, sub: 'bob', aud: ['orders', 'billing'], iat, exp: iat + 600, jti: 'j1', scope: 'orders:read orders:write admin', client_id: 'app', ...changes }
 }
 
-/** A token with exactly this header and these claims, which may be texts; signed by the key, whatever the header says. */
+/** Makes a token with exactly this header and these claims, which may be texts; the key signs it, whatever the header names. */
 export function signForeign ({ kid, algorithm, privateKey }: SigningParts, claims: unknown, header: unknown = { alg: algorithm, typ: 'at+jwt', kid }): string {
   const input = `${encode(header)}.${encode(claims)}`
   const digest = algorithm === 'EdDSA' ? null : `sha${algorithm.slice(2)}`
@@ -48,11 +48,11 @@ export function signForeign ({ kid, algorithm, privateKey }: SigningParts, claim
 }
 
 export interface KeyServer extends Upstream {
-  /** What is answered from now on. */
+  /** The listener that answers from now on. */
   answer: RequestListener
 }
 
-/** A server on a free loopback port that publishes the keys, until it is told to do something else. Ends with the test. */
+/** Starts a server on a free loopback port that publishes the keys, until `answer` is replaced. Ends with the test. */
 export async function startKeyServer (t: Test, keys: ForeignKey[]): Promise<KeyServer> {
   const server: KeyServer = { ...await startUpstream(t, (request, response) => { server.answer(request, response) }), answer: publish(keys) }
   return server

@@ -10,7 +10,10 @@ import { findClosedPort } from './closed-port.ts'
 
 export interface BalancedServer { port: number, adminPort: number }
 
-/** A real HAProxy in front of gateways on loopback, with the health checks that docs/guides/operating.md names. Ends with the test. */
+/**
+ * Starts a real HAProxy in front of gateways on loopback, with the health checks that docs/guides/operating.md describes. Ends with
+ * the test.
+ */
 export async function startHaproxy (t: Test, servers: BalancedServer[]): Promise<{ url: string, log: () => string }> {
   const port = await findClosedPort()
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-haproxy-'))

@@ -9,7 +9,7 @@ import type { Outcome } from './portcullis.ts'
 
 const verdaccio = fileURLToPath(import.meta.resolve('verdaccio/bin/verdaccio'))
 
-/** Whoever asks may sign up; publishing needs a sign-in. Nothing is fetched from anywhere. */
+/** Every client may sign up; publishing requires a sign-in. The registry has no upstream. */
 const configWith = (hasPages: boolean): string => `storage: ./storage
 auth: { htpasswd: { file: ./htpasswd, max_users: 10 } }
 packages: { '**': { access: $all, publish: $authenticated } }
@@ -19,12 +19,15 @@ web: { enable: ${hasPages} }
 log: { type: stdout, format: json, level: info }
 `
 
-/** What a registry says in its log of a request that reached it. The values of credentials are masked by itself. */
+/** The registry's log entry of a request that reached it. The registry masks the values of credentials itself. */
 export interface SeenRequest { method: string, url: string, headers: Record<string, string> }
 
 export interface NpmRegistry { requests (): SeenRequest[] }
 
-/** A Verdaccio of its own on a loopback port, whose packages clients find at `publicUrl`, and browsers its pages if it has them. Ends with the test. */
+/**
+ * Starts a separate Verdaccio on a loopback port. Clients find its packages at `publicUrl`, and browsers its pages if it has them.
+ * Ends with the test.
+ */
 export async function startNpmRegistry (t: Test, { port, publicUrl, hasPages = false }: { port: number, publicUrl: string, hasPages?: boolean }): Promise<NpmRegistry> {
   const folder = join(t.testdirName, 'registry')
   await mkdir(folder, { recursive: true })
@@ -52,11 +55,11 @@ async function answers (url: string): Promise<boolean> {
 
 export interface NpmClient {
   userconfig: string
-  /** Runs a command of npm in a folder to its end. `answers`: what is typed at which question. */
+  /** Runs a command of npm in a folder to its end. `answers`: the input for each question. */
   run (folder: string, args: string[], answers?: Array<[question: string, answer: string]>): Promise<Outcome>
 }
 
-/** The npm of this machine as somebody who has never used it: with a home, configuration and cache of its own. */
+/** Creates a fresh npm client of this machine, with an empty home, configuration and cache. */
 export async function createNpmClient (t: Test, name: string, registry: string): Promise<NpmClient> {
   const home = join(t.testdirName, name)
   const userconfig = join(home, '.npmrc')
@@ -66,7 +69,7 @@ export async function createNpmClient (t: Test, name: string, registry: string):
 }
 
 async function runNpm (t: Test, { folder, home, args, answers }: { folder: string, home: string, args: string[], answers: Array<[string, string]> }): Promise<Outcome> {
-  // Nothing of the npm that may be running this test, nor of how this machine is set up.
+  // The environment has nothing of the npm that may be running this test, nor of this machine's configuration.
   const child = spawn('npm', args, { cwd: folder, env: { PATH: process.env['PATH'] ?? '', HOME: home, npm_config_globalconfig: join(home, 'globalconfig') }, stdio: 'pipe' })
   const output = { stdout: '', stderr: '' }
   child.stdin.on('error', () => {})

@@ -15,7 +15,7 @@ export interface DocumentedOperation {
   responses: Record<string, DocumentedResponse>
 }
 
-/** A document in which every `$ref` to a response or a header is written out. Schemas keep theirs. */
+/** A document in which every `$ref` to a response or a header is resolved. Schemas keep theirs. */
 export interface OpenApi {
   openapi: string
   paths: Record<string, Record<string, DocumentedOperation> & { servers?: unknown }>
@@ -25,7 +25,7 @@ export interface OpenApi {
 interface Validate { (value: unknown): boolean, errors?: unknown }
 interface Validator { compile (schema: object): Validate }
 
-/** JSON Schema 2020-12, strictly: a keyword that does not exist is an error. The validator is the one that dclint brings. */
+/** Creates a strict validator of JSON Schema 2020-12: an unknown keyword is an error. It is the one that dclint brings. */
 export function createValidator (): Validator {
   const { Ajv2020 } = createRequire(import.meta.resolve('dclint'))('ajv/dist/2020.js') as { Ajv2020: new (options: object) => Validator }
   return new Ajv2020({ strict: true, allowMatchingProperties: true, strictRequired: false, strictTypes: false, allErrors: true, validateFormats: false })
@@ -44,15 +44,15 @@ function resolve (value: unknown, document: object): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, child]) => [name, resolve(child, document)]))
 }
 
-/** What a `$ref` leads to; undefined when nothing is there. */
+/** Returns the target of a `$ref`; undefined when it does not exist. */
 export function lookUp ($ref: string, document: object): unknown {
   return $ref.replace('#/', '').split('/').reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], document)
 }
 
-/** Headers of which none may be sent that is not documented. */
+/** The headers that a response may only have when they are documented. */
 const told = ['set-cookie', 'retry-after', 'www-authenticate', 'ratelimit', 'ratelimit-policy', 'clear-site-data']
 
-/** Compares answers with a document, and remembers which of its answers were seen: `operationId status code`. */
+/** Compares answers with a document, and records which documented answers occurred: `operationId status code`. */
 export class AnswerChecker {
   readonly seen = new Set<string>()
   readonly #operations: Map<string, DocumentedOperation>
@@ -64,12 +64,12 @@ export class AnswerChecker {
     this.#schemas = components.schemas
   }
 
-  /** Every answer that the document promises, but those that any operation can give (`default`). */
+  /** Returns every answer that the document promises, except those of all operations (`default`). */
   get promised (): string[] {
     return [...this.#operations.values()].flatMap(({ operationId, responses }) => Object.entries(responses).flatMap(([status, response]) => status === 'default' ? [] : codesOf(response).map(code => `${operationId} ${status} ${code}`.trim())))
   }
 
-  /** The schema with the document's own definitions beside it. */
+  /** Compiles a schema together with the document's own definitions. */
   compile (schema: Schema): Validate {
     const written = JSON.stringify({ ...schema, $defs: this.#schemas }).replaceAll('#/components/schemas/', '#/$defs/')
     return this.#validator.compile(JSON.parse(written) as object)
@@ -102,7 +102,7 @@ export class AnswerChecker {
   }
 }
 
-/** The codes of a problem, or one empty text for what is none. */
+/** Returns the codes of a problem, or one empty text for any other response. */
 export function codesOf ({ content = {} }: DocumentedResponse): string[] {
   const { allOf } = content['application/problem+json']?.schema as { allOf: [Schema, { properties: { code: { enum: string[] } } }] } | undefined ?? {}
   return allOf?.[1].properties.code.enum ?? ['']

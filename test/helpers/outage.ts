@@ -3,14 +3,14 @@ import type { Store } from '../../stores/store.ts'
 
 export interface Outage {
   wrapStore: (store: Store) => Store
-  /** From now on every operation of the store is rejected. */
+  /** Makes every operation of the store reject from now on. */
   begin (): void
   end (): void
-  /** Names of the operations that were asked for. */
+  /** The names of the called operations. */
   readonly calls: string[]
 }
 
-/** A store that can be made to go away: what it was and what it is asked after that. */
+/** Creates a wrapper that makes a store unavailable, and records its calls. */
 export function createOutage (): Outage {
   let isAway = false
   const calls: string[] = []

@@ -8,15 +8,15 @@ import { patienceMs } from './patience.ts'
 
 const project = join(import.meta.dirname, '..', '..')
 
-/** One thing that a reader of a page does. */
+/** One step of a page's reader. */
 export type Step =
   | { kind: 'write', file: string, text: string }
-  /** `isOwnTerminal`: it goes on while the reader does. */
+  /** A command; with `isOwnTerminal` it continues to run in a separate terminal. */
   | { kind: 'run', script: string, expected: string, isOwnTerminal: boolean }
 
 /**
- * What a page has its reader do, in order: files to write (`name`: and a block), commands to run (a block of sh) and what they
- * print (the block of text after it). A block after an HTML comment that says so is not run.
+ * Returns the steps of a page, in order: files to write (`name`: and a block), commands to run (a block of sh) and their output
+ * (the block of text after it). A block after an HTML comment that says so is not run.
  */
 export function stepsOf (page: string): Step[] {
   const steps: Step[] = []
@@ -30,14 +30,14 @@ export function stepsOf (page: string): Step[] {
   return steps
 }
 
-/** The page with every port in it replaced by a free one. */
+/** Replaces every port in a page by a free one. */
 export async function withFreePorts (page: string, ports: readonly number[]): Promise<string> {
   const free = new Map<string, string>()
   for (const port of ports) free.set(String(port), String(await findClosedPort()))
   return page.replace(new RegExp(`\\b(?:${ports.join('|')})\\b`, 'g'), port => free.get(port)!)
 }
 
-/** A folder in which `npx portcullis` and the packages are found, as after an installation. */
+/** Creates a folder in which `npx portcullis` and the packages are found, as after an installation. */
 export async function installFolder (t: Test, packages: string[]): Promise<string> {
   const folder = t.testdir({ 'package.json': '{ "private": true }', node_modules: { '.bin': {} } })
   const bin = join(folder, 'node_modules', '.bin', 'portcullis')
@@ -48,7 +48,7 @@ export async function installFolder (t: Test, packages: string[]): Promise<strin
   return folder
 }
 
-/** A reader's terminal: one shell for everything that is pasted into it. Ends, with all that it started, with the test. */
+/** A reader's terminal: one shell that runs all pasted commands. Ends with the test, with its child processes. */
 export class Terminal {
   readonly #shell: ChildProcess
   #printed = ''
@@ -56,7 +56,7 @@ export class Terminal {
 
   constructor (t: Test, folder: string) {
     const path = [join(project, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(delimiter)
-    // A process group of its own, so that what it started can be ended with it.
+    // The shell has a separate process group, so that its child processes can be ended with it.
     this.#shell = spawn('bash', ['--noprofile', '--norc'], { cwd: folder, detached: true, env: { PATH: path, HOME: join(folder, 'home'), npm_config_update_notifier: 'false' }, stdio: ['pipe', 'pipe', 'ignore'] })
     const ended = once(this.#shell, 'close')
     this.#shell.stdout!.setEncoding('utf8').on('data', chunk => { this.#printed += String(chunk) })
@@ -67,7 +67,7 @@ export class Terminal {
     })
   }
 
-  /** Runs a script to its end; resolves to what it has printed. */
+  /** Runs a script to its end; resolves to its output. */
   async run (script: string): Promise<string> {
     const end = `--- end of ${++this.#count} ---\n`
     this.#printed = ''
@@ -76,7 +76,7 @@ export class Terminal {
     return this.#printed.slice(0, -end.length)
   }
 
-  /** Starts what goes on; resolves when everything that is expected has been printed, in whatever order. */
+  /** Starts a script that continues to run; resolves when all expected lines have been printed, in any order. */
   async start (script: string, expected: string): Promise<void> {
     this.#shell.stdin!.write(script)
     await this.#until(() => expected.trimEnd().split('\n').every(line => this.#printed.includes(line)))

@@ -24,7 +24,7 @@ export interface RunOptions {
 
 interface Running { child: ChildProcess, output: { stdout: string, stderr: string }, ended: Promise<Outcome> }
 
-/** Passwords are given on standard input, secrets in the environment. */
+/** Learns the given secrets: passwords come on standard input, secrets in the environment. */
 function learnGiven ({ stdin = '', env = {} }: RunOptions): void {
   learnSecret('a password', stdin.trimEnd())
   for (const [name, value] of Object.entries(env)) if (/SECRET|TOKEN/.test(name)) learnSecret('a configured secret', value)
@@ -48,12 +48,12 @@ function spawnPortcullis (t: Test, args: string[], options: RunOptions): Running
   return { child, output, ended }
 }
 
-/** Runs a command of the real command line to its end. What it printed is searched for every secret, as of all others here. */
+/** Runs a command of the real command line to its end. Its output is searched for every secret, as in all functions of this file. */
 export async function runPortcullis (t: Test, args: string[], options: RunOptions = {}): Promise<Outcome> {
   return await spawnPortcullis(t, args, options).ended
 }
 
-/** The same in this process, for what needs no process of its own. */
+/** Runs a command in this process, for tests that need no separate process. */
 export async function runMain (args: string[], options: RunOptions = {}): Promise<Outcome> {
   const { stdin = '', env = {} } = options
   learnGiven(options)
@@ -72,7 +72,7 @@ export async function runMain (args: string[], options: RunOptions = {}): Promis
 export interface GatewayProcess {
   url: string
   pid: number
-  /** What it has printed so far. */
+  /** The output so far. */
   output: { stdout: string, stderr: string }
   /** Sends a signal; resolves when the process has ended. */
   end (signal?: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<Outcome>
@@ -80,7 +80,7 @@ export interface GatewayProcess {
   ended: Promise<Outcome>
 }
 
-/** Starts a gateway process and waits for the line that says where it listens. Killed with the test. */
+/** Starts a gateway process and waits for the line with its address. The process is killed with the test. */
 export async function startPortcullis (t: Test, config: string, { args = [], ...options }: RunOptions & { args?: string[] } = {}): Promise<GatewayProcess> {
   const { child, output, ended } = spawnPortcullis(t, ['start', '--config', config, ...args], options)
   const url = await new Promise<string>((resolve, reject) => {
@@ -103,10 +103,10 @@ export async function startPortcullis (t: Test, config: string, { args = [], ...
   }
 }
 
-/** Cheap to verify: what is tested is not how long a guess takes. */
+/** The cost is low, because the tests do not measure how long a guess takes. */
 const cost = { ln: 10, r: 8, p: 1 }
 
-/** A users file in which everybody has the password `password`, and every scope that the tests ask for. */
+/** Writes a users file in which every user has the password `password`, and every scope that the tests request. */
 export async function writeUsers (file: string, usernames: string[]): Promise<void> {
   const users = await Promise.all(usernames.map(async username => ({ username, subject: username, password: await hashPassword(password, cost), scopes: ['orders:read'] })))
   await writeFile(file, JSON.stringify({ users }), { mode: 0o600 })
@@ -114,7 +114,7 @@ export async function writeUsers (file: string, usernames: string[]): Promise<vo
 
 export interface ConfigFolder { folder: string, config: string, users: string }
 
-/** A folder with a configuration on a free port and a users file; `more` goes into the configuration. */
+/** Writes a configuration with a free port, and a users file, to a folder; `more` is added to the configuration. */
 export async function writeConfig (t: Test, more: object = {}): Promise<ConfigFolder> {
   const folder = t.testdir({})
   const config = join(folder, 'portcullis.json')
@@ -136,14 +136,14 @@ export async function writeConfig (t: Test, more: object = {}): Promise<ConfigFo
   return { folder, config, users }
 }
 
-/** Changes one user of a users file as another program would: the whole file anew. */
+/** Changes a users file as another program would: it rewrites the whole file. */
 export async function editUsers (file: string, edit: (users: Array<{ username: string, password: string, scopes: string[] }>) => unknown): Promise<void> {
   const content = JSON.parse(await readFile(file, 'utf8')) as { users: Array<{ username: string, password: string, scopes: string[] }> }
   edit(content.users)
   await writeFile(file, JSON.stringify(content))
 }
 
-/** Asks until `isTrue`; resolves to how long it took, in milliseconds, and how often it was asked in vain. */
+/** Repeats the check until it holds; resolves to the elapsed milliseconds, and to the number of failed checks. */
 export async function untilTrue (isTrue: () => Promise<boolean>, pauseMs = 0): Promise<{ ms: number, inVain: number }> {
   const startedAt = performance.now()
   for (let inVain = 0; performance.now() - startedAt < patienceMs; inVain++) {

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 
-/** The answer is the problem of this code (RFC 9457) and nothing may keep it. Resolves to what was sent. */
+/** Asserts that the answer is the problem of this code (RFC 9457) and that no cache may store it. Resolves to its text. */
 export async function assertProblem (t: Test, response: Response, status: number, code: string, message = code): Promise<string> {
   const text = await response.text()
   t.equal(response.status, status, `${message}: ${text}`)

@@ -7,7 +7,7 @@ import { serverOptions, type ServerOptions } from '../../plugins/server-options.
 
 export interface Gateway { app: FastifyInstance, port: number, url: string, counter: { inFlight: number } }
 
-/** A server that has nothing but proxies, on a free loopback port. Ends with the test. */
+/** Starts a server that has only proxies, on a free loopback port. Ends with the test. */
 export async function startProxy (t: Test, upstreams: Array<Partial<ProxyOptions>>, server: ServerOptions = {}): Promise<Gateway> {
   const app = Fastify(serverOptions(server))
   const counter = { inFlight: 0 }
@@ -26,15 +26,15 @@ export async function startProxy (t: Test, upstreams: Array<Partial<ProxyOptions
 
 export interface RawClient {
   socket: Socket
-  /** All that came so far. */
+  /** Returns everything received so far. */
   received: () => string
-  /** Resolves when what came matches. */
+  /** Resolves when the received text matches. */
   until: (pattern: RegExp) => Promise<string>
-  /** Resolves with all that came when the connection has ended. */
+  /** Resolves to everything received when the connection has ended. */
   ended: Promise<string>
 }
 
-/** Bytes as they are: what HTTP clients would not send, and answers as they stand on the wire. */
+/** Sends raw bytes, such as requests that HTTP clients refuse to send, and shows the raw answers. */
 export function sendRaw (t: Test, port: number, bytes: string): RawClient {
   let received = ''
   const socket = connect(port, '127.0.0.1')
@@ -53,7 +53,7 @@ export function sendRaw (t: Test, port: number, bytes: string): RawClient {
   return { socket, received: () => received, until, ended }
 }
 
-/** Resolves when `predicate` holds, which some event on the event loop is about to make true. */
+/** Resolves when `predicate` holds, which an event of the event loop is about to cause. */
 export async function eventually (predicate: () => boolean): Promise<void> {
   while (!predicate()) await new Promise(resolve => { setTimeout(resolve, 5) })
 }

@@ -9,7 +9,7 @@ import { startUpstream } from './upstream.ts'
 
 export interface RedisGateway { app: FastifyInstance, url: string }
 
-/** Gateways that share one Redis, one secret and one upstream, /orders (audience orders). They end with the test. */
+/** Starts gateways that share one Redis, one secret and one upstream, /orders (audience orders). They end with the test. */
 export async function startRedisGateways (t: Test, redis: { url: string }, count: number, overrides: Partial<ConfigInput> = {}): Promise<RedisGateway[]> {
   const upstream = await startUpstream(t)
   const secret = randomBytes(32).toString('base64url')

@@ -15,18 +15,18 @@ export const redisMissing = 'These tests need a real Redis server: install redis
 export interface RedisServer {
   url: string
   port: number
-  /** Null while it is not running. */
+  /** The pid; null while the server is not running. */
   readonly pid: number | null
-  /** Kills the server; nothing was saved. */
+  /** Kills the server; no data was saved. */
   stop (): Promise<void>
-  /** Starts it again, on the same port and empty. */
+  /** Starts the server again, on the same port and empty. */
   start (): Promise<void>
-  /** A black hole: connections stay and new ones are accepted, but nothing is answered. */
+  /** Stops the process: connections stay open and new ones are accepted, but no request is answered. */
   pause (): void
   resume (): void
 }
 
-/** A real Redis server on a free loopback port, for one test; it keeps nothing on disk. */
+/** Starts a real Redis server on a free loopback port, for one test; it stores no data on disk. */
 export async function startRedis (t: Pick<Test, 'teardown'>, args: string[] = []): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-redis-'))
   const port = await findClosedPort()
@@ -69,14 +69,14 @@ export async function accepts (port: number): Promise<boolean> {
   }
 }
 
-/** A client of the test's own, which takes commands at once. */
+/** Connects a client for the test itself, which accepts commands at once. */
 export async function connectAdmin (t: Test, server: { url: string }): Promise<Redis> {
   const redis = connectRedis(t, server)
   if (redis.status !== 'ready') await once(redis, 'ready')
   return redis
 }
 
-/** A client for a store, made as the gateway makes it. It refuses commands until it is ready. */
+/** Creates a client for a store as the gateway does. It refuses commands until it is ready. */
 export function connectRedis (t: Test, { url }: { url: string }): Redis {
   const redis = new Redis(redisOptions(url))
   redis.on('error', () => {})
@@ -84,7 +84,7 @@ export function connectRedis (t: Test, { url }: { url: string }): Redis {
   return redis
 }
 
-/** Makes every script that is defined from now on see one instant for the server's clock, so that a test can hit boundaries. */
+/** Makes every script that is defined from now on see one fixed instant as the server's clock, so that a test can hit boundaries. */
 export function freezeClock (redis: RedisClient, atMs: number): void {
   const define = redis.defineCommand.bind(redis)
   redis.defineCommand = (name, { lua, ...rest }) => {

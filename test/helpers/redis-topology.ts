@@ -14,12 +14,12 @@ import { accepts, redisMissing } from './redis-server.ts'
 
 const run = promisify(execFile)
 
-/** How long the servers take to call one of them dead. */
+/** The time after which the servers consider one of them dead, in milliseconds. */
 const nodeTimeoutMs = 1000
 
 export interface RedisNode {
   port: number
-  /** One command at this server alone, by a client that does nothing else. */
+  /** Runs one command at this server only, by a separate client. */
   command (...words: string[]): Promise<unknown>
   kill (): Promise<void>
   pause (): void
@@ -29,16 +29,16 @@ export interface RedisNode {
 export interface RedisCluster {
   target: { cluster: string[] }
   nodes: RedisNode[]
-  /** The nodes that are primaries now, and answer. */
+  /** Resolves to the nodes that are primaries now, and answer. */
   primaries (): Promise<RedisNode[]>
-  /** The primary of a key's slot. */
+  /** Resolves to the primary of a key's slot. */
   primaryOf (key: string): Promise<RedisNode>
   slotOf (key: string): Promise<number>
-  /** Moves a slot, with what is in it, from its primary to another one. `between`: runs while its keys are on both. */
+  /** Moves a slot, with its keys, from its primary to another one. `between`: runs while its keys are on both. */
   moveSlot (slot: number, to: RedisNode, between?: () => Promise<void>): Promise<void>
 }
 
-/** A real Cluster on loopback, three primaries with a replica each, for one test. */
+/** Starts a real Cluster on loopback, three primaries with a replica each, for one test. */
 export async function startCluster (t: Test, args: string[] = []): Promise<RedisCluster> {
   const folder = await tempFolder(t)
   const ports = await freePorts(6)
@@ -65,12 +65,12 @@ export async function startCluster (t: Test, args: string[] = []): Promise<Redis
     },
     moveSlot: async (slot, to, between = async () => {}) => { await moveSlot(cluster, slot, to, between) }
   }
-  // The replicas know what their primaries have.
+  // A test starts only when the replicas have synchronized with their primaries.
   for (const primary of await cluster.primaries()) await until(async () => /slave0:.*state=online/.test(String(await primary.command('INFO', 'replication'))))
   return cluster
 }
 
-/** As `redis-cli --cluster reshard` does, but step by step. */
+/** Moves a slot as `redis-cli --cluster reshard` does, but step by step. */
 async function moveSlot (cluster: RedisCluster, slot: number, to: RedisNode, between: () => Promise<void>): Promise<void> {
   const ranges = await to.command('CLUSTER', 'SLOTS') as Array<[number, number, [string, number, string]]>
   const [, , [, fromPort, fromId]] = ranges.find(([first, last]) => first <= slot && slot <= last)!
@@ -91,12 +91,12 @@ export interface RedisSentinels {
   /** The two servers with data. */
   nodes: RedisNode[]
   sentinels: RedisNode[]
-  /** Whom the sentinels take for the primary. */
+  /** Resolves to the server that the sentinels consider the primary. */
   primary (): Promise<RedisNode>
   replica (): Promise<RedisNode>
 }
 
-/** A primary, a replica and three sentinels on loopback, for one test. */
+/** Starts a primary, a replica and three sentinels on loopback, for one test. */
 export async function startSentinels (t: Test, args: string[] = []): Promise<RedisSentinels> {
   const folder = await tempFolder(t)
   const [first = 0, second = 0, ...ports] = await freePorts(5)
@@ -129,7 +129,7 @@ async function bySentinels (nodes: RedisNode[], primaryPort: () => Promise<numbe
   return nodes.find(node => (node.port === port) === isPrimary)!
 }
 
-/** A client as the gateway makes it, ended with the test. */
+/** Creates a client as the gateway does, which ends with the test. */
 export function connectTo (t: Test, target: RedisTarget): RedisClient {
   const redis = createRedisClient(target)
   redis.on('error', () => {})
@@ -178,7 +178,7 @@ async function tempFolder (t: Test): Promise<string> {
   return folder
 }
 
-/** Free, and so is each ten thousand above it, where nodes of a Cluster talk to each other. */
+/** Finds ports that are free, and whose numbers plus ten thousand are free too, because nodes of a Cluster use those among themselves. */
 async function freePorts (count: number): Promise<number[]> {
   const ports = new Set<number>()
   for (let attempt = 0; attempt < 1000 && ports.size < count; attempt++) {

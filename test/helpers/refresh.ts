@@ -9,7 +9,7 @@ export interface Refreshed {
   cookie: string | null
   token: string
   answer: SignInAnswer
-  /** All that the answer sets. */
+  /** All cookies that the answer sets. */
   setCookies: Record<string, string>
 }
 
@@ -21,7 +21,7 @@ export async function refresh (url: string, cookie: string, body?: object): Prom
   return { status: response.status, cookie: value === undefined ? null : `${refreshName}=${value}`, token: answer.access_token ?? '', answer, setCookies: set }
 }
 
-/** A refresh as an honest client does it: it has to succeed, and give the next cookie. */
+/** Refreshes as an honest client does: the refresh has to succeed, and to set the next cookie. */
 export async function advanceFamily (url: string, cookie: string): Promise<Refreshed & { cookie: string }> {
   const refreshed = await refresh(url, cookie)
   if (refreshed.status !== 200 || refreshed.cookie === null) throw new Error(`refresh: ${refreshed.status}`)

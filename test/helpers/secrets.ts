@@ -2,19 +2,17 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { FastifyInstance, onSendHookHandler } from 'fastify'
 import root, { type Test } from 'tap'
 
-/*
- * Whatever is issued, minted or typed in while a file of tests runs is remembered here, and nothing of it may turn up where it does not
- * belong: in a log, a metric, an event, an answer, or at a service that it is not for. What does fails the file, whatever it tests.
- */
+/* Every secret that is issued, minted or typed in while a test file runs is recorded here. None may appear in a log, a metric, an
+ * event, an answer, or at a service that it is not for. A secret that does fails the file, whatever the test is about. */
 
 type Kind = 'a session cookie' | 'a refresh token' | 'an access token' | 'a minted token' | 'a foreign token' | 'a password' | 'a configured secret'
 
 const kinds = new Map<string, Kind>()
-/** To find any of many secrets in one pass over a text. */
+/** The secrets by their beginning, to find any of many in one pass over a text. */
 const byBeginning = new Map<string, string[]>()
 const beginningLength = 8
 
-/** Shorter than a beginning is nobody's secret. Of cookies and tokens give what cannot be guessed alone: see below. */
+/** Records a secret. Texts shorter than a beginning are ignored. Give only the unguessable part of cookies and tokens: see below. */
 export function learnSecret (kind: Kind, secret: string): void {
   if (secret.length < beginningLength || kinds.has(secret)) return
   kinds.set(secret, kind)
@@ -22,7 +20,7 @@ export function learnSecret (kind: Kind, secret: string): void {
   byBeginning.set(beginning, [...byBeginning.get(beginning) ?? [], secret])
 }
 
-/** By its signature: header and claims say nothing that opens a door. */
+/** Records a token by its signature, because header and claims give no access. */
 export function learnToken (kind: Kind, token: string): void {
   learnSecret(kind, signatureOf(token))
 }
@@ -31,19 +29,19 @@ function signatureOf (token: string): string {
   return token.slice(token.lastIndexOf('.') + 1)
 }
 
-/** A `Set-Cookie` line or a pair of a Portcullis cookie; of a session cookie what comes after the sid. */
+/** Records a `Set-Cookie` line or a pair of a Portcullis cookie; for a session cookie the part after the sid. */
 export function learnCookie (line: string): void {
   const [, name = '', value = ''] = /^([^=;]*portcullis[^=;]*)=([^;]*)/.exec(line) ?? []
   if (name.endsWith('refresh')) learnSecret('a refresh token', value)
   else learnSecret('a session cookie', value.slice(value.indexOf('.') + 1))
 }
 
-/** What a configuration, or the options of a plugin, keep to themselves. */
+/** Records the secrets of a configuration, or of a plugin's options. */
 export function learnConfigured ({ secrets, admin }: { secrets: readonly string[] | null, admin: { token: string } | null }): void {
   for (const secret of [...secrets ?? [], ...admin === null ? [] : [admin.token]]) learnSecret('a configured secret', secret)
 }
 
-/** Every Fastify server of this process is asked what it issues, and what passwords it was sent. */
+/** Hooks record the issued secrets of every Fastify server of this process, and the passwords that it receives. */
 subscribe('fastify.initialization', message => {
   const { fastify } = message as { fastify: FastifyInstance }
   fastify.addHook('onSend', learnFromAnswer)
@@ -70,12 +68,18 @@ export interface Received { method?: string | undefined, url?: string | undefine
 
 let received: Array<{ port: number, request: Received }> = []
 
-/** For servers that stand for services, once they listen: a port is given out again, and what another was sent there is not theirs. */
+/**
+ * Forgets what a port received. Servers that stand for services call it once they listen, because the port may have belonged to
+ * another server.
+ */
 export function forgetReceived (port: number): void {
   received = received.filter(one => one.port !== port)
 }
 
-/** For servers that stand for services. A signed token that nobody has seen before can only have been minted for this one. */
+/**
+ * Records a request; servers that stand for services call it. A signed token that is still unknown can only have been minted for
+ * this one.
+ */
 export function rememberReceived (port: number | undefined, request: Received): void {
   if (port === undefined) return
   received.push({ port, request })
@@ -90,10 +94,13 @@ function bearersOf (request: Received): string[] {
   return headersOf(request).flatMap(([name, value]) => name === 'authorization' ? value.replace(/^Bearer /, '') : [])
 }
 
-/** What the rule about Authorization depends on. */
+/** The settings that the rule about Authorization depends on. */
 export interface Destination { target: string, audience: string | null, forward: 'mint' | 'pass' | 'headers' | 'none', authorization: 'keep' | 'strip' }
 
-/** In its Authorization, and nowhere else, a service may be sent a minted token of its own, and what its settings let through. */
+/**
+ * Returns whether a service may receive a token in Authorization: a token minted for it, or one that its settings forward. No other
+ * place may contain a token.
+ */
 function mayReceive (token: string, { audience, forward, authorization }: Destination): boolean {
   if (authorization === 'keep') return true
   const kind = forward === 'mint' ? 'a minted token' : forward === 'pass' ? 'an access token' : null
@@ -116,11 +123,11 @@ function searchReceived (destinations: readonly Destination[]): void {
   }
 }
 
-/** All that one server writes down. Searched for every secret that is known at the end of the test. */
+/** The output of one server. It is searched for every secret that is known at the end of the test. */
 export interface Watch {
-  /** For Fastify's logger, at the most talkative level. */
+  /** The destination of Fastify's logger, at the most verbose level. */
   log: { write (line: string): void }
-  /** `metrics`: as text. To be called once the server has closed. */
+  /** Searches the output; called once the server has closed. `metrics`: the metrics as text. */
   search (more?: { metrics?: string, destinations?: readonly Destination[] }): void
 }
 

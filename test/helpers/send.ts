@@ -2,16 +2,16 @@ import { request, type IncomingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { patienceMs } from './patience.ts'
 
-export interface Answer { status: number, headers: IncomingHttpHeaders, text: string, /** Of a problem. */ code: string }
+export interface Answer { status: number, headers: IncomingHttpHeaders, text: string, /** The code of a problem. */ code: string }
 
 export interface ToSend {
-  /** Name, value, name, value: they are sent as they stand, also twice the same. Host comes of itself. */
+  /** Name, value, name, value: sent unchanged, including repetitions. The function adds Host. */
   headers?: string[]
-  /** An object is sent as JSON. */
+  /** The body; an object is sent as JSON. */
   body?: object | string
 }
 
-/** One request, with nothing added that fetch or a pool would; for what those refuse to send. */
+/** Sends one request without the additions of fetch or a pool, for requests that those refuse to send. */
 export async function send (method: string, url: string, { headers = [], body }: ToSend = {}): Promise<Answer> {
   const { host } = new URL(url)
   const payload = typeof body === 'object' ? JSON.stringify(body) : body ?? (method === 'GET' ? undefined : '')

@@ -9,12 +9,12 @@ import { forgetReceived, rememberReceived } from './secrets.ts'
 
 export interface SocketUpstream {
   url: string
-  /** Handshakes, in the order in which they came. */
+  /** The handshakes, in the order of their arrival. */
   requests: IncomingMessage[]
   sockets: WebSocket[]
 }
 
-/** An upstream that sends every message back. Plain requests are answered 426. Ends with the test. */
+/** Starts an upstream that echoes every message. Plain requests are answered 426. Ends with the test. */
 export async function startSocketUpstream (t: Test, { onSocket = echo, onRequest = refuse }: { onSocket?: (socket: WebSocket) => void, onRequest?: (request: IncomingMessage, response: ServerResponse) => void } = {}): Promise<SocketUpstream> {
   const http = createServer(onRequest)
   const server = new WebSocketServer({ server: http, perMessageDeflate: true })
@@ -46,7 +46,7 @@ function refuse (_request: IncomingMessage, response: ServerResponse): void {
   response.writeHead(426, { 'content-type': 'text/plain' }).end('a WebSocket, please')
 }
 
-/** A gateway with WebSockets at /live (audience live), for everybody at /open, and none at /plain. */
+/** Starts a gateway with WebSockets at /live (audience live), public ones at /open, and none at /plain. */
 export async function startSocketGateway (t: Test, target: string, overrides: Partial<ConfigInput> = {}): Promise<TestGateway & { ws: string }> {
   const gateway = await startGateway(t, {
     upstreams: [
@@ -59,7 +59,7 @@ export async function startSocketGateway (t: Test, target: string, overrides: Pa
   return { ...gateway, ws: gateway.url.replace('http', 'ws') }
 }
 
-/** A client's WebSocket, ended with the test. */
+/** Opens a client's WebSocket, which ends with the test. */
 export function connectTo (t: Test, url: string, protocols: string[] = [], options: ClientOptions = {}): WebSocket {
   const socket = new WebSocket(url, protocols, options)
   t.teardown(() => { socket.terminate() })
@@ -67,14 +67,14 @@ export function connectTo (t: Test, url: string, protocols: string[] = [], optio
   return socket
 }
 
-/** The same once it is open. */
+/** Resolves to a client's WebSocket once it is open. */
 export async function openSocket (t: Test, url: string, protocols: string[] = [], headers: Record<string, string> = {}): Promise<WebSocket> {
   const socket = connectTo(t, url, protocols, { headers })
   await once(socket, 'open')
   return socket
 }
 
-/** What refused a WebSocket: status and body of the answer. */
+/** Resolves to the refusal of a WebSocket: status and body of the answer. */
 export async function refusalOf (t: Test, url: string, protocols: string[] = [], headers: Record<string, string> = {}): Promise<{ status: number, code: string, body: string }> {
   const socket = connectTo(t, url, protocols, { headers })
   const [, response] = await once(socket, 'unexpected-response') as [unknown, IncomingMessage]
@@ -86,19 +86,19 @@ function codeOf (body: string): string {
   return /"code":"(\w+)"/.exec(body)?.[1] ?? ''
 }
 
-/** Code and reason with which a WebSocket ends. */
+/** Resolves to the code and the reason with which a WebSocket ends. */
 export async function closeOf (socket: WebSocket): Promise<{ code: number, reason: string }> {
   const [code, reason] = await once(socket, 'close') as [number, Buffer]
   return { code, reason: reason.toString() }
 }
 
-/** The next message. */
+/** Resolves to the next message. */
 export async function messageOf (socket: WebSocket): Promise<{ data: Buffer, isBinary: boolean }> {
   const [data, isBinary] = await once(socket, 'message') as [Buffer, boolean]
   return { data, isBinary }
 }
 
-/** The answer to one message. */
+/** Sends one message; resolves to the answer. */
 export async function ask (socket: WebSocket, message: string): Promise<string> {
   socket.send(message)
   return (await messageOf(socket)).data.toString()

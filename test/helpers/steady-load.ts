@@ -4,25 +4,25 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { patienceMs } from './patience.ts'
 
 export interface SteadyLoadOptions {
-  /** Where to ask. */
+  /** Returns the addresses of the servers. */
   addresses: () => string[]
   headers?: Record<string, string>
-  /** Default 8. */
+  /** The number of clients. Default: 8. */
   clients?: number
-  /** Longest pause of a client between two requests. Default 10. */
+  /** The longest pause of a client between two requests, in milliseconds. Default: 10. */
   pauseMs?: number
-  /** Whether connections are kept. Default true. */
+  /** Whether connections are kept open. Default: true. */
   keepAlive?: boolean
 }
 
 type Outcome = 'answered' | 'let go' | 'refused' | 'failed'
 
 /**
- * Clients that send GETs and POSTs to /up one after another, each at one address until its connection is let go or refused there.
- * Only what was refused is tried again: of everything else nobody could know whether it was done.
+ * Clients that send GETs and POSTs to /up one after another, each to one address until its connection is closed or refused there.
+ * Only a refused request is repeated, because it is unknown whether any other was processed.
  */
 export class SteadyLoad {
-  /** What was not answered as it should have been. */
+  /** The requests without the expected answer. */
   readonly failures: string[] = []
   readonly count: Record<Outcome, number> = { answered: 0, 'let go': 0, refused: 0, failed: 0 }
   #isOver = false
@@ -69,7 +69,7 @@ export class SteadyLoad {
   }
 }
 
-/** For an upstream: says what it was sent, after a moment. */
+/** Answers for an upstream with the received request, after a moment. */
 export function echo (request: IncomingMessage, response: ServerResponse): void {
   text(request).then(body => {
     setTimeout(() => { response.end(`${request.method} ${request.url} ${body}`) }, Math.random() * 10)

@@ -5,7 +5,7 @@ import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectRedis, startRedis } from './redis-server.ts'
 
-/** Each kind of store, as two gateways have it: two Store objects on the same data. They end with the test. */
+/** Opens each kind of store as two gateways have it: two Store objects on the same data. They end with the test. */
 export const sharedStores: Array<[name: string, open: (t: Test) => Promise<[Store, Store]>]> = [
   ['one SQLite file', async t => {
     const path = join(t.testdir({}), 'portcullis.db')

@@ -3,7 +3,7 @@ import { createServer as createSocketServer, type AddressInfo, type Server, type
 import type { Test } from 'tap'
 import { forgetReceived, rememberReceived } from './secrets.ts'
 
-/** What an upstream was sent. The body is there once it has ended. */
+/** A request that an upstream received. The body is complete once the request has ended. */
 export interface RecordedRequest {
   method: string
   url: string
@@ -14,7 +14,10 @@ export interface RecordedRequest {
 
 export interface Upstream { url: string, port: number, requests: RecordedRequest[] }
 
-/** An HTTP server on a free loopback port that remembers what it was sent and answers `ok`, or as `listener` says. Ends with the test. */
+/**
+ * Starts an HTTP server on a free loopback port that records its requests and answers `ok`, or as `listener` does. Ends with the
+ * test.
+ */
 export async function startUpstream (t: Test, listener: RequestListener = answerOk): Promise<Upstream> {
   const requests: RecordedRequest[] = []
   const server = createServer((request, response) => {
@@ -27,7 +30,7 @@ export async function startUpstream (t: Test, listener: RequestListener = answer
   return { url: `http://127.0.0.1:${port}`, port, requests }
 }
 
-/** A bare TCP server for upstreams that do not speak HTTP properly. Remembers all it was sent, one string a connection. */
+/** Starts a bare TCP server for upstreams that violate HTTP. It records everything it receives, one string a connection. */
 export async function startRawUpstream (t: Test, onData: (socket: Socket, sent: string) => void): Promise<{ url: string, connections: string[], ended: () => number }> {
   const connections: string[] = []
   const sockets = new Set<Socket>()

@@ -5,15 +5,18 @@ import { startUpstream } from './upstream.ts'
 
 export interface VerifyingUpstream {
   url: string
-  /** Each token that was verified, by the key that had signed it. */
+  /** Each verified token, by the key that signed it. */
   verified: Map<string, Set<string>>
-  /** Why tokens were refused. */
+  /** The reasons why tokens were refused. */
   refused: string[]
-  /** Gateways whose published keys are believed; every token is verified with those of each. */
+  /** Sets the gateways whose published keys are trusted; every token is verified with those of each. */
   trust (gateways: string[]): Promise<void>
 }
 
-/** A service that believes no token before it has verified it as services do: with the keys that the gateways publish, kept for as long as they say. */
+/**
+ * Starts a service that verifies every token as services do: with the keys that the gateways publish, cached for as long as the
+ * gateways allow.
+ */
 export async function startVerifyingUpstream (t: Test, audience: string): Promise<VerifyingUpstream> {
   const verified = new Map<string, Set<string>>()
   const refused: string[] = []
@@ -35,7 +38,7 @@ export async function startVerifyingUpstream (t: Test, audience: string): Promis
   return { url, verified, refused, trust: async gateways => { keySets = await Promise.all(gateways.map(keySetOf)) } }
 }
 
-/** Never asks in between, not even for a key that it does not know: whoever does that hides keys that sign too early. */
+/** Never fetches the keys in between, not even for an unknown key: that would hide keys that sign too early. */
 async function keySetOf (gateway: string): Promise<JWTVerifyGetKey> {
   const address = new URL('/.well-known/jwks.json', gateway)
   const seconds = /max-age=(\d+)/.exec((await fetch(address)).headers.get('cache-control') ?? '')?.[1]

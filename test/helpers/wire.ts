@@ -3,14 +3,14 @@ import { sendRaw } from './proxy.ts'
 
 export interface WireAnswer {
   status: number
-  /** As they came, names in lower case. */
+  /** The fields in their order, with names in lower case. */
   fields: Array<[name: string, value: string]>
   body: string
-  /** All of it. */
+  /** The whole answer. */
   text: string
 }
 
-/** One request exactly as it is written, and the answer to it, on a connection of its own. */
+/** Sends one request exactly as written over a separate connection; resolves to the answer. */
 export async function askRaw (t: Test, port: number, startLine: string, lines: string[] = [], body = ''): Promise<WireAnswer> {
   const length = body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body, 'latin1')}`]
   return readAnswer(await sendRaw(t, port, [`${startLine} HTTP/1.1`, 'Host: app.example.com', 'Connection: close', ...length, ...lines, '', body].join('\r\n')).ended)
@@ -23,7 +23,7 @@ export function readAnswer (text: string): WireAnswer {
   return { status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1]), fields, body: rest.join('\r\n\r\n'), text }
 }
 
-/** Every value of a field, each line its own. */
+/** Returns every value of a field, one for each line. */
 export function valuesOf ({ fields }: WireAnswer, name: string): string[] {
   return fields.filter(([other]) => other === name).map(([, value]) => value)
 }

@@ -10,7 +10,7 @@ import { startUpstream } from './upstream.ts'
 
 export interface WorkersGateway extends GatewayProcess, ConfigFolder { admin: string, workers (): Promise<number[]> }
 
-/** A gateway of several processes with a listener for operators, an upstream at /up, and one line in its log for each request. */
+/** Starts a gateway of several processes with an operators' listener, an upstream at /up, and one log line for each request. */
 export async function startWorkers (t: Test, count: number, more: object = {}): Promise<WorkersGateway> {
   const up = await startUpstream(t)
   const port = await findClosedPort()
@@ -29,7 +29,7 @@ async function childrenOf (pid: number): Promise<number[]> {
   return children.split(' ').filter(child => child !== '').map(Number)
 }
 
-/** The status of a GET. Over a connection of its own, so that the next one may reach another worker. */
+/** Resolves to the status of a GET. It uses a separate connection, so that the next one may reach another worker. */
 export async function status (url: string, headers: Record<string, string>): Promise<number> {
   const asked = request(url, { headers, agent: new Agent({ keepAlive: false }) }).end()
   const [response] = await once(asked, 'response')
