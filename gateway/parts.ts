@@ -47,7 +47,7 @@ export async function openPasswordSource (app: FastifyInstance, { identity }: Co
  * Keeps up with the users file, and tells operators while it cannot be read. Whoever is gone, or has a new password, is signed out
  * everywhere, also when the store is away at that moment; not by a worker, because another process does it for all of them.
  */
-export async function watchUsers (app: FastifyInstance, passwords: PasswordSource, { isWorker = false } = {}): void {
+export async function watchUsers (app: FastifyInstance, passwords: PasswordSource, { isWorker = false } = {}): Promise<void> {
   const ending = new AbortController()
   const unwatch = passwords.watch?.(isWorker
     ? null
@@ -69,7 +69,7 @@ export interface CompareOptions {
 }
 
 /** Tells operators while the gateways that share the store go by different users files. Of several workers, their primary does it. */
-export async function compareUsers (app: FastifyInstance, { digest }: PasswordSource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): void {
+export async function compareUsers (app: FastifyInstance, { digest }: PasswordSource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): Promise<void> {
   if (digest === undefined || typeof identity === 'function') return
   const agreement = new UsersAgreement({
     store: app.portcullis.store,
@@ -96,7 +96,7 @@ export async function secretsOf ({ secrets, store }: Config): Promise<string[]> 
 
 type OptionalMetrics = Omit<Portcullis, 'metrics'> & Partial<Pick<Portcullis, 'metrics'>>
 
-async function showProblem ({ health, metrics }: OptionalMetrics, problem: () => string | null): void {
+async function showProblem ({ health, metrics }: OptionalMetrics, problem: () => string | null): Promise<void> {
   health.warnWhile(problem)
   await addProblemGauge(metrics, { name: 'portcullis_users_file_ok', help: '1 while the users file can be read, 0 while it cannot.' }, problem)
 }
