@@ -18,7 +18,7 @@ export interface Hop {
   status: number
   /** The invalid credentials, by what is wrong with them, and the status of the response to all of them. */
   bad: { status: number, headers: Record<string, Record<string, string>> }
-  /** What the upstream receives of the client's credential: a minted token in its place, or the original. */
+  /** The credential that the upstream receives: a minted token in place of the client's, or the original. */
   forwards: 'minted' | 'as sent'
   usage: Usage
 }

@@ -56,7 +56,7 @@ export async function readMeasured (): Promise<Measured> {
   const redisUsPerSecond = (arm: string): number => figure('fan-out', 0, arm, 'redisPercent') * 10_000
   const redisEndUs = figure('fan-out', 0, 'none at 100/s', 'revocationUs')
   const redisReadUs = redisUsPerSecond('32 quiet') / figure('fan-out', 0, '32 quiet', 'scripts')
-  // At a hundred revocations a second some arrive together; at ten hardly any do.
+  // Some of a hundred revocations a second arrive together, but hardly any of ten.
   const newsUs = (redisUsPerSecond('32 at 10/s') - redisUsPerSecond('32 quiet') - 10 * redisEndUs) / (10 * 32)
   return {
     tokenUs: figure('gateway', 0, 'token', 'cpuUs'),

@@ -8,7 +8,7 @@ import { commandUsage, usage } from './usage.ts'
 type Run = (args: Arguments, edge: Edge) => Promise<number>
 
 interface Command {
-  /** Loads the command alone: the others, and the packages that they need, take longer to load than a short command to run. */
+  /** Loads only this command: loading the others, with their packages, takes longer than a short command runs. */
   load: () => Promise<Run>
   takes: Array<keyof Arguments['values']>
   hasPositionals?: boolean

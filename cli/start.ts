@@ -21,7 +21,7 @@ export async function startCommand (args: Arguments, edge: Edge): Promise<number
 
 async function runAlone (config: Config, edge: Edge): Promise<number> {
   const { stdout, signals } = edge
-  // Not before the configuration was found good, which takes a fraction of the time.
+  // The gateway is loaded only after the configuration is known to be valid, because checking that is much faster.
   const { composeGateway } = await import('../gateway/gateway.ts')
   const gateway = await composeGateway(config)
   noteStart(gateway)

@@ -23,11 +23,11 @@ export function createClient ({ base = '', mode = 'session', audience, onSignedO
   } catch {}
   const call = (path: string, body?: object): Promise<Answer> => callGateway(platformFetch, `${endpoints}${path}`, body)
   const isTokens = mode === 'tokens'
-  // In tokens mode the client also follows a session that the sign-in page has opened. A page in session mode never gets a token.
+  // The client in tokens mode also follows a session that the sign-in page has opened. A page in session mode never gets a token.
   const question = async (): Promise<Answer | null> => (isTokens && await call('refresh', { audience }).catch(nullIfRefused)) || call('session').catch(nullIfRefused)
   const keeper = createKeeper(`${mode} ${audience}`, question, onSignedOut)
   const { close, closing, dispatch, getState, settle, watch } = keeper
-  // On a server that renders the page, nothing is sent or stored.
+  // A server that renders the page sends and stores nothing.
   if (!endpoints) close()
   const current = (): Session | null => getState().held?.session ?? null
   const beginRequest = createStepUps(dispatch, onStepUp && (async maxAge => onStepUp({ maxAge, stepUp })))

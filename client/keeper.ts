@@ -48,7 +48,7 @@ export function createKeeper (kind: string, question: () => Promise<Answer | nul
 
   function ask (): void {
     const { epoch } = state
-    // When another tab had the answer first, the epoch has changed and this answer would be ignored, so no request is sent.
+    // The epoch changes when another tab has the answer first. This answer would then be ignored, so no request is sent.
     void alone(async () => signal.aborted || state.epoch !== epoch ? null : question()).then(
       answer => dispatch('answered', answer),
       (failure: ClientError) => dispatch('failed', failure)

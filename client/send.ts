@@ -60,7 +60,7 @@ export function createFetch (fetch: typeof globalThis.fetch, root: string, { clo
       tried.add(error)
       if (!isRefused) return meet(maxAge)
       const now = performance.now()
-      // Within that time the service would refuse the next token too, or a refresh is in flight already.
+      // The service would refuse the next token too within that time, or a refresh is in flight already.
       if (!(now - refusals.get(service)! < refusalMs)) {
         refusals.set(service, now)
         dispatch('doubt', held.access_token)

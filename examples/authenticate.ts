@@ -6,7 +6,7 @@ import { checkPassword } from './users.ts'
 /** Builds an application with every plugin but the proxy: sign-in, sessions, tokens, and routes that require them. */
 export async function build (): Promise<FastifyInstance> {
   const origin = 'http://localhost:3000'
-  const secret = randomBytes(32).toString('base64url') // in production: from the environment, the same in every process
+  const secret = randomBytes(32).toString('base64url') // production: from the environment, the same in every process
   const app = Fastify(serverOptions({ origin }))
   await app.register(errors, { origin })
   await app.register(store, { path: ':memory:' })

@@ -7,7 +7,7 @@ import { checkPassword, credentials, type Credentials } from './users.ts'
 /** Builds an application with its own @fastify/jwt, whose tokens can be revoked before they expire. */
 export async function build (): Promise<FastifyInstance> {
   const app = Fastify()
-  await app.register(store, { path: ':memory:' }) // in production: a file, or { type: 'redis', url }
+  await app.register(store, { path: ':memory:' }) // production: a file, or { type: 'redis', url }
   await app.register(blocklist, { maxTokenAge: '15m', maxStaleness: '2s' })
   await app.register(jwt, { secret: randomBytes(32), trusted: (_request, claims) => !app.portcullis.blocklist.isRevoked(claims) })
 

@@ -7,7 +7,7 @@ import { checkPassword, credentials, type Credentials } from './users.ts'
 /** Builds an application with refresh tokens in a hardened cookie, and access tokens that its own @fastify/jwt signs. */
 export async function build (): Promise<FastifyInstance> {
   const app = Fastify()
-  const secret = randomBytes(32).toString('base64url') // in production: from the environment, the same in every process
+  const secret = randomBytes(32).toString('base64url') // production: from the environment, the same in every process
   await app.register(errors)
   await app.register(store, { path: ':memory:' })
   await app.register(blocklist)

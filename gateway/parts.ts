@@ -103,7 +103,7 @@ async function showProblem ({ health, metrics }: OptionalMetrics, problem: () =>
   await addProblemGauge(metrics, { name: 'portcullis_users_file_ok', help: '1 while the users file can be read, 0 while it cannot.' }, problem)
 }
 
-/** A gateway without the listener of operators has no metrics, and does not load what makes them. */
+/** Adds a gauge of a problem. A gateway without the operators' listener has no metrics, and does not load the code for them. */
 async function addProblemGauge (metrics: Portcullis['metrics'] | undefined, named: { name: string, help: string }, problem: () => string | null): Promise<void> {
   if (metrics === undefined) return
   const { addGauge } = await import('../plugins/metrics/from-counts.ts')

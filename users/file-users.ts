@@ -17,8 +17,8 @@ export interface UsersOptions {
   /** Called when the file can be used again. */
   onRecovery?: () => void
   /**
-   * How long passwords are verified against the last valid file while it cannot be read; after that `verify` rejects. Milliseconds;
-   * five minutes by default.
+   * The time for which passwords are verified against the last valid file while it cannot be read; after that `verify` rejects.
+   * Milliseconds; five minutes by default.
    */
   staleForMs?: number
   /** A monotonic clock, in milliseconds. */

@@ -1,7 +1,7 @@
 /** The messages from a worker to the primary process. */
 export type WorkerMessage =
   | { portcullis: 'listening', url: string }
-  /** Sent periodically: a worker that stops reporting counts as not ready, whatever its last report was. */
+  /** Sent periodically: a worker that stops reporting counts as not ready, regardless of its last report. */
   | { portcullis: 'state', isReady: boolean }
 
 /** The message from the primary process to a worker: drain, then end. */

@@ -24,8 +24,8 @@ type App = Pick<FastifyInstance, 'getDefaultJsonParser' | 'removeAllContentTypeP
 const json = /^application\/json[ \t]*(?:;|$)/i
 
 /**
- * Rejects every media type but JSON: other sites can send forms and plain text without a preflight. An empty body counts as absent,
- * whatever its type.
+ * Rejects every media type but JSON: other sites can send forms and plain text without a preflight. An empty body counts as absent
+ * for any type.
  */
 export function acceptJsonAlone (app: App, withinMs = bodyWithinMs): void {
   const parse = app.getDefaultJsonParser('error', 'error')

@@ -25,7 +25,7 @@ export function addAssets (app: FastifyInstance, files: Files, folder = ''): Ass
     const [etag, path] = [`"${version}"`, `${folder}/${name}`]
     addresses[name] = `${app.prefix}${path}?v=${version}`
     app.get<{ Querystring: { v?: unknown } }>(path, { schema: { ...hidden } }, async (request, reply) => {
-      // During a rolling update a gateway may get requests for the version that another one serves.
+      // A gateway may get requests for another gateway's version during a rolling update.
       const isExact = request.query.v === version
       void reply.headers({ etag, 'content-type': types[name.split('.').at(-1)!]!, 'cache-control': isExact ? 'public, max-age=31536000, immutable' : 'no-cache' })
       return request.headers['if-none-match'] === etag ? await reply.code(304).send() : body

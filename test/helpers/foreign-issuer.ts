@@ -37,7 +37,7 @@ export function foreignClaims (iss: string, changes: Record<string, unknown> = {
   return { iss, sub: 'bob', aud: ['orders', 'billing'], iat, exp: iat + 600, jti: 'j1', scope: 'orders:read orders:write admin', client_id: 'app', ...changes }
 }
 
-/** Makes a token with exactly this header and these claims, which may be texts; the key signs it, whatever the header names. */
+/** Makes a token with exactly this header and these claims, which may be texts; the key signs it regardless of the header. */
 export function signForeign ({ kid, algorithm, privateKey }: SigningParts, claims: unknown, header: unknown = { alg: algorithm, typ: 'at+jwt', kid }): string {
   const input = `${encode(header)}.${encode(claims)}`
   const digest = algorithm === 'EdDSA' ? null : `sha${algorithm.slice(2)}`

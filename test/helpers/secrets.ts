@@ -3,7 +3,7 @@ import type { FastifyInstance, onSendHookHandler } from 'fastify'
 import root, { type Test } from 'tap'
 
 /* Every secret that is issued, minted or typed in while a test file runs is recorded here. None may appear in a log, a metric, an
- * event, an answer, or at a service that it is not for. A secret that does fails the file, whatever the test is about. */
+ * event, an answer, or at a service that it is not for. A secret that does fails the file. */
 
 type Kind = 'a session cookie' | 'a refresh token' | 'an access token' | 'a minted token' | 'a foreign token' | 'a password' | 'a configured secret'
 
