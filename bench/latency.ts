@@ -11,7 +11,7 @@ import { figureOf, type Goal, type Sample, type Table } from './report.ts'
 const rates = [1000, 2000, 4000, 8000]
 const quickRates = [200]
 const connections = 64
-/** The lateness at which the generator measures itself, in milliseconds. */
+/** The greatest acceptable lateness of requests, in milliseconds; beyond it the generator measures itself. */
 const latestMs = 5
 
 const measured = ['floor', 'public', 'token', 'cookie']

@@ -22,7 +22,7 @@ const quickSessions = 3000
 const connections = 64
 const wantedPerSecond = 5000
 const rate = 2000
-/** The lateness at which the generator measures itself, in milliseconds. */
+/** The greatest acceptable lateness of requests, in milliseconds; beyond it the generator measures itself. */
 const latestMs = 5
 const quickRate = 200
 

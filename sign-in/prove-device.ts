@@ -4,8 +4,8 @@ import type { SessionRecord } from '../lib/session/record.ts'
 import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
 
 /**
- * Hands the session whose cookie the request carries to `prove`, unless its budget is used up. Proofs of a session are counted by
- * session and address, so that a client with a copied cookie uses up a budget of its own; cookies that belong to no session are
+ * Passes the session whose cookie the request carries to `prove`, unless its budget is used up. Proofs of a session are counted by
+ * session and address, so that a client with a copied cookie uses up a separate budget; cookies that belong to no session are
  * counted by address.
  */
 export async function proveDevice<Result> (reply: FastifyReply, portcullis: Portcullis, prove: (record: SessionRecord) => Promise<Result>): Promise<Result> {

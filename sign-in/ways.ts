@@ -17,7 +17,7 @@ export function createWays ({ identity }: WaysOptions): Way[] {
   ]
 }
 
-/** Finds the way that takes what was posted. Throws RequestInvalidError when there is none. */
+/** Finds the way that accepts the posted members. Throws RequestInvalidError when there is none. */
 export function findWay (ways: readonly Way[], fields: 'signInFields' | 'stepUpFields', posted: object): Way {
   const way = ways.find(way => Value.Check(way[fields], posted))
   if (way === undefined) throw new RequestInvalidError({ cause: new Error('no way to sign in takes these members') })
