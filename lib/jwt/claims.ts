@@ -36,7 +36,7 @@ const accessTokenClaims = TypeCompiler.Compile(AccessTokenClaims)
 
 /**
  * Returns whether verified claims are those of an access token that `issuer` issued. `iat` and `nbf` must not be after `nowSeconds`.
- * Audience and revocation are checked separately.
+ * Expiry, audience and revocation are checked separately.
  */
 export function areAccessTokenClaims (claims: unknown, issuer: string, nowSeconds: number): claims is AccessTokenClaims {
   if (!accessTokenClaims.Check(claims)) return false

@@ -1,8 +1,8 @@
 import type { BoundDevice, SessionRecord } from './record.ts'
 
 /**
- * Returns the device whose proof every use of the session requires, or null. A binding takes effect when the device has shown that it
- * received it. Until then the response may still be in transit, requests already in flight are still served, and a lost response leaves the
+ * Returns the device whose proof every use of the session requires, or null. Browsers need no proof until the device has shown that it
+ * received the binding: the response may still be in transit, requests already in flight are still served, and a lost response leaves the
  * session unbound.
  */
 export function deviceInForce ({ device }: Pick<SessionRecord, 'device'>): BoundDevice | null {
