@@ -73,7 +73,10 @@ export interface Blocklist {
   isFresh (): boolean
   /** Returns whether the replica contains a revocation of the credential, however stale it is. */
   knowsAsRevoked (claims: CredentialClaims): boolean
-  /** Queries the store, whatever the age of the replica. With `mayBeStale`, the replica answers within `staleFor` if the store cannot. */
+  /**
+   * Returns whether the store knows no revocation of the credential, regardless of the age of the replica. With `mayBeStale`, the replica
+   * answers within `staleFor` if the store cannot.
+   */
   isGoodInStore (claims: CredentialClaims, mayBeStale: boolean): Promise<boolean>
   /** Returns whether the replica and cached data may decide while the store is unavailable: within `staleFor`. */
   mayAnswerStale (): boolean
