@@ -74,8 +74,8 @@ export interface Blocklist {
   /** Returns whether the replica contains a revocation of the credential, however stale it is. */
   knowsAsRevoked (claims: CredentialClaims): boolean
   /**
-   * Returns whether the store knows no revocation of the credential, regardless of the age of the replica. With `mayBeStale`, the replica
-   * answers within `staleFor` if the store cannot.
+   * Returns whether the store itself considers the credential valid (`isGood`), regardless of the age of the replica. With `mayBeStale`,
+   * the replica decides within `staleFor` if the store is unavailable.
    */
   isGoodInStore (claims: CredentialClaims, mayBeStale: boolean): Promise<boolean>
   /** Returns whether the replica and cached data may decide while the store is unavailable: within `staleFor`. */

@@ -40,7 +40,10 @@ export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
   })
 }, { name: 'portcullis-drain', fastify: '5.x', dependencies: ['portcullis-health'] })
 
-/** Closes the connections of a server that only operators reach and that needs to answer no more requests. For `preClose`. */
+/**
+ * Closes the connections of a server that only operators reach and that has no more requests to answer: idle ones repeatedly, all others
+ * after `timeoutMs`. Call it in `preClose`.
+ */
 export function sweep ({ server }: FastifyInstance, timeoutMs: number): void {
   const sweeping = setInterval(() => server.closeIdleConnections(), sweepEveryMs)
   const cutting = setTimeout(() => server.closeAllConnections(), timeoutMs)

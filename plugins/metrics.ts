@@ -99,7 +99,7 @@ function addLogEntries (registry: Registry, { blocklist }: Pick<Portcullis, 'blo
   addCounter(registry, named, () => Array.from(counts, ([kind, value]) => ({ labels: { kind }, value })))
 }
 
-/** Returns the upstreams of the scope. An inherited list belongs to the upstreams of other scopes. */
+/** Returns the upstreams of the scope. An inherited list is ignored, because it contains the upstreams of other scopes. */
 function upstreamsOf (portcullis: Portcullis): UpstreamCounts[] {
   return Object.hasOwn(portcullis, 'upstreams') ? portcullis.upstreams : []
 }

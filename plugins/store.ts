@@ -43,7 +43,7 @@ export type StoreOptions =
     /** PEM for `rediss://`: authorities to trust in place of those that Node knows, and the client certificate. */
     tls?: RedisTls
   } & (
-    /** `redis://` or `rediss://` */
+    /** Address of the server: `redis://` or `rediss://`. */
     | { url: string }
     /** Nodes of a Redis Cluster, from which the other nodes are discovered. */
     | { cluster: string[] }

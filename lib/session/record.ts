@@ -4,7 +4,7 @@ export type SessionMode = 'session' | 'tokens'
 
 /** The server-side record of one sign-in. Nothing derived from it outlives it. */
 export interface SessionRecord {
-  /** Public id (lib/session/sid.ts). */
+  /** Public id of the session (lib/session/sid.ts). */
   sid: string
   subject: string
   /** Name with which the subject signed in. A step-up asks for the password of this name. */

@@ -71,7 +71,7 @@ function withinBounds (parse: (text: string) => number, expects: string, { minim
   }
 }
 
-/** One of a few words. */
+/** A setting with one of a few words as its value. */
 export function choice<const Word extends string, const Options extends Described> (words: readonly Word[], options: Options) {
   const expects = new Intl.ListFormat('en', { type: 'disjunction' }).format(words)
   return Type.Union(words.map(word => Type.Literal(word)), { expects, words, ...options }) as TUnion<Array<TLiteral<Word>>> & Options
