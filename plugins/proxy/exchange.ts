@@ -21,10 +21,7 @@ import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { failureOf, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
 
-/**
- * Maximum length of a body that is sent together with the headers as one string. Node writes it from its stack, without a vector of
- * buffers.
- */
+/** Maximum length of a body that is sent as one string with the headers, which Node writes without a vector of buffers. */
 const smallBodyBytes = 8192
 
 const exchangeOf = Symbol('exchange')
@@ -258,9 +255,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   }
 
   /**
-   * Frees the slot of a request unless undici still queues it. A request that was dispatched and has not begun stays in undici's queue,
-   * which is unbounded, until a connection is available or fails: it is then aborted, and its slot is freed. That queue therefore never
-   * holds more requests than there are slots.
+   * Frees the slot unless undici still queues the request. That queue is unbounded: a dispatched request stays in it until a connection is
+   * available or fails, and is then aborted and frees its slot. The queue therefore never holds more requests than there are slots.
    */
   #leaveSlotUnlessQueued (): void {
     if (this.#slot !== 'taken' || this.#controller !== null) this.#leaveSlot()
