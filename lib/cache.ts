@@ -1,9 +1,9 @@
-/** A key that is longer than this counts as several entries, so that what is remembered is bounded in bytes too. */
+/** Key length, in characters, above which an entry counts as several entries. It bounds the cache in bytes too. */
 const entryCharacters = 2048
 
 /**
- * A bounded map that forgets what was not asked for lately: two generations, the older one dropped when the younger is full.
- * A hit costs one map lookup; nothing is moved or linked on the way.
+ * A bounded map that drops entries that were not used recently. It holds two generations and drops the older one when the younger one is
+ * full. A hit costs one map lookup and moves no entry in a list.
  */
 export class RecencyCache<Value> {
   readonly #size: number
@@ -12,7 +12,7 @@ export class RecencyCache<Value> {
   #young = new Map<string, Value>()
   #old = new Map<string, Value>()
 
-  /** `size`: entries kept at most, with keys of up to 2048 characters; 0 keeps none. */
+  /** `size` is the maximum number of entries, with keys of up to 2048 characters; 0 keeps none. */
   constructor (size: number) {
     this.#size = size
     this.#half = Math.max(1, Math.floor(size / 2))

@@ -1,19 +1,19 @@
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** A duration with its unit: `500ms`, `30s`, `15m`, `24h`, `30d`. */
+/** Pattern of a duration with its unit: `500ms`, `30s`, `15m`, `24h`, `30d`. */
 export const durationPattern = '^\\d{1,9}(ms|s|m|h|d)$'
 
-/** Milliseconds of a duration such as `15m`; throws RangeError when it is not one. */
+/** Returns the milliseconds of a duration such as `15m`. Throws RangeError if the text is not a duration. */
 export function parseDurationMs (text: string): number {
   const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text)
   if (match === null) throw new RangeError(`"${text}" is not a duration: write a number with a unit, such as 500ms, 30s, 15m, 24h or 30d`)
   return Number(match[1]) * units[match[2] as keyof typeof units]
 }
 
-/** A duration as options have it: a text with its unit (`15m`), or a number of milliseconds. */
+/** A duration in options: a text with its unit (`15m`), or a number of milliseconds. */
 export type Duration = string | number
 
-/** Milliseconds of a duration that was checked before. */
+/** Returns the milliseconds of a duration that was checked before. */
 export function durationMs (duration: Duration): number {
   return typeof duration === 'number' ? duration : parseDurationMs(duration)
 }

@@ -1,9 +1,9 @@
 import createError from '@fastify/error'
 
 /*
- * Every error that the gateway raises: code, public message, status. A message is a constant: what tells an attacker more
- * (which check failed, whose token it was) travels in `cause` and in audit events, never in the answer.
- * Codes are API: renaming one is a breaking change.
+ * Every error that the gateway raises, with its code, public message and status. A message is a constant. Details that would help an
+ * attacker (which check failed, whose token it was) are only in `cause` and in audit events, never in the response. Codes are part of the
+ * API: renaming one is a breaking change.
  */
 
 // Configuration and registration
@@ -38,7 +38,7 @@ export const RateLimitedError = createError('PTC_ERR_RATE_LIMITED', 'Too many re
 export const NotFoundError = createError('PTC_ERR_NOT_FOUND', 'There is nothing here', 404)
 export const SessionNotFoundError = createError('PTC_ERR_SESSION_NOT_FOUND', 'There is no such session', 404)
 
-// What stands behind the gateway
+// Stores, issuers and upstreams
 export const StoreUnavailableError = createError('PTC_ERR_STORE_UNAVAILABLE', 'The session store cannot be reached', 503)
 export const IssuerUnavailableError = createError('PTC_ERR_ISSUER_UNAVAILABLE', 'The keys of the issuer cannot be reached', 503)
 export const UpstreamUnreachableError = createError('PTC_ERR_UPSTREAM_UNREACHABLE', 'The upstream cannot be reached', 502)

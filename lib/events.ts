@@ -5,49 +5,55 @@ export type EventName =
   | 'refresh.rotated' | 'refresh.repeated' | 'refresh.held' | 'refresh.reused' | 'refresh.recovered' | 'refresh.refused'
   | 'revocation.added' | 'sessions.listed' | 'keys.rotated' | 'keys.revoked' | 'step_up.done' | 'device.bound' | 'device.renewed' | 'device.refused' | 'csrf.refused' | 'rate.limited' | 'store.unavailable' | 'store.recovered'
 
-/** Something that an operator wants to know of. Never holds a secret, a cookie or a token. */
+/** An event for operators. It never contains a secret, a cookie or a token. */
 export interface SecurityEvent {
   event: EventName
   sid?: string
   subject?: string
   ip?: string
   outcome?: string
-  /** The id of the request, which its answer carries as `X-Request-Id`. */
+  /** Id of the request; the response carries it as `X-Request-Id`. */
   request?: string
-  /** The operator who caused the event: the system's user of a command, or `admin` for the admin token. */
+  /** Operator that caused the event: the system user of a command, or `admin` for the admin token. */
   by?: string
-  /** `unknown` where the account of a refused sign-in does not exist. The name itself is never in an event, because it may be a mistyped password. */
+  /**
+   * `unknown` if the account of a refused sign-in does not exist. An event never contains the name itself, which may be a mistyped
+   * password.
+   */
   account?: 'unknown'
   method?: string
-  /** The path of the request, without its query. */
+  /** Path of the request, without its query. */
   path?: string
-  /** The name of the budget that was used up. */
+  /** Name of the exhausted budget. */
   budget?: string
-  /** How many sessions were ended or listed. */
+  /** Number of sessions that were ended or listed. */
   sessions?: number
-  /** The id of a signing key. */
+  /** Id of a signing key. */
   kid?: string
 }
 
-/** The members that an event takes from the request that caused it. */
+/** Returns the members that an event takes from the request that caused it. */
 export function sourceOf ({ ip, id }: { ip: string, id: string }): { ip: string, request: string } {
   return { ip, request: id }
 }
 
-/** The one channel of security events; audit logs and metrics subscribe to it, so that no plugin depends on them. */
+/** The only channel of security events. Audit logs and metrics subscribe to it, so that no plugin depends on them. */
 export const eventChannel = channel('portcullis:event')
 
-/** Beside the events, so that whoever writes one down whole writes nothing of the server. */
+/** Scope of each event. It is stored outside the event, so that a subscriber that serializes the event does not serialize the server. */
 const places = new WeakMap<SecurityEvent, object>()
 
-/** `where`: `portcullis` of the scope in which it happened; one process may hold several servers, and a server several scopes. */
+/**
+ * Publishes an event. `where` is `portcullis` of the scope in which it happened; one process may hold several servers, and a server several
+ * scopes.
+ */
 export function publish (event: SecurityEvent, where: object): void {
   if (!eventChannel.hasSubscribers) return
   places.set(event, where)
   eventChannel.publish(event)
 }
 
-/** Calls back for the events of one scope and of the scopes in it. Returns the unsubscriber. */
+/** Subscribes to the events of one scope and of the scopes in it. Returns a function that ends the subscription. */
 export function listenTo (where: object, listener: (event: SecurityEvent) => void): () => void {
   const onEvent = (event: unknown): void => {
     const place = places.get(event as SecurityEvent)

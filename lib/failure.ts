@@ -1,4 +1,7 @@
-/** One thing that fails for a while: since when, why, and when that is to be said in the log: at once, when the reason changes, and every minute by default. */
+/**
+ * Tracks one condition that fails for a while: since when, why, and when the failure is due to be logged. It is due at the first failure,
+ * when the reason changes, and after each `repeatMs` (default: one minute).
+ */
 export class Failure {
   readonly #repeatMs: number
   #sinceMs: number | null = null
@@ -9,12 +12,12 @@ export class Failure {
     this.#repeatMs = repeatMs
   }
 
-  /** Null while it does not fail. */
+  /** Reason of the current failure; null while there is none. */
   get reason (): string | null {
     return this.#sinceMs === null ? null : this.#reason
   }
 
-  /** Notes one more failure; true when it is to be said. */
+  /** Records a failure. Returns true if it is due to be logged. */
   note (reason: string, nowMs: number): boolean {
     const isDue = this.#sinceMs === null || reason !== this.#reason || nowMs - this.#saidAtMs >= this.#repeatMs
     this.#sinceMs ??= nowMs
@@ -23,14 +26,14 @@ export class Failure {
     return isDue
   }
 
-  /** Notes that it goes well; true when it failed before. */
+  /** Records a success. Returns true if the condition failed before. */
   end (): boolean {
     const hasFailed = this.#sinceMs !== null
     this.#sinceMs = null
     return hasFailed
   }
 
-  /** Zero while it does not fail. */
+  /** Returns the duration of the current failure in milliseconds; zero while there is none. */
   lastsMs (nowMs: number): number {
     return this.#sinceMs === null ? 0 : nowMs - this.#sinceMs
   }

@@ -1,6 +1,6 @@
-/** Durations in seconds, counted into buckets as Prometheus wants them. To add one costs a few comparisons and nothing else. */
+/** A histogram of durations in seconds, with buckets as Prometheus expects them. Adding a duration costs a few comparisons. */
 export class Durations {
-  /** Upper bounds; what is longer than the last is in the last count. */
+  /** Upper bounds of the buckets, in seconds. The last entry of `counts` counts longer durations. */
   readonly bounds: readonly number[]
   readonly counts: Float64Array
   sum = 0

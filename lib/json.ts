@@ -1,17 +1,22 @@
 export interface JsonLimits {
-  /** How deep objects and lists may be nested, the outermost included. */
+  /** Maximum nesting depth of objects and lists, including the outermost one. */
   levels: number
-  /** How many characters may stand outside texts, each text counting as one, and how many backslashes before the quotes in one. Default: no limit. */
+  /**
+   * Maximum number of characters outside strings, where each string counts as one, and of backslashes before quotes in one string. Default:
+   * no limit.
+   */
   structure?: number
 }
 
 /**
- * What keeps a JSON text from being taken as it is, found before it is parsed and at a cost that the limits bound:
- * `repeated`: an object has two members of one name. Parsers differ in which of them counts, so what checked the request on the
- * way may have seen another one. `nested` and `large`: it is more than the limits. Null also for much that is no JSON at all.
+ * Finds a fault of a JSON text before it is parsed, at a cost that the limits bound.
+ * `repeated`: an object has two members of one name. Parsers differ in which of them counts, so an intermediary that checked the request
+ * may have read the other one.
+ * `nested` and `large`: the text exceeds the limits.
+ * Returns null if there is no fault, and also for many texts that are not JSON.
  */
 export function findFault (text: string, { levels, structure = Infinity }: JsonLimits): 'repeated' | 'nested' | 'large' | null {
-  // Of each object that is open its names; null for a list, and until there is one.
+  // The member names of each open object; null for a list, and for an object before its first member.
   const open: Array<Set<string> | null> = []
   for (let at = 0, steps = 0; at < text.length; at++) {
     if (++steps > structure) return 'large'
@@ -37,7 +42,10 @@ const rightBracket = 0x5d
 const leftBrace = 0x7b
 const rightBrace = 0x7d
 
-/** Where the quote that ends a text is; -1 when there is none, Infinity when more than `most` backslashes stand before quotes in it. */
+/**
+ * Returns the position of the quote that ends a string; -1 if there is none, and Infinity if more than `most` backslashes precede quotes in
+ * the string.
+ */
 function endOfText (text: string, from: number, most: number): number {
   let end = text.indexOf('"', from)
   for (let escaped = 0; end !== -1; end = text.indexOf('"', end + 1)) {
@@ -50,7 +58,7 @@ function endOfText (text: string, from: number, most: number): number {
   return -1
 }
 
-/** Whether a colon follows: behind white space that goes beyond the limit it does not matter any more. */
+/** Returns whether a colon follows. White space beyond the limit is not skipped, because the text is then too large anyway. */
 function isName (text: string, from: number, most: number): boolean {
   let at = from
   while (at - from <= most && (text.charCodeAt(at) === 0x20 || (text.charCodeAt(at) >= 0x09 && text.charCodeAt(at) <= 0x0d))) at++
@@ -72,7 +80,7 @@ function nameOf (text: string, start: number, end: number): string {
   try {
     return JSON.parse(text.slice(start, end + 1)) as string
   } catch {
-    // No JSON: whoever parses it refuses it.
+    // The text is not JSON, so every parser rejects it.
     return spelt
   }
 }

@@ -1,9 +1,9 @@
 export interface FileRights { uid: number, gid: number, mode: number }
 
 /**
- * The owner and the mode of a file that a process makes in `folder`, when they must differ from the process's own. Root makes a
- * file for the owner of the folder; in a folder of root's that is closed to all but a group, that group may read the file.
- * Null: the file stays as the process makes it.
+ * Returns the owner and the mode of a file that a process creates in `folder`, if they must differ from those of the process. Root creates
+ * a file for the owner of the folder. If root owns the folder and only one group may access it, that group may read the file.
+ * Returns null if the file stays as the process creates it.
  */
 export function rightsOfNewFile (folder: FileRights, maker: number): FileRights | null {
   if (maker !== 0) return null

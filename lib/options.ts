@@ -7,15 +7,15 @@ import { completeOptions, optionProblem, type DecodedOptions } from './settings/
 
 export { durationMs, type Duration } from './duration.ts'
 
-/** A duration that stays as it is written: a text with its unit (`15m`), or a number of milliseconds. */
+/** A duration option that is not decoded: a text with its unit (`15m`), or a number of milliseconds. */
 export const DurationOption = Type.Union([Type.String({ pattern: durationPattern }), Type.Integer({ minimum: 0 })], { errorMessage: 'must be a duration such as 30s or 15m, or a number of milliseconds' })
 
-/** What Fastify itself reads of a plugin's options. */
+/** Options that Fastify itself reads from a plugin's options. */
 const registerOptions = new Set(['prefix', 'logLevel', 'logSerializers'])
 
 /**
- * Checks a plugin's options, fills in the schema's defaults and decodes durations, without touching the caller's object.
- * Throws ConfigInvalidError that names the plugin and the option, never its value.
+ * Checks a plugin's options, applies the schema's defaults and decodes durations, without changing the caller's object. Throws
+ * ConfigInvalidError that names the plugin and the option, never its value.
  */
 export function checkOptions<Schema extends TSchema> (plugin: string, schema: Schema, options: object): DecodedOptions<Schema> {
   const given = Object.fromEntries(Object.entries(options).filter(([name]) => !registerOptions.has(name)))

@@ -3,33 +3,36 @@ import type { AccessTokenClaims } from './jwt/claims.ts'
 import { seconds } from './session/lifetime.ts'
 import { freezeWithKeys } from './revocation/credential-ids.ts'
 
-/** Who is behind a verified credential. One object for as long as the credential is the same: compare and cache by identity. */
+/**
+ * The caller behind a verified credential. The object stays the same as long as the credential is the same, so it can be compared and
+ * cached by object identity.
+ */
 export interface Identity {
-  /** `<issuer name>|<sub>` when another issuer says who it is. */
+  /** Subject of the credential; `<issuer name>|<sub>` for another issuer's token. */
   readonly subject: string
-  /** Null when another issuer's token was presented: there is no session here. */
+  /** Id of the session; null for another issuer's token, which has no session here. */
   readonly sid: string | null
-  /** What was presented. */
+  /** Kind of the credential that was presented. */
   readonly credential: 'session' | 'token'
-  /** Audiences that the credential is good for. */
+  /** Audiences for which the credential is valid. */
   readonly audiences: readonly string[]
   readonly scopes: readonly string[]
   /**
-   * When the subject last authenticated, how strongly and by what (RFC 9068); seconds since the epoch. Of another issuer's token
-   * that does not say: 0, which is never recent enough, the empty text and nothing.
+   * Time of the subject's last authentication in seconds since the epoch, its strength and its methods (RFC 9068). If another issuer's
+   * token does not state them: 0, which is never recent enough, an empty text and an empty list.
    */
   readonly authTime: number
   readonly acr: string
   readonly amr: readonly string[]
-  /** What cuts are judged by: the session's; of another issuer's token the second of its issue. */
+  /** Number that cuts are compared with: the epoch of the session, or for another issuer's token the second of its issue. */
   readonly epoch: number
   /** `iss` of the access token; null with a session cookie. */
   readonly issuer: string | null
   /** Id of the access token; null with a session cookie. */
   readonly jti: string | null
-  /** Generation of the refresh token that came with the access token; null otherwise. */
+  /** Generation of the refresh token that was issued with the access token; null otherwise. */
   readonly generation: number | null
-  /** When the credential ends, seconds since the epoch. */
+  /** Expiry of the credential, in seconds since the epoch. */
   readonly expiresAt: number
 }
 

@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** What one configured secret is good for. Each use has a key of its own, so none says anything about another. */
+/** Keys derived from one configured secret. Each use has a separate key, so that no key reveals anything about another. */
 export interface DerivedSecret {
-  /** Names the secret without telling it; four bytes. */
+  /** Identifies the secret without revealing it; four bytes. */
   id: Buffer
   refreshTokenKey: Buffer
   deviceKey: Buffer
@@ -26,7 +26,7 @@ export function seal (secret: DerivedSecret, text: string, context: string): str
   return Buffer.concat([secret.id, nonce, cipher.getAuthTag(), sealed]).toString('base64url')
 }
 
-/** Opens what one of the secrets has sealed; null when none of them did, or it was changed. */
+/** Decrypts a text that `seal` encrypted with one of the secrets. Returns null if none of them did, or if the text was changed. */
 export function unseal (secrets: readonly DerivedSecret[], sealed: string, context: string): string | null {
   const bytes = Buffer.from(sealed, 'base64url')
   const secret = secrets.find(({ id }) => id.equals(bytes.subarray(0, 4)))
@@ -43,7 +43,7 @@ export function sha256 (text: string): string {
   return createHash('sha256').update(text).digest('base64url')
 }
 
-/** Whether two texts are equal, in a time that does not tell where they differ. */
+/** Returns whether two texts are equal, in a time that does not reveal where they differ. */
 export function equalInConstantTime (a: string, b: string): boolean {
   const left = Buffer.from(a)
   const right = Buffer.from(b)

@@ -1,4 +1,4 @@
-/** The name that was most likely meant, or null when none is near. */
+/** Returns the known name that was most likely meant, or null if none is close enough. */
 export function nearest (name: string, known: readonly string[]): string | null {
   const meant = fold(name)
   const tolerance = Math.max(1, Math.floor(meant.length * 0.4))
@@ -14,12 +14,12 @@ export function nearest (name: string, known: readonly string[]): string | null 
   return best
 }
 
-/** Spelling alone: idle_timeout, idle-timeout and idleTimeout are one name; a name of unreasonable length is cut. */
+/** Removes differences of style: idle_timeout, idle-timeout and idleTimeout become one name. Names are cut to 64 characters. */
 function fold (name: string): string {
   return name.slice(0, 64).toLowerCase().replaceAll(/[-_ ]/g, '')
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that lead from one text to the other. */
+/** Returns the number of insertions, deletions, replacements and swaps of neighbours that turn one text into the other. */
 function editDistance (from: string, to: string): number {
   const rows = [Array.from({ length: to.length + 1 }, (_, column) => column)]
   for (let i = 1; i <= from.length; i++) {

@@ -23,30 +23,30 @@ declare module './portcullis.ts' {
 }
 
 export interface AccessToken {
-  /** `iss` of every token issued here. */
+  /** The `iss` of every token that this gateway issues. */
   readonly issuer: string
   readonly ttlSeconds: number
-  /** How many tokens were not remembered and had to be checked. */
+  /** Number of tokens that were not cached and had to be verified. */
   readonly checked: number
   issue (record: SessionRecord, grant: { audience: string[], generation: number | null }): string
   /**
-   * Who a token speaks for: format, signature, type, issuer and times are good; audience and revocation are not judged yet.
-   * A promise only when the key is not known yet. Throws, or rejects with, TokenInvalidError.
+   * Returns the identity of a token whose format, signature, type, issuer and times are valid. Audience and revocation are not checked yet.
+   * Returns a promise only if the key is not known yet. Throws, or rejects with, TokenInvalidError.
    */
   verify (token: string): Identity | Promise<Identity>
-  /** The same for a token of ours that may have expired, for sign-out alone. */
+  /** Verifies a token of this gateway that may have expired, for sign-out only. */
   verifyExpired (token: string): Promise<Identity>
 }
 
-/** Verifies what others have issued; whether it has expired is judged by who asks. */
+/** Verifies tokens of other issuers. The caller checks whether they have expired. */
 export interface ForeignVerifier {
-  /** Who a token speaks for that was verified before, undefined otherwise. */
+  /** Returns the identity of a token that was verified before; undefined otherwise. */
   recall (token: string): Identity | undefined
   verify (token: string, parts: TokenParts): Identity | Promise<Identity>
 }
 
 const own = {
-  /** `iss` of every token; the gateway's origin. */
+  /** The `iss` of every token: the gateway's origin. */
   issuer: Type.String({ minLength: 1 })
 }
 
@@ -54,7 +54,7 @@ export interface AccessTokenOptions extends OptionsFrom<typeof accessToken.prope
 
 const Options = optionsOf(accessToken.properties, own)
 
-/** Short-lived signed access tokens, each good for the audiences that it names and no other. */
+/** Short-lived signed access tokens, each valid only for the audiences that it names. */
 export default fp<AccessTokenOptions>(async function accessTokenPlugin (fastify, options) {
   const { issuer, ttlMs, cacheSize } = checkOptions('portcullis-access-token', Options, options)
   const portcullis = beginPart(fastify, 'accessToken')
@@ -93,7 +93,7 @@ class AccessTokens implements AccessToken {
     this.checked++
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
-    // Registered after this part, if at all.
+    // The `issuers` part may be registered after this one.
     this.#foreign ??= partOrNull(this.#parts, 'issuers')
     if (this.#foreign !== null && parts.claims['iss'] !== this.issuer) return withoutExpired(this.#foreign.verify(token, parts))
     return this.#keys.find(assertHeader(parts.header)) === null ? this.#verifyLater(token, parts) : this.#verifyNow(token, parts)
@@ -106,7 +106,7 @@ class AccessTokens implements AccessToken {
     return this.#check(parts)
   }
 
-  /** Another process may have made a key that this one has not read yet. */
+  /** Reloads the keys first, because another process may have created a key that this one has not read yet. */
   async #verifyLater (token: string, parts: TokenParts): Promise<Identity> {
     await this.#keys.reload()
     return this.#verifyNow(token, parts)
@@ -128,7 +128,7 @@ class AccessTokens implements AccessToken {
   }
 }
 
-/** The `kid` of a header such as ours have. What is judged here needs no key, so the store is not asked for one. */
+/** Returns the `kid` of a header in the form that the gateway issues. These checks need no key, so the store is not queried for one. */
 function assertHeader ({ kid, typ, alg, ...others }: Record<string, unknown>): string {
   if (typeof kid !== 'string' || typeof alg !== 'string') throw refused('no key or algorithm')
   if (typeof typ !== 'string' || typ.toLowerCase() !== 'at+jwt') throw refused('not an access token')
@@ -145,7 +145,7 @@ function assertNotExpired (identity: Identity): Identity {
   return identity
 }
 
-/** The precise reason stays inside. */
+/** Returns the error of an invalid token. The client does not receive the precise reason. */
 function refused (reason: string): Error {
   return new TokenInvalidError({ cause: new Error(reason) })
 }

@@ -10,8 +10,8 @@ const audited = new WeakSet<object>()
 const Options = Type.Object({}, { additionalProperties: false })
 
 /**
- * Writes one line for each security event of this scope and of the scopes in it, at level info, to the application's log. Name by name: what an event may
- * carry one day is not written until somebody wants it here.
+ * Writes one line at level info to the application's log for each security event of this scope and of the scopes in it. Members are copied
+ * by name, so that a new member of events is not written until it is added here.
  */
 export default fp(async function auditPlugin (fastify, options) {
   checkOptions('portcullis-audit', Options, options)

@@ -17,9 +17,11 @@ export const identityOf: unique symbol = Symbol('identity')
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who is behind the request. Throws on a route that demands nothing, and on a public one without a good credential. */
+    /**
+     * The caller behind the request. Reading it throws on a route without requirements, and on a public route without a valid credential.
+     */
     readonly identity: Identity
-    /** The same for public routes: null without a good credential. */
+    /** The caller behind a request to a public route; null without a valid credential. */
     readonly identityOrNull: Identity | null
     [identityOf]: Identity | null
   }
@@ -27,18 +29,18 @@ declare module 'fastify' {
 
 declare module './portcullis.ts' {
   interface Portcullis {
-    /** Makes the `onRequest` hook of a route, or a scope, that lets only good credentials pass. */
+    /** Creates the `onRequest` hook of a route or a scope, which admits only requests with a valid credential. */
     authenticate: (demand: AuthenticateDemand) => onRequestHookHandler
     /**
-     * Judges a request as the hook of `authenticate` does, for a handler that has to look before it knows what it demands. Sets
-     * `request.identity`. Where access is public and no good credential was presented, rejects with CredentialsMissingError.
+     * Judges a request as the hook of `authenticate` does, for a handler that must inspect the request before it knows its requirements.
+     * Sets `request.identity`. If access is public and no valid credential was presented, rejects with CredentialsMissingError.
      */
     identify: (request: FastifyRequest, demand: AuthenticateDemand) => Promise<Identity>
-    /** Throws StepUpRequiredError with its challenge unless the authentication is at most this old (RFC 9470). */
+    /** Throws StepUpRequiredError with its challenge unless the authentication is at most `maxAgeSeconds` old (RFC 9470). */
     assertRecent: (authTime: number, maxAgeSeconds: number) => void
-    /** What became of the credentials that were presented. */
+    /** Outcomes of the presented credentials. */
     readonly verifications: VerificationCounts
-    /** The `onRequest` hook that refuses state changes which another site has caused. */
+    /** The `onRequest` hook that rejects state changes caused by another site. */
     refuseForeign: onRequestHookHandler
   }
 }
@@ -46,14 +48,14 @@ declare module './portcullis.ts' {
 const Options = Type.Object({ origin: Type.String({ minLength: 1 }) }, { additionalProperties: false })
 
 export interface AuthenticateOptions {
-  /** What browsers see; other origins may not cause state changes. */
+  /** Origin that browsers see. Other origins may not cause state changes. */
   origin: string
 }
 
-/** One that no request has would be a demand that is never made. */
+/** An HTTP method. A requirement for an unknown method would never apply. */
 const Method = Type.Union(METHODS.map(name => Type.Literal(name)), { errorMessage: 'must be an HTTP method in capitals' })
 
-/** docs/guides/composing.md has a row for each of these. */
+/** Requirements of a route; docs/guides/composing.md has a row for each of them. */
 export const Demanded = Type.Object({
   audience: Type.Optional(Type.String({ minLength: 1 })),
   access: Type.Union([Type.Literal('any'), Type.Literal('session'), Type.Literal('token'), Type.Literal('public')], { default: 'any', errorMessage: 'must be any, session, token or public' }),
@@ -65,14 +67,13 @@ export const Demanded = Type.Object({
 }, { additionalProperties: false })
 
 /**
- * What a route demands; the names are those of an upstream in the configuration.
- * `audience`: required unless `access` is public. `stepUp.maxAge`: how old the authentication may be. `consistency: strict`: the
- * store is asked about every request. `isUse: false`: the request does not move the idle time. `ignoreBearer`: the Authorization
- * header is none of ours.
+ * Requirements of a route. The names are those of an upstream in the configuration.
+ * `audience` is required unless `access` is public. `stepUp.maxAge` is the maximum age of the authentication. `consistency: strict` queries
+ * the store for every request. `isUse: false` leaves the idle time unchanged. `ignoreBearer` ignores the Authorization header.
  */
 export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 
-/** What a route demands of a request: who, for which audience, allowed what, how recently authenticated, and from this site. */
+/** Authenticates and authorizes requests: caller, audience, scopes, age of the authentication, and the site that caused the request. */
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
   const portcullis = beginPart(fastify, 'authenticate')
@@ -100,7 +101,7 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
   })
 }, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
 
-/** A scope inherits the decorators of the scopes around it; what they hold is the request's own. */
+/** Adds the request decorators, unless a scope around this one has added them. Their values belong to the request. */
 function decorateRequest (fastify: FastifyInstance): void {
   if (fastify.hasRequestDecorator('identity')) return
   fastify.decorateRequest(identityOf, null)
@@ -125,12 +126,12 @@ function demandOf (demand: AuthenticateDemand, schemes: readonly Scheme[]): Dema
   }
 }
 
-/** HEAD tells what GET tells, so what guards one guards the other. */
+/** Adds HEAD to GET, because HEAD reveals what GET reveals. */
 function withHead (methods: string[]): string[] {
   return methods.includes('GET') ? [...methods, 'HEAD'] : methods
 }
 
-/** Synchronous while everything is remembered; a promise is made only when the store has to be asked. */
+/** Creates the hook. It is synchronous if everything is cached, and creates a promise only if the store must be queried. */
 function authenticateHook (judge: Judge, demand: Demand): onRequestHookHandler {
   return function authenticate (request, _reply, done) {
     let identity: Identity | null | Promise<Identity | null>

@@ -19,22 +19,22 @@ import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts
 
 declare module './portcullis.ts' {
   interface Portcullis {
-    /** Revocations in force; answers from memory. */
+    /** Revocations in force, answered from memory. */
     blocklist: Blocklist
   }
 }
 
 export type { RevocableClaims, RevokeRequest }
 
-/** What the audit log says of a revocation's origin. `by`: the operator; `sessions`: how many it ends. */
+/** Origin of a revocation for the audit log. `by` is the operator; `sessions` is the number of sessions that it ends. */
 export type RevokedBy = Pick<SecurityEvent, 'ip' | 'request' | 'by' | 'sessions'>
 
 const own = {
-  /** Longest life of a token that can be revoked. */
+  /** Maximum lifetime of a token that can be revoked. */
   maxTokenAge: durationOption({ default: longestTokenTtl }),
-  /** Longest life of a token of another issuer that can be revoked. By default `maxTokenAge`. */
+  /** Maximum lifetime of another issuer's token that can be revoked. Default: `maxTokenAge`. */
   maxForeignTokenAge: Type.Optional(durationOption()),
-  /** Longest life of a session; a cut of a subject stays that long. */
+  /** Maximum lifetime of a session; a cut of a subject is kept for this long. */
   absoluteTimeout: durationOption({ default: lifetimes.absoluteTimeout.default })
 }
 
@@ -43,54 +43,67 @@ export interface BlocklistOptions extends OptionsFrom<typeof replica, typeof own
 const Options = optionsOf(replica, own)
 
 export interface Blocklist {
-  /** Longest life of a revoked token, with the tolerance for clocks; the longest of all blocklists on the store, in any scope. */
+  /** Maximum lifetime of a revoked token plus the clock tolerance: the longest of all blocklists on the store, in any scope. */
   readonly maxTokenAgeMs: number
-  /** The longest life of tokens that others have issued, likewise. */
+  /** Maximum lifetime of other issuers' tokens, computed in the same way. */
   readonly maxForeignTokenAgeMs: number
   /**
-   * Whether the credential was revoked, from memory. Throws StoreUnavailableError when the store was not heard from in time: ask
-   * `assertNotRevoked` then. Throws ClaimsUnidentifiableError for claims that do not tell which token they are of. Never answers "no"
-   * because it does not know.
+   * Returns whether the credential was revoked, from memory. Throws StoreUnavailableError if the store has not answered in time; call
+   * `assertNotRevoked` then. Throws ClaimsUnidentifiableError for claims that do not identify a token. It never returns false because of
+   * missing knowledge.
    */
   isRevoked (claims: RevocableClaims): boolean
-  /** Throws TokenInvalidError when revoked, and otherwise as `isRevoked` does. Asks the store when the replica is stale; StoreUnavailableError when that fails too. */
+  /**
+   * Throws TokenInvalidError if the credential was revoked, and otherwise as `isRevoked` does. Queries the store if the replica is stale,
+   * and throws StoreUnavailableError if that fails too.
+   */
   assertNotRevoked (claims: RevocableClaims): Promise<void>
   /**
-   * Makes a revocation true and durable. This process knows at once, every other one as soon as it hears from the store.
-   * `by`: who wants it, for the audit log. Rejects with a TypeError that names the field when the request is malformed, and with
-   * SessionNotFoundError for a `sid` of another origin.
+   * Makes a revocation effective and durable. It applies in this process at once, and in every other process as soon as that process reads
+   * it from the store. `by` is its origin for the audit log. Rejects with a TypeError that names the field if the request is malformed, and
+   * with SessionNotFoundError for a `sid` of another origin.
    */
   revoke (request: RevokeRequest, by?: RevokedBy): Promise<void>
-  /** Ends one session of this origin, as `revoke({ sid })`, and tells which it was; null when its record was gone already, or is another origin's. */
+  /**
+   * Ends one session of this origin, as `revoke({ sid })` does, and returns its record; null if the record is already gone, or belongs to
+   * another origin.
+   */
   close (sid: string): Promise<SessionRecord | null>
-  /** Whether the replica has heard from the store within `maxStaleness`. */
+  /** Returns whether the store has answered within `maxStaleness`. */
   isFresh (): boolean
-  /** Whether the replica knows the credential as revoked, however stale it is. */
+  /** Returns whether the replica contains a revocation of the credential, however stale it is. */
   knowsAsRevoked (claims: CredentialClaims): boolean
-  /** By the store itself, whatever the replica's age. `mayBeStale`: within `staleFor` the replica answers when the store cannot. */
+  /**
+   * Returns whether the store itself considers the credential valid (`isGood`), regardless of the age of the replica. With `mayBeStale`,
+   * the replica decides within `staleFor` if the store is unavailable.
+   */
   isGoodInStore (claims: CredentialClaims, mayBeStale: boolean): Promise<boolean>
-  /** Whether, the store being away, the replica and what is remembered may still decide: within `staleFor`. */
+  /** Returns whether the replica and cached data may decide while the store is unavailable: within `staleFor`. */
   mayAnswerStale (): boolean
-  /** Every entry of the log, or `gap` when entries may have been missed and nothing cached counts any more. */
+  /** Calls back for every entry of the log, and with `gap` if entries may have been missed, so that all cached data is stale. */
   subscribe (listener: (entry: LogEntry | 'gap') => void): void
-  /** A revocation that this process knows to be in the log. */
+  /** Applies a revocation that this process knows to be in the log. */
   note (entry: LogEntry): void
-  /** Number of revocations in force here; some that ended a short time ago may still count. */
+  /** Number of revocations in force in this process, and of some that ended recently. */
   readonly size: number
   readonly stalenessMs: number
 }
 
-/** Tokens are accepted this long after `exp`, so revocations of them live that much longer. */
+/** Time for which tokens are accepted after `exp`, and for which their revocations are kept longer. */
 const toleranceMs = 5000
 
-/** Refuses what was revoked before it expired: a replica of the store's revocation log in this process's memory. */
+/**
+ * Rejects credentials that were revoked before they expired. It holds a replica of the store's revocation log in the memory of this
+ * process.
+ */
 export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, options) {
   const portcullis = beginPart(fastify, 'blocklist')
   const { maxTokenAgeMs, maxForeignTokenAgeMs = maxTokenAgeMs, absoluteTimeoutMs, maxStalenessMs, staleForMs } = checkOptions('portcullis-blocklist', Options, options)
   const retention = lengthen(portcullis.store, {
     maxTokenAgeMs: maxTokenAgeMs + toleranceMs,
     maxForeignTokenAgeMs: maxForeignTokenAgeMs + toleranceMs,
-    // Sessions of before a cut live for `absoluteTimeout` at most, tokens of theirs not a moment longer; foreign ones as long as they may.
+    // Sessions from before a cut live at most for `absoluteTimeout`, and their tokens no longer. Foreign tokens live for their maximum
+    // lifetime.
     keepCutsForMs: Math.max(absoluteTimeoutMs, maxForeignTokenAgeMs) + toleranceMs
   })
   const follower = new LogFollower(portcullis.store, { maxStalenessMs, get longestMs () { return retention.keepCutsForMs } }, portcullis)
@@ -104,8 +117,8 @@ interface Retention { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, keepC
 interface Limits { retention: Readonly<Retention>, maxStalenessMs: number, staleForMs: number }
 
 /**
- * How long the revocations of each store are kept: the longest that any of its blocklists demands. A scope may revoke what another scope
- * has issued, and verifies.
+ * Retention of the revocations of each store: the longest that any of its blocklists requires. One scope may revoke what another scope has
+ * issued and verifies.
  */
 const retentions = new WeakMap<Store, Retention>()
 
@@ -195,10 +208,10 @@ class ReplicatedBlocklist implements Blocklist {
   }
 
   async #closeOwn (sid: string): Promise<SessionRecord | null> {
-    // Cookies are registered later, if at all: they name the origin that sessions have to belong to.
+    // Cookies may be registered later. They name the origin to which sessions must belong.
     const origin = partOrNull(this.#parts, 'cookies')?.origin ?? null
     const closed = await this.#store.close(sid, { maxTokenAgeMs: this.maxTokenAgeMs, origin })
-    // Not noted: this process would assert the end of that session in the store later on.
+    // The end is not noted, because this process would later assert the end of that session to the store.
     if (closed !== null && isOfOtherOrigin(closed, origin)) throw new SessionNotFoundError({ cause: new Error('a session of another origin') })
     this.note({ kind: 'sid', sid, expiresAtMs: this.#store.nowMs() + this.maxTokenAgeMs })
     return closed
@@ -220,7 +233,7 @@ class ReplicatedBlocklist implements Blocklist {
   }
 }
 
-/** An entry without an end would be in force for no time at all. */
+/** Returns whether a value is an entry of the log. An entry without an end would never be in force. */
 function isLogEntry (entry: LogEntry): boolean {
   switch (entry.kind) {
     case 'keys': return true

@@ -20,33 +20,33 @@ declare module './portcullis.ts' {
 }
 
 export interface Cookies {
-  /** What browsers see. The sessions whose cookies these are belong to it. */
+  /** Origin that browsers see, to which the sessions of these cookies belong. */
   readonly origin: string
   /**
-   * The value, or null. Throws CookieDuplicateError when the request has it twice. For `formerFor` after the start, a cookie under its
-   * name of the first release is read too, where the request has none under the present name.
+   * Returns the value of a cookie, or null. Throws CookieDuplicateError if the request contains it twice. During `formerFor` after the
+   * start, a cookie under its name of the first release is read if the request has none under the present name.
    */
   read (request: Pick<RequestFacts, 'headers'>, kind: CookieKind): string | null
   /**
-   * Every value that the request carries under the present and the former name, at any time. They tell which sessions end when the
-   * cookie is replaced or deleted, and are no credentials. Throws CookieDuplicateError when one of the names is there twice.
+   * Returns every value that the request carries under the present and the former name, at any time. The values show which sessions end
+   * when the cookie is replaced or deleted; they are not credentials. Throws CookieDuplicateError if one of the names occurs twice.
    */
   readAll (request: Pick<RequestFacts, 'headers'>, kind: CookieKind): string[]
-  /** `maxAgeSeconds`: how long browsers keep it; without, as long as they run. */
+  /** Sets a cookie for `maxAgeSeconds`; without it, browsers keep the cookie until they are closed. */
   set (reply: FastifyReply, kind: CookieKind, value: string, maxAgeSeconds?: number): void
   clear (reply: FastifyReply, kind: CookieKind): void
-  /** Its name, and its attributes as Set-Cookie has them, the time that it is kept apart. */
+  /** Returns the name of a cookie and its attributes as in Set-Cookie, without the lifetime. */
   describe (kind: CookieKind): { name: string, attributes: string }
   /** Recognises these cookies in headers. */
   readonly own: OwnCookies
 }
 
 const own = {
-  /** What browsers see: scheme, host and port. https, except on localhost and 127.0.0.1. */
+  /** Origin that browsers see: scheme, host and port. It must be https, except on localhost and 127.0.0.1. */
   origin: Type.String(),
-  /** How long after the start the names of the first release are read too: the absolute timeout of its sessions. */
+  /** Time after the start for which the names of the first release are read too: the absolute timeout of its sessions. */
   formerFor: durationOption({ default: lifetimes.absoluteTimeout.default }),
-  /** Where refresh, step-up and logout live. Default /auth. */
+  /** Path of refresh, step-up and logout. Default /auth. */
   refreshPath: optional('/auth', Type.String({ pattern: '^/[A-Za-z0-9/_-]*$', errorMessage: 'must be a path such as /auth' }))
 }
 
@@ -58,7 +58,7 @@ type Serialize = FastifyInstance['serializeCookie']
 
 interface CookieForm extends CookieName { attributes: NonNullable<Parameters<Serialize>[2]> }
 
-/** Hardened cookies: HttpOnly, Secure, SameSite, tight Path, no Domain, prefixed names. There is no option for less. */
+/** Hardened cookies: HttpOnly, Secure, SameSite, tight Path, no Domain, prefixed names. No option weakens them. */
 export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options) {
   beginPart(fastify, 'cookies')
   const { origin, name, formerForMs, sameSite, refreshPath } = checkOptions('portcullis-cookies', Options, options)
@@ -96,8 +96,8 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
 }, { name: 'portcullis-cookies', fastify: '5.x' })
 
 /**
- * In a scope of its own, so that the application's own @fastify/cookie finds the names free. Its options, such as a domain for
- * every cookie, are for its own cookies: ours are serialized without them.
+ * Registers @fastify/cookie in a separate scope, so that the application's own @fastify/cookie finds the names free. The options of the
+ * application, such as a domain for every cookie, apply to its own cookies only: Portcullis' cookies are serialized without them.
  */
 async function createSerializer (fastify: FastifyInstance): Promise<Serialize> {
   let scoped = fastify
@@ -110,14 +110,14 @@ async function createSerializer (fastify: FastifyInstance): Promise<Serialize> {
   return scoped.serializeCookie
 }
 
-/** The last word on a cookie counts; all other cookies of the response stay. */
+/** Replaces the line of this cookie; all other cookies of the response are kept. */
 function put (reply: FastifyReply, name: string, line: string): void {
   const others = [reply.getHeader('set-cookie') ?? []].flat().filter(other => !String(other).startsWith(`${name}=`))
   reply.removeHeader('set-cookie')
   void reply.header('set-cookie', [...others, line])
 }
 
-/** Whether cookies of this origin are Secure. Throws ConfigInvalidError for what is neither https nor this machine. */
+/** Returns whether cookies of this origin are Secure. Throws ConfigInvalidError for an origin that is neither https nor this machine. */
 function isSecureOrigin (origin: string): boolean {
   const url = URL.parse(origin)
   if (url === null || url.origin !== origin) throw new ConfigInvalidError('portcullis-cookies: origin must be scheme, host and port alone, such as https://app.example.com')

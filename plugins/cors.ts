@@ -8,9 +8,9 @@ import { ownHeaders } from '../lib/http/security-headers.ts'
 import { linger } from './server/linger.ts'
 
 export interface CorsOptions {
-  /** What browsers see; it needs no permission. */
+  /** Origin that browsers see, which needs no permission. */
   origin: string
-  /** Other origins that may use bearer tokens: scheme, host and port, as browsers spell them. */
+  /** Other origins that may use bearer tokens: scheme, host and port, in the spelling of browsers. */
   origins: string[]
 }
 
@@ -18,8 +18,8 @@ const Origin = Type.String({ pattern: '^https?://[^/?#*]+$', errorMessage: 'must
 const Options = Type.Object({ origin: Origin, origins: Type.Array(Origin) }, { additionalProperties: false })
 
 /**
- * Lets pages of other origins call with bearer tokens, and read the answer. It says nothing of cookies: what they carry is for
- * our own origin. Register it before whatever demands credentials: browsers send none with a preflight.
+ * Lets pages of other origins send bearer tokens and read the responses. It never allows cookies, which are for the gateway's own origin.
+ * Register it before hooks that require credentials, because browsers send none with a preflight.
  */
 export default fp<CorsOptions>(async function corsPlugin (fastify, options) {
   const { origin, origins } = checkOptions('portcullis-cors', Options, options)
@@ -30,7 +30,7 @@ function corsHook (own: string, allowed: ReadonlySet<string>): onRequestHookHand
   const security = ownHeaders(own)
   return function answerOtherOrigins (request, reply, done) {
     const { origin } = request.headers
-    // Also without Origin: a cache must not give that answer to a page that sends one.
+    // Vary is set even without Origin, because a cache must not serve that response to a page that sends one.
     reply.header('vary', 'Origin')
     if (origin === undefined || origin === own) return done()
     const asks = isPreflight(request.method, request.headers)

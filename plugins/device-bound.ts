@@ -18,11 +18,11 @@ declare module './portcullis.ts' {
 }
 
 const own = {
-  /** What browsers see; they bind sessions of an https origin alone. */
+  /** Origin that browsers see. They bind only sessions of an https origin. */
   origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
-  /** Makes challenges and device cookies; at least 32 bytes, base64url. A list while it is changed: the first one issues. */
+  /** Secret for challenges and device cookies; at least 32 bytes, base64url. A list serves to change it: the first one issues. */
   secret: secretOption,
-  /** Where the routes of devices are registered. Default /auth/device. */
+  /** Path under which the routes of devices are registered. Default /auth/device. */
   path: optional('/auth/device', Type.String({ pattern: '^(?:/[A-Za-z0-9._~-]+)+$', errorMessage: 'must be a path such as /auth/device' }))
 }
 
@@ -30,12 +30,15 @@ export interface DeviceBoundOptions extends OptionsFrom<typeof deviceBound.prope
 
 const Options = optionsOf(deviceBound.properties, own)
 
-/** Seen with Chromium 156: of what is left for less than two minutes it renews at every request, and signs no more than six times in nine minutes. */
+/**
+ * Shortest practical lifetime, observed with Chromium 156: it renews a cookie at every request in its last two minutes, and signs at most
+ * six times in nine minutes.
+ */
 const shortestMs = 240_000
 
 /**
- * Binds sessions to a key that never leaves the device (Device Bound Session Credentials): stolen cookies are dead within `cookieTtl`.
- * Browsers that cannot do it go on as before.
+ * Binds sessions to a key that never leaves the device (Device Bound Session Credentials): stolen cookies expire within `cookieTtl`.
+ * Browsers without support are not affected.
  */
 export default fp<DeviceBoundOptions>(async function deviceBoundPlugin (fastify, options) {
   const { origin, secret, cookieTtlMs, path } = checkOptions('portcullis-device-bound', Options, options)

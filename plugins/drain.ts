@@ -16,8 +16,8 @@ const sweepEveryMs = 50
 const draining = new WeakSet<object>()
 
 /**
- * Ends a server without losing requests: not ready, then no new connections, then connections without a request are closed, and
- * whoever is left after the timeout is cut.
+ * Ends a server without losing requests: it reports that it is not ready, refuses new connections, closes connections without a request,
+ * and closes the remaining ones after the timeout.
  */
 export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
   const { delayMs, timeoutMs } = checkOptions('portcullis-drain', Options, options)
@@ -40,7 +40,10 @@ export default fp<DrainOptions>(async function drainPlugin (fastify, options) {
   })
 }, { name: 'portcullis-drain', fastify: '5.x', dependencies: ['portcullis-health'] })
 
-/** The same for a server that only operators reach, and that is closed once nobody should ask it any more. For `preClose`. */
+/**
+ * Closes the connections of a server that only operators reach and that has no more requests to answer: idle ones repeatedly, all others
+ * after `timeoutMs`. Call it in `preClose`.
+ */
 export function sweep ({ server }: FastifyInstance, timeoutMs: number): void {
   const sweeping = setInterval(() => server.closeIdleConnections(), sweepEveryMs)
   const cutting = setTimeout(() => server.closeAllConnections(), timeoutMs)

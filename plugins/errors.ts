@@ -11,19 +11,22 @@ import { linger } from './server/linger.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The prefix of the upstream that a route forwards to. */
+    /** Prefix of the upstream to which a route forwards. */
     upstream?: string
   }
 }
 
 export interface ErrorsOptions {
-  /** What browsers see; an https origin adds Strict-Transport-Security to errors. */
+  /** Origin that browsers see; an https origin adds Strict-Transport-Security to errors. */
   origin?: string
 }
 
 const Options = Type.Object({ origin: Type.Optional(Type.String()) }, { additionalProperties: false })
 
-/** Answers every error, and what has no route, as `application/problem+json`, and says nothing that only the operator should know. */
+/**
+ * Responds to every error, and to requests without a route, with `application/problem+json`. The response contains nothing that is only for
+ * the operator.
+ */
 export default fp<ErrorsOptions>(async function errorsPlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-errors', Options, options)
   const security = ownHeaders(origin)
@@ -31,7 +34,10 @@ export default fp<ErrorsOptions>(async function errorsPlugin (fastify, options) 
   fastify.setNotFoundHandler(() => { throw new NotFoundError() })
 }, { name: 'portcullis-errors', fastify: '5.x' })
 
-/** An onSend hook that adds our security headers where a route has not set its own. Hijacked (proxied) responses never reach it. */
+/**
+ * Creates an onSend hook that adds the gateway's security headers unless the route has set them. It does not run for hijacked (proxied)
+ * responses.
+ */
 export function createOwnHeadersHook (origin: string | undefined): onSendHookHandler {
   const security = Object.entries(ownHeaders(origin))
   return function addOwnHeaders (_request, reply, payload, done) {
@@ -40,41 +46,41 @@ export function createOwnHeadersHook (origin: string | undefined): onSendHookHan
   }
 }
 
-/** Sends the answer to an error. For the error handler, and for what Fastify refuses before there is one. */
+/** Sends the response to an error, for the error handler, and for requests that Fastify rejects before the handler exists. */
 export function sendProblem (error: unknown, request: FastifyRequest, reply: FastifyReply, security: Readonly<Record<string, string>>): void {
   const body = beginProblem(error, request, reply.headers(security))
   void reply.send(JSON.stringify(body))
 }
 
-/** Logs an error and begins its answer, with status and headers; what is sent as its body is left to the caller. */
+/** Logs an error and begins its response, with status and headers. The caller sends the body. */
 export function beginProblem (error: unknown, request: FastifyRequest, reply: FastifyReply): ProblemBody {
   const { status, body, headers } = toProblem(error)
   log(error, status, request)
   if (status < 500) noteRefusal(error, request, body)
   else codes.set(request.raw, body.code)
   for (const name of ['content-encoding', 'etag', 'last-modified']) reply.removeHeader(name)
-  // While we are failing nobody is signed in or out, so no client may lose or get a cookie.
+  // A request that fails with 5xx signs no user in or out, so the client must not lose or receive a cookie.
   if (status >= 500) for (const name of ['set-cookie', 'secure-session-registration']) reply.removeHeader(name)
   // A head that could not be written has left its reason phrase behind.
   if (request.raw.httpVersionMajor === 1) reply.raw.statusMessage = ''
   linger(request.raw, reply.raw)
-  // So that whoever asks about an error can name it, and the log has it.
+  // The id lets a client name the error, and the log contains it.
   reply.header('x-request-id', request.id)
   void reply.code(status).headers(headers)
   return body
 }
 
-/** The codes of the errors that requests were answered with. */
+/** Codes of the errors with which requests were answered. */
 const codes = new WeakMap<IncomingMessage, string>()
 
-/** The code of the error that a request was answered with, for the access log. */
+/** Returns the code of the error with which a request was answered, for the access log. */
 export function codeOf ({ raw }: FastifyRequest): string | undefined {
   return codes.get(raw)
 }
 
 /**
- * Logs why a request is refused, also where it is answered with a redirect instead of a problem. At level debug, because any client
- * can send bad requests, as many as it likes. The reason is the cause of our own errors, which holds nothing that the client sent.
+ * Logs why a request is rejected, also if the response is a redirect instead of a problem. The level is debug, because any client can send
+ * any number of bad requests. The reason is the cause of the gateway's own errors, which contains nothing that the client sent.
  */
 export function noteRefusal (error: unknown, request: FastifyRequest, { code, detail, title }: Pick<ProblemBody, 'code' | 'detail' | 'title'> = toProblem(error).body): void {
   codes.set(request.raw, code)
@@ -90,7 +96,10 @@ function log (error: unknown, status: number, request: FastifyRequest): void {
 
 interface ErrorDescription { type: string, message: string, code?: unknown, stack?: string | undefined, cause?: ErrorDescription }
 
-/** For the log. Name by name, because errors of libraries carry requests, headers and configuration along as properties. */
+/**
+ * Describes an error for the log. Members are copied by name, because errors of libraries carry requests, headers and configuration as
+ * properties.
+ */
 export function describeError (error: unknown, withStack = true, depth = 0): ErrorDescription {
   if (!(error instanceof Error)) return { type: typeof error, message: 'a value that is no error was thrown' }
   const description: ErrorDescription = { type: error.name, message: error.message }

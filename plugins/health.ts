@@ -13,19 +13,19 @@ declare module './portcullis.ts' {
 }
 
 export interface Health {
-  /** Whether this process can verify, and is not on its way out. */
+  /** Returns whether this process can verify credentials and is not shutting down. */
   isReady (): boolean
-  /** From now on not ready: load balancers send nothing new. */
+  /** Makes the process report that it is not ready, so that load balancers send no new requests. */
   leave (): void
-  /** Reasons for operators to look at this process although it can verify. */
+  /** Returns reasons for operators to inspect this process although it can verify credentials. */
   warnings (): string[]
-  /** Adds a warning that holds while `read` returns a text. */
+  /** Adds a warning that applies while `read` returns a text. */
   warnWhile (read: () => string | null): void
 }
 
 const Options = Type.Object({}, { additionalProperties: false })
 
-/** Knows whether this process can verify. `healthRoutes` tells it. */
+/** Determines whether this process can verify credentials. `healthRoutes` reports it. */
 export default fp(async function healthPlugin (fastify, options) {
   checkOptions('portcullis-health', Options, options)
   const portcullis = beginPart(fastify, 'health')
@@ -46,7 +46,10 @@ export function createHealth (canVerify: () => boolean): Health {
 const tags = ['Health']
 const Status = <Text extends string>(status: Text) => Type.Object({ status: Type.Literal(status) }, { additionalProperties: false })
 
-/** A process that warns can verify all the same: to take all of them out of service for a file that they share would end every session's use. */
+/**
+ * Schema of readiness. A process with warnings can still verify credentials: taking all processes out of service for a file that they share
+ * would make every session unusable.
+ */
 const Readiness = <Text extends string>(status: Text) => Type.Object({ status: Type.Literal(status), warnings: Type.Optional(Type.Array(Type.String(), { description: 'Problems that need an operator; absent if there are none.' })) }, { additionalProperties: false })
 
 const healthzSchema = {
@@ -59,7 +62,7 @@ const readyzSchema = {
   response: { 200: json(Readiness('ready'), 'The process can verify credentials.'), ...problems(), 503: json(Readiness('not ready'), 'The store is unavailable, or the process is about to end.') }
 }
 
-/** `GET /healthz`: alive. `GET /readyz`: able to verify, 503 otherwise. For a listener that only operators reach. */
+/** Serves `GET /healthz` (alive) and `GET /readyz` (able to verify, 503 otherwise), for a listener that only operators reach. */
 export async function healthRoutes (fastify: FastifyInstance): Promise<void> {
   fastify.setSerializerCompiler(serializerCompiler)
   fastify.get('/healthz', { schema: healthzSchema }, async () => ({ status: 'alive' }))

@@ -23,32 +23,32 @@ declare module './portcullis.ts' {
 }
 
 const ownOfIssuer = {
-  /** `iss` of its tokens. */
+  /** The `iss` of its tokens. */
   issuer: Type.String({ minLength: 1 }),
-  /** A JWK set. */
+  /** JWK set of the issuer, in a file or at an address. */
   keys: Type.Union([Type.Object({ file: Type.String({ minLength: 1 }) }, { additionalProperties: false }), Type.Object({ url: Type.String({ pattern: '^https?://' }) }, { additionalProperties: false })], { errorMessage: 'must be { file } or { url }' })
 }
 
 export interface IssuerOptions extends OptionsFrom<typeof foreignIssuer, typeof ownOfIssuer> {}
 
 const own = {
-  /** Whose access tokens are accepted too. */
+  /** Issuers whose access tokens are accepted too. */
   issuers: Type.Array(optionsOf(foreignIssuer, ownOfIssuer)),
-  /** Keys of an address are not fetched sooner after they were. Default 30s. */
+  /** Minimum time between two fetches of the keys of an address. Default 30s. */
   coolDown: durationOption({ default: '30s' })
 }
 
 export interface IssuersOptions extends Omit<OptionsFrom<Pick<typeof accessToken.properties, 'cacheSize'>, typeof own>, 'issuers'> {
-  /** Whose access tokens are accepted too. */
+  /** Issuers whose access tokens are accepted too. */
   issuers: IssuerOptions[]
 }
 
 const Options = optionsOf({ cacheSize: accessToken.properties.cacheSize }, own)
 
-/** Accepts access tokens of other issuers, each for its own users and the scopes that it may give. */
+/** Accepts access tokens of other issuers, each for its own users and the scopes that it may grant. */
 export default fp<IssuersOptions>(async function issuersPlugin (fastify, options) {
   const { issuers, coolDownMs, cacheSize } = checkOptions('portcullis-issuers', Options, options)
-  // It changes how the part verifies, in every scope that has the part.
+  // This part changes how `accessToken` verifies, in every scope that has that part.
   const portcullis = beginPart(fastify, 'issuers')
   if (!Object.hasOwn(portcullis, 'accessToken')) throw new ConfigInvalidError('portcullis-issuers: register it in the scope that has portcullis-access-token, or register that one in this scope too')
   const { accessToken, blocklist } = portcullis
@@ -65,11 +65,11 @@ export default fp<IssuersOptions>(async function issuersPlugin (fastify, options
     accepted.push({ ...issuer, scopes, typ, maxTokenAgeSeconds: Math.floor(maxTokenAgeMs / 1000), ownAudience: accessToken.issuer, keys: source })
   }
   addPart(fastify, 'issuers', new ForeignTokens(accepted, cacheSize))
-  // Nobody waits for it: an issuer that is away keeps nobody else out.
+  // The start does not wait for this, so that an unavailable issuer does not lock out the users of others.
   fastify.addHook('onReady', async () => { for (const { keys } of accepted) void keys.lookAgain() })
 }, { name: 'portcullis-issuers', fastify: '5.x', dependencies: ['portcullis-access-token', 'portcullis-blocklist'] })
 
-/** Two issuers of one name would share subjects, two of one `iss` would share keys. */
+/** Checks that the issuers are distinct. Two issuers of one name would share subjects; two of one `iss` would share keys. */
 function assertOneMeaning (issuers: IssuerOptions[], own: string): void {
   const texts = [own, ...issuers.map(({ issuer }) => issuer)]
   if (new Set(texts).size < texts.length) throw new ConfigInvalidError('portcullis-issuers: every issuer must be another one, and none the issuer of portcullis-access-token')

@@ -18,17 +18,17 @@ export type { Keys }
 
 declare module './portcullis.ts' {
   interface Portcullis {
-    /** The keys that sign access tokens. */
+    /** Keys that sign access tokens. */
     keys: Keys
   }
 }
 
 const own = {
-  /** Seals the keys wherever they are stored; at least 32 bytes, base64url. A list while it is changed: the first one seals. */
+  /** Secret that seals the keys in the store; at least 32 bytes, base64url. A list serves to change it: the first one seals. */
   secret: secretOption,
-  /** How often a new key is made. Default: never by itself. */
+  /** Interval at which a new key is created. Default: never automatically. */
   rotateEvery: Type.Optional(durationOption()),
-  /** How long a token can live: a key is kept that long after its successor has begun to sign. */
+  /** Maximum lifetime of a token. A key is kept for this long after its successor has begun to sign. */
   maxTokenAge: durationOption({ default: longestTokenTtl })
 }
 
@@ -40,13 +40,13 @@ const toleranceMs = 5000
 const lookEveryMs = 60_000
 const longestWaitMs = 60_000
 
-/** Keeps the signing keys in the store, sealed; makes the first one, once, however many processes start at the same time. */
+/** Keeps the signing keys sealed in the store. The first one is created once, however many processes start at the same time. */
 export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   const { secret, algorithm, rotateEveryMs, publishAheadMs, maxTokenAgeMs } = checkOptions('portcullis-keys', Options, options)
   if (publishAheadMs < leastPublishAheadMs) throw new ConfigInvalidError('portcullis-keys: publishAhead must be at least 5s')
   const { store } = beginPart(fastify, 'keys')
   const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: maxTokenAgeMs + toleranceMs, publishAheadMs })
-  // Fastify would end a plugin that takes longer than its own limit, and not say why.
+  // Fastify would end a plugin that exceeds its own limit, without stating the reason.
   const { pluginTimeout = 0 } = fastify.initialConfig
   const forMs = pluginTimeout === 0 ? longestWaitMs : Math.min(longestWaitMs, pluginTimeout / 2)
   await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text), forMs)
@@ -55,7 +55,7 @@ export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   if (rotateEveryMs !== undefined) rotateByTheClock(fastify, ring, rotateEveryMs)
 }, { name: 'portcullis-keys', fastify: '5.x', dependencies: ['portcullis-store'] })
 
-/** A key that another process has made or revoked counts here as soon as the log says so. */
+/** Reads the keys as soon as the log reports that another process has created or revoked one. */
 function follow (fastify: FastifyInstance, ring: KeyRing): void {
   if (!fastify.hasPlugin('portcullis-blocklist')) return
   const ending = new AbortController()
@@ -72,7 +72,7 @@ function rotateByTheClock (fastify: FastifyInstance, ring: KeyRing, everyMs: num
   fastify.addHook('onClose', () => clearInterval(timer))
 }
 
-/** Throws ConfigInvalidError that names the plugin, never the secret. */
+/** Derives the keys of the secrets. Throws ConfigInvalidError that names the plugin, never the secret. */
 export function deriveSecrets (plugin: string, secret: string | string[]): [DerivedSecret, ...DerivedSecret[]] {
   try {
     const [first, ...rest] = [secret].flat()

@@ -21,16 +21,16 @@ declare module './portcullis.ts' {
 }
 
 export interface Metrics {
-  /** Everything in Prometheus' text format. */
+  /** Returns all metrics in Prometheus' text format. */
   text (): Promise<string>
   readonly contentType: string
-  /** The same for prom-client itself, which can add up what several processes count. */
+  /** Registry of the metrics for prom-client, which can aggregate those of several processes. */
   readonly registry: Registry
 }
 
 const Options = Type.Object({}, { additionalProperties: false })
 
-/** Counts what happens in this server, for Prometheus. `metricsRoutes` tells it. */
+/** Counts the events of this server for Prometheus. `metricsRoutes` serves the counts. */
 export default fp(async function metricsPlugin (fastify, options) {
   checkOptions('portcullis-metrics', Options, options)
   const portcullis = beginPart(fastify, 'metrics')
@@ -52,7 +52,7 @@ const metricsSchema = {
   response: { 200: plain('Prometheus\' text format.', noStoreHeader), ...problems() }
 }
 
-/** `GET /metrics`. For a listener that only operators reach. */
+/** Serves `GET /metrics`, for a listener that only operators reach. */
 export async function metricsRoutes (fastify: FastifyInstance): Promise<void> {
   const { metrics } = fastify.portcullis
   fastify.setSerializerCompiler(serializerCompiler)
@@ -62,7 +62,7 @@ export async function metricsRoutes (fastify: FastifyInstance): Promise<void> {
   })
 }
 
-/** An application may go without `authenticate` and `proxy`, or register them later, in scopes too. */
+/** Adds the counts of verifications. An application may omit `authenticate` and `proxy`, or register them later, also in inner scopes. */
 function addVerifications (registry: Registry, portcullis: Portcullis): void {
   const named = { name: 'portcullis_verifications_total', help: 'Credentials verified. cache: hit when the answer came from memory, miss when a signature had to be checked or the store to be asked.', labelNames: ['credential', 'outcome', 'cache'] }
   addCounter(registry, named, () => partsWithin(portcullis, 'verifications').flatMap(counts => [...verificationSamples(counts)]))
@@ -83,13 +83,13 @@ function addUpstreams (registry: Registry, portcullis: Portcullis): void {
   addHistogram(registry, { name: 'portcullis_upstream_seconds', help: 'From the start of forwarding to the end of the answer, by the upstream\'s prefix.' }, () => upstreamsOf(portcullis).map(({ upstream, durations }) => ({ labels: { upstream }, durations })))
 }
 
-/** The plugin is optional, and may be registered later, in scopes too. */
+/** Adds the counts of budgets. The plugin is optional, and may be registered later, also in inner scopes. */
 function addRateLimits (registry: Registry, portcullis: Portcullis): void {
   const named = { name: 'portcullis_rate_limited_total', help: 'Requests that were refused because a budget was used up.', labelNames: ['budget'] }
   addCounter(registry, named, () => partsWithin(portcullis, 'rateLimit').flatMap(({ limited }) => Array.from(limited, ([budget, value]) => ({ labels: { budget }, value }))))
 }
 
-/** Revocations and changes of keys that any process or command made, as this process reads them in the store's log. */
+/** Counts revocations and changes of keys by any process or command, as this process reads them in the store's log. */
 function addLogEntries (registry: Registry, { blocklist }: Pick<Portcullis, 'blocklist'>): void {
   const counts = new Map<string, number>([['sid', 0], ['jti', 0], ['subject', 0], ['all', 0], ['keys', 0]])
   blocklist.subscribe(entry => {
@@ -99,8 +99,7 @@ function addLogEntries (registry: Registry, { blocklist }: Pick<Portcullis, 'blo
   addCounter(registry, named, () => Array.from(counts, ([kind, value]) => ({ labels: { kind }, value })))
 }
 
-/** Streams are counted by whoever keeps them, if anybody does. */
-/** An inherited list tells of the upstreams of other scopes. */
+/** Returns the upstreams of the scope. An inherited list is ignored, because it contains the upstreams of other scopes. */
 function upstreamsOf (portcullis: Portcullis): UpstreamCounts[] {
   return Object.hasOwn(portcullis, 'upstreams') ? portcullis.upstreams : []
 }

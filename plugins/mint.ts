@@ -10,8 +10,8 @@ import { addPart, beginPart } from './portcullis.ts'
 declare module './portcullis.ts' {
   interface Portcullis {
     /**
-     * A token that speaks for an identity at one audience and nowhere else; the same one again while it is good.
-     * It never outlives the credential that it stands for, nor five minutes.
+     * Returns a token that represents an identity at one audience only; the same token is returned while it is valid. It expires no later
+     * than the credential that it represents, and within five minutes.
      */
     mint: (identity: Identity, audience: string) => string
   }
@@ -21,10 +21,10 @@ const Options = Type.Object({}, { additionalProperties: false })
 
 interface Minted { token: string, renewAtMs: number, keysVersion: number }
 
-/** A minted token is replaced this long before its end, so that what is sent upstream has time to be used. */
+/** Time before its end at which a minted token is replaced, so that the upstream has time to use it. */
 const marginMs = 60_000
 
-/** Tokens for upstreams, remembered by the verified credential itself: never by anything a client sent. */
+/** Tokens for upstreams, cached by the object of the verified credential, never by data that a client sent. */
 export default fp(async function mintPlugin (fastify, options) {
   checkOptions('portcullis-mint', Options, options)
   const { keys, accessToken } = beginPart(fastify, 'mint')
@@ -43,7 +43,7 @@ export default fp(async function mintPlugin (fastify, options) {
   })
 }, { name: 'portcullis-mint', fastify: '5.x', dependencies: ['portcullis-keys', 'portcullis-access-token'] })
 
-/** What another issuer did not say is left out. */
+/** Returns the claims of a minted token. Claims that another issuer did not state are omitted. */
 function mintedClaims (identity: Identity, times: { iss: string, aud: string, iat: number, exp: number }): object {
   return {
     ...times,

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import { ConfigInvalidError } from '../lib/errors.ts'
 
-/** What the plugins offer to an application, as `fastify.portcullis`. Each plugin's file adds its own part. */
+/** The parts that plugins provide to an application, as `fastify.portcullis`. Each plugin's file declares its own part. */
 export interface Portcullis {}
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The parts of Portcullis that are registered in this scope, and those of the scopes around it that go with them. */
+    /** The parts of Portcullis that are registered in this scope, and those of the scopes around it that belong to them. */
     portcullis: Portcullis
   }
 }
@@ -14,9 +14,9 @@ declare module 'fastify' {
 type PartName = keyof Portcullis & string
 
 /**
- * The parts that a part is built on. A scope that has one of these itself does not inherit what is built on the one of the scope around
- * it: a session that is closed in one store would go on in the other. A blocklist ends sessions of the origin that its cookies have,
- * and of every origin where it has none; budgets count for several stores as well.
+ * The parts on which a part is built. A scope that has one of these itself does not inherit a part that is built on the outer scope's one:
+ * a session that is closed in one store would remain open in the other. A blocklist ends sessions of the origin of its cookies, or of every
+ * origin if it has none. Budgets are not listed, because they may count for several stores.
  */
 const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
   blocklist: { plugin: 'blocklist', on: ['store', 'cookies'] },
@@ -36,12 +36,12 @@ const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
   streams: { plugin: 'streams', on: ['session', 'accessToken'] }
 }
 
-/** The parts of each scope and of all scopes in it, in the order of registration. */
+/** Parts of each scope and of all scopes in it, in the order of registration. */
 const registered = new WeakMap<object, Array<{ name: string, part: unknown, scope: object }>>()
 
 /**
- * Begins the registration of a part. Returns the parts of the scope; one that belongs to another set than those of this scope throws
- * ConfigInvalidError when it is read. Throws ConfigInvalidError when the scope has the part already.
+ * Begins the registration of a part. Returns the parts of the scope; reading one that belongs to another set of parts throws
+ * ConfigInvalidError. Throws ConfigInvalidError if the scope already has the part.
  */
 export function beginPart (fastify: FastifyInstance, name: PartName): Portcullis {
   const parts = scopeParts(fastify)
@@ -49,7 +49,7 @@ export function beginPart (fastify: FastifyInstance, name: PartName): Portcullis
   return parts
 }
 
-/** Adds a part to `fastify.portcullis` of this scope. Scopes in it inherit the part; the scopes around it do not get it. */
+/** Adds a part to `fastify.portcullis` of this scope. The scopes in it inherit the part; the scopes around it do not. */
 export function addPart<Part extends PartName> (fastify: FastifyInstance, name: Part, part: Portcullis[Part]): void {
   const parts = beginPart(fastify, name)
   for (const { scope } of entriesIn(parts, name)) refuseTaken(scope, name)
@@ -68,12 +68,12 @@ export function partOrNull<Part extends PartName> (parts: Partial<Portcullis>, n
   return null
 }
 
-/** Returns every part of this name that is registered in a scope, or in the scopes in it. */
+/** Returns every part of this name that is registered in a scope or in the scopes in it. */
 export function partsWithin<Part extends PartName> (parts: Portcullis, name: Part): Array<Portcullis[Part]> {
   return entriesIn(parts, name).map(({ part }) => part as Portcullis[Part])
 }
 
-/** Returns every part of this name, of any scope of the server, that is built on the very parts that this scope has. */
+/** Returns every part of this name, in any scope of the server, that is built on exactly the parts that this scope has. */
 export function partsAlike<Part extends PartName> (parts: Partial<Portcullis>, name: Part): Array<Portcullis[Part]> {
   const isAlike = (scope: object): boolean => (builtOn[name]?.on ?? []).every(base => partOrNull(scope, base) === partOrNull(parts, base))
   const outermost = partsAround(parts as Portcullis).at(-1)!
@@ -86,7 +86,9 @@ export function partsAround (parts: Portcullis): Portcullis[] {
   return outer === null ? [parts] : [parts, ...partsAround(outer)]
 }
 
-/** Makes the parts of a scope, and of all scopes around it, so that their events and counts find the way up in any order of registration. */
+/**
+ * Creates the parts of a scope, and of all scopes around it, so that events and counts reach the outer scopes in any order of registration.
+ */
 export function scopeParts (fastify: FastifyInstance): Portcullis {
   if (Object.hasOwn(fastify, 'portcullis')) return fastify.portcullis
   const outer = Object.getPrototypeOf(fastify) as object
@@ -109,7 +111,7 @@ function entriesIn (parts: object, name: string): Array<{ part: unknown, scope: 
   return (registered.get(parts) ?? []).filter(entry => entry.name === name)
 }
 
-/** What only refuses an inherited part is none. */
+/** Returns whether a scope has the part itself. A getter that only rejects an inherited part does not count. */
 function hasOwnPart (parts: Portcullis, name: PartName): boolean {
   return Object.getOwnPropertyDescriptor(parts, name)?.value !== undefined
 }
@@ -119,7 +121,10 @@ function dependentsOf (name: PartName): PartName[] {
   return [...new Set(direct.flatMap(dependent => [dependent, ...dependentsOf(dependent)]))]
 }
 
-/** A scope around this one, which has the part `name` itself, is about to get one too. Throws ConfigInvalidError when this scope has taken over what will go with that one. */
+/**
+ * Checks a scope that has the part `name` itself, before a scope around it gets one too. Throws ConfigInvalidError if the inner scope has
+ * inherited a part that depends on `name`.
+ */
 function refuseTaken (parts: object, name: PartName): void {
   for (const dependent of dependentsOf(name)) {
     if (!Object.hasOwn(parts, dependent) && partOrNull(parts, dependent) !== null) throw new ConfigInvalidError(`portcullis.${name}: a scope in this one has a ${name} part itself, and the ${dependent} of this scope; register portcullis-${dependent} in that scope too, or portcullis-${name} here before it`)

@@ -26,46 +26,51 @@ export { upstreamChannel, type UpstreamMessage } from './proxy/upstream.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
-    /** How the requests to each upstream of the scope, and of the scopes in it, ended. */
+    /** Outcomes of the requests to each upstream of the scope and of the scopes in it. */
     upstreams: UpstreamCounts[]
   }
 }
 
-/** Headers to add, as name, value, name, value…, names in lower case; client copies of them are removed. */
+/** Returns headers to add, as name, value, name, value…, with names in lower case. Headers of these names from the client are removed. */
 export type IdentityHeaders = (request: FastifyRequest) => readonly string[] | Promise<readonly string[]>
 
 const own = {
   /** Scheme, host and port of the upstream. */
   target: Type.String(),
-  /** What stands in the place of the prefix upstream. Default: the prefix. */
+  /** Path that replaces the prefix at the upstream. Default: the prefix. */
   rewritePrefix: Type.Optional(Type.String({ pattern: '^/', errorMessage: 'must start with a slash' })),
-  /** Longest time in which a client takes nothing of an answer that is there; the server's `clientTimeoutMs` ends it too. */
+  /** Maximum time for which a client accepts nothing of a waiting response. `clientTimeoutMs` of the server limits it too. */
   clientTimeout: durationOption({ default: limits.properties.clientTimeout.default }),
-  /** Whether the upstream's own CORS headers reach the client; strip: `cors` decides alone. Default keep. */
+  /** `keep` returns the upstream's own CORS headers to the client; `strip` leaves CORS to `cors` alone. Default keep. */
   cors: optional('keep', Type.Union([Type.Literal('keep'), Type.Literal('strip')], { errorMessage: 'must be keep or strip' })),
-  /** What browsers see; upstreams are told it as X-Forwarded-Proto and X-Forwarded-Host. */
+  /** Origin that browsers see; upstreams receive it as X-Forwarded-Proto and X-Forwarded-Host. */
   origin: Type.String({ pattern: '^https?://[^/?#]+$', errorMessage: 'must be scheme, host and port alone' }),
-  /** What decides before the request is forwarded, such as `authenticate`. */
+  /** Hooks that decide before the request is forwarded, such as `authenticate`. */
   onRequest: optional([], Type.Unsafe<onRequestHookHandler[]>(Type.Array(Type.Any()))),
-  /** Who the request is from. A throw refuses it; a promise is for when it cannot be told at once. */
+  /**
+   * Returns the headers that identify the caller. An exception rejects the request; a promise is for an identity that is not available at
+   * once.
+   */
   identityHeaders: Type.Optional(Type.Unsafe<IdentityHeaders>(Type.Any())),
-  /** Counts the requests that have not ended, for draining. */
+  /** Counter of the requests in flight, for draining. */
   counter: Type.Optional(Type.Unsafe<{ inFlight: number }>(Type.Any()))
 }
 
 export interface ProxyOptions extends OptionsFrom<typeof forwarding, typeof own> {
-  /** Whole segments of the canonical path; `/` for everything that has no other route. */
+  /** Prefix in whole segments of the canonical path; `/` matches everything that has no other route. */
   prefix: string
 }
 
 const Options = optionsOf(forwarding, own)
 
-/** Requests that may wait for a connection to the upstream; each is some 20 kB, and holds a connection of its client's. */
+/**
+ * Maximum number of requests that wait for a connection to the upstream. Each takes about 20 kB, and occupies a connection of its client.
+ */
 const mostWaiting = 1024
 
 const prefixPattern = /^(?:\/[A-Za-z0-9._~-]+)*$/
 
-/** Forwards everything under its prefix to one upstream. It decides nothing about who may: `onRequest` does. */
+/** Forwards everything under its prefix to one upstream. It does not decide on access; `onRequest` does. */
 export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   const options = checkOptions('portcullis-proxy', Options, given)
   if (!hasServerOptions(fastify)) throw new ConfigInvalidError('proxy: create the server with Fastify(serverOptions(…))')
@@ -94,11 +99,11 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   const forward = createForward(upstream, prefix, options)
   if (options.websocket) acceptUpgrades(fastify.server)
   addRoutes(fastify, upstream.prefix, [...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
-  // Not close(): it would wait for streams that have no end of their own.
+  // close() is not used, because it would wait for streams that do not end by themselves.
   fastify.addHook('onClose', () => upstream.pool.destroy())
 }, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })
 
-/** In the list of its scope and of each scope around it. */
+/** Adds the counts to the list of the scope and of each scope around it. */
 function countIn (fastify: FastifyInstance, counts: UpstreamCounts): void {
   for (const parts of partsAround(scopeParts(fastify))) {
     if (!Object.hasOwn(parts, 'upstreams')) parts.upstreams = []
@@ -107,7 +112,7 @@ function countIn (fastify: FastifyInstance, counts: UpstreamCounts): void {
 }
 
 function addRoutes (fastify: FastifyInstance, upstream: string, onRequest: onRequestHookHandler[]): void {
-  // An upstream that knows TRACE would send the token that we add back to the client.
+  // TRACE is excluded, because an upstream that supports it would return the token that the gateway adds to the client.
   const method = supportEveryMethod(fastify).filter(name => name !== 'TRACE')
   const config = { upstream }
   for (const url of ['', '/*']) {
@@ -119,8 +124,8 @@ function addRoutes (fastify: FastifyInstance, upstream: string, onRequest: onReq
 interface ForwardOptions { rewritePrefix?: string, origin: string, identityHeaders?: IdentityHeaders }
 
 /**
- * The last onRequest hook: it never calls back unless something failed, so no body is parsed and no content type judged.
- * Synchronous unless the identity is not at hand.
+ * Creates the last onRequest hook. It calls back only on failure, so no body is parsed and no content type is checked. It is synchronous
+ * unless the identity is not available at once.
  */
 function createForward (upstream: Upstream, prefix: string, { rewritePrefix, origin, identityHeaders }: ForwardOptions): onRequestHookHandler {
   const { protocol, host } = new URL(origin)
@@ -146,7 +151,7 @@ function forwarded (request: FastifyRequest, proto: string, host: string, hops: 
   return ['x-forwarded-for', forwardedFor(request), 'x-forwarded-proto', proto, 'x-forwarded-host', host, 'x-request-id', request.id, 'cdn-loop', hops]
 }
 
-/** The client and the proxies that we trust, nearest last; what an untrusted peer says of others is not passed on. */
+/** Returns the client and the trusted proxies, nearest last. Addresses that an untrusted peer reports are not forwarded. */
 function forwardedFor (request: FastifyRequest): string {
   if (request.ips === undefined) return plainAddress(request.ip ?? 'unknown')
   return request.ips.map(plainAddress).reverse().join(', ')

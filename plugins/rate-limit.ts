@@ -20,43 +20,43 @@ declare module './portcullis.ts' {
 
 export interface RateLimit {
   /**
-   * One attempt to sign in. The address's attempts are all counted, here and before `verify`, which hashes; the account's are
-   * counted as `attempt` says. `known`: what events say of the account, where there is one.
+   * Runs one attempt to sign in. All attempts of an address are counted, before `verify`, which hashes; those of the account are counted as
+   * in `attempt`. `known` identifies the account in events, if there is one.
    */
   signIn: <Result>(reply: FastifyReply, username: string, verify: () => Promise<Result | null>, known?: LimitedAccount) => Promise<Result | null>
   /**
-   * One attempt at the password of an account, known here or not: its failures are counted in the `signIn` budget, and when that
-   * is used up `verify` is not called. `account`: the user name, or the subject where that is known.
+   * Runs one attempt at the password of an account, whether the account exists or not. Failures are counted in the `signIn` budget; when it
+   * is used up, `verify` is not called. `account` is the user name, or the subject if it is known.
    */
   attempt: <Result>(request: FastifyRequest, account: string, verify: () => Promise<Result | null>, known?: LimitedAccount) => Promise<Result | null>
   /**
-   * One refresh. A token with a session is counted by it, and by the store, in one operation with the rotation: `rotate` is given the
-   * budget for that (`reply.rotateFamily({ budget })`). What has no session is counted by `sid`, or by the client's address where
-   * the token is forged (null).
+   * Runs one refresh. The store counts a token with a session by its session, in one operation with the rotation: `rotate` receives the
+   * budget for that (`reply.rotateFamily({ budget })`). A token without a session is counted by `sid`, or by the client's address if it is
+   * forged (null).
    */
   refresh: <Result>(reply: FastifyReply, sid: string | null, rotate: (budget: Budget) => Promise<Result>) => Promise<Result>
   /**
-   * One proof of a session's device: as a refresh of the session, but counted by this process alone, so that a store which takes
-   * nothing more keeps no device from renewing what is good for minutes; and by address, so that whoever has copied the session's
-   * cookie uses up proofs of their own.
+   * Counts one proof of a session's device. It counts as a refresh of the session, but in this process only, so that a store that accepts
+   * no writes does not prevent a device from renewing a cookie that lasts for minutes. Proofs are counted by address too, so that an
+   * attacker who has copied the session's cookie uses up a separate budget.
    */
   device: (reply: FastifyReply, sid: string) => Promise<void>
-  /** The hook that does as `authenticate` does, and counts by subject, or by address where there is none. */
+  /** Returns a hook that acts as `authenticate` does, and counts by subject, or by address if there is none. */
   guard: (name: string, size: BudgetSize, authenticate: onRequestHookHandler) => onRequestHookHandler
-  /** A budget of the application's own. */
+  /** Creates a budget for the application. */
   createBudget: (name: string, size: BudgetSize) => Budget
-  /** How many requests were refused, by the name of the budget. */
+  /** Number of rejected requests, by the name of the budget. */
   readonly limited: ReadonlyMap<string, number>
 }
 
 export interface BudgetSize extends OptionsFrom<typeof budget> {}
 
 const own = {
-  /** How long Redis may take, where the store is Redis. */
+  /** Maximum time of an operation, if the store is Redis. */
   timeout: durationOption({ default: '250ms' }),
-  /** Keys that a budget remembers at most, where it counts in memory. Default 50000, about 8 MB. */
+  /** Maximum number of keys of a budget that counts in memory. Default 50000, about 8 MB. */
   maxKeys: optional(50_000, Type.Integer({ minimum: 1 })),
-  /** The clock of budgets in memory, in milliseconds. */
+  /** Clock of the budgets that count in memory, in milliseconds. */
   now: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number())))
 }
 
@@ -64,12 +64,12 @@ export interface RateLimitOptions extends OptionsFrom<typeof rateLimit.propertie
 
 const Options = optionsOf(rateLimit.properties, own)
 
-/** Of a refresh that the store has not counted, though it may have been asked. */
+/** Codes of a refresh that the store has not counted, although it may have been queried. */
 const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
 
 /**
- * Named budgets of requests: shared by every process where the store is Redis, each process's own otherwise. What cannot be
- * counted is refused.
+ * Named budgets of requests. All processes share them if the store is Redis; otherwise each process counts alone. A request that cannot be
+ * counted is rejected.
  */
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
   const { signIn, refresh, timeoutMs, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
@@ -107,7 +107,7 @@ function limitsOf ({ max, window }: BudgetSize): Omit<BudgetLimits, 'name'> {
   return { max, windowMs: durationMs(window) }
 }
 
-/** What no store has counted, because there was no session to count it by, is counted here, once it is known. */
+/** Counts a refresh here if no store has counted it, because there was no session. This is known only afterwards. */
 async function countRefresh<Result> (budget: Budget, reply: FastifyReply, sid: string | null, rotate: (budget: Budget) => Promise<Result>): Promise<Result> {
   if (sid === null) await budget.spend(reply, addressKey(reply.request))
   try {
@@ -119,8 +119,8 @@ async function countRefresh<Result> (budget: Budget, reply: FastifyReply, sid: s
 }
 
 /**
- * Counted before the password is looked at, so that many attempts at once are no more than the budget; given back unless it was
- * wrong. So only failures use the budget up, and nobody but who fails is kept out, until the window ends and no longer.
+ * Counts the attempt before the password is verified, so that concurrent attempts cannot exceed the budget, and gives it back unless the
+ * password was wrong. Only failures therefore use the budget up, and it rejects attempts only until the window ends.
  */
 async function attempt<Result> (budget: Budget, request: FastifyRequest, account: string, verify: () => Promise<Result | null>, known?: LimitedAccount): Promise<Result | null> {
   const key = accountKey(account)
@@ -135,7 +135,7 @@ async function attempt<Result> (budget: Budget, request: FastifyRequest, account
   }
 }
 
-/** Loads what it needs only where the store is Redis. */
+/** Creates counts in Redis. The module is loaded only if the store is Redis. */
 async function countsIn (fastify: FastifyInstance, redis: SharedRedis, timeoutMs: number): Promise<Counts> {
   const { RedisCounts } = await import('./rate-limit/redis-counts.ts')
   return await RedisCounts.create(fastify, redis, timeoutMs)

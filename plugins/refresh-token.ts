@@ -16,13 +16,13 @@ export type { AccessTokenRequest, RefreshToken }
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Opens a session with a token family for a subject that has just authenticated; sets the refresh cookie. Ends the sessions whose
+     * Opens a session with a token family for a subject that has just authenticated, and sets the refresh cookie. Ends the sessions whose
      * cookies the request carries, and deletes the session cookie.
      */
     openFamily (signIn: SignIn): Promise<TokenResponse>
     /**
-     * Rotates the refresh token that the request carries. Rejects with RefreshRefusedError, and touches no cookie, when it is
-     * not good; with StoreUnavailableError when that could not be found out.
+     * Rotates the refresh token that the request carries. Rejects with RefreshRefusedError, and changes no cookie, if the token is invalid;
+     * with StoreUnavailableError if its validity could not be determined.
      */
     rotateFamily (options?: RotateRequest): Promise<TokenResponse>
   }
@@ -35,11 +35,11 @@ declare module './portcullis.ts' {
 }
 
 const own = {
-  /** Derives the refresh tokens; at least 32 bytes, base64url. A list while it is changed: the first one issues. */
+  /** Secret from which refresh tokens are derived; at least 32 bytes, base64url. A list serves to change it: the first one issues. */
   secret: secretOption,
-  /** Makes the access token that goes with a refresh token: a JWT with `exp`. */
+  /** Function that creates the access token for a refresh token: a JWT with `exp`. */
   accessToken: Type.Unsafe<MakeAccessToken>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that makes an access token' })),
-  /** How long a superseded token is still honoured once its successor was received (parallel tabs). */
+  /** Time for which a superseded token is still accepted after its successor was received (parallel tabs). */
   overlap: durationOption({ default: defaultOverlapMs })
 }
 
@@ -47,7 +47,7 @@ export interface RefreshTokenOptions extends OptionsFrom<typeof refreshToken.pro
 
 const Options = optionsOf({ ...refreshToken.properties, ...lifetimes }, own)
 
-/** Refresh tokens that rotate on every use, notice theft, and never log honest people out. */
+/** Refresh tokens that rotate on every use and detect theft, without signing out legitimate clients. */
 export default fp<RefreshTokenOptions>(async function refreshTokenPlugin (fastify, options) {
   const { secret, accessToken, overlapMs, retryWindowMs, ...checked } = checkOptions('portcullis-refresh-token', Options, options)
   const portcullis = beginPart(fastify, 'refreshToken')

@@ -13,17 +13,22 @@ import { createServer } from './server/http-server.ts'
 
 export { hasServerOptions } from './server/http-server.ts'
 
-/** Durations as milliseconds and sizes as bytes, as the settings of `limits`. */
+/** Options of the server. Durations are in milliseconds and sizes in bytes, as in the decoded settings of `limits`. */
 export interface ServerOptions extends Partial<Limits> {
-  /** What browsers see; an https origin adds Strict-Transport-Security to errors. */
+  /** Origin that browsers see; an https origin adds Strict-Transport-Security to errors. */
   origin?: string
-  /** Networks of the proxies in front of us, whose `X-Forwarded-*` and `X-Request-Id` are believed. Default: none. */
+  /**
+   * Networks of the trusted proxies in front of the gateway, whose `X-Forwarded-*` and `X-Request-Id` headers are accepted. Default: none.
+   */
   trustProxy?: string[]
-  /** What `delay` and `timeout` of portcullis-drain are together: closing may take this long, and two minutes more. Default that of both. */
+  /**
+   * Sum of `delay` and `timeout` of portcullis-drain, in milliseconds. Closing may take this long, and two minutes more. Default: the sum
+   * of their defaults.
+   */
   drainMs?: number
-  /** Log one line for each request, at level info. Default false. */
+  /** Logs one line for each request, at level info. Default false. */
   accessLog?: boolean
-  /** To terminate TLS here, from 1.2 on: certificate chain and private key, PEM. */
+  /** Certificate chain and private key, PEM. The server then terminates TLS itself, from 1.2 on. */
   tls?: { cert: string | Buffer, key: string | Buffer }
   logger?: FastifyServerOptions['logger']
 }
@@ -33,12 +38,17 @@ type Limits = Decoded<typeof limits>
 const limitDefaults = defaultsOf(limits)
 const drainDefaults = defaultsOf(shutdown)
 
-/** A start that loads ten millions of revocations, on a machine that is busy besides, takes a minute; what gives up then never starts. */
+/**
+ * Maximum time to load the store. Loading ten million revocations on a busy machine takes a minute, and a process that gave up earlier
+ * would never start.
+ */
 const longestLoadMs = 120_000
 
 const requestIdPattern = /^[\w.:=+/-]{1,128}$/
 
-/** What only the constructor can set: `Fastify(serverOptions())`. `proxy` refuses to register on a server without it. */
+/**
+ * Returns the options that only the constructor can set: `Fastify(serverOptions())`. `proxy` refuses to register on a server without them.
+ */
 export function serverOptions (options: ServerOptions = {}): FastifyServerOptions {
   const { origin, trustProxy = [], drainMs = drainDefaults.delayMs + drainDefaults.timeoutMs } = options
   const limited = limitsOf(options)
@@ -46,7 +56,7 @@ export function serverOptions (options: ServerOptions = {}): FastifyServerOption
   const created: FastifyServerOptions = {
     bodyLimit: limited.bodyBytes,
     keepAliveTimeout: limited.keepAliveMs,
-    // It limits closing too: after it Fastify gives up, in the middle of what drain waits for.
+    // The limit applies to closing too: Fastify would give up while drain is still waiting.
     pluginTimeout: longestLoadMs + drainMs,
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 256 },
     requestIdHeader: false,
@@ -54,7 +64,7 @@ export function serverOptions (options: ServerOptions = {}): FastifyServerOption
     rewriteUrl: admit,
     frameworkErrors: createFrameworkErrorHandler(security),
     clientErrorHandler: createClientErrorHandler(security),
-    // While draining, requests are still served; readiness tells the load balancer.
+    // Requests are still served while the server drains; readiness informs the load balancer.
     return503OnClosing: false,
     logController: new AccessLog(options.accessLog === true),
     serverFactory: handler => createServer({ ...limited, tls: options.tls }, handler)
@@ -69,7 +79,10 @@ function limitsOf (options: Partial<Limits>): Limits {
   return Object.fromEntries(names.map(name => [name, options[name] ?? limitDefaults[name]])) as unknown as Limits
 }
 
-/** Ours, unless a proxy that we trust sent one: a client must not choose what its lines in the log are found under. */
+/**
+ * Creates the function that assigns request ids: new ones, unless a trusted proxy sent one. A client must not choose the id of its lines in
+ * the log.
+ */
 function createRequestId (trustProxy: string[]): (request: IncomingMessage) => string {
   const isTrusted = createPeerMatcher(trustProxy)
   if (trustProxy.length === 0) return () => randomUUID()

@@ -26,7 +26,7 @@ import { Touches } from './session/touches.ts'
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Opens a session for a subject that has just authenticated and sets the session cookie. Ends the sessions whose cookies the request
+     * Opens a session for a subject that has just authenticated, and sets the session cookie. Ends the sessions whose cookies the request
      * carries, and deletes the refresh cookie.
      */
     openSession (signIn: SignIn): Promise<{ session: SessionView }>
@@ -40,29 +40,30 @@ declare module './portcullis.ts' {
 }
 
 export interface Sessions {
-  /** `reply.openSession` of this scope. */
+  /** Implements `reply.openSession` in this scope. */
   open (reply: FastifyReply, signIn: SignIn): Promise<{ session: SessionView }>
   readonly idleTimeoutMs: number
   /**
-   * Who a session cookie speaks for; see SessionResolver. Revocation is judged apart. A session that is bound to a device is good with
-   * the device cookie of the request alone: without the request, it is not.
+   * Returns the identity that a session cookie represents; see SessionResolver. Revocation is checked separately. A session that is bound
+   * to a device is valid only with the device cookie of the request, so it is invalid without `request`.
    */
   resolve (cookie: string, isUse: boolean, request?: RequestFacts): Identity | Promise<Identity>
-  /** The same, whatever is remembered: the record is read. */
+  /** Resolves a session cookie as `resolve` does, but reads the record from the store even if it is cached. */
   resolveInStore (cookie: string, isUse: boolean, request?: RequestFacts): Promise<Identity>
   /**
-   * The record that a session cookie is right for, asked of the store; null when there is none. Idle ones count, and the device that
-   * a session is bound to is not asked for: it is enough to end a session, and to tell the device what to prove, and for nothing else.
+   * Returns the record from the store for which a session cookie has the right secret; null if there is none. Idle sessions are included,
+   * and the device cookie of a bound session is not required. The result is sufficient only to end a session, and to tell the device what
+   * to prove.
    */
   find (cookie: string): Promise<SessionRecord | null>
-  /** The record of a session of this origin, if it is good by its times. */
+  /** Returns the record of a session of this origin, if it has not expired. */
   read (sid: string): Promise<SessionRecord | null>
-  /** The subject's sessions of this origin that are not over, newest first. */
+  /** Returns the subject's sessions of this origin that have not expired, newest first. */
   list (subject: string): Promise<SessionRecord[]>
   /**
-   * After a fresh authentication: a new cookie secret for the same session; the old one is dead. `acr` and `amr` of the session are never
-   * lowered (lib/session/authentication.ts). Ends other sessions whose session cookie the request carries, because it is replaced. Null when the
-   * session is gone, idle or another origin's (`read`).
+   * Issues a new cookie secret for a session after a fresh authentication; the old one becomes invalid. `acr` and `amr` of the session are
+   * never lowered (lib/session/authentication.ts). Ends other sessions whose session cookie the request carries, because the new cookie
+   * replaces it. Returns null if the session is gone, idle, or of another origin (`read`).
    */
   renew (reply: FastifyReply, sid: string, fresh: Strength): Promise<SessionRecord | null>
   view (record: SessionRecord): SessionView
@@ -72,7 +73,7 @@ export interface SessionOptions extends OptionsFrom<typeof cookieSession> {}
 
 const Options = optionsOf(cookieSession)
 
-/** Server-side sessions: an opaque cookie, the state in the store, gone everywhere at once when it is revoked. */
+/** Server-side sessions: an opaque cookie, with the state in the store. A revoked session ends in every process at once. */
 export default fp<SessionOptions>(async function sessionPlugin (fastify, options) {
   const { cacheSize, ...checked } = checkOptions('portcullis-session', Options, options)
   const portcullis = beginPart(fastify, 'session')
@@ -81,7 +82,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   const { store, cookies, blocklist } = portcullis
   const touches = new Touches(store, idleTimeoutMs, gridMs(idleTimeoutMs))
   let devices: DeviceGuard | null = null
-  // Registered after this part, if at all.
+  // The `deviceBound` part may be registered after this one.
   const findDevices = (): DeviceGuard | null => {
     devices ??= partOrNull(portcullis, 'deviceBound')
     return devices
@@ -90,7 +91,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
   blocklist.subscribe(entry => resolver.forget(entry))
   fastify.addHook('onClose', async () => await touches.stop())
   const reads = createReads(store, touches, { idleTimeoutMs, origin: cookies.origin })
-  // Off is off: sessions that were bound before are bound to nothing.
+  // Sessions that were bound before count as unbound if device binding is off.
   const view = (record: SessionRecord): SessionView => viewSession(findDevices() === null ? { ...record, device: null } : record, idleTimeoutMs)
 
   addPart(fastify, 'session', {
@@ -109,7 +110,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
     view,
     ...reads,
     async renew (reply, sid, fresh) {
-      // The origin of a record never changes, and the store renews no record that is over by then.
+      // The origin of a record never changes, and the store does not renew a record that has expired meanwhile.
       if (await reads.read(sid) === null) return null
       await endOthers(reply, sid, portcullis)
       const { secret, secretHash } = createCookieSecret()

@@ -14,9 +14,9 @@ import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
   interface Portcullis {
-    /** Where sessions, revocations and signing keys are true. */
+    /** Store that holds sessions, revocations and signing keys. */
     store: Store
-    /** The Redis of the store, for what else is shared there; null with every other store. */
+    /** Redis of the store, for other shared data; null with every other store. */
     sharedRedis: SharedRedis | null
   }
 }
@@ -24,33 +24,33 @@ declare module './portcullis.ts' {
 export type StoreOptions =
   | {
     type?: 'sqlite'
-    /** The database file, made if absent; `:memory:` for tests. Default `portcullis.db`. */
+    /** Database file, created if absent; `:memory:` for tests. Default `portcullis.db`. */
     path?: string
-    /** Longest wait for a write; default 5s. */
+    /** Maximum wait for a write; default 5s. */
     timeout?: Duration
   }
   | {
     type: 'redis'
-    /** Longest wait for an operation; default 250ms. */
+    /** Maximum wait for an operation; default 250ms. */
     timeout?: Duration
-    /** What the name of every key begins with: deployments that share a Redis have one each. Default `portcullis:`. */
+    /** Prefix of every key. Deployments that share a Redis need different ones. Default `portcullis:`. */
     keyPrefix?: string
-    /** User and password at the servers that hold data, where they do not stand in the addresses. */
+    /** User and password at the servers that hold data, if the addresses do not contain them. */
     username?: string
     password?: string
-    /** Number of the database; not with a Cluster. Default 0. */
+    /** Number of the database; not supported with a Cluster. Default 0. */
     database?: number
-    /** For `rediss://`, PEM: authorities to trust in place of those that Node knows, and the certificate to show. */
+    /** PEM for `rediss://`: authorities to trust in place of those that Node knows, and the client certificate. */
     tls?: RedisTls
   } & (
-    /** `redis://` or `rediss://` */
+    /** Address of the server: `redis://` or `rediss://`. */
     | { url: string }
-    /** Nodes of a Redis Cluster; the others are found from there. */
+    /** Nodes of a Redis Cluster, from which the other nodes are discovered. */
     | { cluster: string[] }
     /** Sentinels, with their own user and password, and the name under which they know the primary. */
     | { sentinels: string[], name: string }
   )
-  /** A store of the application's own, or one that several servers share. Not ended with this server. */
+  /** A store of the application, or one that several servers share. It does not end with this server. */
   | { type: 'custom', store: Store }
 
 const SqliteOptions = optionsOf({}, { type: Type.Optional(Type.Literal('sqlite', { errorMessage: 'must be sqlite, redis or custom' })), path: Type.String({ minLength: 1, default: 'portcullis.db' }), timeout: Type.Optional(durationOption()) })
@@ -85,7 +85,7 @@ async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Pr
   if (options.type === 'custom') return { store: checkOptions('portcullis-store', CustomOptions, options).store, redis: null }
   const warn = (text: string): void => fastify.log.warn(text)
   const opened = await openStore(options.type === 'redis' ? redisAddress(options) : sqliteAddress(options), { onWait: warn, onWarning: warn })
-  // With a client that is connected: @fastify/redis itself waits for one without end, and then says nothing of it.
+  // The client is already connected, because @fastify/redis itself would wait for a connection without limit, and then report nothing.
   if (opened.redis !== null && (fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis === undefined) await fastify.register(fastifyRedis, { client: opened.redis.client as Redis, namespace: 'portcullis' })
   return opened
 }

@@ -11,19 +11,19 @@ import { StreamRegistry, type Stream, type StreamSource } from './streams/regist
 
 declare module './portcullis.ts' {
   interface Portcullis {
-    /** WebSockets, event streams and whatever else takes long: over when their session is. */
+    /** WebSockets, event streams and other long exchanges, which end with their session. */
     streams: Streams
   }
 }
 
 export interface Streams {
-  /** How many there are now; requests of less than a second do not count. */
+  /** Number of open streams; requests of less than a second do not count. */
   readonly open: number
-  /** An exchange has begun. */
+  /** Adds an exchange that has begun. */
   add (stream: Stream): void
-  /** It is one that stays. */
+  /** Marks an exchange as long-lived. */
   keep (stream: Stream): void
-  /** It is over. */
+  /** Removes an exchange that has ended. */
   delete (stream: Stream): void
 }
 
@@ -33,9 +33,9 @@ const sweepEveryMs = 1000
 const readAtMostEveryMs = 60_000
 
 /**
- * Ends what is under way for a session when that is revoked, anywhere, or expires; and when the server ends. Tokens that expire,
- * are rotated or renewed change nothing, and an open stream is no use of its session. On a session that is bound to a device a stream
- * ends with the device cookie that opened it.
+ * Ends the exchanges of a session when it is revoked, in any process, or expires, and when the server ends. Tokens that expire, are rotated
+ * or renewed change nothing, and an open stream does not count as a use of its session. If a session is bound to a device, a stream ends
+ * with the device cookie that opened it.
  */
 export default fp(async function streamsPlugin (fastify, options) {
   checkOptions('portcullis-streams', Options, options)
@@ -65,11 +65,11 @@ function createSource (parts: Portcullis): StreamSource {
     isRevoked: identity => blocklist.knowsAsRevoked(identity),
     deviceEnd: (identity, request) => deviceEnd(parts, identity, request),
     async readEnd (identity, request) {
-      // A foreign token stands for no session that we know of: its streams end with it.
+      // A foreign token represents no session of the gateway, so its streams end with the token.
       if (identity.sid === null) return await blocklist.isGoodInStore(identity, false) ? identity.expiresAt * 1000 : null
       const record = await session.read(identity.sid)
       if (record === null) return null
-      // One that is older than the binding has as long as if it had been opened with the first device cookie.
+      // A stream that is older than the binding ends as if the first device cookie had opened it.
       const device = deviceInForce(record)
       const deviceBound = partOrNull(parts, 'deviceBound')
       const firstEndMs = device === null || deviceBound === null ? Infinity : device.boundAtMs + deviceBound.cookieTtlMs
@@ -78,7 +78,10 @@ function createSource (parts: Portcullis): StreamSource {
   }
 }
 
-/** A cookie that cannot be judged has not let anybody in: the session is not bound, or the stream would not be open. */
+/**
+ * Returns the end of the device cookie that opened a stream, or null. A cookie that cannot be judged has admitted no stream: the session is
+ * not bound, or the stream would not be open.
+ */
 function deviceEnd (parts: Portcullis, identity: Identity, request: RequestFacts | undefined): number | null {
   const deviceBound = partOrNull(parts, 'deviceBound')
   if (deviceBound === null || request === undefined || identity.sid === null || !schemeOf(identity).streams.hasDevice) return null

@@ -4,14 +4,14 @@ import { CredentialsAmbiguousError, TokenInvalidError } from '../errors.ts'
 const scheme = /^bearer(?: +|$)/i
 
 /**
- * The bearer token of a request (RFC 6750, Authorization Request Header Field), or null. Other schemes are nobody's here.
- * Throws CredentialsAmbiguousError for more than one Authorization header, TokenInvalidError for none or several words.
- * Which characters the word has is judged when it is verified: to look at each of them again costs as much as all the rest.
+ * Returns the bearer token of a request (RFC 6750, Authorization Request Header Field), or null. Other schemes are ignored.
+ * Throws CredentialsAmbiguousError for more than one Authorization header, and TokenInvalidError if the token is missing or has several
+ * words. The characters of the token are checked when it is verified: a check of each of them here would double the cost.
  */
 export function readBearer ({ headers, rawHeaders }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>): string | null {
   const value = headers.authorization
   if (value === undefined) return null
-  // Node keeps the first of several; another server may keep the last.
+  // Node keeps the first of several headers; another server may keep the last.
   if (countAuthorization(rawHeaders) > 1) throw new CredentialsAmbiguousError({ cause: new Error('more than one Authorization header') })
   const prefix = scheme.exec(value)?.[0]
   if (prefix === undefined) return null

@@ -1,15 +1,16 @@
 /*
- * One reading of a path for the decision and for the upstream. What two parsers could read in two ways is refused rather than
- * repaired: encoded slashes and backslashes, dot segments, empty segments, matrix parameters, double encoding.
+ * The canonical form of a path, so that the access decision and the upstream read the same path. Paths that two parsers could read
+ * differently are rejected, not repaired: encoded slashes and backslashes, dot segments, empty segments, matrix parameters, double
+ * encoding.
  */
 
-// Nothing to decode and nothing to refuse: segments of plain characters, none of them `.` or `..`; a query without `#`.
+// A target with nothing to decode and nothing to reject: segments of plain characters, none of them `.` or `..`; a query without `#`.
 const ordinary = /^\/(?:(?!\.{1,2}(?:[/?]|$))[^\0-\x20%\\;#?/\x7f-\uffff]+(?:\/(?!\.{1,2}(?:[/?]|$))[^\0-\x20%\\;#?/\x7f-\uffff]+)*\/?)?(?:\?[^\0-\x20#\x7f\u0100-\uffff]*)?$/
-/** Longest path in which escapes are looked at: no service takes more, and each of them costs time. */
+/** Maximum length of a path with escapes. No service accepts a longer one, and each escape costs time. */
 const maxEscapedLength = 65_536
 const unreserved = /[A-Za-z0-9._~-]/
 const refusedCharacters = '/\\;\x7f'
-/** How each octet is spelt; undefined where it is refused. */
+/** Spelling of each octet; undefined for an octet that is rejected. */
 const spellings = Array.from({ length: 256 }, (_, octet) => {
   const character = String.fromCharCode(octet)
   if (octet < 0x20 || refusedCharacters.includes(character)) return undefined
@@ -18,23 +19,23 @@ const spellings = Array.from({ length: 256 }, (_, octet) => {
 const doubleEncoded = /%25[0-9A-F]{2}/i
 
 /**
- * The one form of an origin-form request target: unreserved characters decoded, other escapes in upper case, the query as it came.
- * Null for every other form of target and for every path that is ambiguous. Canonical targets come back unchanged.
+ * Returns the canonical form of an origin-form request target: unreserved characters decoded, other escapes in upper case, the query
+ * unchanged. Canonical targets are returned unchanged. Returns null for every other form of target and for every ambiguous path.
  */
 export function canonicalPath (target: string): string | null {
   if (ordinary.test(target)) return target
   const queryAt = target.indexOf('?')
   const path = queryAt === -1 ? target : target.slice(0, queryAt)
-  // Without an escape there was nothing to decode: it has been refused already.
+  // A path without an escape has nothing to decode, and `ordinary` has already rejected it.
   if (path.length > maxEscapedLength || !path.includes('%')) return null
   const decoded = decodeOnce(path)
   if (decoded === null || doubleEncoded.test(decoded) || !isUtf8(decoded)) return null
-  // Escapes that stay count as ordinary characters now.
+  // The remaining escapes count as ordinary characters.
   if (!ordinary.test(decoded.replaceAll('%', 'x') + (queryAt === -1 ? '' : target.slice(queryAt)))) return null
   return queryAt === -1 ? decoded : decoded + target.slice(queryAt)
 }
 
-/** Null when an octet may not stand in a path, escaped or not. One pass, which ends there. */
+/** Decodes escapes in one pass. Returns null at the first escape of an octet that a path must not contain. */
 function decodeOnce (path: string): string | null {
   let decoded = ''
   let from = 0
@@ -48,7 +49,7 @@ function decodeOnce (path: string): string | null {
   return decoded + path.slice(from)
 }
 
-/** -1, which no octet comes of, for what is none. */
+/** Returns the value of a hexadecimal digit; -1 for any other character, which yields no valid octet. */
 function hexDigit (code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30
   const lower = code | 0x20
@@ -76,7 +77,7 @@ const faults: Array<[pattern: RegExp, fault: string]> = [
   [/\/(?:\.|%2e){1,2}(?:\/|$)/i, 'a dot segment']
 ]
 
-/** Why `canonicalPath` refuses a target, for the log: the first fault that is found, and nothing of the target itself. */
+/** Returns why `canonicalPath` rejects a target, for the log: the first fault that is found, without any content of the target. */
 export function pathFault (target: string): string {
   if (!target.startsWith('/')) return 'the target is no path'
   if (target.includes('#')) return 'a fragment (#)'

@@ -1,18 +1,18 @@
-/** What a `WWW-Authenticate: Bearer` challenge can say (RFC 6750, section 3; RFC 9470, section 3). */
+/** Content of a `WWW-Authenticate: Bearer` challenge (RFC 6750, section 3; RFC 9470, section 3). */
 export interface Challenge {
-  /** Left out when the request carried no credential at all. */
+  /** Reason for the rejection; absent if the request carried no credential. */
   error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope' | 'insufficient_user_authentication'
-  /** All that the resource demands. */
+  /** All scopes that the resource requires. */
   scopes?: readonly string[]
-  /** How old the authentication may be, in seconds. */
+  /** Maximum age of the authentication, in seconds. */
   maxAgeSeconds?: number
   acrValues?: readonly string[]
 }
 
-/** The demands of a route that a challenge can tell. */
+/** Requirements of a route that a challenge can express. */
 export type ChallengeDetails = Omit<Challenge, 'error'>
 
-/** The value of a WWW-Authenticate header. */
+/** Returns the value of a WWW-Authenticate header. */
 export function bearerChallenge (challenge: Challenge = {}): string {
   const parameters: string[] = []
   if (challenge.error !== undefined) parameters.push(`error=${quoted(challenge.error)}`)
@@ -22,7 +22,7 @@ export function bearerChallenge (challenge: Challenge = {}): string {
   return parameters.length === 0 ? 'Bearer' : `Bearer ${parameters.join(', ')}`
 }
 
-/** The challenge that goes with an error code; null for codes that no other credential would help against. */
+/** Returns the challenge for an error code; null for codes that another credential would not resolve. */
 export function challengeFor (code: string, details: ChallengeDetails = {}): string | null {
   const { scopes = [], maxAgeSeconds, acrValues = [] } = details
   switch (code) {
@@ -32,7 +32,7 @@ export function challengeFor (code: string, details: ChallengeDetails = {}): str
     case 'PTC_ERR_SCOPE_INSUFFICIENT': return bearerChallenge({ error: 'insufficient_scope', scopes })
     case 'PTC_ERR_STEP_UP_REQUIRED':
       return bearerChallenge({ error: 'insufficient_user_authentication', acrValues, ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds }) })
-    // A 401 without any challenge is not HTTP (RFC 9110, section 11.6.1), and browsers ignore this one.
+    // RFC 9110, section 11.6.1, requires a challenge with every 401. Browsers ignore this one.
     case 'PTC_ERR_SESSION_INVALID':
     case 'PTC_ERR_LOGIN_REFUSED':
     case 'PTC_ERR_REFRESH_REFUSED': return bearerChallenge()
@@ -40,7 +40,7 @@ export function challengeFor (code: string, details: ChallengeDetails = {}): str
   }
 }
 
-/** A quoted-string (RFC 9110, section 5.6.4); what could end the header or the string never gets out. */
+/** Returns a quoted-string (RFC 9110, section 5.6.4). Characters that could end the header or the string are removed or escaped. */
 function quoted (text: string): string {
   return `"${text.replace(/[^\x20-\x7e]/g, '').replace(/["\\]/g, '\\$&')}"`
 }

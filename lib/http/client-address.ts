@@ -1,11 +1,12 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 
-/** As some proxies say whom they forward for: each connection would be a client of its own. */
+/** An address with a port, as some proxies report their client. With the port, each connection would count as a separate client. */
 const withPort = /^(?:(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]*)\](?::\d+)?)$/
 
 /**
- * What a client's address counts as: IPv4 as it is, also when it is written as IPv6; of IPv6 the /64, which one subscriber has
- * whole; without a port. As `normalizeIP` of @fastify/rate-limit says, in a quarter of its time (5 µs against 20 µs for IPv6).
+ * Returns the form in which a client's address is counted: IPv4 unchanged, also if it is written as IPv6; for IPv6 the /64, which belongs
+ * to one subscriber; always without a port. The result is that of `normalizeIP` of @fastify/rate-limit, in a quarter of its time (5 µs
+ * instead of 20 µs for IPv6).
  */
 export function countedAddress (address: string): string {
   if (isIPv4(address)) return address
@@ -24,7 +25,7 @@ export function countedAddress (address: string): string {
   return `${groups.slice(0, 4).map(group => group.toString(16)).join(':')}::/64`
 }
 
-/** The eight groups of an IPv6 address; what is dotted at its end counts as zero, unless it is mapped it is below the /64. */
+/** Returns the eight groups of an IPv6 address. A dotted end counts as zero: it lies below the /64, unless the address is IPv4-mapped. */
 function groupsOf (text: string): number[] {
   const [head = '', tail] = text.replace(/\d+\.\d+\.\d+\.\d+$/, '0:0').split('::')
   const before = parse(head)

@@ -1,9 +1,9 @@
 import { CookieDuplicateError } from '../errors.ts'
 
 /**
- * The value of the cookie called exactly `name` in a Cookie header, or null.
- * Throws CookieDuplicateError when it is there twice: browsers send the cookie of a narrower path first, so whoever can plant
- * one (a sibling path, a sub-domain) could choose which of the two counts.
+ * Returns the value of the cookie called exactly `name` in a Cookie header, or null. Throws CookieDuplicateError if the cookie is present
+ * twice: browsers send the cookie of a narrower path first, so an attacker who can plant one (from a sibling path or a sub-domain) could
+ * choose which of the two counts.
  */
 export function readCookie (header: string | undefined, name: string): string | null {
   if (header === undefined) return null
@@ -15,12 +15,12 @@ export function readCookie (header: string | undefined, name: string): string | 
   return trimmed(header, start, end === -1 ? header.length : end)
 }
 
-/** Whether a Cookie header has a cookie called exactly `name`, however often. */
+/** Returns whether a Cookie header contains a cookie called exactly `name`, once or more often. */
 export function hasCookie (header: string | undefined, name: string): boolean {
   return header !== undefined && findCookie(header, name, 0) !== -1
 }
 
-/** Without spaces and tabs alone, as around every pair: `trim()` takes more away, and one value would have many spellings. */
+/** Removes only the spaces and tabs around a value. `trim()` removes more characters, which would give one value many spellings. */
 function trimmed (header: string, start: number, end: number): string {
   while (start < end && isBlank(header, start)) start++
   while (end > start && isBlank(header, end - 1)) end--
@@ -32,7 +32,7 @@ function isBlank (header: string, at: number): boolean {
   return code === 32 || code === 9
 }
 
-/** Where `name=` starts as a pair of its own at or after `from`; -1 if nowhere. */
+/** Returns the position at or after `from` where `name=` starts a pair; -1 if there is none. */
 function findCookie (header: string, name: string, from: number): number {
   for (let at = header.indexOf(name, from); at !== -1; at = header.indexOf(name, at + 1)) {
     if (header.charCodeAt(at + name.length) === 61 && startsPair(header, at)) return at

@@ -4,18 +4,21 @@ const usualMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 const usualHeaders = ['authorization', 'content-type']
 const headerNames = /^[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*$/
 
-/** What an application has to read of an answer to go on, and scripts of other origins could not otherwise. */
+/** Response headers that applications need and that scripts of other origins cannot read by default. */
 const exposedHeaders = 'WWW-Authenticate, Retry-After, X-Request-Id'
 
-/** How long a browser may remember the answer to a preflight. */
+/** Time for which a browser may cache the response to a preflight, in seconds. */
 const maxAgeSeconds = 600
 
-/** Whether a browser asks if it may (Fetch, "CORS-preflight request"). */
+/** Returns whether a request is a preflight (Fetch, "CORS-preflight request"). */
 export function isPreflight (method: string, headers: IncomingHttpHeaders): boolean {
   return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
 }
 
-/** The answer to a preflight of an allowed origin. Never Allow-Credentials: cookies are for our own origin. */
+/**
+ * Returns the response headers for a preflight from an allowed origin. They never include Access-Control-Allow-Credentials, because cookies
+ * are for the gateway's own origin.
+ */
 export function preflightHeaders (origin: string, asked: IncomingHttpHeaders): Record<string, string> {
   const method = asked['access-control-request-method']
   const methods = isMethod(method) && !usualMethods.includes(method) ? [...usualMethods, method] : usualMethods
@@ -27,14 +30,14 @@ export function preflightHeaders (origin: string, asked: IncomingHttpHeaders): R
   }
 }
 
-/** What lets an allowed origin read the answer to its request. */
+/** Returns the headers that let an allowed origin read the response to its request. */
 export function readableHeaders (origin: string): Record<string, string> {
   return { 'access-control-allow-origin': origin, 'access-control-expose-headers': exposedHeaders }
 }
 
 /**
- * An upstream's headers without what it says of other origins. Where ours let the client read the answer, what the upstream
- * exposes stays: which of its headers an application needs, it alone knows.
+ * Returns an upstream's headers without its CORS headers. If the gateway's headers let the client read the response,
+ * Access-Control-Expose-Headers is kept: only the upstream knows which of its headers an application needs.
  */
 export function withoutCors (upstream: IncomingHttpHeaders, ours: Record<string, unknown>): IncomingHttpHeaders {
   const isReadable = 'access-control-allow-origin' in ours
@@ -49,7 +52,7 @@ function isMethod (method: string | string[] | undefined): method is string {
   return typeof method === 'string' && METHODS.includes(method) && method !== 'TRACE' && method !== 'CONNECT'
 }
 
-/** All that is asked for: what a client sends, it can send without a browser too. */
+/** Returns all requested headers, which any client other than a browser could send as well. */
 function allowedHeaders (asked: string | string[] | undefined): string[] {
   if (typeof asked !== 'string' || !headerNames.test(asked)) return usualHeaders
   return [...new Set([...usualHeaders, ...asked.toLowerCase().split(',').map(name => name.trim())])]

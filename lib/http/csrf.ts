@@ -2,14 +2,14 @@ import type { IncomingHttpHeaders } from 'node:http'
 
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
-/** Whether a method may be sent cross-site without changing anything (RFC 9110, safe methods). */
+/** Returns whether a method is safe (RFC 9110): a cross-site request that uses it changes nothing. */
 export function isSafe (method: string): boolean {
   return safeMethods.has(method)
 }
 
 /**
- * Whether a browser says that the request was caused by another origin. Fetch metadata decides where there is any;
- * else Origin does. A request with neither comes from no browser, so no browser's cookies were added to it.
+ * Returns whether a browser reports that another origin caused the request. Fetch metadata decides if it is present; otherwise Origin
+ * decides. A request with neither comes from no browser, so no browser has added cookies to it.
  */
 export function isForeign (headers: IncomingHttpHeaders, origin: string): boolean {
   const site = headers['sec-fetch-site']
@@ -17,12 +17,15 @@ export function isForeign (headers: IncomingHttpHeaders, origin: string): boolea
   return headers.origin !== undefined && headers.origin !== origin
 }
 
-/** Which header says that a request is foreign, for the log. */
+/** Returns which header identifies a request as foreign, for the log. */
 export function foreignReason (headers: IncomingHttpHeaders): string {
   return headers['sec-fetch-site'] === undefined || headers['sec-fetch-site'] === 'same-origin' ? 'Origin is another one' : 'Sec-Fetch-Site says another site'
 }
 
-/** The same for a WebSocket, with which every browser sends Origin: both have to be right. */
+/**
+ * Returns whether another origin caused a WebSocket request. Every browser sends Origin with it, so Origin is checked in addition to Fetch
+ * metadata.
+ */
 export function isForeignUpgrade (headers: IncomingHttpHeaders, origin: string): boolean {
   return isForeign(headers, origin) || (headers.origin !== undefined && headers.origin !== origin)
 }

@@ -1,10 +1,10 @@
-/** Far more than any form of ours sends: what costs time to parse is many fields. */
+/** Limits of a form, far above what the gateway's own forms send. Many fields are expensive to parse. */
 const longest = 32_768
 const mostFields = 16
 
 /**
- * The fields of an `application/x-www-form-urlencoded` body as browsers write it. Null when it could be read in two ways: a name
- * twice, escapes that are none or no UTF-8 (so that no two passwords are read as the same one), anything that is not plain ASCII.
+ * Parses an `application/x-www-form-urlencoded` body as browsers write it. Returns null if the body is ambiguous: a repeated name, invalid
+ * escapes, escapes that are not UTF-8 (two passwords must never be read as the same one), or characters outside plain ASCII.
  */
 export function parseForm (text: string): Record<string, string> | null {
   if (text.length > longest || !/^[\x21-\x7e]*$/.test(text)) return null

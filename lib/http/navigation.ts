@@ -1,8 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** Whether a browser asks for a page to show as a whole: somebody followed a link or typed the address. Frames and scripts do not. */
+/**
+ * Returns whether a browser requests a page to show as a whole, because the user followed a link or typed the address. Requests from frames
+ * and scripts are not navigations.
+ */
 export function isNavigation (method: string | undefined, headers: IncomingHttpHeaders): boolean {
-  // Every browser that sends the one sends the other, which some proxies leave out.
+  // Some proxies remove Sec-Fetch-Dest. Every browser that sends Sec-Fetch-Mode also sends it.
   const { 'sec-fetch-mode': mode, 'sec-fetch-dest': dest = 'document' } = headers
   return method === 'GET' && mode === 'navigate' && dest === 'document'
 }

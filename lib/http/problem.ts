@@ -6,12 +6,12 @@ import {
   TokenInvalidError
 } from '../errors.ts'
 
-/** What a client reads of an error (RFC 9457). `type` is `urn:portcullis:error:` and the code in lower case with dashes. */
+/** Body of an error response (RFC 9457). `type` is `urn:portcullis:error:` and the code in lower case with dashes. */
 export interface ProblemBody { type: string, title: string, status: number, code: string, detail?: string }
 
 export interface Problem { status: number, body: ProblemBody, headers: Record<string, string> }
 
-/** What this module reads of an error, whoever raised it. */
+/** Members of an error that this module reads, regardless of the error's source. */
 interface Raised {
   name: string
   message: string
@@ -59,8 +59,8 @@ const details: Record<string, string> = {
 }
 
 /**
- * The answer to any error. Nothing of what the request carried gets into it, and nothing that only the operator should know:
- * whatever is not known to be meant for the client is PTC_ERR_INTERNAL.
+ * Returns the response to any error. It contains nothing from the request, and nothing that is only for the operator: an error that is not
+ * known to be meant for the client becomes PTC_ERR_INTERNAL.
  */
 export function toProblem (error: unknown, retryAfterSeconds = 1 + Math.floor(Math.random() * 5)): Problem {
   const raised = (typeof error === 'object' && error !== null ? error : {}) as Raised
@@ -86,7 +86,7 @@ function outcomeOf (raised: Raised): Outcome {
   if (typeof status !== 'number' || status < 400 || status > 499) return own(InternalError)
   if (raised.validation !== undefined) return own(RequestInvalidError, describeValidation(raised))
   if (name === '' || name.startsWith('FST_')) return foreign(status, name, raised)
-  // An application's own error: its code and status are its API, its message may hold what the request carried.
+  // An application's own error. Its code and status are its API; its message may contain parts of the request.
   return { status, code: name, title: STATUS_CODES[status] ?? 'Error', detail: raised.expose === true ? raised.message : undefined }
 }
 
@@ -101,7 +101,7 @@ function own (Class: OwnError, detail?: string): Outcome {
   return { status: statusCode, code, title: message, detail }
 }
 
-/** Names the first field that is wrong, in the words of the schema; never a value, nor a name that only the client knows. */
+/** Names the first invalid field in the words of the schema. It repeats no value, and no name that only the client knows. */
 function describeValidation ({ validation = [], validationContext = 'request' }: Raised): string {
   const first = validation[0]
   if (first === undefined) return `${validationContext} is not valid`

@@ -1,15 +1,15 @@
-/** A budget at the moment when something was counted. */
+/** State of a budget after a request was counted. */
 export interface Standing {
   name: string
   max: number
   windowMs: number
-  /** How many were counted in the window, this one included. */
+  /** Number of requests counted in the window, including this one. */
   count: number
-  /** Until the window ends. */
+  /** Time until the window ends, in milliseconds. */
   leftMs: number
 }
 
-/** draft-ietf-httpapi-ratelimit-headers: structured fields. `name`: visible ASCII without " and \. */
+/** Returns the headers of draft-ietf-httpapi-ratelimit-headers, as structured fields. `name` must be visible ASCII without " and \. */
 export function rateLimitHeaders ({ name, max, windowMs, count, leftMs }: Standing): { ratelimit: string, 'ratelimit-policy': string } {
   return {
     'ratelimit-policy': `"${name}";q=${max};w=${Math.ceil(windowMs / 1000)}`,
@@ -17,7 +17,7 @@ export function rateLimitHeaders ({ name, max, windowMs, count, leftMs }: Standi
   }
 }
 
-/** Whole seconds after which the window has ended: never earlier, and never now. */
+/** Returns the whole seconds after which the window has ended, rounded up; at least 1. */
 export function secondsLeft (leftMs: number): number {
   return Math.max(1, Math.ceil(leftMs / 1000))
 }

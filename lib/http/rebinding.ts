@@ -1,14 +1,14 @@
 import { isIP } from 'node:net'
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** A host and its port as in a Host header; the host without the brackets of IPv6. */
+/** A host with an optional port, as in a Host header. The groups hold the host without the brackets of IPv6. */
 const hostPattern = /^(?:\[([^\]]+)\]|([^:]*))(?::\d+)?$/
 
 /**
- * Whether a page could have sent the request after its own name was made to point at this address (DNS rebinding): to the browser
- * such a page is of this very origin. An address, a name without a dot and `localhost` cannot be the name of such a page, and
- * `ownHost` is known. Other names are refused to browsers alone, which send Accept-Language with every request, because monitoring
- * asks by any name.
+ * Returns whether the request may come from a page whose name was made to resolve to this address (DNS rebinding). The browser treats such
+ * a page as same-origin.
+ * An IP address, a name without a dot and `localhost` cannot be the name of such a page, and `ownHost` is trusted. Other names are rejected
+ * only for browsers, which send Accept-Language with every request, because monitoring may use any name.
  */
 export function mayBeRebound (headers: IncomingHttpHeaders, ownHost: string): boolean {
   const [, address, name = ''] = hostPattern.exec(headers.host ?? '') ?? []

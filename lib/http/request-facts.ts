@@ -1,18 +1,18 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 
 /**
- * The facts of a request that a caller is judged by. A FastifyRequest has them under these names, so that no object is made for a
- * request; a front end that decides for another proxy makes them from what that proxy tells.
+ * The facts of a request on which an access decision depends. FastifyRequest has them under these names, so no object is created for a
+ * request. A front end that decides for another proxy creates them from what that proxy reports.
  */
 export interface RequestFacts {
-  /** The id of the request in the log, and in its answer. */
+  /** Id of the request, in the log and in its response. */
   readonly id: string
-  /** The address of the client. */
+  /** Address of the client. */
   readonly ip: string
   readonly method: string
   /** The path with its query, as the client sent it. */
   readonly originalUrl: string
   readonly headers: IncomingHttpHeaders
-  /** The headers as they arrived, with those that were sent more than once. */
+  /** Headers as they arrived, including those that were sent more than once. */
   readonly raw: Pick<IncomingMessage, 'headers' | 'rawHeaders'>
 }

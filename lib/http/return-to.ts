@@ -1,12 +1,15 @@
 import { canonicalPath } from './canonical-path.ts'
 
-/** Characters that a path may have within the address of the sign-in page: three quarters of the smallest usual limit for a request's head. */
+/**
+ * Maximum length of a path in the address of the sign-in page, in characters: three quarters of the smallest common limit for a request
+ * head.
+ */
 const longest = 12_288
 
 /**
- * Where to go after signing in: a path of our own origin, in its one form, with its query. Null for whatever a browser, or a parser
- * on the way, could take for another place: a second slash, a backslash, blanks and control characters, what is encoded to look like
- * them, a scheme.
+ * Returns the address to redirect to after sign-in: a same-origin path in canonical form, with its query. Returns null for a text that a
+ * browser, or a parser on the way, could read as another address: a second slash, a backslash, white space, control characters, their
+ * encoded forms, or a scheme.
  */
 export function localPath (text: string, origin: string): string | null {
   if (text.length > longest || !/^\/[\x21-\x5b\x5d-\x7e]*$/.test(text) || encodeURIComponent(text).length > longest) return null
@@ -14,7 +17,10 @@ export function localPath (text: string, origin: string): string | null {
   return path !== null && URL.parse(path, origin)?.origin === origin ? path : null
 }
 
-/** A local path with an optional fragment, which names a place within the page and never another page. Null as for `localPath`. */
+/**
+ * Returns a local path with an optional fragment, which identifies a place within the page and never another page. Returns null as
+ * `localPath` does.
+ */
 export function localAddress (text: string, origin: string): string | null {
   const [path = '', ...fragment] = text.split('#')
   const local = localPath(path, origin)
@@ -23,12 +29,12 @@ export function localAddress (text: string, origin: string): string | null {
   return /^[\x21-\x5b\x5d-\x7e]*$/.test(address) && encodeURIComponent(address).length <= longest ? address : null
 }
 
-/** Whether a path is a prefix itself or lies under it. */
+/** Returns whether a path equals a prefix or lies under it. */
 export function isUnder (path: string, prefix: string): boolean {
   return path.startsWith(prefix) && ['', '/', '?', '#'].includes(path.charAt(prefix.length))
 }
 
-/** The address of a sign-in page that leads on to a path; to its default where there is none. */
+/** Returns the address of a sign-in page that redirects to `path`; if it is null, the page redirects to its default. */
 export function signInAddress (signInPath: string, path: string | null, { isStepUp = false }: { isStepUp?: boolean } = {}): string {
   const query = [...isStepUp ? ['step_up=1'] : [], ...path === null ? [] : [`return_to=${encodeURIComponent(path)}`]]
   return query.length === 0 ? signInPath : `${signInPath}?${query.join('&')}`

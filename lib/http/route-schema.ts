@@ -3,11 +3,11 @@ import { BodyTooLargeError, HeadersTooLargeError, InternalError, MediaTypeUnsupp
 import { Session } from '../session/view.ts'
 
 /*
- * What the routes say of themselves, for OpenAPI documents: the gateway's own, and those of applications that have @fastify/swagger.
- * It describes and nothing more: no serializer is made of it, so nothing that is sent can be lost by it.
+ * Descriptions of routes for OpenAPI documents: those of the gateway, and those of applications that use @fastify/swagger. The schemas only
+ * describe: no serializer is derived from them, so they remove nothing from a response.
  */
 
-/** How a request can say who it is from. */
+/** Kind of credential that a request can carry. */
 export type Credential = 'sessionCookie' | 'refreshCookie' | 'accessToken' | 'adminToken'
 
 export interface Operation {
@@ -15,11 +15,14 @@ export interface Operation {
   tags: string[]
   summary: string
   description?: string
-  /** Any one of them. Not `security`: that names what only a whole document can define. */
+  /**
+   * Accepted credentials; any one of them is sufficient. The member is not called `security`, which refers to definitions that only a whole
+   * document has.
+   */
   'x-credentials'?: ReadonlyArray<Credential | 'none'>
 }
 
-/** For what is no endpoint of an API; @fastify/swagger leaves it out. */
+/** Schema of a route that is not an API endpoint; @fastify/swagger leaves it out. */
 export const hidden: object = { hide: true }
 
 export const SessionAnswer = Type.Object({ session: Session }, { title: 'SessionAnswer', additionalProperties: false })
@@ -40,7 +43,7 @@ const Problem = Type.Object({
   detail: Type.Optional(Type.String({ description: 'The part of the request that caused the error.' }))
 }, { title: 'Problem', description: 'An error (RFC 9457).', additionalProperties: false })
 
-/** A header that is always there, or only sometimes. */
+/** Describes a header that is always present (`required`), or only sometimes (`sometimes`). */
 export const required = (description: string) => ({ type: 'string', description, required: true })
 export const sometimes = (description: string) => ({ type: 'string', description })
 
@@ -54,17 +57,17 @@ export const budgetHeaders = {
   'RateLimit-Policy': sometimes('The budget, such as "signIn";q=10;w=60.')
 }
 
-/** An answer without a body. */
+/** Describes a response without a body. */
 export function empty (description: string, headers: object = {}): TSchema {
   return Type.Null({ description, headers })
 }
 
-/** An answer in JSON. */
+/** Describes a response in JSON. */
 export function json<Schema extends TSchema> (schema: Schema, description: string, headers: object = {}): Schema {
   return { ...schema, 'x-response-description': description, headers }
 }
 
-/** An answer in plain text. */
+/** Describes a response in plain text. */
 export function plain (description: string, headers: object = {}): TSchema {
   return Type.Unsafe({ description, headers, content: { 'text/plain': { schema: { type: 'string' } } } })
 }
@@ -73,7 +76,7 @@ interface Described { description: string, headers: object, content: object }
 
 type ErrorClass = new () => Error & { code: string, statusCode?: number }
 
-/** What answers an error instead of the route: every one that the route can meet, by status. */
+/** Describes the error responses of a route by status: every error that the route can meet. */
 export function problems (...classes: ErrorClass[]): Record<string, Described> {
   const raised = [RequestInvalidError, ...classes].map(Class => new Class())
   const statuses = [...new Set(raised.map(({ statusCode = 500 }) => statusCode))].sort()
@@ -81,12 +84,15 @@ export function problems (...classes: ErrorClass[]): Record<string, Described> {
   return { ...Object.fromEntries(described), default: problem([new RequestTimeoutError(), new HeadersTooLargeError(), new InternalError()], { headers: budgetHeaders }) }
 }
 
-/** The same of a route that counts requests: what is found out later tells what is left, as a success does. */
+/**
+ * Adds the rate limit headers to the error responses of a route that counts requests. Errors raised after the count report the remaining
+ * budget, as a success does.
+ */
 export function counted (described: Record<string, Described>): Record<string, Described> {
   return Object.fromEntries(Object.entries(described).map(([status, answer]) => [status, { ...answer, headers: { ...answer.headers, ...budgetHeaders } }]))
 }
 
-/** In addition to those of `problems`: of whatever reads a body, DELETE too. */
+/** Errors of routes that read a body, including DELETE, in addition to those of `problems`. */
 export const bodyErrors = [BodyTooLargeError, MediaTypeUnsupportedError] as const
 
 function problem (errors: Array<InstanceType<ErrorClass>>, { status, headers = {} }: { status?: number, headers?: object } = {}): Described {

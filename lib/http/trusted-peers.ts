@@ -1,7 +1,10 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { ConfigInvalidError } from '../errors.ts'
 
-/** Whether an address lies in one of the networks (`10.0.0.0/8`, `::1`). Throws ConfigInvalidError for what is no network. */
+/**
+ * Returns a function that tells whether an address lies in one of the networks (`10.0.0.0/8`, `::1`). Throws ConfigInvalidError for an
+ * invalid network.
+ */
 export function createPeerMatcher (networks: readonly string[]): (address: string | undefined) => boolean {
   const list = new BlockList()
   for (const network of networks) {
@@ -15,7 +18,7 @@ export function createPeerMatcher (networks: readonly string[]): (address: strin
   return address => address !== undefined && isIP(address) !== 0 && list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 }
 
-/** An address without the prefix that dual-stack sockets put before IPv4. */
+/** Returns an address without the prefix that dual-stack sockets add to IPv4. */
 export function plainAddress (address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }

@@ -1,4 +1,4 @@
-/** The first that fits counts: most browsers also claim to be those that came before them. */
+/** Patterns in order of precedence, because most browsers also claim to be earlier ones. */
 const browsers: Array<[pattern: RegExp, name: string]> = [
   [/\bEdg(?:e|A|iOS)?\//, 'Edge'],
   [/\b(?:OPR|OPT|OPX|Opera)\//, 'Opera'],
@@ -21,7 +21,7 @@ const systems: Array<[pattern: RegExp, name: string]> = [
   [/\bLinux\b/, 'Linux']
 ]
 
-/** A name by which people know their devices, such as `Firefox on Windows`. Nothing of the header itself gets into it. */
+/** Returns a name by which users recognise their devices, such as `Firefox on Windows`. It contains no part of the header itself. */
 export function deviceName (userAgent: string): string {
   const browser = find(browsers, userAgent)
   const system = find(systems, userAgent)

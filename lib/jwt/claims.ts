@@ -3,15 +3,15 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { SessionRecord } from '../session/record.ts'
 import { seconds } from '../session/lifetime.ts'
 
-/** Tolerance for other machines' clocks when `exp`, `nbf` and `iat` are judged. */
+/** Tolerance for the clocks of other machines when `exp`, `nbf` and `iat` are checked, in seconds. */
 export const clockToleranceSeconds = 5
-/** Minted tokens live this long at most. */
+/** Maximum lifetime of a minted token, in seconds. */
 export const mintedTtlSeconds = 300
 
 const Instant = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Text = Type.String({ minLength: 1 })
 
-/** The claims of access tokens that we issue to clients (RFC 9068 and ours). */
+/** Claims of the access tokens that the gateway issues to clients (RFC 9068, and claims of the gateway). */
 export const AccessTokenClaims = Type.Object({
   iss: Text,
   sub: Text,
@@ -34,7 +34,10 @@ export type AccessTokenClaims = Static<typeof AccessTokenClaims>
 
 const accessTokenClaims = TypeCompiler.Compile(AccessTokenClaims)
 
-/** Whether verified claims are those of an access token that `issuer` made, good at `nowSeconds`. Audience and revocation are judged apart. */
+/**
+ * Returns whether verified claims are those of an access token that `issuer` issued. `iat` and `nbf` must not be after `nowSeconds`.
+ * Expiry, audience and revocation are checked separately.
+ */
 export function areAccessTokenClaims (claims: unknown, issuer: string, nowSeconds: number): claims is AccessTokenClaims {
   if (!accessTokenClaims.Check(claims)) return false
   const latest = nowSeconds + clockToleranceSeconds
@@ -47,11 +50,11 @@ export interface TokenGrant {
   jti: string
   ttlSeconds: number
   nowSeconds: number
-  /** Generation of the refresh token that is handed out with it. */
+  /** Generation of the refresh token that is issued with the access token; null without one. */
   generation: number | null
 }
 
-/** The claims of an access token of this session; its `exp` never passes the session's end. */
+/** Returns the claims of an access token of the session. Its `exp` is never later than the end of the session. */
 export function accessTokenClaimsOf (record: SessionRecord, grant: TokenGrant): AccessTokenClaims {
   return {
     iss: grant.issuer,

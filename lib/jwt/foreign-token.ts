@@ -5,18 +5,18 @@ import type { Identity } from '../principal.ts'
 import { canonicalAlgorithm, type VerificationAlgorithm } from './jws-verify.ts'
 import { freezeWithKeys } from '../revocation/credential-ids.ts'
 
-/** How the tokens of an issuer are read. */
+/** Rules for the access tokens of another issuer. */
 export interface ForeignTokenRules {
-  /** Its users are `<name>|<sub>` here. */
+  /** Name of the issuer. The subjects of its users are `<name>|<sub>`. */
   name: string
-  /** `iss`, exactly. */
+  /** The exact `iss` of its tokens. */
   issuer: string
   algorithms: readonly VerificationAlgorithm[]
-  /** Scopes that it may give. */
+  /** Scopes that its tokens may carry. */
   scopes: readonly string[]
   maxTokenAgeSeconds: number
   typ: 'at+jwt' | 'any'
-  /** The audience of the gateway's own endpoints, for which no other issuer speaks. */
+  /** Audience of the gateway's own endpoints, which no other issuer can grant. */
   ownAudience: string
 }
 
@@ -24,10 +24,10 @@ export interface ForeignTokenRules {
 const Instant = Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Text = Type.String({ minLength: 1 })
 
-/** No more than these are read (DESIGN: the way of a request). */
+/** The only claims that are read (DESIGN: the way of a request). */
 const ForeignClaims = Type.Object({
   iss: Text,
-  // Control characters would get into logs and headers.
+  // Control characters are rejected, because they would reach logs and headers.
   sub: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^\\x00-\\x1f\\x7f-\\x9f]*$' }),
   aud: Type.Union([Text, Type.Array(Text, { minItems: 1 })]),
   exp: Instant,
@@ -42,15 +42,20 @@ const ForeignClaims = Type.Object({
 
 const foreignClaims = TypeCompiler.Compile(ForeignClaims)
 
-/** What extends or replaces the plain meaning of a signature, or names a key of the sender's own choice. */
+/** Header parameters that extend or replace the plain meaning of a signature, or that name a key chosen by the sender. */
 const dangerousParameters = ['crit', 'b64', 'jku', 'jwk', 'x5u', 'x5c', 'cty', 'enc', 'zip', 'epk', 'p2c', 'p2s']
 const accessTokenTypes = ['at+jwt', 'application/at+jwt']
-/** What access tokens of issuers without RFC 9068 say; any other type is explicitly something else (RFC 8725, section 3.11). */
+/**
+ * `typ` of access tokens from issuers without RFC 9068. Any other type explicitly denotes another kind of token (RFC 8725, section 3.11).
+ */
 const plainTypes = ['jwt', 'application/jwt']
-/** ID tokens, logout tokens, and tokens that are good only together with a proof that is not asked for here. */
+/** Claims of ID tokens, of logout tokens, and of tokens that require a proof that the gateway does not check. */
 const otherTokensClaims = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'cnf']
 
-/** Which key of the issuer a header names: null when it names none. A text says why no token with that header is an access token of the issuer. */
+/**
+ * Returns the `kid`, or null if the header names none, and the algorithm. A returned string is the reason why no token with this header is
+ * an access token of the issuer.
+ */
 export function keyNameOfForeign ({ kid, alg, typ, ...others }: Record<string, unknown>, rules: ForeignTokenRules): { kid: string | null, algorithm: VerificationAlgorithm } | string {
   const dangerous = dangerousParameters.find(name => Object.hasOwn(others, name))
   if (dangerous !== undefined) return `its header has the parameter ${dangerous}`
@@ -69,8 +74,8 @@ function isTypeGood (typ: unknown, demanded: 'at+jwt' | 'any'): boolean {
 }
 
 /**
- * Who a token with a good signature speaks for at `nowSeconds`. A text names the first claim that keeps it from being an access token,
- * without the claim's value. Audience and revocation are judged apart.
+ * Returns the identity that a token with a verified signature represents at `nowSeconds`. A returned string names the first claim that
+ * excludes an access token, without the claim's value. Audience and revocation are checked separately.
  */
 export function identityOfForeign (claims: Record<string, unknown>, rules: ForeignTokenRules, nowSeconds: number): Identity | string {
   if (!foreignClaims.Check(claims)) return faultOf(claims)
@@ -79,18 +84,18 @@ export function identityOfForeign (claims: Record<string, unknown>, rules: Forei
   if (claims.iss !== rules.issuer) return 'the claim iss is not the issuer'
   const latest = nowSeconds + clockToleranceSeconds
   for (const name of ['iat', 'nbf', 'auth_time'] as const) if ((claims[name] ?? 0) > latest) return `the claim ${name} is in the future`
-  // Half of a surrogate pair cannot be sent on.
+  // A lone surrogate cannot be forwarded.
   for (const name of ['sub', 'jti', 'acr', 'amr'] as const) if (![claims[name] ?? []].flat().every(text => text.isWellFormed())) return `the claim ${name} is no text in UTF-8`
   return toIdentity(claims, rules)
 }
 
-/** A claim that is `null` counts as one of the wrong type, not as a missing one. */
+/** Describes the first invalid claim. A claim that is `null` counts as one of the wrong type, not as a missing one. */
 function faultOf (claims: Record<string, unknown>): string {
   const name = foreignClaims.Errors(claims).First()?.path.split('/')[1] ?? ''
   return Object.hasOwn(claims, name) ? `the claim ${name} is not of its type (RFC 9068)` : `the claim ${name} is missing`
 }
 
-/** The claim by which common identity providers tell their other tokens where `typ` does not. */
+/** Returns the claim by which common identity providers mark other kinds of token if the header's `typ` does not, or null. */
 function claimOfOtherToken (claims: Record<string, unknown>): string | null {
   const { typ, token_use: use } = claims
   const name = otherTokensClaims.find(name => Object.hasOwn(claims, name))
@@ -109,7 +114,7 @@ function toIdentity (claims: Static<typeof ForeignClaims>, { name, issuer, scope
     authTime: Math.floor(claims.auth_time ?? 0),
     acr: claims.acr ?? '',
     amr: claims.amr ?? [],
-    // Its clock may be ahead of the one that a cut is made by.
+    // The issuer's clock may be ahead of the clock that numbers cuts.
     epoch: Math.max(0, Math.floor(claims.iat) - clockToleranceSeconds),
     issuer,
     jti: claims.jti,

@@ -4,7 +4,7 @@ import { canonicalAlgorithm, type VerificationAlgorithm, type VerificationKey } 
 import { parseObject } from './token-format.ts'
 
 const maxKeys = 100
-/** Deepest nesting of a JWK set. */
+/** Maximum nesting depth of a JWK set. */
 const maxDepth = 8
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
@@ -17,30 +17,30 @@ const families: Record<string, readonly VerificationAlgorithm[]> = {
 }
 
 interface PublishedKey extends VerificationKey {
-  /** Null when the set does not name it. */
+  /** Key id; null if the set does not name the key. */
   kid: string | null
 }
 
-/** What an issuer publishes, as far as it may be used. */
+/** The usable keys of an issuer's JWK set. */
 export interface KeySet {
-  /** The key of this algorithm that a token's `kid` names; without a `kid`, the only key of that algorithm. */
+  /** Returns the key of this algorithm that a token's `kid` names; without a `kid`, the only key of that algorithm. */
   find (kid: string | null, algorithm: VerificationAlgorithm): VerificationKey | null
   has (key: VerificationKey): boolean
-  /** Whether the set names a key so, used or refused. */
+  /** Returns whether the set has a key of this `kid`, used or refused. */
   names (kid: string): boolean
   readonly keys: readonly PublishedKey[]
-  /** Why each of the other keys is not used. Names them by place, and repeats nothing. */
+  /** Reasons why the other keys are not used. A reason names the key by its position and repeats none of its content. */
   readonly refused: readonly string[]
 }
 
-/** The same of the bytes of a file or an answer. */
+/** Parses the bytes of a file or of a response as a JWK set (see `createKeySet`). */
 export function parseKeySet (bytes: Uint8Array, algorithms: readonly VerificationAlgorithm[], before?: readonly PublishedKey[]): KeySet | null {
   return createKeySet(parseObject(bytes, maxDepth), algorithms, before)
 }
 
 /**
- * The public keys of a JWK set (RFC 7517), each good for one algorithm. Weak, private and ambiguous ones are left out. A key that
- * was in `before` stays the same object, so what was verified with it can be remembered. Null when it is no JWK set at all.
+ * Returns the public keys of a JWK set (RFC 7517), each for one algorithm. Weak, private and ambiguous keys are left out. A key that was in
+ * `before` stays the same object, so that results of its verifications can be cached. Returns null if the value is not a JWK set.
  */
 export function createKeySet (set: Record<string, unknown> | null, algorithms: readonly VerificationAlgorithm[], before: readonly PublishedKey[] = []): KeySet | null {
   const published: unknown = set?.['keys']
@@ -52,7 +52,7 @@ export function createKeySet (set: Record<string, unknown> | null, algorithms: r
     if (typeof key === 'string') refused.push(`keys[${index}]: ${key}`)
     else if (!imported.some(other => isSame(other, key))) imported.push(before.find(other => isSame(other, key)) ?? key)
   }
-  // RFC 7517, section 4.5: keys of different types may share a kid, and the algorithm tells them apart.
+  // RFC 7517, section 4.5: keys of different types may share a kid, and the algorithm distinguishes them.
   const keys = imported.filter(key => key.kid === null || !imported.some(other => other !== key && other.kid === key.kid && other.algorithm === key.algorithm))
   if (keys.length < imported.length) refused.push('keys: different ones have the same kid and algorithm')
   const inForce = new Set<VerificationKey>(keys)
@@ -73,7 +73,7 @@ function isSame (one: PublishedKey, other: PublishedKey): boolean {
   return one.kid === other.kid && one.algorithm === other.algorithm && one.publicKey.equals(other.publicKey)
 }
 
-/** The key, or why it is not used. */
+/** Imports a key, or returns the reason why it is not used. */
 function importKey (jwk: unknown, algorithms: readonly VerificationAlgorithm[]): PublishedKey | string {
   if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) return 'is not a key'
   if (privateMembers.some(name => Object.hasOwn(jwk, name))) return 'has private members'
@@ -108,7 +108,7 @@ function toKeyObject ({ kty, crv, n, e, x, y }: Record<string, unknown>): KeyObj
 
 function isWeak (key: KeyObject): boolean {
   const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
-  // Above 8192 bits one signature takes too long to verify.
+  // The verification of one signature takes too long above 8192 bits.
   if (modulusLength < 2048 || modulusLength > 8192) return true
   if (publicExponent < 3n || publicExponent % 2n === 0n || publicExponent >= 2n ** 64n) return true
   return hasWeakModulus(BigInt(`0x${Buffer.from(key.export({ format: 'jwk' }).n ?? '', 'base64url').toString('hex')}`))

@@ -2,7 +2,7 @@ import { constants, verify, type KeyObject, type VerifyKeyObjectInput } from 'no
 
 const { RSA_PKCS1_PSS_PADDING: padding } = constants
 
-/** Digest and padding of each asymmetric algorithm (RFC 7518, section 3; RFC 8037). There is no other: neither HMAC nor `none`. */
+/** Digest and padding of each asymmetric algorithm (RFC 7518, section 3; RFC 8037). HMAC and `none` are not supported. */
 const parameters = {
   RS256: { digest: 'sha256' },
   RS384: { digest: 'sha384' },
@@ -20,15 +20,15 @@ export type VerificationAlgorithm = keyof typeof parameters
 
 export const verificationAlgorithms = Object.keys(parameters) as VerificationAlgorithm[]
 
-/** Names that configurations may use: also `Ed25519`, the fully specified name (RFC 9864) of what `EdDSA` means for the keys known here. */
+/** Algorithm names that configurations may use. `Ed25519` is the fully specified name (RFC 9864) of `EdDSA` with the supported keys. */
 export const algorithmNames = [...verificationAlgorithms, 'Ed25519'] as const
 
-/** The name that keys and tokens of an algorithm are compared by; an unknown one stays as it is. */
+/** Returns the name by which the algorithms of keys and tokens are compared; an unknown name is returned unchanged. */
 export function canonicalAlgorithm (name: unknown): unknown {
   return name === 'Ed25519' ? 'EdDSA' : name
 }
 
-/** Configured names without repetition, as keys and tokens are compared by. */
+/** Returns configured names without repetition, in the form by which keys and tokens are compared. */
 export function canonicalAlgorithms (names: readonly string[]): VerificationAlgorithm[] {
   return [...new Set(names.map(name => canonicalAlgorithm(name) as VerificationAlgorithm))]
 }

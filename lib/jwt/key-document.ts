@@ -6,11 +6,11 @@ interface SealedKey {
   algorithm: SigningAlgorithm
   createdAtMs: number
   signsFromMs: number
-  /** The private JWK, sealed for this kid. */
+  /** Private JWK, sealed for this kid. */
   sealed: string
 }
 
-/** The signing keys as the store keeps them, in the order of their turn. */
+/** Signing keys as the store holds them, in the order in which they sign. */
 export interface SealedKeys {
   keys: SealedKey[]
 }
@@ -21,13 +21,13 @@ export function sealKey (secret: DerivedSecret, key: SigningKey): SealedKey {
   return { kid, algorithm, createdAtMs, signsFromMs, sealed: seal(secret, JSON.stringify(jwk), context(key)) }
 }
 
-/** Opens a key; null when none of the secrets has sealed it. */
+/** Opens a sealed key. Returns null if none of the secrets sealed it. */
 export function openKey (secrets: readonly DerivedSecret[], sealed: SealedKey): SigningKey | null {
   const text = unseal(secrets, sealed.sealed, context(sealed))
   return text === null ? null : importKey(JSON.parse(text) as Jwk, sealed.algorithm, sealed)
 }
 
-/** A key sealed for one kid and algorithm is no key for another. */
+/** Returns the context of a seal: a key sealed for one kid and algorithm does not open for another. */
 function context ({ kid, algorithm }: { kid: string, algorithm: SigningAlgorithm }): string {
   return `signing key ${algorithm} ${kid}`
 }

@@ -1,6 +1,6 @@
 const primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167]
 
-/** Of each odd prime, the remainders that powers of 65537 leave. */
+/** The remainders of powers of 65537, for each odd prime. */
 const powers = primes.slice(1).map(prime => {
   const remainders = new Set<number>()
   for (let remainder = 1; !remainders.has(remainder); remainder = remainder * 65537 % prime) remainders.add(remainder)
@@ -8,8 +8,8 @@ const powers = primes.slice(1).map(prime => {
 })
 
 /**
- * Whether a modulus can be factored by whoever looks: it has a small factor, or it is one of those that a widespread chip made
- * (ROCA, CVE-2017-15361), which are powers of 65537 modulo every small prime.
+ * Returns whether a modulus is easy to factor: it has a small factor, or a widespread chip generated it (ROCA, CVE-2017-15361). The moduli
+ * of that chip are powers of 65537 modulo every small prime.
  */
 export function hasWeakModulus (modulus: bigint): boolean {
   if (primes.some(prime => modulus % BigInt(prime) === 0n)) return true

@@ -1,8 +1,8 @@
 import { findFault } from '../json.ts'
 
-/** Longest access token that is looked at, in characters: one with 200 groups of 36 characters has some 12,000. */
+/** Maximum length of an access token, in characters. A token with 200 groups of 36 characters has about 12,000. */
 export const maxTokenLength = 16_384
-/** Deepest nesting of header and claims, themselves included. */
+/** Maximum nesting depth of header and claims, including the outermost object. */
 const maxDepth = 16
 
 export interface TokenParts {
@@ -16,10 +16,10 @@ const pattern = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * The parts of a compact JWS whose every character counts: three base64url parts that encode back to themselves, and JSON objects
- * in UTF-8 without a byte order mark, in which no name stands twice. Null otherwise. Nothing is verified yet.
- * JWT libraries accept more (padding, white space, unused bits, the last of two names), so that one token has many spellings and
- * two meanings.
+ * Parses a compact JWS strictly: three canonical base64url parts, with JSON objects in UTF-8 without a byte order mark and without repeated
+ * names. Returns null otherwise. The signature is not verified.
+ * JWT libraries accept more (padding, white space, unused bits, the last of two equal names), so that one token has many spellings and two
+ * meanings.
  */
 export function parseToken (token: string): TokenParts | null {
   if (token.length > maxTokenLength || !pattern.test(token)) return null
@@ -36,7 +36,7 @@ function decodeObject (part: string): Record<string, unknown> | null {
   return bytes === null ? null : parseObject(bytes, maxDepth)
 }
 
-/** The JSON object that bytes spell in plain UTF-8, with each name once; null when they do not. */
+/** Parses bytes as a JSON object in plain UTF-8, nested at most `levels` deep and without repeated names. Returns null otherwise. */
 export function parseObject (bytes: Uint8Array, levels: number): Record<string, unknown> | null {
   try {
     const text = utf8.decode(bytes)

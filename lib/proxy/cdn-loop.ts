@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 
-/** The name of one hop among all that a request may pass (RFC 8586). */
+/** Returns a name that identifies this hop among all that a request may pass (RFC 8586). */
 export function loopName (): string {
   return `portcullis-${randomBytes(8).toString('hex')}`
 }
 
 /**
- * What CDN-Loop says after this hop; null when the request has passed it before. Not Via: some servers stop compressing their
- * answers for requests that have one.
+ * Returns the value of CDN-Loop after this hop; null if the request has passed the hop before. Via is not used, because some servers do not
+ * compress their responses to requests that carry it.
  */
 export function passedHops (before: string | string[] | undefined, name: string): string | null {
   if (before === undefined) return name

@@ -4,8 +4,8 @@ import type { OwnCookies } from '../http/own-cookies.ts'
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'proxy-authenticate', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings']
 
 /**
- * Of the client's: what ends at us, and every name under which upstreams hear from us alone; also those by which some read
- * another path than the one that was judged. `x-forwarded` is told by its beginning.
+ * Client headers that are never forwarded: those that end at the gateway, and those that upstreams accept only from the gateway, including
+ * headers from which some upstreams read another path than the one that was checked. `x-forwarded` is recognised by its prefix.
  */
 const neverForwarded = new Set([
   ...hopByHop, 'proxy-authorization', 'proxy-authentication-info', 'expect', 'host', 'set-cookie', 'forwarded', 'x-real-ip', 'x-request-id',
@@ -14,13 +14,13 @@ const neverForwarded = new Set([
   'secure-session-response', 'sec-secure-session-id'
 ])
 
-/** Names that pass in their own spelling alone; `authorization` is told apart. */
+/** Names that are forwarded only in this exact spelling; `authorization` is handled separately. */
 const neverSpeltOtherwise = new Set(['content-length', 'content-type', 'cookie'])
 
-/** A name that every server reads in one way: words of letters and digits, with one `-` between them. */
+/** A name that every server reads in the same way: words of letters and digits, separated by one `-`. */
 const plainName = /^[a-z\d]+(?:-[a-z\d]+)*$/
 
-/** Names that are plain, as far as most requests need: looking one up costs less than the expression. */
+/** Plain names that most requests need. A lookup costs less than the regular expression. */
 const usualNames = new Set([
   'accept', 'accept-encoding', 'accept-language', 'authorization', 'cache-control', 'connection', 'content-length', 'content-type', 'cookie', 'host', 'if-modified-since', 'if-none-match',
   'origin', 'pragma', 'priority', 'range', 'referer', 'sec-ch-ua', 'sec-ch-ua-mobile', 'sec-ch-ua-platform', 'sec-fetch-dest', 'sec-fetch-mode', 'sec-fetch-site', 'sec-fetch-user',
@@ -28,29 +28,32 @@ const usualNames = new Set([
   'cdn-loop', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-request-id', 'x-auth-subject', 'x-auth-session', 'x-auth-scope'
 ])
 
-/** Browsers keep the sessions of an origin by these, and here the origin's are the gateway's; with the names of earlier drafts. */
+/**
+ * Upstream headers that are never returned. Browsers keep the sessions of an origin by the session headers, and the gateway owns the
+ * sessions of its origin. The names of earlier drafts are included.
+ */
 const neverReturned = new Set([...hopByHop, 'secure-session-registration', 'secure-session-challenge', 'sec-session-registration', 'sec-session-challenge'])
 
-/** Names of our response headers that stand beside the upstream's; all others replace them. */
+/** Response headers of the gateway that are added to those of the upstream; all others replace them. */
 const combined = new Set(['set-cookie', 'vary', 'access-control-expose-headers'])
 
-/** The headers of clients that never reach an upstream, these among them; in lower case. */
+/** Returns the names of client headers that are never forwarded, in lower case, including `headers`. */
 export function neverForwardedWith (headers: readonly string[]): ReadonlySet<string> {
   return headers.length === 0 ? neverForwarded : new Set([...neverForwarded, ...headers])
 }
 
 export interface HeaderPolicy {
-  /** Whether the client's Authorization is for the upstream. */
+  /** True if the client's Authorization header is forwarded to the upstream. */
   readonly keepAuthorization: boolean
   /** The gateway's cookies, which no upstream receives or sets. */
   readonly ownCookies: OwnCookies
-  /** See `neverForwardedWith`; without credentials in headers of their own by default. */
+  /** Client headers that are never forwarded (see `neverForwardedWith`). The default contains no headers of further credential schemes. */
   readonly never?: ReadonlySet<string>
 }
 
 /**
- * What an upstream gets of a client's headers, as name, value, name, value…, followed by ours.
- * Connection takes away what the client sent, never what we add (RFC 9110, section 7.6.1).
+ * Returns the headers for an upstream as name, value, name, value…: those of the client, followed by those of the gateway. Connection
+ * removes headers of the client, never those that the gateway adds (RFC 9110, section 7.6.1).
  */
 export function requestHeaders (client: IncomingHttpHeaders, ours: readonly string[], { keepAuthorization, ownCookies, never = neverForwarded }: HeaderPolicy): string[] {
   const forwarded: string[] = []
@@ -71,20 +74,20 @@ function isPlain (name: string): boolean {
 }
 
 /**
- * The words of a name. Servers of the CGI kind make one variable of every spelling: some replace `_` alone, others each character
- * that is no letter and no digit, and libraries behind them join or trim what results.
+ * Reduces a name to its words. CGI-style servers map several spellings to one variable: some replace only `_`, others every character that
+ * is not a letter or a digit, and libraries behind them join or trim the result.
  */
 function fold (name: string): string {
   return name.toLowerCase().replace(/[^a-z\d]+/g, '-').replace(/^-|-$/g, '')
 }
 
-/** `read`: `name` as a server of the CGI kind reads it. */
+/** Returns whether a client header is removed. `read` is `name` as a CGI-style server reads it. */
 function isStripped (read: string, name: string, keepAuthorization: boolean): boolean {
   if (read === 'authorization') return read !== name || !keepAuthorization
   return read.startsWith('x-forwarded') || (read !== name && neverSpeltOtherwise.has(read))
 }
 
-/** Headers with their names as servers of the CGI kind read them: as a rule the ones that are given. */
+/** Returns headers with their names as CGI-style servers read them; usually the given array itself. */
 function namesOf (ours: readonly string[]): readonly string[] {
   for (let i = 0; i < ours.length; i += 2) if (!isPlain(ours[i]!)) return ours.map((text, at) => at % 2 === 0 ? fold(text) : text)
   return ours
@@ -96,7 +99,7 @@ function isNameIn (name: string, headers: readonly string[]): boolean {
 }
 
 /**
- * What the client gets of an upstream's headers, as name, value, name, value…, with those of the reply beside or in place of them.
+ * Returns the headers for the client as name, value, name, value…: those of the upstream, with those of the reply added or in their place.
  * An upstream never sets or clears a Portcullis cookie.
  */
 export function responseHeaders (upstream: IncomingHttpHeaders, status: number, ours: Record<string, unknown>, ownCookies: OwnCookies): Array<string | string[]> {
@@ -114,7 +117,7 @@ export function responseHeaders (upstream: IncomingHttpHeaders, status: number, 
     const value = ours[name]
     if (value !== undefined) returned.push(name, Array.isArray(value) ? value.map(String) : String(value))
   }
-  // Last, because Node decodes a Content-Disposition that stands behind it as UTF-8, and then refuses or changes its bytes.
+  // Content-Length comes last, because Node decodes a Content-Disposition that follows it as UTF-8, and then rejects or changes its bytes.
   if (length !== null) returned.push('content-length', length)
   return returned
 }
@@ -122,7 +125,7 @@ export function responseHeaders (upstream: IncomingHttpHeaders, status: number, 
 function returnedValue (name: string, value: string | string[] | undefined, status: number): string | string[] | null | undefined {
   switch (name) {
     case 'clear-site-data': return value === undefined ? null : withoutCookieClearing(String(value))
-    // RFC 9110, section 8.6: never with 204, nor with 101.
+    // RFC 9110, section 8.6: a response with 204 or 101 never has Content-Length.
     case 'content-length': return status === 204 || status === 101 ? null : value
     default: return value
   }
@@ -134,19 +137,19 @@ function otherCookies (value: string | string[] | undefined, ownCookies: OwnCook
   return others.length === 0 ? null : others
 }
 
-/** Without `"cookies"` and `"*"`: signing out is ours alone. */
+/** Removes `"cookies"` and `"*"`, because only the gateway signs users out. */
 function withoutCookieClearing (value: string): string | null {
   const others = value.split(',').map(directive => directive.trim()).filter(directive => !/^"?(?:cookies|\*)"?$/i.test(directive))
   return others.length === 0 ? null : others.join(', ')
 }
 
-/** The names that a Connection header takes away, folded; null for the ordinary values, which name none. */
+/** Returns the names that a Connection header removes, folded; null for the common values, which name none. */
 function connectionOptions (connection: string | string[] | undefined): Set<string> | null {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return null
   return new Set(String(connection).split(',').map(fold))
 }
 
-/** Whether an upstream's answer is a stream of server-sent events. */
+/** Returns whether an upstream's response is a stream of server-sent events. */
 export function isEventStream (headers: IncomingHttpHeaders): boolean {
   const type = headers['content-type']
   return type !== undefined && /^text\/event-stream\s*(?:;|$)/i.test(type)

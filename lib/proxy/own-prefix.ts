@@ -1,15 +1,16 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 export interface Place {
-  /** `/`, or a path without a trailing slash. */
+  /** Prefix of the upstream: `/`, or a path without a trailing slash. */
   prefix: string
   /** Scheme, host and port that browsers see. */
   origin: string
 }
 
 /**
- * Removes from an upstream's answer to `url` what browsers apply beyond the upstream's prefix. Service workers are limited to it:
- * without Service-Worker-Allowed their scope is the directory of the script, which for a script at the bare prefix is outside.
+ * Removes the headers of an upstream's response to `url` that browsers would apply beyond the upstream's prefix. Service workers are
+ * limited to the prefix: without Service-Worker-Allowed their scope is the directory of the script, which lies outside for a script at the
+ * bare prefix.
  */
 export function keepWithinPrefix (upstream: IncomingHttpHeaders, url: string, { prefix, origin }: Place): void {
   if (prefix === '/') return
@@ -17,14 +18,15 @@ export function keepWithinPrefix (upstream: IncomingHttpHeaders, url: string, { 
   const allowed = upstream['service-worker-allowed']
   if (allowed !== undefined && !isScopeWithin(allowed, url, { prefix: own, origin })) delete upstream['service-worker-allowed']
   if (!url.startsWith(own)) upstream['service-worker-allowed'] ??= own
-  // Alternative services, and reports of all requests (Network Error Logging), are for the whole origin.
+  // Alternative services, and reports of all requests (Network Error Logging), apply to the whole origin.
   if (upstream['alt-svc'] !== undefined) delete upstream['alt-svc']
   if (upstream.nel !== undefined) delete upstream.nel
 }
 
 /**
- * Whether every scope that a Service-Worker-Allowed header permits lies within `prefix`, which ends with a slash: browsers compare
- * scopes by their beginning, so `/app` would permit `/app-of-others`. Of several values browsers use one or the other.
+ * Returns whether every scope that a Service-Worker-Allowed header permits lies within `prefix`, which ends with a slash: browsers compare
+ * scopes by their beginning, so `/app` would permit `/app-of-others`. A header with several values is rejected, because browsers differ in
+ * which one they use.
  */
 function isScopeWithin (allowed: string | string[], url: string, { prefix, origin }: Place): boolean {
   if (typeof allowed !== 'string' || allowed.includes(',')) return false

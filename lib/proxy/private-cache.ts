@@ -1,15 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** The directives by which an upstream says that an answer is for everybody, or keeps shared caches away itself (RFC 9111, sections 3.5 and 5.2.2). */
+/** Directives by which an upstream declares a response public, or excludes shared caches itself (RFC 9111, sections 3.5 and 5.2.2). */
 const decided = /(?:^|,)[ \t]*(?:public|s-maxage=\d+|private|no-store)[ \t]*(?=,|$)/i
 
-/** Arguments in quotes may hold commas, and words that are no directives there. */
+/** A quoted argument, which may contain commas, and words that are not directives. */
 const quotedArgument = /="(?:[^"\\]|\\.)*"/g
 
 /**
- * Makes an upstream's answer one for the owner of the session cookie alone. The upstream was asked with a credential that we added,
- * which neither caches on the way nor the browser saw: they saw a cookie, which keeps no cache from giving the answer to the next
- * one, and which any page may send along where the answer allows it.
+ * Makes an upstream's response private to the owner of the session cookie. The gateway added a credential to the upstream request, which
+ * neither caches on the way nor the browser saw. They saw a cookie, which does not prevent a cache from serving the response to another
+ * client, and which any page may include in a request if the response allows credentials.
  */
 export function keepForOwner (upstream: IncomingHttpHeaders): void {
   upstream['cache-control'] = decidedOrPrivate(upstream['cache-control'])
@@ -21,7 +21,7 @@ function decidedOrPrivate (said: string | string[] | undefined): string {
   if (said === undefined) return 'private'
   const text = String(said)
   if (isDecided(text)) return text
-  // Behind a quote that does not close, caches could read another directive as a part of its text.
+  // Caches could read a directive after an unclosed quote as a part of its text.
   return withoutQuoted(text).includes('"') ? 'private' : `${text}, private`
 }
 
@@ -30,15 +30,15 @@ function isDecided (text: string): boolean {
   return decided.test(directives) && !directives.includes('"')
 }
 
-/** A quote stays only where it begins no argument, or where none ends it. */
+/** Removes quoted arguments. A quote remains only if it begins no argument, or if it is not closed. */
 function withoutQuoted (text: string): string {
   return text.includes('"') ? text.replace(quotedArgument, '=?') : text
 }
 
 /**
- * Whether a header directs some shared caches in place of Cache-Control: `CDN-Cache-Control` and those of one vendor (RFC 9213),
- * and the older headers of CDNs and nginx. One that leaves it open who may see the answer is removed, so that these caches obey
- * Cache-Control; adding `private` would not do, because the older headers have no such directive.
+ * Returns whether a header directs some shared caches in place of Cache-Control: `CDN-Cache-Control` and those of one vendor (RFC 9213),
+ * and the older headers of CDNs and nginx. A header that does not restrict or permit shared caching is removed, so that these caches obey
+ * Cache-Control. Adding `private` is not sufficient, because the older headers have no such directive.
  */
 function isTargeted (name: string): boolean {
   return name.endsWith('-cache-control') || name === 'surrogate-control' || name === 'edge-control' || name === 'x-accel-expires'

@@ -1,35 +1,35 @@
 import { BlockList, isIP } from 'node:net'
 
-/** The addresses of host names that were looked up; a name that is missing could not be resolved. */
+/** Addresses of host names that were looked up; a missing name could not be resolved. */
 export type Addresses = ReadonlyMap<string, readonly string[]>
 
 const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8)
 loopback.addAddress('::1', 'ipv6')
 
-/** A connection to them ends at this machine. */
+/** Addresses for which a connection ends at this machine. */
 const unspecified = new BlockList()
 unspecified.addAddress('0.0.0.0')
 unspecified.addAddress('::', 'ipv6')
 
-/** Whether a host, as settings and URLs have it, is of this machine alone. */
+/** Returns whether a host, as written in settings and URLs, is reachable from this machine only. */
 export function isLoopback (host: string): boolean {
   const name = plainHost(host)
   return name === 'localhost' || name.endsWith('.localhost') || isIn(loopback, name)
 }
 
-/** Whether a connection to a host ends at this machine; addresses of its networks are not known here. */
+/** Returns whether a connection to a host ends at this machine. Addresses of its network interfaces are not considered. */
 export function isThisMachine (host: string): boolean {
   return isLoopback(host) || isIn(unspecified, plainHost(host))
 }
 
-/** The host and the port of an http or https address. */
+/** Returns the host and the port of an http or https address. */
 export function serviceAt (target: string): { host: string, port: number } {
   const { hostname, port, protocol } = new URL(target)
   return { host: plainHost(hostname), port: Number(port || (protocol === 'https:' ? 443 : 80)) }
 }
 
-/** Whether two targets lead to one service: one port at one host, by its name or by one address of it. */
+/** Returns whether two targets are one service: one port at one host, by its name or by one of its addresses. */
 export function isSameService (one: string, other: string, addresses: Addresses): boolean {
   const [a, b] = [serviceAt(one), serviceAt(other)]
   if (a.port !== b.port) return false
@@ -41,15 +41,15 @@ function placesOf (host: string, addresses: Addresses): string[] {
   return [host, ...addresses.get(host) ?? []].map(place => isThisMachine(place) ? 'localhost' : plainHost(place))
 }
 
-/** Without the brackets of an IPv6 address and the dot at the end of a full name; one spelling for each address. */
+/** Returns the canonical spelling of a host, without the brackets of an IPv6 address and the trailing dot of a full name. */
 export function plainHost (host: string): string {
   const name = host.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '')
   return isIP(name) === 6 ? plainAddress(name) : name
 }
 
-/** Connections to an IPv4-mapped address (RFC 4291, section 2.5.5.2) are made with IPv4. */
+/** Returns the IPv4 form of an IPv4-mapped address (RFC 4291, section 2.5.5.2), to which connections are made with IPv4. */
 function plainAddress (address: string): string {
-  // A zone, such as %eth0, is in no URL.
+  // A URL cannot contain a zone, such as %eth0.
   const compressed = URL.parse(`http://[${address}]`)?.hostname.slice(1, -1) ?? address
   const [, high = '', low = ''] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(compressed) ?? []
   if (low === '') return compressed

@@ -1,7 +1,7 @@
 const isKnownOpcode = (opcode: number): boolean => opcode <= 2 || (opcode >= 8 && opcode <= 10)
 const close = 8
 
-/** How many bytes a frame's head has, as far as its first `have` bytes tell (RFC 6455, Base Framing Protocol). */
+/** Returns the length of a frame's head, as far as its first `have` bytes determine it (RFC 6455, Base Framing Protocol). */
 function headLength (head: Buffer, have: number): number {
   if (have < 2) return 2
   const length = head[1]! & 0x7f
@@ -17,11 +17,11 @@ function payloadLength (head: Buffer): number {
 function isFrameHead (head: Buffer, isMasked: boolean): boolean {
   const opcode = head[0]! & 0x0f
   if (!isKnownOpcode(opcode) || (head[1]! >= 0x80) !== isMasked) return false
-  // Control frames are short and whole.
+  // Control frames are short and not fragmented.
   return opcode < close || (head[0]! >= 0x80 && (head[1]! & 0x7f) < 126)
 }
 
-/** Where the frames of a WebSocket begin and end, in bytes that pass by. Keeps none of them but an unfinished head. */
+/** Finds the frame boundaries of a WebSocket in the bytes that pass by. It stores no bytes except an unfinished head. */
 export class FrameReader {
   readonly #isMasked: boolean
   readonly #head = Buffer.alloc(14)
@@ -29,18 +29,21 @@ export class FrameReader {
   #left = 0
   #hasClosed = false
 
-  /** `isMasked`: as everything is that clients send, and nothing that servers do. */
+  /** `isMasked` is true for frames from clients, and false for frames from servers. */
   constructor (isMasked: boolean) {
     this.#isMasked = isMasked
   }
 
-  /** Whether a Close frame has begun. */
+  /** True if a Close frame has begun. */
   get hasClosed (): boolean { return this.#hasClosed }
 
-  /** Whether another frame could begin here. */
+  /** True if another frame could begin here. */
   get isBetween (): boolean { return this.#have === 0 && this.#left === 0 }
 
-  /** Takes note of a chunk; how much of it belongs to frames, up to the next boundary if `once`. -1 when it is no WebSocket's. */
+  /**
+   * Reads a chunk. Returns how many of its bytes belong to frames, up to the next boundary if `once`; -1 if they are not those of a
+   * WebSocket.
+   */
   read (chunk: Buffer, once: boolean): number {
     let at = 0
     while (at < chunk.length) {
@@ -66,8 +69,8 @@ export class FrameReader {
   }
 }
 
-/** A Close frame with a code and without a reason. */
+/** Returns a Close frame with a code and without a reason. */
 export function closeFrame (code: number, isMasked: boolean): Buffer {
-  // Masked with zeros, which leave the payload as it is: there is no secret in it that the mask would have to hide.
+  // A mask of zeros leaves the payload unchanged. The payload contains no secret that a mask would have to hide.
   return Buffer.from([0x88, isMasked ? 0x82 : 0x02, ...isMasked ? [0, 0, 0, 0] : [], code >> 8, code & 0xff])
 }

@@ -1,28 +1,28 @@
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** Browsers can send no Authorization with a WebSocket; this subprotocol carries the token. */
+/** Prefix of the subprotocol that carries the token, because browsers cannot send Authorization with a WebSocket. */
 const bearerPrefix = 'portcullis.bearer.'
 
 const guid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const key = /^[A-Za-z0-9+/]{21}[AQgw]==$/
 
-/** Whether a request asks for a WebSocket and nothing else; whether it may is another question. */
+/** Returns whether a request asks for a WebSocket and nothing else. Whether it is allowed is checked separately. */
 export function asksForWebSocket ({ upgrade, connection }: IncomingHttpHeaders): boolean {
   return upgrade?.toLowerCase() === 'websocket' && /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(connection ?? '')
 }
 
-/** Whether it is exactly one key (RFC 6455, Client Requirements). */
+/** Returns whether the value is exactly one key (RFC 6455, Client Requirements). */
 export function isWebSocketKey (value: string | undefined): value is string {
   return value !== undefined && key.test(value)
 }
 
-/** The Sec-WebSocket-Accept that only whoever has read this key can know (RFC 6455, Server Requirements). */
+/** Returns the Sec-WebSocket-Accept for a key, which proves that the server has read the key (RFC 6455, Server Requirements). */
 export function acceptOf (key: string): string {
   return createHash('sha1').update(key + guid).digest('base64')
 }
 
-/** What a client offers as Sec-WebSocket-Protocol: our bearer tokens, and the subprotocols for the upstream. */
+/** Splits Sec-WebSocket-Protocol into the bearer tokens for the gateway and the subprotocols for the upstream. */
 export function readProtocols (header: string | undefined): { tokens: string[], others: string[] } {
   const offered = (header ?? '').split(',').map(name => name.trim()).filter(name => name !== '')
   return {
@@ -31,7 +31,7 @@ export function readProtocols (header: string | undefined): { tokens: string[], 
   }
 }
 
-/** The subprotocol that carries a token. */
+/** Returns the subprotocol that carries a token. */
 export function bearerProtocol (token: string): string {
   return bearerPrefix + token
 }

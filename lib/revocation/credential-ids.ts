@@ -4,10 +4,10 @@ import { keyWords } from './id-table.ts'
 import { keyBytes, subjectKeyBytes, tokenKeyBytes } from './revocation-id.ts'
 
 /*
- * The keys of revocations (lib/revocation/revocation-id.ts) as words, for tables of numbers.
+ * Keys of revocations (lib/revocation/revocation-id.ts) as 32-bit words, for tables of numbers.
  */
 
-/** Of the `sid`, the `jti` with its issuer, the `jti` whoever issued it, the subject; zeros where there is no such claim. */
+/** Keys of the `sid`, of the `jti` with its issuer, of the `jti` for any issuer, and of the subject; zeros for absent claims. */
 export type CredentialKeys = Int32Array
 export const credentialKeysLength = 4 * keyWords
 export const sidKeyAt = 0
@@ -15,12 +15,12 @@ export const jtiKeyAt = 4
 export const anyJtiKeyAt = 8
 export const subjectKeyAt = 12
 
-/** Where the keys of a credential are kept, on what it was verified as. */
+/** Property that holds the keys of a verified credential. */
 export const credentialKeys: unique symbol = Symbol('credential keys')
 
 /**
- * Freezes the claims of a credential and keeps its keys with them, so that a request with a credential that was seen before hashes
- * nothing. Copies do not have them: what is changed in a copy would not be what is looked up.
+ * Freezes the claims of a credential and stores its keys with them, so that a request with a known credential computes no hash. Copies do
+ * not carry the keys, because the claims of a copy may be changed.
  */
 export function freezeWithKeys<Claims extends CredentialClaims> (claims: Claims): Readonly<Claims> {
   const keys = new Int32Array(credentialKeysLength)
@@ -28,7 +28,10 @@ export function freezeWithKeys<Claims extends CredentialClaims> (claims: Claims)
   return Object.freeze(Object.defineProperty(claims, credentialKeys, { value: keys, enumerable: false }))
 }
 
-/** Claims that are absent have no key. Without an epoch no cut is asked for. */
+/**
+ * Writes the keys of the claims. Absent claims have no key. The subject has a key only if there is an epoch, because cuts are compared with
+ * the epoch.
+ */
 export function writeKeys ({ issuer, jti, sid, subject, epoch }: CredentialClaims, into: CredentialKeys): void {
   if (sid !== null) writeSidKey(sid, into, sidKeyAt)
   if (jti !== null) {
@@ -50,7 +53,7 @@ export function writeSubjectKey (subject: string, into: Int32Array, at: number):
   writeBytes(subjectKeyBytes(subject), into, at)
 }
 
-/** A key that comes as a text. One that is none is a mistake of the caller, and nobody's key. */
+/** Writes a key that is given as text. Throws TypeError if the text is not a key. */
 export function writeKeyText (text: string, into: Int32Array, at: number): void {
   if (!decodeKey(text, into, at)) throw new TypeError('not the key of a revocation')
 }
@@ -70,7 +73,10 @@ const noDigit = 64
 const digits = new Uint8Array(128).fill(noDigit)
 for (let digit = 0; digit < alphabet.length; digit++) digits[alphabet.charCodeAt(digit)] = digit
 
-/** The 128 bits of a canonical text of them (lib/session/sid.ts); false, and nothing that counts is written, for any other text. */
+/**
+ * Decodes the 128 bits of a canonical base64url text (lib/session/sid.ts). Returns false for any other text; `into` may then be partly
+ * overwritten.
+ */
 function decodeKey (sid: string, into: Int32Array, at: number): boolean {
   if (sid.length !== 22) return false
   let bits = 0
@@ -87,6 +93,6 @@ function decodeKey (sid: string, into: Int32Array, at: number): boolean {
     word = word << 8 | (pending >> bits & 0xff)
     if (++filled % 4 === 0) into[at + filled / 4 - 1] = word
   }
-  // What is left over of the last digit is zero in the one canonical spelling.
+  // The unused bits of the last digit are zero in the canonical spelling.
   return (pending & 0xf) === 0
 }

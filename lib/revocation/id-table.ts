@@ -1,73 +1,74 @@
 import { randomInt } from 'node:crypto'
 
 /*
- * A table of 128-bit keys, each with the second at which it ends and perhaps a few words more, for millions of them: typed arrays
- * that the garbage collector need not look into, open addressing, and no step that takes long. Keys are spread over segments of
- * one size by the low bits of their hash. A full segment is cleaned of what has ended, or split in two (extendible hashing), so
- * growth copies one segment at a time, and memory is never held twice. Nothing is deleted singly: a segment is cleaned as a whole.
- * Ends are kept with the keys, not a table for each span of time that could be dropped at once: that would take a search in every
- * one of them for each look-up.
+ * A table of 128-bit keys for millions of entries. Each entry has an end in seconds and optionally a few more words.
+ * Entries are stored in typed arrays, which the garbage collector does not scan, with open addressing, and no operation takes long. The low
+ * bits of the hash spread the keys over segments of one size. A full segment is cleaned of ended entries or split in two (extendible
+ * hashing), so growth copies one segment at a time and never holds the whole memory twice. Entries are not deleted singly: a segment is
+ * cleaned as a whole.
+ * Ends are stored with the keys. A separate table for each time span could be dropped at once, but a lookup would have to search every one
+ * of them.
  */
 
 export interface KeyTableOptions {
-  /** Words that go with each key. */
+  /** Number of words stored with each key. */
   payloadWords?: number
-  /** Keys that a segment has room for, and that a search may pass; a power of two, at most 2048. */
+  /** Slots of a segment, and maximum number of slots that a search visits; a power of two, at most 2048. */
   slots?: number
-  /** Bits of the hash that choose the segment. Beyond it, which needs very many keys of one hash, a segment grows instead. */
+  /** Maximum number of hash bits that select the segment. Beyond it, which requires very many keys of one hash, a segment grows instead. */
   maxDepth?: number
-  /** Of the hash: unknown to whoever chooses keys. */
+  /** Seed of the hash; must be unknown to clients that choose keys. */
   seed?: number
 }
 
 interface Segment {
   cells: Int32Array
   used: number
-  /** Low bits of the hash that all its keys share, and what they are. */
+  /** Number of low hash bits that all keys of the segment share, and the value of these bits. */
   depth: number
   prefix: number
-  /** Nothing in it ends earlier. */
+  /** No entry of the segment ends earlier. */
   earliest: number
 }
 
-/** Of 32 bits. */
+/** Number of 32-bit words of a key. */
 export const keyWords = 4
-/** Where the end of an entry is, in seconds since the epoch; 0: the slot is free. */
+/** Offset of the end of an entry, in seconds since the epoch; an end of 0 marks a free slot. */
 const endAt = 4
 const payloadAt = 5
 export const forever = 0xffffffff
 
-/** A share of the slots: above the first a segment is split, below the second two are merged. */
+/** Shares of used slots. A segment above `fullest` is split; two segments that together are below `emptiest` are merged. */
 const fullest = 0.8
 const emptiest = 0.4
 /**
- * The lowest two bits of a hash are not equally probable, but as 1 : 2^¼ : 2^½ : 2^¾. Segments of equal shares would all be split
- * at the same time, and half empty after it; of these a part is always full.
+ * Distribution of the lowest two bits of a hash. Their values have the probabilities 1 : 2^¼ : 2^½ : 2^¾. Segments with equal shares would
+ * all be split at the same time and be half empty afterwards; with unequal shares, some segments are always full.
  */
 const groups = Uint8Array.from({ length: 256 }, (_, part) => part < 48 ? 0 : part < 106 ? 1 : part < 175 ? 2 : 3)
 
-/** In one call of `expire`, so that none takes long: about a millisecond. */
+/** Limits of one call of `expire`, so that no call takes longer than about a millisecond. */
 const cleanedAtOnce = 16
 const visitedAtOnce = 4096
 
 export class KeyTable {
-  /** The segment of the entry that was found or put last. */
+  /** Cells of the segment whose entry was found or put last. */
   cells: Int32Array
   readonly #stride: number
   readonly #slots: number
   readonly #maxDepth: number
   readonly #seed: number
-  /** By the low `#depth` bits of the hash; a segment of fewer bits is there more than once. */
+  /** Segments, indexed by the low `#depth` bits of the hash. A segment of fewer bits appears more than once. */
   #directory: Segment[]
-  /** The same, without the way through the segment. */
+  /** Cells of each segment in `#directory`, which save a lookup the access to the segment. */
   #cellsOf: Int32Array[]
   #depth = 0
   #size = 0
   #byteLength = 0
   #cursor = 0
-  /** What ends at it or before has ended. */
+  /** Entries that end at or before this second have ended. */
   #horizon = 0
-  /** For the segment that is being rebuilt. */
+  /** Buffer for the segment that is being rebuilt. */
   #scratch: Int32Array
 
   constructor ({ payloadWords = 0, slots = 2048, maxDepth = 20, seed = randomInt(2 ** 32) }: KeyTableOptions = {}) {
@@ -82,7 +83,7 @@ export class KeyTable {
     this.#scratch = new Int32Array(first.cells.length)
   }
 
-  /** Keys that have not been cleaned away: all that are in force, and some that ended a short time ago. */
+  /** Number of keys that were not cleaned: all that are in force, and some that ended recently. */
   get size (): number {
     return this.#size
   }
@@ -95,20 +96,20 @@ export class KeyTable {
     return this.find(key, from) >= 0
   }
 
-  /** Where the entry of a key is in `cells`, or -1. Only until the next `put` or `expire`. */
+  /** Returns the offset of a key's entry in `cells`, or -1. The offset is valid until the next `put` or `expire`. */
   find (key: Int32Array, from: number): number {
     if (this.#size === 0) return -1
     const at = this.#locate(key, from)
     return at >= 0 && this.cells[at + endAt]! >>> 0 > this.#horizon ? at : -1
   }
 
-  /** Makes the entry of a key end at this second and not before; one that is over already, at the next call of `expire`. */
+  /** Adds the entry, or extends an existing one. An end that has passed takes effect at the next call of `expire`. */
   raise (key: Int32Array, from: number, endSeconds: number): void {
     const at = this.find(key, from)
     if (at < 0 || this.cells[at + endAt]! >>> 0 < endSeconds) this.put(key, from, endSeconds)
   }
 
-  /** The same, but an entry that is there may end sooner by it too. Answers where its payload is in `cells`. */
+  /** Adds the entry, or changes the end of an existing one, which may shorten it. Returns the offset of its payload in `cells`. */
   put (key: Int32Array, from: number, endSeconds: number): number {
     const end = Math.min(Math.max(endSeconds, this.#horizon + 1), forever)
     let segment = this.#segmentOf(key, from)
@@ -129,9 +130,7 @@ export class KeyTable {
     return at + payloadAt
   }
 
-  /**
-   * What ends at this second or before is found no more. Its memory comes back a few segments at a time, over the next calls.
-   */
+  /** Ends every entry whose end is at or before this second. Its memory is released a few segments at a time, over the next calls. */
   expire (nowSeconds: number): void {
     this.#horizon = Math.max(0, Math.min(nowSeconds, forever - 1))
     let cleaned = 0
@@ -146,8 +145,8 @@ export class KeyTable {
   }
 
   /**
-   * What is in force, segment by segment: `cells` and where its entries are. What is put meanwhile may or may not be among it, and what
-   * was there before is; `expire` must not be called.
+   * Yields the entries in force, segment by segment: `cells` and the offsets of the entries in it. Entries that are put meanwhile may be
+   * missing; earlier entries are not. `expire` must not be called meanwhile.
    */
   * segments (): Generator<{ cells: Int32Array, entries: number[] }> {
     for (let index = 0; index < this.#directory.length; index++) {
@@ -190,7 +189,7 @@ export class KeyTable {
     return (hash & ~3 | groups[Math.imul(hash, 0x9e3779b1) >>> 24]!) >>> 0
   }
 
-  /** The segment where the key belongs, with a free slot more than it needs. */
+  /** Returns the segment of the key, with room for one more entry. */
   #withRoom (full: Segment, key: Int32Array, from: number): Segment {
     let segment = full
     while (this.#isFull(segment)) {
@@ -225,7 +224,7 @@ export class KeyTable {
     this.#depth++
   }
 
-  /** Puts a segment into every place of the directory that is its own. */
+  /** Puts a segment into each of its places in the directory. */
   #enter (segment: Segment): void {
     for (let index = segment.prefix; index < this.#directory.length; index += 1 << segment.depth) {
       this.#directory[index] = segment
@@ -237,7 +236,7 @@ export class KeyTable {
     this.#rebuild(segment, segment.cells.length)
   }
 
-  /** Two halves that have little left become one again, and that one perhaps with its other half. */
+  /** Merges a segment with its sibling if both have few entries left, and repeats this with the merged segment. */
   #mergeWithSibling (segment: Segment): void {
     for (let merged = segment; merged.depth > 0;) {
       const bit = 1 << (merged.depth - 1)
@@ -258,7 +257,7 @@ export class KeyTable {
     return one.depth === other.depth && one.used + other.used <= this.#slots * emptiest && one.cells.length === length && other.cells.length === length
   }
 
-  /** Enters what a segment has where it belongs now, and leaves out what has ended. */
+  /** Inserts the entries of a segment where they now belong, and drops ended entries. */
   #rebuild (segment: Segment, length: number): void {
     const { cells } = segment
     if (this.#scratch.length < cells.length) this.#scratch = new Int32Array(cells.length)
@@ -300,7 +299,7 @@ export class KeyTable {
     return { cells, used: 0, depth, prefix, earliest: forever }
   }
 
-  /** Writes the key into the first free slot of its way, and answers where. */
+  /** Writes the key into the first free slot of its probe sequence, and returns the offset of that slot. */
   #insert (cells: Int32Array, key: Int32Array, from: number, hash: number): number {
     const stride = this.#stride
     let at = this.#slotOf(hash)
@@ -310,7 +309,7 @@ export class KeyTable {
     return at
   }
 
-  /** Where a search begins: by the high bits of the hash, because the low ones have chosen the segment. */
+  /** Returns the offset at which a search begins. The high bits of the hash select it, because the low bits select the segment. */
   #slotOf (hash: number): number {
     return (hash >>> 21 & (this.#slots - 1)) * this.#stride
   }

@@ -5,19 +5,19 @@ import { forever, keyWords, KeyTable } from './id-table.ts'
 
 type SubjectCut = Extract<Revocation, { kind: 'subject' }>
 
-/** Claims, with their keys where they were kept (`freezeWithKeys`): without them a look-up hashes. */
+/** Claims, with their keys if `freezeWithKeys` stored them. Without stored keys, a lookup computes hashes. */
 type Revocable = CredentialClaims & { readonly [credentialKeys]?: CredentialKeys }
 
-/** Of a cut, after its key and its end: the number in two words, whether a session is spared, and the key of that one. */
+/** Payload of a cut: the epoch in two words, a flag that is set if a session is spared, and the key of that session. */
 const cutWords = 3 + keyWords
 const sparedAt = 3
 
 /**
- * The revocations in force, in this process's memory. It answers; keeping it current is its owner's task. An entry lasts to the
- * end of its last second, and is answered by until `purge` is told of a later time.
+ * The revocations in force, in the memory of one process. The owner of the replica keeps it current. An entry is in force until the end of
+ * its last second, and until `purge` is called with a later time.
  */
 export class Replica {
-  /** Each kind by itself: a look-up does not go through memory for a kind of which little is revoked. */
+  /** Each kind has a separate table, so that a lookup of a kind with few revocations reads little memory. */
   readonly #sids = new KeyTable()
   readonly #jtis = new KeyTable()
   readonly #cuts = new KeyTable({ payloadWords: cutWords, slots: 1024 })
@@ -26,7 +26,7 @@ export class Replica {
   #belowEpoch = 0
   #allUntilMs = 0
 
-  /** In force; some that ended a short time ago may still count. */
+  /** Number of revocations in force, and of some that ended recently. */
   get size (): number {
     return this.#sids.size + this.#jtis.size + this.#cuts.size
   }
@@ -51,7 +51,7 @@ export class Replica {
     }
   }
 
-  /** A `jti` that was revoked without an issuer is revoked whoever issued it. */
+  /** Returns whether the claims are revoked. A `jti` that was revoked without an issuer is revoked for every issuer. */
   isRevoked (claims: Revocable): boolean {
     const { jti, sid, subject, epoch } = claims
     if (epoch !== null && !(epoch >= this.#belowEpoch)) return true
@@ -62,7 +62,10 @@ export class Replica {
     return epoch !== null && subject !== null && this.#isCut(keys, sid !== null, epoch)
   }
 
-  /** Whether it is known already, for a `jti` for as long: how long the end of a session is known, nothing changes. */
+  /**
+   * Returns whether the revocation is already known. A `jti` must be known for at least as long; for a session, the known end does not
+   * matter.
+   */
   has (revocation: Revocation): boolean {
     const key = this.#key
     switch (revocation.kind) {
@@ -79,15 +82,15 @@ export class Replica {
     }
   }
 
-  /** Forgets what no living credential can be concerned by any more. Never takes long; memory comes back over several calls. */
+  /** Removes revocations that no unexpired credential can match. It never takes long; memory is released over several calls. */
   purge (nowMs: number): void {
     const nowSeconds = Math.floor(nowMs / 1000)
     for (const table of [this.#sids, this.#jtis, this.#cuts]) table.expire(nowSeconds)
   }
 
   /**
-   * What is known here and in force, and not in the other one: in parts that take less than a millisecond each. Until the last one
-   * `purge` must not be called.
+   * Yields the revocations in force that `other` lacks, in parts that take less than a millisecond each. `purge` must not be called before
+   * the last part.
    */
   * missingFrom (other: Replica): Generator<Revocation[]> {
     for (const { cells, entries } of this.#sids.segments()) {
@@ -103,8 +106,8 @@ export class Replica {
   }
 
   /**
-   * A later cut says all that an earlier one said: what the earlier one spared, it spares only by name. The same number twice
-   * means that the store has lost the earlier one, so the later one is the truth.
+   * Adds a cut. A later cut includes every earlier one, and spares only the session that it names itself. If both have the same epoch, the
+   * store has lost the earlier cut, so the later one replaces it.
    */
   #addCut (cut: SubjectCut): void {
     if (this.#hasCut({ ...cut, belowEpoch: cut.belowEpoch + 1 })) return
@@ -119,7 +122,7 @@ export class Replica {
     else writeSidKey(cut.exceptSid, cells, at + sparedAt)
   }
 
-  /** Whether it or a later one is known. */
+  /** Returns whether the cut or a later one is known. */
   #hasCut ({ subjectKey, belowEpoch }: SubjectCut): boolean {
     writeKeyText(subjectKey, this.#key, 0)
     const found = this.#cuts.find(this.#key, 0)
@@ -146,7 +149,7 @@ export class Replica {
     return !hasSid || cells[at + 2] === 0 || !isSame(cells, at + sparedAt, keys, sidKeyAt)
   }
 
-  /** Only until the next look-up. */
+  /** Computes the keys of claims that carry none. They are valid until the next lookup. */
   #computeKeys ({ issuer, jti, sid, subject, epoch }: CredentialClaims): CredentialKeys {
     for (const text of [issuer, jti, sid, subject]) if (text !== null && typeof text !== 'string') throw new ClaimsUnidentifiableError({ cause: new Error('claims are texts or null') })
     const keys = this.#keysOfOthers
@@ -155,12 +158,12 @@ export class Replica {
   }
 }
 
-/** Of a cut, by its payload. */
+/** Reads the epoch of a cut from its payload. */
 function epochAt (cells: Int32Array, at: number): number {
   return cells[at]! * 2 ** 32 + (cells[at + 1]! >>> 0)
 }
 
-/** Never too early. */
+/** Returns the end in seconds, rounded up so that no revocation ends early. */
 function endSeconds ({ expiresAtMs }: Revocation): number {
   return Math.min(Math.ceil(expiresAtMs / 1000), forever)
 }

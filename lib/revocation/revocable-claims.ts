@@ -2,13 +2,13 @@ import type { CredentialClaims } from './entries.ts'
 import { ClaimsUnidentifiableError } from '../errors.ts'
 
 /**
- * Claims as JWT libraries give them. `jti`, `sid`, `sub` and `iss` are texts; a whole number counts as its decimal digits. `iss` counts
- * for `jti` only.
+ * Claims as JWT libraries return them. `jti`, `sid`, `sub` and `iss` are texts; an integer counts as its decimal digits. `iss` is used with
+ * `jti` only.
  *
- * A cut of a subject, or of all sessions, reaches a token by its `epoch`, the number of its session, and a token without one by its `iat`.
- * That is whole seconds, so tokens that are issued later in the second of the cut are cut off too. The clock of an issuer that is ahead of
- * the store's takes tokens past a cut for as long as it is ahead; `epoch` does not depend on clocks. A token that has neither claim counts
- * as issued before every cut.
+ * A cut of a subject, or of all sessions, applies to a token by its `epoch`, the number of its session, or without one by its `iat`. `iat`
+ * has whole seconds, so tokens issued later in the second of the cut are revoked as well. If the clock of an issuer is ahead of the store's
+ * clock, tokens that it issues shortly before a cut, by as much as it is ahead, escape the cut. `epoch` does not depend on clocks. A token
+ * with neither claim counts as issued before every cut.
  */
 export interface RevocableClaims {
   iss?: unknown
@@ -21,26 +21,29 @@ export interface RevocableClaims {
 
 const longestText = 1024
 
-/** Instants in milliseconds are above it for all of recorded time, instants in seconds until the year 5138. */
+/** Upper bound of an instant in seconds: the year 5138. Every recent instant in milliseconds exceeds it. */
 export const latestSeconds = 1e11
 
-/** Clocks of issuers may be ahead by this much. */
+/** Tolerance for issuers whose clock is ahead, in seconds. */
 const aheadSeconds = 60
 
-/** The epochs of a store are ahead of its clock by one for each cut that follows another one within a second. */
+/**
+ * Tolerance for epochs, in seconds. The epochs of a store run ahead of its clock by one for each cut that follows another one within a
+ * second.
+ */
 const epochAheadSeconds = 3600
 
-/** No cut has this number or a lower one. */
+/** Epoch that is below that of every cut. */
 const beforeEveryCut = 1
 
-/** Whether a text can name a session, a token, a subject or an issuer in every store. */
+/** Returns whether a value is a text that can name a session, a token, a subject or an issuer in every store. */
 export function isClaimText (value: unknown): value is string {
   return typeof value === 'string' && value.length > 0 && value.length <= longestText && !value.includes('\0') && value.isWellFormed()
 }
 
 /**
- * Returns what claims are revoked by. Throws ClaimsUnidentifiableError when that is not certain: a value that is read in another way
- * here than where it was revoked would pass as not revoked. Each claim is read once, and inherited ones are refused.
+ * Returns the claims by which a credential is revoked. Throws ClaimsUnidentifiableError if they are not certain: a value that is read
+ * differently here than at its revocation would pass as not revoked. Each claim is read once, and inherited claims are rejected.
  */
 export function credentialOf (claims: RevocableClaims, nowSeconds: number): CredentialClaims {
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw unidentifiable('the claims must be the payload of a token, an object')
@@ -54,7 +57,10 @@ export function credentialOf (claims: RevocableClaims, nowSeconds: number): Cred
   return { issuer, jti, sid, subject, epoch: epoch ?? issueOf(claims, nowSeconds) }
 }
 
-/** Whether the claims are one level deeper, as in the results of `decode(…, { complete: true })` and of jose: then names beside them tell nothing. */
+/**
+ * Returns whether the claims are one level deeper, as in the results of `decode(…, { complete: true })` and of jose. Names beside them are
+ * then no claims.
+ */
 function isDecoded (claims: object): boolean {
   const { payload, header } = claims as { payload?: unknown, header?: unknown }
   return isObject(payload) || isObject(header)
@@ -83,11 +89,14 @@ function issueOf (claims: RevocableClaims, nowSeconds: number): number {
   const iat = own(claims, 'iat')
   if (iat === undefined || iat === null) return beforeEveryCut
   if (typeof iat !== 'number' || !(iat >= 0 && iat <= nowSeconds + aheadSeconds)) throw unidentifiable('iat must be a number of seconds since the epoch, and not in the future')
-  // RFC 7519 allows fractions. The second has begun at the whole number, which is never too late.
+  // RFC 7519 allows fractions. The fraction is dropped, so that the instant is never too late.
   return Math.max(beforeEveryCut, Math.floor(iat))
 }
 
-/** Refuses an inherited claim: it may be that of an instance of a class, or come from a polluted prototype, and which one cannot be told. */
+/**
+ * Returns an own claim and rejects an inherited one. An inherited claim may belong to an instance of a class or to a polluted prototype,
+ * and the two cannot be distinguished.
+ */
 function own (claims: RevocableClaims, name: keyof RevocableClaims): unknown {
   if (Object.hasOwn(claims, name)) return claims[name]
   if (name in claims) throw unidentifiable(`${name} is inherited: give the payload itself, a plain object`)

@@ -2,14 +2,14 @@ import { hash } from 'node:crypto'
 import { maxShards, shardOfText } from '../session/sid.ts'
 
 /*
- * What a revocation is known by, wherever it is kept: 128 bits. In texts they are base64url, as a session id is, which is its own key.
- * Texts of others are of any length, and name people; a key is enough to ask whether somebody is meant, and to say it again to a
- * store that has lost it.
+ * Keys of revocations: 128 bits, wherever a revocation is stored. Texts hold them as base64url, which is also the form of a session id, so
+ * that a session id is its own key. Claims of other issuers have any length and name people. A key is enough to check a credential, and to
+ * re-assert the revocation to a store that has lost it.
  */
 
 export const keyBytes = 16
 
-/** Of a `jti`, with its issuer; the empty issuer stands for every issuer. All keys of one `jti` lie in one shard. */
+/** Returns the key of a `jti` with its issuer. The empty issuer stands for every issuer. All keys of one `jti` are in one shard. */
 export function tokenKeyOf (issuer: string, jti: string): string {
   return tokenKeyBytes(issuer, jti).toString('base64url')
 }
@@ -26,7 +26,7 @@ export function subjectKeyBytes (subject: string): Buffer {
   return keyOf(['subject', subject], shardOfText(subject))
 }
 
-/** The low four bits of the first byte name the shard. */
+/** Returns the key of some parts. The low four bits of its first byte are the shard. */
 function keyOf (parts: string[], shard: number): Buffer {
   const bytes = hash('sha256', JSON.stringify(parts), 'buffer').subarray(0, keyBytes)
   bytes[0] = ((bytes[0] ?? 0) & ~(maxShards - 1)) | shard

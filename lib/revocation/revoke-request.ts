@@ -1,8 +1,11 @@
 import { isClaimText, latestSeconds } from './revocable-claims.ts'
 
-/** Names what is revoked, by exactly one of `jti`, `sid`, `subject` and `all`. */
+/** A request to revoke, with exactly one of `jti`, `sid`, `subject` and `all`. */
 export type RevokeRequest =
-  /** `issuer`: default any. `expiresAt`: the token's `exp`, seconds since the epoch; default: as long as any token can live. */
+  /**
+   * `issuer` defaults to any issuer. `expiresAt` is the token's `exp`, in seconds since the epoch; it defaults to the longest lifetime of a
+   * token.
+   */
   | { jti: string, issuer?: string, expiresAt?: number }
   | { sid: string }
   | { subject: string, exceptSid?: string | null }
@@ -19,8 +22,8 @@ const shapes = 'revoke takes { jti, issuer?, expiresAt? }, { sid }, { subject, e
 const text = 'must be a text of 1 to 1024 characters without NUL; a number is given as its decimal digits'
 
 /**
- * Returns a copy of a request whose every field is good. Throws a TypeError that names the field otherwise: a request with a claim that
- * the token lacks would revoke nothing. `toleranceMs`: how long tokens are accepted after they have expired.
+ * Returns a copy of a request whose fields are all valid. Otherwise throws a TypeError that names the field, because a request with a claim
+ * that the token lacks would revoke nothing. `toleranceMs` is the time for which expired tokens are still accepted.
  */
 export function checkRevokeRequest (request: RevokeRequest, { nowMs, toleranceMs }: { nowMs: number, toleranceMs: number }): RevokeRequest {
   const given: Record<string, unknown> = typeof request === 'object' && request !== null ? { ...request } : {}

@@ -1,22 +1,22 @@
 /*
- * How recently and how strongly the subject of a session has authenticated, and what a step-up makes of it. SQLite calls these functions
- * inside its transaction; stores/redis/shared/authentication.lua is the same in Lua.
+ * Time and strength of the authentication of a session's subject, and the effect of a step-up on them. SQLite calls these functions inside
+ * its transaction; stores/redis/shared/authentication.lua implements them in Lua.
  */
 
-/** How strong an authentication is, and by what (RFC 9068). */
+/** Strength and methods of an authentication (RFC 9068). */
 export interface Strength { acr: string, amr: string[] }
 
-/** When the subject last authenticated, how strongly and by what. */
+/** Time, strength and methods of the subject's last authentication. */
 export interface Authentication extends Strength { authTimeMs: number }
 
-/** A session keeps this many methods; those that it has already come first. */
+/** Maximum number of methods that a session keeps. Methods that it already has take precedence. */
 const maxMethods = 16
-/** Lua and JavaScript read so many digits as the same number. */
+/** Pattern of a number that Lua and JavaScript read as the same value. */
 const numeric = /^\d{1,15}$/
 
 /**
- * The authentication of a session whose subject has authenticated again. Nothing is lowered: the later instant and the stronger `acr` stay,
- * the methods are united. An `acr` that cannot be compared stays as it is; the empty one claims nothing and is replaced.
+ * Returns the authentication of a session whose subject has authenticated again. Nothing is lowered: the later time and the stronger `acr`
+ * are kept, and the methods are united. An `acr` that cannot be compared is kept; an empty one claims nothing and is replaced.
  */
 export function strengthen (known: Authentication, fresh: Strength, nowMs: number): Authentication {
   const isStronger = known.acr === '' || (isAtLeast(fresh.acr, known.acr) && !isAtLeast(known.acr, fresh.acr))
@@ -28,7 +28,10 @@ export function strengthen (known: Authentication, fresh: Strength, nowMs: numbe
   }
 }
 
-/** Whether the authentication is as recent and as strong as the other one, so that it may have what the other one has. */
+/**
+ * Returns whether the authentication is at least as recent and as strong as the other one, so that it permits whatever the other one
+ * permits.
+ */
 export function covers ({ authTimeMs, acr, amr }: Authentication, other: Authentication): boolean {
   return authTimeMs >= other.authTimeMs && (acr === other.acr || isAtLeast(acr, other.acr)) && other.amr.every(method => amr.includes(method))
 }

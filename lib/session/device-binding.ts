@@ -1,8 +1,9 @@
 import type { BoundDevice, SessionRecord } from './record.ts'
 
 /**
- * The device that nothing of a session can do without. A binding is in force for browsers once the device has shown that it knows of it:
- * until then its answer may be under way, what a page sent before it came goes on, and one that was lost leaves the session as it was.
+ * Returns the device whose proof every use of the session requires, or null. Browsers need no proof until the device has shown that it
+ * received the binding: the response may still be in transit, requests already in flight are still served, and a lost response leaves the
+ * session unbound.
  */
 export function deviceInForce ({ device }: Pick<SessionRecord, 'device'>): BoundDevice | null {
   return device !== null && device.renewals > 0 ? device : null

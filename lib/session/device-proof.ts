@@ -2,23 +2,23 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import { hasGoodSignature } from '../jwt/jws-verify.ts'
 import { parseToken, type TokenParts } from '../jwt/token-format.ts'
 
-/** Far more than a proof needs. */
+/** Maximum length of a proof, far above what a proof needs. */
 const longest = 2048
 const coordinate = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/
 const coordinateLength = 43
 
-/** What a proof says (Device Bound Session Credentials, DBSC proof JWTs). Nothing is verified yet. */
+/** Content of a proof (Device Bound Session Credentials, DBSC proof JWTs). Nothing is verified yet. */
 export interface DeviceProof {
-  /** The challenge that was signed. */
+  /** Challenge that was signed. */
   challenge: string
-  /** The key that came with it, at registration: the point in 86 characters. */
+  /** Public key that came with the proof, at registration: the point in 86 characters. */
   publicKey: string | null
   token: TokenParts
 }
 
 /**
- * The one form that counts: a JWS with ES256 and `typ: dbsc+jwt`, with the public half of a P-256 key or with none. Null for anything
- * else, `alg: none` and a key with a private half among it, before any cryptography is done.
+ * Parses the only accepted form: a JWS with ES256 and `typ: dbsc+jwt`, with the public half of a P-256 key or without a key. Returns null
+ * for any other text, including `alg: none` and a key with a private half, before any cryptography runs.
  */
 export function parseProof (text: string): DeviceProof | null {
   const token = text.length > longest ? null : parseToken(text)
@@ -30,7 +30,7 @@ export function parseProof (text: string): DeviceProof | null {
   return jwk !== undefined && publicKey === null ? null : { challenge: jti, publicKey, token }
 }
 
-/** Whether whoever made the proof has the key. */
+/** Returns whether the proof is signed with the private key that belongs to `publicKey`. */
 export function isSignedBy (publicKey: string, { token }: DeviceProof): boolean {
   const key = importPoint(publicKey)
   return key !== null && hasGoodSignature({ algorithm: 'ES256', publicKey: key }, token.signingInput, token.signature)
@@ -43,7 +43,7 @@ function pointOf (jwk: unknown): string | null {
   return coordinate.test(x) && coordinate.test(y) ? x + y : null
 }
 
-/** Null for what is no point of the curve. */
+/** Imports a public key. Returns null if it is not a point of the curve. */
 function importPoint (publicKey: string): KeyObject | null {
   try {
     return createPublicKey({ key: { kty: 'EC', crv: 'P-256', x: publicKey.slice(0, coordinateLength), y: publicKey.slice(coordinateLength) }, format: 'jwk' })

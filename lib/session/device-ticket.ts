@@ -2,9 +2,9 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { DerivedSecret } from '../secrets.ts'
 
 /*
- * What a device is given, and nothing is stored of: challenges to sign, and the device cookie. A ticket is secret id (4 bytes) ‖ end
- * in milliseconds (6) ‖ HMAC-SHA-256(key, version ‖ purpose ‖ sid ‖ number ‖ end), base64url. So it is good for one purpose, one
- * session and one number alone, and nobody can tell it before it is given out.
+ * Tickets that a device receives and that no store holds: challenges to sign, and the device cookie. A ticket is secret id (4 bytes) ‖ end
+ * in milliseconds (6) ‖ HMAC-SHA-256(key, version ‖ purpose ‖ sid ‖ number ‖ end), base64url. It is therefore valid for only one purpose,
+ * one session and one number, and cannot be predicted before it is issued.
  */
 const version = 1
 const macAt = 10
@@ -15,13 +15,13 @@ const purposes = { register: 1, refresh: 2, cookie: 3 }
 export interface Ticket {
   purpose: keyof typeof purposes
   sid: string
-  /** How many proofs came before: a challenge is used up with it. 0 where nothing is counted. */
+  /** Number of earlier proofs, so that a proof uses up its challenge. 0 if nothing is counted. */
   number: number
 }
 
 export type ParsedTicket =
   | { result: 'genuine', endsAtMs: number }
-  /** Issued under a secret that this process does not have (yet): not the client's fault. */
+  /** The ticket was issued under a secret that this process does not have (yet). The client is not at fault. */
   | { result: 'unknown-key' }
   | { result: 'forged' }
 
@@ -32,7 +32,7 @@ export function formatTicket (secret: DerivedSecret, ticket: Ticket, endsAtMs: n
   return Buffer.concat([bytes, mac(secret, ticket, bytes)]).toString('base64url')
 }
 
-/** Whether a text is this ticket; whether its time is over is the caller's to judge. */
+/** Verifies that a text is this ticket. The caller checks whether it has expired. */
 export function parseTicket (secrets: readonly DerivedSecret[], ticket: Ticket, text: string): ParsedTicket {
   if (!pattern.test(text)) return { result: 'forged' }
   const bytes = Buffer.from(text, 'base64url')

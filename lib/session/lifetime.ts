@@ -1,7 +1,7 @@
-/** Last use is told and written on a grid of this share of the idle timeout, so that it does not tell when exactly the owner was here. */
+/** Divisor of the idle timeout that gives the grid on which the last use is reported and stored. The grid hides the exact time of use. */
 const gridShare = 30
 
-/** Ending other sessions than one's own needs an authentication of at most this age. */
+/** Maximum age, in seconds, of an authentication that may end sessions other than the caller's own. */
 export const freshSeconds = 300
 
 export function gridMs (idleTimeoutMs: number): number {
@@ -16,13 +16,13 @@ export function isOver (record: { expiresAtMs: number }, nowMs: number): boolean
   return nowMs >= record.expiresAtMs
 }
 
-/** When a session was last used, as precisely as it may be told: in milliseconds. */
+/** Returns the time of a session's last use in milliseconds, rounded down to the grid on which it may be reported. */
 export function lastUseOnGrid (record: { lastUsedAtMs: number }, idleTimeoutMs: number): number {
   const grid = gridMs(idleTimeoutMs)
   return Math.floor(record.lastUsedAtMs / grid) * grid
 }
 
-/** A NumericDate (RFC 7519) of an instant in milliseconds. */
+/** Returns the NumericDate (RFC 7519) of an instant in milliseconds. */
 export function seconds (instantMs: number): number {
   return Math.floor(instantMs / 1000)
 }

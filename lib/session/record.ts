@@ -4,48 +4,52 @@ export type SessionMode = 'session' | 'tokens'
 
 /** The server-side record of one sign-in. Nothing derived from it outlives it. */
 export interface SessionRecord {
-  /** Public id (lib/session/sid.ts). */
+  /** Public id of the session (lib/session/sid.ts). */
   sid: string
   subject: string
-  /** The name that the subject signed in with: a step-up asks for the password that goes with it. */
+  /** Name with which the subject signed in. A step-up asks for the password of this name. */
   username: string
   mode: SessionMode
-  /** The subject's epoch when the session was opened; a cut ends all sessions below its number. */
+  /** Epoch of the subject when the session was opened. A cut ends all sessions below its number. */
   epoch: number
-  /** base64url SHA-256 of the session cookie's secret; null in tokens mode. */
+  /** SHA-256 of the session cookie's secret, base64url; null in tokens mode. */
   secretHash: string | null
   createdAtMs: number
   /**
-   * When the subject last authenticated; in tokens mode, for the newest generation. Refreshing never moves it forward. It goes back, with
-   * `acr` and `amr`, when a refresh finds that the answer to a step-up was lost (lib/session/rotation.ts).
+   * Time of the subject's last authentication; in tokens mode, that of the newest generation. A refresh never moves it forward. It moves
+   * back, with `acr` and `amr`, when a refresh shows that the response to a step-up was lost (lib/session/rotation.ts).
    */
   authTimeMs: number
-  /** Last known use; moved by `touch` and by rotation. */
+  /** Time of the last known use; `touch` and rotation update it. */
   lastUsedAtMs: number
-  /** Absolute end. Nothing ever moves it. */
+  /** Absolute end of the session, which never changes. */
   expiresAtMs: number
   acr: string
   amr: string[]
   scopes: string[]
-  /** Audiences that access tokens of this session may be for. */
+  /** Audiences for which access tokens of this session may be issued. */
   audiences: string[]
   client: { userAgent: string, ip: string }
-  /** The origin that opened the session, and at which alone it is good. Null in records of earlier versions, which are good at every origin. */
+  /**
+   * Origin that opened the session, and the only one at which it is valid. Null in records of earlier versions, which are valid at every
+   * origin.
+   */
   origin: string | null
   /** Rotation state in tokens mode; null in session mode. */
   family: TokenFamily | null
-  /** The device that the session is bound to; null while it is bound to none, and always in tokens mode. */
+  /** Device to which the session is bound; null if it is not bound, and always in tokens mode. */
   device: BoundDevice | null
 }
 
-/** What is known of a device: whoever has its key is on it (Device Bound Session Credentials). */
+/** A device, identified by possession of its key (Device Bound Session Credentials). */
 export interface BoundDevice {
-  /** The P-256 point, both coordinates in base64url (lib/session/device-proof.ts). */
+  /** P-256 point: both coordinates in base64url (lib/session/device-proof.ts). */
   publicKey: string
   boundAtMs: number
   /**
-   * How often the device has proved its key since, which a proof counts for one number of alone; the first one may be that it shows what it got
-   * with the binding. 0: nobody knows whether the binding reached it, so it is not in force (lib/session/device-binding.ts).
+   * Number of times that the device has proved its key since the binding. A proof counts for one number only. The first one may consist of
+   * the cookie that came with the binding. 0: the binding may not have reached the device, so it is not in force
+   * (lib/session/device-binding.ts).
    */
   renewals: number
 }

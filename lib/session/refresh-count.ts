@@ -1,15 +1,15 @@
-/** How many refreshes a session may have in a window. */
+/** Maximum number of refreshes of a session in a window. */
 export interface RefreshLimit { max: number, windowMs: number }
 
-/** What was counted in a window, which begins with its first refresh. */
+/** Refreshes counted in a window, which starts with its first refresh. */
 export interface RefreshCount { count: number, endsAtMs: number }
 
-/** What a client is told of it. */
+/** State of the count that a client receives. */
 export interface Counted { count: number, leftMs: number }
 
 /**
- * One refresh more; `max` + 1 is the first one that is over, all that follow are one further. A clock that stepped back must not
- * make a window longer than it is: then another one begins.
+ * Counts one more refresh. `max` + 1 is the first one over the limit, and all later ones are `max` + 2. If the clock stepped back so far
+ * that the window would last too long, a new window starts.
  */
 export function countRefresh (known: RefreshCount | null, nowMs: number, { max, windowMs }: RefreshLimit): RefreshCount {
   if (known === null || nowMs >= known.endsAtMs || known.endsAtMs - nowMs > windowMs) return { count: 1, endsAtMs: nowMs + windowMs }

@@ -2,8 +2,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { DerivedSecret } from '../secrets.ts'
 
 /*
- * A refresh token is secret id (4 bytes) ‖ sid (16) ‖ generation (4) ‖ HMAC-SHA-256(key, version ‖ sid ‖ generation), base64url.
- * It is a pure function of the session and the generation: giving it out twice gives the same token, and nothing is stored per token.
+ * A refresh token is secret id (4 bytes) ‖ sid (16) ‖ generation (4) ‖ HMAC-SHA-256(key, version ‖ sid ‖ generation), base64url. It is a
+ * pure function of the session and the generation: issuing it twice gives the same token, and nothing is stored per token.
  */
 const version = Buffer.from([1])
 const macAt = 24
@@ -11,7 +11,7 @@ const length = 56
 
 export type ParsedRefreshToken =
   | { result: 'genuine', sid: string, generation: number }
-  /** Issued under a secret that this process does not have (yet): not the client's fault. */
+  /** The token was issued under a secret that this process does not have (yet). The client is not at fault. */
   | { result: 'unknown-key' }
   | { result: 'forged' }
 

@@ -1,30 +1,31 @@
 /*
- * Refresh rotation as a pure function: the one place that decides what a presented refresh token means.
- * SQLite calls it inside its transaction; stores/redis/rotate.lua says the same in Lua and is held to it by replaying traces.
+ * Refresh rotation as a pure function. This module alone decides what a presented refresh token means. SQLite calls it inside its
+ * transaction; stores/redis/rotate.lua implements it in Lua, and replayed traces verify that both agree.
  */
 
 import { covers, strengthen, type Authentication, type Strength } from './authentication.ts'
 
-/** The refresh tokens of one session: one newest generation, and what is needed to tell a late honest tab from a thief. */
+/** The refresh tokens of one session: the newest generation, and the state that distinguishes a late legitimate tab from a thief. */
 export interface TokenFamily {
   /** Newest issued generation; the first is 1. */
   generation: number
-  /** Whether the newest generation was proven received: it, or an access token issued with it, was presented. */
+  /** True if the newest generation was proven received: the token, or an access token issued with it, was presented. */
   received: boolean
-  /** When the newest generation was issued. */
+  /** Time at which the newest generation was issued. */
   rotatedAtMs: number
-  /** Until when the newest generation is not advanced. */
+  /** Time until which the newest generation is not advanced. */
   holdUntilMs: number
-  /** Superseded generations and when their successor was proven received, oldest first, only those within `overlapMs`. */
+  /** Superseded generations with the time at which their successor was proven received, oldest first; only those within `overlapMs`. */
   closed: Array<[generation: number, closedAtMs: number]>
   /**
-   * The generation that the last step-up issued, while an older one may still be answered, and the authentication that the older ones are
-   * answered with. Of several step-ups it is the one before the first: an authentication that is older than need be gives nothing away.
+   * Generation that the last step-up issued, kept while an older generation may still be answered, and the authentication with which older
+   * generations are answered. After several step-ups, `prior` is the authentication before the first of them: one that is older than
+   * necessary grants nothing extra.
    */
   stepUp: { generation: number, prior: Authentication } | null
 }
 
-/** What is presented: a generation, to a record with this authentication, by a subject that has just authenticated again or has not. */
+/** The presented generation, the authentication of its record, and the new authentication of the subject, if there is one. */
 export interface Presentation {
   generation: number
   authentication: Authentication
@@ -32,9 +33,9 @@ export interface Presentation {
 }
 
 export interface RotationWindows {
-  /** How long a superseded generation is still honoured after its successor was received (parallel tabs). 0: never. */
+  /** Time for which a superseded generation is still accepted after its successor was received (parallel tabs). 0: never. */
   overlapMs: number
-  /** How long the predecessor of a generation that was never received is honoured (lost responses). 0: never. */
+  /** Time for which the predecessor of a generation that was never received is accepted (lost responses). 0: never. */
   retryWindowMs: number
 }
 
@@ -42,16 +43,17 @@ export type FamilyOutcome = 'rotated' | 'held' | 'repeated' | 'recovered' | 'exp
 
 export type Transition =
   /**
-   * `authentication` is the record's from now on: that of the newest generation. `granted` is what the answer's access token may show.
-   * `held` gives an access token alone, of the generation that was presented; the others give the newest generation too.
+   * `authentication` is stored in the record: it is that of the newest generation. `granted` is the authentication that the response's
+   * access token may state. `held` gives only an access token, for the presented generation; the other outcomes give the newest generation
+   * too.
    */
   | { outcome: 'rotated' | 'held' | 'repeated' | 'recovered', family: TokenFamily, authentication: Authentication, granted: Authentication }
-  /** `expired`: the session ends, nobody is accused. `reused`: it is revoked. */
+  /** `expired`: the session ends without suspicion of theft. `reused`: the session is revoked. */
   | { outcome: 'expired' | 'reused', family: null }
 
-/** While this many closing times are remembered the newest generation is held, so the list is bounded. */
+/** Maximum number of closing times. While this many are stored, the newest generation is held, so the list is bounded. */
 export const maxClosed = 8
-/** How far ahead of the store a genuine generation may be: acknowledged writes that a failover lost. */
+/** Maximum number of generations by which a genuine token may be ahead of the store, if a failover lost acknowledged writes. */
 const maxLostGenerations = 3
 
 export function openFamily (nowMs: number): TokenFamily {
@@ -59,11 +61,11 @@ export function openFamily (nowMs: number): TokenFamily {
 }
 
 /**
- * Decides what the presentation of a generation, whose MAC is right, does to the family.
+ * Decides how the presentation of a generation with a verified MAC changes the family.
  *
  * The authentication of a generation is fixed when it is issued: a copy of a refresh token never leads to a more recent or a stronger one
- * without the password. So a step-up counts for a generation that it issues itself; where none is issued (`held`, `repeated`), it counts
- * for the access token of its answer alone.
+ * without the password. A step-up therefore applies to a generation that it issues itself. If none is issued (`held`, `repeated`), it
+ * applies only to the access token of its response.
  */
 export function rotate (family: TokenFamily, presented: Presentation, nowMs: number, windows: RotationWindows): Transition {
   const { generation } = presented
@@ -73,7 +75,7 @@ export function rotate (family: TokenFamily, presented: Presentation, nowMs: num
   return presentSuperseded(prune(family, nowMs, windows), presented, nowMs, windows)
 }
 
-/** Notes that the newest generation reached the client, because something issued with it was presented. */
+/** Records that the newest generation reached the client, because something issued with it was presented. */
 export function receive (family: TokenFamily, generation: number, nowMs: number, windows: RotationWindows): TokenFamily {
   if (generation !== family.generation || family.received) return family
   const pruned = prune(family, nowMs, windows)
@@ -88,7 +90,7 @@ function presentNewest (family: TokenFamily, presented: Presentation, nowMs: num
   return { outcome: 'held', family: current, authentication, granted: withFresh(authentication, fresh, nowMs) }
 }
 
-/** The generation after the one that was presented. */
+/** Issues the generation after the one that was presented. */
 function issue (outcome: 'rotated' | 'recovered', family: TokenFamily, { generation, authentication, fresh }: Presentation, nowMs: number): Transition {
   const issued: TokenFamily = { ...family, generation: generation + 1, received: false, rotatedAtMs: nowMs }
   if (fresh === undefined) return { outcome, family: issued, authentication, granted: authentication }
@@ -106,16 +108,20 @@ function presentSuperseded (family: TokenFamily, presented: Presentation, nowMs:
   }
   const own = family.stepUp !== null && generation < family.stepUp.generation ? family.stepUp.prior : authentication
   const granted = withFresh(own, fresh, nowMs)
-  // The answer may travel for the whole overlap, the last millisecond of it included; only then may it be superseded.
+  // The response may be in transit for the whole overlap, including its last millisecond. The generation may be superseded only afterwards.
   const holdUntilMs = nowMs + windows.overlapMs + 1
   if (covers(granted, authentication)) return { outcome: 'repeated', family: { ...family, holdUntilMs }, authentication, granted }
-  // The newest generation is a step-up's. A client that uses it has it from the step-up's answer, and needs no other one.
+  // A step-up issued the newest generation. A client that uses it received it in the step-up's response, and needs no other one.
   if (isClosed) return { outcome: 'held', family, authentication, granted }
-  // The step-up's answer is lost, or seems so. The client needs the newest generation to go on; it gets it without what the password bought.
+  // The step-up's response is lost, or appears to be. The client needs the newest generation to continue, and receives it without the
+  // authentication that the password granted.
   return { outcome: 'repeated', family: { ...family, holdUntilMs, stepUp: null }, authentication: own, granted }
 }
 
-/** Goes on from a generation that the store has forgotten; what the lost writes closed counts as closed now. Room is left for the new one's own predecessor. */
+/**
+ * Continues from a generation that the store has lost. Generations that the lost writes closed count as closed now. One place is left for
+ * the predecessor of the new generation.
+ */
 function recover (family: TokenFamily, generation: number, nowMs: number, windows: RotationWindows): TokenFamily {
   const pruned = prune(family, nowMs, windows)
   const closed: TokenFamily['closed'] = [...pruned.closed]
@@ -129,7 +135,7 @@ function prune (family: TokenFamily, nowMs: number, { overlapMs }: RotationWindo
   return forgetStepUp(family.closed.every(isOpen) ? family : { ...family, closed: family.closed.filter(isOpen) })
 }
 
-/** Once every generation before the step-up is refused, nothing depends on what they were answered with. */
+/** Removes the step-up once every generation before it is rejected, because nothing depends on their authentication any more. */
 function forgetStepUp (family: TokenFamily): TokenFamily {
   if (family.stepUp === null) return family
   const { generation } = family.stepUp
@@ -141,7 +147,7 @@ function withFresh (authentication: Authentication, fresh: Strength | undefined,
   return fresh === undefined ? authentication : strengthen(authentication, fresh, nowMs)
 }
 
-/** Clocks step back; a difference below zero counts as zero. */
+/** Returns the time since `sinceMs`. Clocks may step back; a negative difference counts as zero. */
 function elapsed (sinceMs: number, nowMs: number): number {
   return Math.max(0, nowMs - sinceMs)
 }

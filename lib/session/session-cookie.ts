@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { sha256 } from '../secrets.ts'
 
-/** A session cookie's value is `<sid>.<secret>`: 16 and 32 bytes, base64url. */
+/** Pattern of a session cookie's value, `<sid>.<secret>`: 16 and 32 bytes, base64url. */
 const pattern = /^[A-Za-z0-9_-]{21}[AQgw]\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/
 
 export const sidLength = 22
@@ -15,7 +15,7 @@ export function formatSessionCookie (sid: string, secret: string): string {
   return `${sid}.${secret}`
 }
 
-/** The parts of a session cookie; null when it is not of the one form that we issue. */
+/** Returns the parts of a session cookie; null if it does not have the form that the gateway issues. */
 export function parseSessionCookie (value: string): { sid: string, secret: string } | null {
   return pattern.test(value) ? { sid: value.slice(0, sidLength), secret: value.slice(sidLength + 1) } : null
 }

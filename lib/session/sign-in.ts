@@ -6,27 +6,27 @@ import type { SessionRecord } from './record.ts'
 /** A subject that has just authenticated. */
 export interface SignIn {
   subject: string
-  /** What the subject calls themselves at sign-in; a step-up checks the password of this name. Default: the subject. */
+  /** Name that the subject enters at sign-in. A step-up checks the password of this name. Default: the subject. */
   username?: string
-  /** Default: none. */
+  /** Scopes of the session. Default: none. */
   scopes?: string[]
-  /** Audiences that the session is good for. Default: none. */
+  /** Audiences for which the session is valid. Default: none. */
   audiences?: string[]
-  /** How strong the authentication was, and by what (RFC 9068). Defaults: `1`, `["pwd"]`. */
+  /** Strength and methods of the authentication (RFC 9068). Defaults: `1`, `["pwd"]`. */
   acr?: string
   amr?: string[]
 }
 
 const longestUserAgent = 256
 
-/** Most characters of a subject's scopes, joined by spaces: an access token with all of them is short enough to be accepted. */
+/** Maximum length of a subject's scopes, joined by spaces. An access token with all of them is short enough to be accepted. */
 export const maxScopesLength = 9000
-/** Most characters of scopes, audiences, acr and amr together, for the same reason. */
+/** Maximum total length of scopes, audiences, acr and amr, for the same reason. */
 const maxGrantLength = 11_000
 
 /**
- * What a sign-in leaves in the session's record, the mode's own parts apart. Throws LoginRefusedError when there is no subject:
- * an author may hand on what a password check has found, and that may be nobody.
+ * Returns the fields of a session's record that depend on the sign-in, without those of the mode. Throws LoginRefusedError if there is no
+ * subject: an author may pass on the result of a password check that found no user.
  */
 export function describeSignIn (request: FastifyRequest, { subject, username = subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'] }: SignIn): Pick<SessionRecord, 'subject' | 'username' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client'> {
   if (!isClaimText(subject)) throw new LoginRefusedError({ cause: new Error('no subject, or one that could not be revoked') })

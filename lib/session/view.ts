@@ -6,7 +6,7 @@ import { sidPattern } from './sid.ts'
 
 const Instant = (description: string) => Type.Integer({ minimum: 0, description: `${description}, in seconds since the epoch.` })
 
-/** The schema of a session as its owner sees it: what every endpoint answers, and what OpenAPI documents say. */
+/** Schema of a session as its owner sees it, for the responses of every endpoint and for OpenAPI documents. */
 export const Session = Type.Object({
   sid: Type.String({ pattern: sidPattern, description: 'Public id of the session; not a credential.' }),
   subject: Type.String(),

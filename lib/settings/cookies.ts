@@ -7,6 +7,9 @@ const { Optional } = Type
 export const cookies = group({
   /** SameSite of the session cookie and the device cookie; the refresh cookie is always strict. */
   sameSite: Optional(choice(['lax', 'strict'], { description: 'SameSite of the session cookie.', default: 'lax' })),
-  /** What the names of all cookies are made of; another one for each deployment on a host, because cookies do not know ports. */
+  /**
+   * Base of the names of all cookies. Each deployment on a host needs a different name, because browsers send the cookies of a host to all
+   * its ports.
+   */
   name: Optional(text(checkCookieName, { description: 'Base of the names of all cookies. Each deployment on a host needs a different name, because browsers send the cookies of a host to all its ports.', default: 'portcullis', expects: 'letters, digits, - and _, at most 64 of them', hard: true }))
 }, { description: 'Cookies.', default: {} })

@@ -3,17 +3,17 @@ import { durationMs, type Duration } from '../duration.ts'
 import { parseSize } from '../size.ts'
 
 /*
- * Checked texts with a unit are decoded to numbers, under names that carry the unit.
+ * Decoding of settings: checked texts with a unit become numbers, under names that carry the unit.
  */
 
-/** The settings of a schema once every default has been filled in; texts are texts. */
+/** Settings of a schema with every default filled in. Texts are not decoded yet. */
 export type Complete<Schema extends TSchema> =
   Schema extends TArray<infer Item> ? Array<Complete<Item>>
     : Schema extends TUnion<infer Branches> ? { [Index in keyof Branches]: Complete<Branches[Index]> }[number]
       : Schema extends TObject<infer Properties> ? { [Name in keyof Properties]: Complete<Properties[Name]> | Absence<Properties[Name], undefined> }
         : Static<Schema>
 
-/** The settings of a schema with durations as milliseconds and sizes as bytes; null for what is left out and has no default. */
+/** Settings of a schema with durations in milliseconds and sizes in bytes; null for absent settings without a default. */
 export type Decoded<Schema extends TSchema> =
   Schema extends { unit: keyof typeof suffixes } ? number
     : Schema extends TArray<infer Item> ? Array<Decoded<Item>>
@@ -23,7 +23,7 @@ export type Decoded<Schema extends TSchema> =
 
 type Absence<Schema, Absent> = Schema extends { default: unknown } ? never : Schema extends TOptional<TSchema> ? Absent : never
 
-/** The name that a setting has once it is decoded. */
+/** Name of a setting after decoding. */
 export type DecodedName<Name extends string, Schema> = Schema extends { unit: infer Unit extends keyof typeof suffixes } ? `${Name}${typeof suffixes[Unit]}` : Name
 
 const suffixes = { duration: 'Ms', size: 'Bytes' } as const
@@ -32,18 +32,21 @@ export function decodedName (name: string, schema: TSchema): string {
   return name + (suffixes[schema['unit'] as keyof typeof suffixes] ?? '')
 }
 
-/** The decoded defaults of a group. Every setting of the group must have a default or be optional. */
+/** Returns the decoded defaults of a group. Every setting of the group must have a default or be optional. */
 export function defaultsOf<Schema extends TObject> (group: Schema): Decoded<Schema> {
   const defaults = Object.entries(group.properties).flatMap(([name, property]) => property.default === undefined ? [] : [[name, property.default as unknown]])
   return decodeValue(group, Object.fromEntries(defaults), null) as Decoded<Schema>
 }
 
-/** Decodes settings that were checked and completed before. What is left out becomes null. */
+/** Decodes settings that were checked and completed before. Absent settings become null. */
 export function decode<Schema extends TSchema> (schema: Schema, settings: Complete<Schema>): Decoded<Schema> {
   return decodeValue(schema, settings, null) as Decoded<Schema>
 }
 
-/** A decoded copy, where the schema has anything to decode; the value itself otherwise. `absent`: what takes the place of what is left out; undefined: nothing does. */
+/**
+ * Returns a decoded copy if the schema has anything to decode, and otherwise the value itself. `absent` replaces absent settings; if it is
+ * undefined, they stay absent.
+ */
 export function decodeValue (schema: TSchema, value: unknown, absent: null | undefined): unknown {
   if (value === undefined) return absent
   if (schema['unit'] === 'duration') return durationMs(value as Duration)
@@ -55,12 +58,15 @@ export function decodeValue (schema: TSchema, value: unknown, absent: null | und
   return Object.fromEntries(decoded.filter(([, setting]) => setting !== undefined))
 }
 
-/** The settings of a group; of several groups, those of the one that `type` names. Null for what is no group of settings. */
+/**
+ * Returns the settings of a group; of several groups, those of the group that `type` names. Returns null if the value is not a group of
+ * settings.
+ */
 export function propertiesFor (schema: TSchema, value: unknown): Record<string, TSchema> | null {
   if (!isPlain(value)) return null
   const groups = [schema, ...schema['anyOf'] as TSchema[] | undefined ?? []].flatMap(({ properties }) => properties === undefined ? [] : [properties as Record<string, TSchema>])
   const group = groups.length > 1 ? groups.find(({ type }) => type !== undefined && type['const'] === value['type']) : groups[0]
-  // Without settings it only says that the value is an object, of whatever class.
+  // A schema without settings only states that the value is an object, of any class.
   return group === undefined || Object.keys(group).length === 0 ? null : group
 }
 

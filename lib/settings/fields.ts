@@ -2,21 +2,21 @@ import { Kind, Type, TypeRegistry, type TLiteral, type TProperties, type TSchema
 import { parseDurationMs } from '../duration.ts'
 import { parseSize } from '../size.ts'
 
-/** What is wrong with a text, put so that it can follow "setting: "; null when it is good. */
+/** Returns the fault of a text in words that can follow "setting: "; null if the text is valid. */
 export type TextCheck = (text: string) => string | null
 
 interface Described {
   description: string
-  /** What a value must be, put so that it can follow "must be "; every error of the wrong type says it. */
+  /** Requirement in words that can follow "must be ". Every error of the wrong type states it. */
   expects?: string
   example?: string
   unit?: string
   default?: unknown
-  /** Whether the bounds, or the check of a text, hold for the options of a plugin too. Without it they hold for configurations alone. */
+  /** True if the bounds, or the check of a text, also apply to the options of a plugin. Otherwise they apply to configurations only. */
   hard?: boolean
 }
 
-/** How a configuration names an environment variable. */
+/** Returns the reference to an environment variable as a configuration writes it. */
 export function reference (name: string): string {
   return `\${${name}}`
 }
@@ -24,12 +24,12 @@ export function reference (name: string): string {
 const textKind = 'PortcullisText'
 TypeRegistry.Set<{ check: TextCheck }>(textKind, (schema, value) => typeof value === 'string' && schema.check(value) === null)
 
-/** A string that one function judges, so that its error says what is wrong and what to write. */
+/** A string that a function checks, so that its error states the fault and the remedy. */
 export function text<const Options extends Described & { expects: string }> (check: TextCheck, options: Options): TUnsafe<string> & Options {
   return { [Kind]: textKind, type: 'string', check, ...options } as unknown as TUnsafe<string> & Options
 }
 
-/** The check of a text setting; undefined for every other schema. */
+/** Returns the check of a text setting; undefined for every other schema. */
 export function checkOf (schema: TSchema): TextCheck | undefined {
   return schema[Kind] === textKind ? schema['check'] as TextCheck : undefined
 }
@@ -39,7 +39,10 @@ interface Bounds {
   maximum: string
 }
 
-/** A text with a unit. Decoded, it is a number, and its name says of what: `idleTimeout` becomes `idleTimeoutMs`, `headers` becomes `headersBytes`. */
+/**
+ * A text with a unit. Its decoded value is a number, and its decoded name carries the unit: `idleTimeout` becomes `idleTimeoutMs`,
+ * `headers` becomes `headersBytes`.
+ */
 export type Measured<Unit extends 'duration' | 'size'> = TUnsafe<string> & { unit: Unit }
 
 /** A duration within bounds, such as `30s`. */
@@ -68,7 +71,7 @@ function withinBounds (parse: (text: string) => number, expects: string, { minim
   }
 }
 
-/** One of a few words. */
+/** A setting with one of a few words as its value. */
 export function choice<const Word extends string, const Options extends Described> (words: readonly Word[], options: Options) {
   const expects = new Intl.ListFormat('en', { type: 'disjunction' }).format(words)
   return Type.Union(words.map(word => Type.Literal(word)), { expects, words, ...options }) as TUnion<Array<TLiteral<Word>>> & Options
@@ -89,7 +92,7 @@ export function list<const Item extends TSchema, const Options extends Described
   return Object.assign(Type.Array(item, { expects, ...options }), options)
 }
 
-/** Settings under one name; an unknown one is an error. */
+/** A group of settings under one name; an unknown setting is an error. */
 export function group<Properties extends TProperties, const Options extends Described> (properties: Properties, options: Options) {
   const expects = `a group of settings (${Object.keys(properties).join(', ')})`
   return Object.assign(Type.Object(properties, { additionalProperties: false, expects, ...options }), options)

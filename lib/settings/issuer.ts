@@ -5,26 +5,26 @@ import * as check from './text-checks.ts'
 
 const { Optional } = Type
 
-/** What is demanded of the tokens of another issuer. */
+/** Requirements for the tokens of another issuer. */
 const tokens = {
-  /** Algorithms that it signs with. */
+  /** Algorithms with which the issuer signs. */
   algorithms: list(choice(algorithmNames, { description: 'Algorithm.', errorMessage: 'must be an asymmetric algorithm' }), { description: 'Algorithms with which it signs.', minItems: 1, uniqueItems: true }),
-  /** The scopes that it may give; others are dropped. */
+  /** Scopes that its tokens may carry; others are removed. */
   scopes: Optional(list(text(check.checkScope, { description: 'Scope.', expects: 'a scope' }), { description: 'Scopes that its tokens may carry; others are removed.', default: [], uniqueItems: true })),
-  /** Tokens that were issued longer ago are refused. */
+  /** Maximum time since a token was issued; older tokens are rejected. */
   maxTokenAge: Optional(duration({ description: 'Older tokens are rejected.', default: '1h', minimum: '1m', maximum: '24h' })),
-  /** The typ of its tokens (RFC 9068). any: also JWT, or none. */
+  /** `typ` of its tokens (RFC 9068). `any` also accepts JWT, or no `typ`. */
   typ: Optional(choice(['at+jwt', 'any'], { description: 'The typ of its tokens (RFC 9068). any: also accepts JWT or no typ, for issuers that do not mark their access tokens.', default: 'at+jwt' }))
 }
 
-/** The settings of another issuer that the options of its plugin take as they are. */
+/** Settings of another issuer that the options of its plugin use unchanged. */
 export const foreignIssuer = {
-  /** Its users are known here as `<name>|<sub>`. */
+  /** Name of the issuer. The subjects of its users are `<name>|<sub>`. */
   name: text(check.checkIssuerName, { description: 'The subjects of its users are <name>|<sub>.', expects: 'a name', example: 'idp', hard: true }),
   ...tokens
 }
 
-/** Another issuer whose access tokens are accepted too. */
+/** Another issuer whose access tokens are accepted. */
 export const issuer = group({
   name: foreignIssuer.name,
   issuer: text(check.checkIssuer, { description: 'The exact iss of its tokens.', expects: 'an address', example: 'https://idp.example.com' }),

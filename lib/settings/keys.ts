@@ -6,8 +6,8 @@ const { Optional } = Type
 
 export const keys = group({
   algorithm: Optional(choice(['ES256', 'EdDSA', 'RS256'], { description: 'Signature of access tokens.', default: 'ES256' })),
-  /** How often a new key is made. */
+  /** Interval at which a new key is created. */
   rotateEvery: Optional(duration({ description: 'Interval at which the gateway creates a signing key.', default: '30d', minimum: '1h', maximum: '365d' })),
-  /** How long a new key is published before it signs: longer than services keep the public keys. At least 5s. */
+  /** Time for which a new key is published before it signs; must exceed the time for which services cache the public keys. At least 5s. */
   publishAhead: Optional(duration({ description: 'Time for which a new key is published before it signs; must exceed the time for which services cache the public keys.', default: `${publishAheadMs / 1000}s`, minimum: `${leastPublishAheadMs / 1000}s`, maximum: '1h' }))
 }, { description: 'Signing keys, which the store holds sealed.', default: {} })

@@ -20,7 +20,7 @@ export const listen = group({
   }, { description: 'The gateway terminates TLS itself.' }))
 }, { description: 'Where clients connect.', default: {} })
 
-/** The listener of operators. */
+/** Listener for operators. */
 export const admin = group({
   host: host('127.0.0.1'),
   port: port(9090),

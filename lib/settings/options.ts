@@ -4,7 +4,7 @@ import { decodedName, isPlain, propertiesFor, type Decoded, type DecodedName } f
 import { checkOf } from './fields.ts'
 
 /*
- * The options of a plugin, made from the settings that a configuration has for it.
+ * Options of a plugin, derived from the settings that a configuration has for it.
  */
 
 /** A duration in options: a text with its unit (`15m`), or a number of milliseconds. */
@@ -12,19 +12,19 @@ export type TDurationOption = TUnsafe<Duration> & { unit: 'duration' }
 
 export interface DurationOptions {
   default?: Duration
-  /** Bounds that hold, as texts with a unit. */
+  /** Bounds of the option, as texts with a unit. */
   bounds?: { minimum: string, maximum: string }
 }
 
 const kind = 'PortcullisDuration'
 TypeRegistry.Set<TSchema>(kind, (schema, value) => durationProblem(schema, value) === null)
 
-/** A duration option; `checkOptions` gives it in milliseconds, under a name that ends in `Ms`. */
+/** A duration option. `checkOptions` returns it in milliseconds, under a name that ends in `Ms`. */
 export function durationOption<const Options extends DurationOptions> (options?: Options): TDurationOption & Options {
   return { [Kind]: kind, unit: 'duration', ...options } as unknown as TDurationOption & Options
 }
 
-/** An option that may be left out. */
+/** An option with a default, which may be omitted. */
 export function optional<Option extends TSchema> (fallback: Static<Option>, option: Option): Option & { default: unknown } {
   return { ...option, default: fallback }
 }
@@ -38,7 +38,7 @@ function durationProblem (schema: TSchema, value: unknown): string | null {
   return ms < parseDurationMs(bounds.minimum) || ms > parseDurationMs(bounds.maximum) ? `must be from ${bounds.minimum} to ${bounds.maximum}` : null
 }
 
-/** What is wrong with an option, put so that it can follow its name; null when its schema does not say it in words. */
+/** Returns the fault of an option in words that can follow its name; null if its schema provides no words. */
 export function optionProblem (schema: TSchema, value: unknown): string | null {
   if (schema[Kind] === kind) return durationProblem(schema, value)
   return typeof value === 'string' ? checkOf(schema)?.(value) ?? null : null
@@ -46,7 +46,10 @@ export function optionProblem (schema: TSchema, value: unknown): string | null {
 
 declare const fieldsOf: unique symbol
 
-/** The schema of a group of options. It names their schemas alone: the types of TypeBox for nested objects are too deep for the compiler. */
+/**
+ * The schema of a group of options. It names only their schemas, because the types of TypeBox for nested objects are too deep for the
+ * compiler.
+ */
 export interface TOptions<Fields> extends TSchema { [fieldsOf]: Fields, static: unknown }
 
 type OptionOf<Field> =
@@ -56,7 +59,7 @@ type OptionOf<Field> =
         : Field extends TUnion<Array<TLiteral<infer Word>>> ? TUnsafe<Word>
           : TUnsafe<Static<Field & TSchema>>
 
-/** The options that take the place of settings: one with a default may be left out, and is there after the check. */
+/** Options derived from settings. An option with a default may be omitted, and is present after the check. */
 export type OptionsOf<Fields> = {
   [Name in keyof Fields]: Fields[Name] extends { default: unknown } ? OptionOf<Fields[Name]> & { default: unknown }
     : Fields[Name] extends TOptional<TSchema> ? TOptional<OptionOf<Fields[Name]> & TSchema>
@@ -64,8 +67,8 @@ export type OptionsOf<Fields> = {
 }
 
 /**
- * The schema of a plugin's options: those of a group of settings, and `more`, which authors alone give. Durations may be milliseconds
- * too. Bounds from above and checks of texts hold where the setting is `hard`.
+ * Returns the schema of a plugin's options: those derived from a group of settings, and `more`, which only authors set. Durations may also
+ * be numbers of milliseconds. Upper bounds and checks of texts apply if the setting is `hard`.
  */
 export function optionsOf<Fields extends TProperties, More extends TProperties = Record<never, never>> (fields: Fields, more?: More): TOptions<OptionsOf<Omit<Fields, keyof More>> & More> {
   return Type.Object({ ...optionsByName(fields), ...more }, { additionalProperties: false }) as unknown as TOptions<OptionsOf<Omit<Fields, keyof More>> & More>
@@ -81,7 +84,7 @@ function optionOf (field: TSchema): TSchema {
   return field[OptionalKind] === undefined ? option : Type.Optional(option)
 }
 
-/** An option without its default. */
+/** Returns an option without its default. */
 function bare (field: TSchema): TSchema {
   const { hard, minimum, maximum, words, minItems } = field as Partial<Record<string, unknown>>
   if (field['unit'] === 'duration') return durationOption(hard === true ? { bounds: { minimum: minimum as string, maximum: maximum as string } } : {})
@@ -95,7 +98,7 @@ function bare (field: TSchema): TSchema {
   return hard === true ? text as TSchema : Type.String()
 }
 
-/** What authors write for the options of these schemas. */
+/** Type of the options that authors write for these schemas. */
 type OptionsInput<Options> = Flat<{ [Name in keyof Options as MayBeLeftOut<Options[Name]> extends true ? Name : never]?: Input<Options[Name]> } & { [Name in keyof Options as MayBeLeftOut<Options[Name]> extends true ? never : Name]: Input<Options[Name]> }>
 
 type Flat<Members> = { [Name in keyof Members]: Members[Name] }
@@ -104,7 +107,7 @@ type MayBeLeftOut<Schema> = Schema extends { default: unknown } ? true : Schema 
 
 type Input<Schema> = Schema extends TArray<infer Item> ? Array<Input<Item>> : Schema extends TOptions<infer Options> ? OptionsInput<Options> : Schema extends { static: infer Value } ? Value : never
 
-/** Options after their check: durations are milliseconds, and those with a default are there. */
+/** Type of checked options: durations are milliseconds, and options with a default are present. */
 export type DecodedOptions<Schema> =
   Schema extends { unit: 'duration' } ? number
     : Schema extends TArray<infer Item> ? Array<DecodedOptions<Item>>
@@ -112,7 +115,7 @@ export type DecodedOptions<Schema> =
         ? Flat<{ [Name in keyof Options as Options[Name] extends TOptional<TSchema> ? DecodedName<Name & string, Options[Name]> : never]?: DecodedOptions<Options[Name]> } & { [Name in keyof Options as Options[Name] extends TOptional<TSchema> ? never : DecodedName<Name & string, Options[Name]>]: DecodedOptions<Options[Name]> }>
         : Schema extends { static: infer Value } ? Value : never
 
-/** A copy in which every default is filled in; what is undefined counts as left out. Values that are no groups and lists stay the caller's. */
+/** Returns a copy with every default filled in; undefined counts as omitted. Values that are neither groups nor lists are not copied. */
 export function completeOptions (schema: TSchema, value: unknown): unknown {
   if (value === undefined) return 'default' in schema ? completeOptions(schema, structuredClone(schema.default)) : undefined
   if (Array.isArray(value) && schema['items'] !== undefined) return value.map(item => completeOptions(schema['items'] as TSchema, item))
@@ -124,10 +127,10 @@ export function completeOptions (schema: TSchema, value: unknown): unknown {
   return Object.fromEntries(completed.filter(([, option]) => option !== undefined))
 }
 
-/** What authors write for the options that `optionsOf` makes of settings and `more`. */
+/** Type of the options that authors write if `optionsOf` derives them from settings and `more`. */
 export type OptionsFrom<Fields, More extends TProperties = Record<never, never>> = OptionsInput<OptionsOf<Omit<Fields, keyof More>> & More>
 
-/** The options of a plugin that a decoded configuration means: the settings that `fields` names, under their own names again. */
+/** Returns the options of a plugin for a decoded configuration: the settings that `fields` names, under their original names. */
 export function optionsFrom<Fields extends TProperties> (fields: Fields, decoded: Decoded<TObject<Fields>>): OptionsFrom<Fields> {
   return encode(fields, decoded) as OptionsFrom<Fields>
 }

@@ -6,25 +6,25 @@ const { Optional } = Type
 const requests = { description: 'Requests.', minimum: 1, maximum: 1_000_000 } as const
 const time = { description: 'Length of the window, which starts with the first request.', minimum: '1s', maximum: '24h' } as const
 
-/** A budget that is said in full. */
+/** A budget without defaults. */
 export const budget = {
-  /** Requests in a window. */
+  /** Number of requests in a window. */
   max: count({ ...requests, example: '600' }),
-  /** How long a window is; it begins with the first request. At least 1s. */
+  /** Length of a window, which starts with the first request. At least 1s. */
   window: duration(time)
 }
 
 const budgetOf = (max: number, description: string) => group({
-  /** Requests in a window. */
+  /** Number of requests in a window. */
   max: Optional(count({ ...requests, default: max })),
-  /** How long a window is; it begins with the first request. At least 1s. */
+  /** Length of a window, which starts with the first request. At least 1s. */
   window: Optional(duration({ ...time, default: '1m' }))
 }, { description, default: {} })
 
 export const rateLimit = group({
-  /** Attempts to sign in of one address, and failed ones of one account. */
+  /** Sign-in attempts from one client address, and failed attempts for one account. */
   signIn: Optional(budgetOf(10, 'Sign-in attempts from one client address (an IPv6 /64), and failed attempts for one account.')),
-  /** Refreshes of one session, and forged ones of one address. */
+  /** Refreshes of one session, and forged refresh tokens from one client address. */
   refresh: Optional(budgetOf(60, 'Refreshes of one session, and forged refresh tokens from one client address.'))
 }, { description: 'Budgets of the gateway\'s own endpoints.', default: {} })
 

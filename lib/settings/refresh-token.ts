@@ -4,11 +4,11 @@ import { duration, group } from './fields.ts'
 const { Optional } = Type
 
 export const refreshToken = group({
-  /** How long a superseded token is still honoured once its successor was received (parallel tabs). */
+  /** Time for which a superseded token is still accepted after its successor was received (parallel tabs). */
   overlap: Optional(duration({ description: 'Time for which a refresh token is still accepted after its successor was received, for parallel tabs. By default 10s, or half the idle timeout if that is shorter.', minimum: '0s', maximum: '5m' })),
-  /** How long the predecessor of a token that never arrived is honoured (lost responses). Default: the idle timeout. */
+  /** Time for which the predecessor of a token that was never received is accepted (lost responses). Default: the idle timeout. */
   retryWindow: Optional(duration({ description: 'Time for which a client that lost the response may repeat its refresh. By default the idle timeout. With 0s for both settings, every repeated use counts as theft.', minimum: '0s', maximum: '365d' }))
 }, { description: 'How much repetition the rotation of refresh tokens tolerates.', default: {} })
 
-/** `overlap` when it is not set; a configuration shortens it to half of a short idle timeout. */
+/** Default of `overlap`. A configuration shortens it to half of a short idle timeout. */
 export const defaultOverlapMs = 10_000

@@ -3,11 +3,11 @@ import { choice, duration, group } from './fields.ts'
 
 const { Optional } = Type
 
-/** The settings of the replica of the store's log, which every process has. */
+/** Settings of the replica of the store's log that every process holds. */
 export const replica = {
-  /** How long ago the store may have been heard from before it is asked directly. 100ms to 60s. */
+  /** Maximum age of the store's last answer; when it is older, the process queries the store. 100ms to 60s. */
   maxStaleness: Optional(duration({ description: 'Maximum age of the store\'s last answer; when it is older, the process queries the store.', default: '2s', minimum: '100ms', maximum: '60s', hard: true })),
-  /** How long the replica may still answer when the store cannot; revocations of that time are not seen. */
+  /** Time for which the replica may still answer when the store cannot. Revocations made in that time are not seen. */
   staleFor: Optional(duration({ description: 'Time for which a process serves without the store. It misses revocations made meanwhile.', default: '0s', minimum: '0s', maximum: '24h' }))
 }
 

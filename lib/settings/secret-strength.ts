@@ -1,18 +1,18 @@
-/** What people write where random bytes are meant; long enough that chance does not write it. */
+/** Words that people write in place of random bytes; long enough that random bytes do not form them by chance. */
 const words = /changeme|change[-_]this|secret|passwor|passphr|example|default|insecure|portcullis|placeholder|replace|qwerty|12345678|abcdefgh/i
 
 /**
- * Why a base64url text is no random value of 32 bytes, put so that it can follow "must be random, but "; null when nothing says so.
- * It does not find every weak one, but what it finds, chance makes less than once in a million.
+ * Returns why a base64url text is not a random value of 32 bytes, in words that can follow "must be random, but "; null if no sign of that
+ * is found. It does not find every weak value, but it misjudges less than one in a million random ones.
  */
 export function findPatternInSecret (text: string): string | null {
   const bytes = Buffer.from(text, 'base64url')
   if (bytes.every(byte => byte >= 0x09 && byte < 0x7f)) return 'is a text in base64url'
-  // Of 32 random bytes about 30 are different.
+  // 32 random bytes have about 30 different values.
   return findRepetition(bytes, 16) ?? findWords(text)
 }
 
-/** The same of a text of at least 16 characters, in whatever form. */
+/** Returns why a text of at least 16 characters, in any form, is not random; null if no sign of that is found. */
 export function findPattern (text: string): string | null {
   return findRepetition(Buffer.from(text), 6) ?? findWords(text)
 }

@@ -10,5 +10,5 @@ export const secret = Type.Union([oneSecret, list(oneSecret, { description: 'Whi
   example: reference('PORTCULLIS_SECRET')
 })
 
-/** The option of the plugins that derive keys from a secret. */
+/** Option of the plugins that derive keys from a secret. */
 export const secretOption = Type.Union([Type.String(), Type.Array(Type.String(), { minItems: 1 })], { errorMessage: 'must be a base64url text, or a list of them' })

@@ -4,8 +4,8 @@ import { duration, group } from './fields.ts'
 const { Optional } = Type
 
 export const shutdown = group({
-  /** How long to serve on, not ready any more, before new connections are refused. */
+  /** Time for which the gateway keeps serving after it reports that it is not ready. Then it refuses new connections. */
   delay: Optional(duration({ description: 'Time for which the gateway keeps serving after it reports that it is not ready.', default: '0s', minimum: '0s', maximum: '10m' })),
-  /** How long requests in flight may take after that; then their connections are cut. */
+  /** Time for which requests in flight may finish after that; then their connections are closed. */
   timeout: Optional(duration({ description: 'Time for which requests in flight may finish.', default: '10s', minimum: '0s', maximum: '10m' }))
 }, { description: 'Behaviour on SIGTERM.', default: {} })

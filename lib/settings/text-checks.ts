@@ -6,12 +6,12 @@ import { cookieNamePattern } from '../http/own-cookies.ts'
 import type { TextCheck } from './fields.ts'
 
 /*
- * None of these repeats the text that it judges: the text may be, or hold, a secret.
+ * Checks of texts. None of them repeats the text that it checks, which may be or contain a secret.
  */
 
 const loopback = ['localhost', '127.0.0.1']
 
-/** The origin that browsers see: https, or http on this very machine. */
+/** Checks the origin that browsers see: https, or http on this machine. */
 export const checkOrigin: TextCheck = text => {
   const url = URL.parse(text)
   if (url === null) return 'must be an address; write for example https://app.example.com'
@@ -22,19 +22,19 @@ export const checkOrigin: TextCheck = text => {
   return partsBesideOrigin(url) ?? null
 }
 
-/** An origin of somebody else's application. */
+/** Checks the origin of another application. */
 export const checkOtherOrigin: TextCheck = text => {
   if (text === '*') return 'must not be everyone; name each origin, for example https://spa.example.com'
   if (text === 'null') return 'must not be null, which is every sandboxed page; name the origin, for example https://spa.example.com'
   return checkOrigin(text)?.replace('because cookies are safe there alone', 'because anyone on the way could use its tokens otherwise') ?? null
 }
 
-/** The part of every cookie's name that tells deployments apart. */
+/** Checks the part of the cookie names that distinguishes deployments. */
 export const checkCookieName: TextCheck = text => {
   return new RegExp(cookieNamePattern).test(text) ? null : 'must be letters, digits, - and _, at most 64 of them, without a prefix such as __Host- and not ending with -refresh or -device; write for example orders'
 }
 
-/** Where an upstream listens. */
+/** Checks the address where an upstream listens. */
 export const checkTarget: TextCheck = text => {
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return 'must be an http or https address; write for example http://127.0.0.1:3001'
@@ -49,7 +49,7 @@ function partsBesideOrigin (url: URL): string | null {
   return null
 }
 
-/** A path of whole segments that every parser reads in the same way. */
+/** Checks a path of whole segments that every parser reads in the same way. */
 export const checkPath: TextCheck = text => {
   if (text.length > 200) return 'must have at most 200 characters; shorten it'
   if (!text.startsWith('/')) return 'must start with /; write for example /orders'
@@ -62,10 +62,10 @@ export const checkPath: TextCheck = text => {
   return segments.every(segment => /^[A-Za-z0-9._~@-]+$/.test(segment)) ? null : 'must consist of letters, digits and - . _ ~ @; remove other characters'
 }
 
-/** The gateway's own, for every method. */
+/** Paths of the gateway itself, for every method. */
 export const reserved = ['/auth', '/oauth', '/.well-known/jwks.json', '/.well-known/oauth-authorization-server']
 
-/** A path that is not the gateway's own. */
+/** Checks a path that must not be one of the gateway itself. */
 export const checkPrefix: TextCheck = text => {
   const own = reserved.find(path => text === path || text.startsWith(`${path}/`))
   if (own !== undefined) return `must not lie in ${own}, which is the gateway's own; choose another prefix`
@@ -79,7 +79,7 @@ export const checkTrustedProxy: TextCheck = text => {
   return isAddressBlock(text) ? null : 'must be an IP address or a CIDR block; write for example 10.0.0.0/8'
 }
 
-/** RFC 6749, section 3.3, scope-token. */
+/** Checks a scope-token (RFC 6749, section 3.3). */
 export const checkScope: TextCheck = text =>
   /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text) ? null : 'must be one scope of visible ASCII characters without space, " and \\; write one list entry a scope'
 
@@ -99,12 +99,12 @@ export const checkHost: TextCheck = text => {
   return text.includes(':') && !isIPv6(text) ? 'must be a host alone; move the port to port' : null
 }
 
-/** Stands in front of a subject, divided from it by `|`. */
+/** Checks the name of an issuer, which precedes a subject and is separated from it by `|`. */
 export const checkIssuerName: TextCheck = text => /^[A-Za-z0-9._-]{1,64}$/.test(text) ? null : 'must be 1 to 64 letters, digits and . _ -; write for example idp'
 
 export const checkIssuer: TextCheck = text => /^[\x21-\x7e]{1,500}$/.test(text) ? null : 'must be 1 to 500 visible ASCII characters, exactly as in the tokens; write for example https://idp.example.com'
 
-/** Where keys are fetched: who can change them on the way can sign in as anyone. */
+/** Checks the address from which keys are fetched. An attacker who can change the keys in transit can sign in as any user. */
 export const checkJwksUri: TextCheck = text => {
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.includes(url.hostname)))) {

@@ -6,22 +6,22 @@ import * as check from './text-checks.ts'
 
 const { Optional } = Type
 
-/** How requests are forwarded. */
+/** Settings of forwarding. */
 export const forwarding = {
-  /** Whether the client's own Authorization is for the upstream. */
+  /** `keep` forwards the client's Authorization header to the upstream. */
   authorization: Optional(choice(['strip', 'keep'], { description: 'keep: forwards the client\'s Authorization header (requires access: session or public, and forward: headers or none).', default: 'strip' })),
-  /** Whether WebSockets are for the upstream; needs portcullis-streams, which ends them with their session. */
+  /** True forwards WebSockets to the upstream. This requires portcullis-streams, which closes them when their session ends. */
   websocket: Optional(flag({ description: 'Forwards WebSockets.', default: false })),
-  /** Longest silence of the upstream, and of a client in the middle of a body. */
+  /** Maximum time without data from the upstream, or from a client in the middle of a body. */
   timeout: Optional(duration({ description: 'Time for which it may send nothing.', default: '30s', minimum: '100ms', maximum: '1h' })),
   /**
-   * Most connections to the upstream at once; further requests wait, at most 1024 of them, and at most as long as `timeout`. An event
-   * stream holds one as long as it is open, a WebSocket during its handshake alone.
+   * Maximum number of concurrent connections to the upstream. Further requests wait, at most 1024 of them, and at most as long as
+   * `timeout`. An event stream occupies a connection while it is open, a WebSocket only during its handshake.
    */
   connections: Optional(count({ description: 'Connections that each gateway process keeps to it at once. Further requests wait, at most as long as timeout; when 1024 wait already, one more is 503. An event stream (server-sent events) holds a connection as long as it is open, a WebSocket during its handshake alone.', default: 256, minimum: 1, maximum: 65_536, hard: true }))
 }
 
-/** One service behind the gateway. */
+/** A service behind the gateway. */
 export const upstream = group({
   prefix: text(check.checkPrefix, { description: 'The paths that are forwarded to it, matched against the canonical path by whole segments.', expects: 'a path', example: '/orders' }),
   target: text(check.checkTarget, { description: 'Its address; no part of a request selects it.', expects: 'an http or https address', example: 'http://127.0.0.1:3001' }),

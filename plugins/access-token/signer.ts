@@ -7,8 +7,8 @@ import type { Keys } from '../keys.ts'
 interface Kept { kid: string, jwt: JWT }
 
 /**
- * Signs access tokens with @fastify/jwt. The plugin keeps the key that it is registered with; one that is handed over with a call is
- * decoded by each call, which costs as much as the signature. So it is registered anew when another key has begun to sign.
+ * Signs access tokens with @fastify/jwt. The plugin keeps the key with which it is registered. A key passed with a call is decoded by each
+ * call, which costs as much as the signature, so the plugin is registered again when another key has begun to sign.
  */
 export class TokenSigner {
   readonly #keys: Pick<Keys, 'current'>
@@ -22,7 +22,7 @@ export class TokenSigner {
     this.#kept = kept
   }
 
-  /** `onError` hears when a key cannot be kept: it signs all the same, more slowly. */
+  /** Creates the signer. `onError` is called if a key cannot be kept; the key still signs, more slowly. */
   static async create (keys: Pick<Keys, 'current'>, onError: (error: unknown) => void): Promise<TokenSigner> {
     return new TokenSigner(keys, onError, await keep(keys.current()))
   }
@@ -40,7 +40,10 @@ export class TokenSigner {
   }
 }
 
-/** On a server of its own, which never listens: those that listen take no plugin any more, and an application's own @fastify/jwt finds the names free. */
+/**
+ * Registers the plugin on a separate server that never listens: a listening server accepts no more plugins, and the application's own
+ * @fastify/jwt finds the names free.
+ */
 async function keep (key: SigningKey): Promise<Kept> {
   const secret = { private: key.privatePem, public: key.publicKey.export({ type: 'spki', format: 'pem' }) as string }
   const server = Fastify()

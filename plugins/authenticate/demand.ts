@@ -5,34 +5,34 @@ import type { Store } from '../../stores/store.ts'
 import type { Access, Scheme } from './scheme.ts'
 import { schemeOf } from './schemes.ts'
 
-/** The store's clock. */
+/** Clock of the store. */
 export type Clock = Pick<Store, 'nowMs'>
 
-/** What a route demands, checked and with every default filled in. */
+/** Requirements of a route, checked and with every default filled in. */
 export interface Demand extends Credentials {
-  /** Null only where access is public. */
+  /** Required audience; null only if access is public. */
   audience: string | null
   scopes: readonly string[]
-  /** `methods: null`: all of them. */
+  /** `methods: null` stands for all methods. */
   stepUp: { maxAgeSeconds: number, methods: readonly string[] | null } | null
   consistency: 'replica' | 'strict'
   isUse: boolean
   ignoreBearer: boolean
 }
 
-/** What `access` stands for. */
+/** Meaning of `access`. */
 export interface Credentials {
-  /** Whether a request without a good credential passes too. */
+  /** True if a request without a valid credential is admitted too. */
   isPublic: boolean
-  /** The schemes whose credentials count. */
+  /** Schemes of the accepted credentials. */
   schemes: readonly Scheme[]
-  /** What a request without a credential that counts lacks, for the log. */
+  /** Description of what a request without an accepted credential lacks, for the log. */
   missing: string
-  /** How to challenge for a credential that counts; schemes may share a way. */
+  /** Challenges for an accepted credential; schemes may share one. */
   challenges: ReadonlyArray<Scheme['challenge']>
 }
 
-/** What `access` stands for among these schemes. */
+/** Returns the meaning of `access` among these schemes. */
 export function credentialsFor (access: Access, among: readonly Scheme[]): Credentials {
   const schemes = among.filter(({ accesses }) => accesses.includes(access))
   const others = among.filter(scheme => !schemes.includes(scheme))
@@ -48,14 +48,17 @@ function nounOf ({ title }: Scheme): string {
   return title.replace(/^an? /, '')
 }
 
-/** Throws when a good credential is not good enough here. */
+/** Throws if a valid credential does not meet the requirements. */
 export function assertAllowed (identity: Identity, demand: Demand, method: string, clock: Clock): void {
   if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw new (schemeOf(identity).errors.OtherAudience)({ cause: new Error('not for this audience') })
   for (const scope of demand.scopes) if (!identity.scopes.includes(scope)) throw new ScopeInsufficientError({ cause: new Error(`the scope ${scope} is missing`) })
   if (demand.stepUp !== null && (demand.stepUp.methods?.includes(method) ?? true)) assertRecent(identity, demand.stepUp.maxAgeSeconds, clock)
 }
 
-/** Throws StepUpRequiredError unless the subject authenticated within `maxAgeSeconds` (RFC 9470), by the clock that wrote it down. */
+/**
+ * Throws StepUpRequiredError unless the subject authenticated within `maxAgeSeconds` (RFC 9470), by the clock that recorded the
+ * authentication.
+ */
 export function assertRecent (identity: Pick<Identity, 'authTime'>, maxAgeSeconds: number, clock: Clock): void {
   if (seconds(clock.nowMs()) - identity.authTime > maxAgeSeconds) throw new StepUpRequiredError({ cause: new Error(`the authentication is older than ${maxAgeSeconds} s`) })
 }

@@ -13,7 +13,10 @@ import { createVerifiers } from './schemes.ts'
 import { VerificationCounts } from './verification-counts.ts'
 import { Verifier } from './verifier.ts'
 
-/** Decides from the facts of a request whether it meets a demand, and who it is from. Knows no server: every front end asks it. */
+/**
+ * Decides from the facts of a request whether it meets the requirements, and which caller it is from. It depends on no server, so that
+ * every front end can use it.
+ */
 export class Judge {
   /** The schemes of this scope. */
   readonly schemes: readonly Scheme[]
@@ -22,7 +25,7 @@ export class Judge {
   readonly #origin: string
   readonly #verifier: Verifier
 
-  /** `origin`: what browsers see; other origins may not cause state changes. */
+  /** Creates the judge. `origin` is the one that browsers see; other origins may not cause state changes. */
   constructor (parts: Portcullis, origin: string) {
     const verifiers = createVerifiers(parts)
     this.schemes = verifiers.map(({ scheme }) => scheme)
@@ -33,8 +36,8 @@ export class Judge {
   }
 
   /**
-   * Returns the identity; null only where access is public. Synchronous while everything is remembered, and a promise only when the
-   * store or a key has to be asked. Throws, or rejects with, the error that refuses the request, with its challenge.
+   * Returns the identity; null only if access is public. It is synchronous if everything is cached, and returns a promise only if the store
+   * or a key must be queried. Throws, or rejects with, the error that rejects the request, with its challenge.
    */
   judge (facts: RequestFacts, demand: Demand): Identity | null | Promise<Identity | null> {
     let identity: Identity | null | Promise<Identity | null>
@@ -48,7 +51,7 @@ export class Judge {
     return identity.then(verified => this.#admit(facts, verified, demand), (error: unknown) => { throw challenged(error, demand) })
   }
 
-  /** Throws CsrfRefusedError, and publishes the event, when a browser says that another origin has caused the request. */
+  /** Throws CsrfRefusedError, and publishes the event, if a browser reports that another origin caused the request. */
   assertOwn (facts: RequestFacts): void {
     if (!isForeign(facts.headers, this.#origin)) return
     publish({ event: 'csrf.refused', ...sourceOf(facts), method: facts.method, path: loggedPath(facts.originalUrl) }, this.#parts)
@@ -68,7 +71,7 @@ export class Judge {
   }
 }
 
-/** The challenge that tells the client what would have been good enough; errors without one pass as they are. */
+/** Adds the challenge that tells the client which credential would be sufficient. Errors without a challenge are returned unchanged. */
 export function challenged (thrown: unknown, { challenges, scopes, stepUp }: Pick<Credentials, 'challenges'> & Pick<Demand, 'scopes'> & { stepUp: { maxAgeSeconds: number } | null }): Error {
   const error: Error & { code?: string, headers?: object } = asError(thrown)
   const details = { scopes, ...stepUp === null ? {} : { maxAgeSeconds: stepUp.maxAgeSeconds } }

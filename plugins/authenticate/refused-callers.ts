@@ -1,10 +1,10 @@
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import type { Identity } from '../../lib/principal.ts'
 
-/** The callers whose credential was good, but not good enough: these requests have no identity. */
+/** Callers with a valid but insufficient credential. Their requests have no identity. */
 const refusedCallers = new WeakMap<RequestFacts, Identity>()
 
-/** Keeps for the access line which caller was refused. */
+/** Records which caller was rejected, for the access log. */
 export function noteRefusedCaller (facts: RequestFacts, identity: Identity): void {
   refusedCallers.set(facts, identity)
 }

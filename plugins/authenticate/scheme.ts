@@ -3,63 +3,66 @@ import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import type { Identity } from '../../lib/principal.ts'
 import type { Portcullis } from '../portcullis.ts'
 
-/** The values of `access` in a route's demand. Each is the set of the schemes that name it. */
+/** Values of `access` in a route's requirements. Each stands for the schemes that name it. */
 export type Access = 'any' | 'session' | 'token' | 'public'
 
 type ErrorClass = new (options: { cause: Error }) => Error
 
-/** A kind of credential: how it is read from a request, verified, refused and ended. The entries are in schemes.ts. */
+/** A kind of credential: how it is read from a request, verified, rejected and ended. The entries are in schemes.ts. */
 export interface Scheme {
-  /** `Identity.credential` of the callers that it verifies, and the label of its counts. Every scheme has another name. */
+  /** Value of `Identity.credential` for the callers that it verifies, and label of its counts. Every scheme has a different name. */
   readonly name: Identity['credential']
-  /** The words for one such credential in the causes of errors, with their article. */
+  /** Name of one such credential in the causes of errors, with its article. */
   readonly title: string
-  /** The values of `access` that it counts for. */
+  /** Values of `access` for which the credential is accepted. */
   readonly accesses: readonly Access[]
-  /** Whether it is sent in the Authorization header, which `ignoreBearer` leaves to the upstream. */
+  /** True if the credential is sent in the Authorization header, which `ignoreBearer` leaves to the upstream. */
   readonly isInAuthorization: boolean
-  /** The headers that it is sent in, in lower case, beside Cookie and Authorization. No upstream receives them. */
+  /** Headers that carry the credential, in lower case, other than Cookie and Authorization. No upstream receives them. */
   readonly headers: readonly string[]
   /**
-   * Whether browsers add it to requests by themselves. Then requests that other sites have caused may not change anything, and
-   * answers are kept out of shared caches, which do not know it.
+   * True if browsers add the credential to requests automatically. Requests that other sites cause may then change nothing, and responses
+   * are kept out of shared caches, which do not know the credential.
    */
   readonly isAmbient: boolean
-  /** The error of a credential that was revoked, and of one that is good for other audiences. */
+  /** Errors of a revoked credential, and of one that is valid for other audiences. */
   readonly errors: { readonly Revoked: ErrorClass, readonly OtherAudience: ErrorClass }
-  /** The value of WWW-Authenticate that goes with an error code, or null. */
+  /** Returns the value of WWW-Authenticate for an error code, or null. */
   readonly challenge: (code: string, details: ChallengeDetails) => string | null
   readonly streams: StreamRules
-  /** Returns null where the plugin that the scheme depends on is not registered: then no request is searched for the credential. */
+  /**
+   * Creates the verifier of a scope. Returns null if the plugin that the scheme depends on is not registered; requests are then not
+   * searched for the credential.
+   */
   create (parts: Portcullis): SchemeVerifier | null
 }
 
-/** The rules by which streams end that were opened with a credential. */
+/** Rules for the end of streams that were opened with a credential. */
 interface StreamRules {
-  /** When the credential ends by its own word, by the store's clock in milliseconds; Infinity where its session decides. */
+  /** Returns the end that the credential itself states, by the store's clock in milliseconds; Infinity if its session decides. */
   endMs (identity: Identity): number
-  /** Whether the end is not known until the store was asked for it. */
+  /** True if the end is known only after a query of the store. */
   readonly asksStore: boolean
-  /** Whether a stream also ends with the device cookie that opened it. */
+  /** True if a stream also ends with the device cookie that opened it. */
   readonly hasDevice: boolean
 }
 
-/** A scheme at work in one scope. */
+/** A scheme in use in one scope. */
 export interface SchemeVerifier {
   readonly scheme: Scheme
-  /** Returns the credential of a request, not verified, or null. Throws when it is there more than once, or is malformed. */
+  /** Returns the unverified credential of a request, or null. Throws if it is present more than once, or malformed. */
   read (facts: RequestFacts): string | null
   /**
-   * Returns the identity that the credential stands for, from memory where it is remembered; a promise only when the store or a key has
-   * to be asked. Audience, scopes and revocation are judged afterwards. `isUse`: moves the idle time. Throws, or rejects, when the
-   * credential is not good.
+   * Returns the identity that the credential represents, from the cache if possible, and a promise only if the store or a key must be
+   * queried. Audience, scopes and revocation are checked afterwards. `isUse` updates the idle time. Throws, or rejects, if the credential
+   * is invalid.
    */
   verify (credential: string, facts: RequestFacts, isUse: boolean): Identity | Promise<Identity>
-  /** Whether the identity that `verify` returned last, not as a promise, came from memory. */
+  /** True if the identity that `verify` last returned synchronously came from the cache. */
   readonly isRemembered: boolean
   /**
-   * Verifies by the record in the store, where the replica of revocations does not count. Null for credentials without a record:
-   * then the store is asked whether their claims are revoked.
+   * Verifies by the record in the store, if the replica of revocations may not decide. Null for credentials without a record: the store is
+   * then asked whether their claims are revoked.
    */
   readonly verifyInStore: ((credential: string, facts: RequestFacts, isUse: boolean) => Promise<Identity>) | null
 }

@@ -8,10 +8,10 @@ type ByOutcome = Record<VerificationOutcome, number>
 type ByCache = Record<VerificationCache, ByOutcome>
 type Credential = Identity['credential']
 
-/** One in this many is timed: to read the clock twice costs as much as all the rest of a warm verification. */
+/** One verification in this many is timed: two reads of the clock cost as much as the rest of a cached verification. */
 const timedShare = 64
 
-/** What became of the credentials that were presented: plain numbers, so that a request costs next to nothing. */
+/** Outcomes of the presented credentials, counted in plain numbers, so that a request costs almost nothing. */
 export class VerificationCounts {
   readonly byCredential: Readonly<Record<Credential, ByCache>>
   readonly durations = new Durations([0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5])
@@ -21,7 +21,7 @@ export class VerificationCounts {
     this.byCredential = Object.fromEntries(credentials.map(credential => [credential, byCache()])) as Record<Credential, ByCache>
   }
 
-  /** When a verification begins: the time, for the few that are timed, or 0. */
+  /** Returns the start of a verification, or 0 if it is not timed. */
   start (): number {
     if (++this.#sinceTimed < timedShare) return 0
     this.#sinceTimed = 0

@@ -7,17 +7,17 @@ import type { Demand } from './demand.ts'
 import type { SchemeVerifier } from './scheme.ts'
 import type { VerificationCache, VerificationCounts, VerificationOutcome } from './verification-counts.ts'
 
-/** The errors that count as no credential where access is public: a bad credential, or a store that is away. */
+/** Codes of errors that count as no credential if access is public: an invalid credential, or an unavailable store. */
 const ignoredIfPublic = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_ISSUER_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
 
-/** Finds the one credential of a request, has its scheme verify it, and asks whether it is still good. */
+/** Finds the only credential of a request, lets its scheme verify it, and checks that it has not been revoked. */
 export class Verifier {
   readonly #parts: Portcullis
   readonly #verifiers: readonly SchemeVerifier[]
   readonly #ambient: readonly SchemeVerifier[]
   #knownRefreshToken: RefreshToken | null | undefined
   readonly #counts: VerificationCounts
-  /** Where the identity of the verification under way came from. No other verification runs between its start and its answer, or its promise. */
+  /** Source of the identity in the current verification. No other verification runs between its start and its result, or its promise. */
   #cache: VerificationCache = 'miss'
 
   constructor (parts: Portcullis, verifiers: readonly SchemeVerifier[], counts: VerificationCounts) {
@@ -27,7 +27,9 @@ export class Verifier {
     this.#counts = counts
   }
 
-  /** Whether the request has a credential that a browser may have added by itself; one that cannot be read is one too. */
+  /**
+   * Returns whether the request has a credential that a browser may have added automatically. A credential that cannot be read counts too.
+   */
   hasAmbientCredential (facts: RequestFacts): boolean {
     try {
       for (const verifier of this.#ambient) if (verifier.read(facts) !== null) return true
@@ -37,7 +39,7 @@ export class Verifier {
     }
   }
 
-  /** Null only where access is public. A promise only when the store has to be asked. */
+  /** Returns null only if access is public, and a promise only if the store must be queried. */
   verify (facts: RequestFacts, demand: Demand): Identity | null | Promise<Identity | null> {
     if (demand.isPublic) return this.#verifyIfAny(facts, demand)
     const identity = this.#verify(facts, demand)
@@ -54,7 +56,7 @@ export class Verifier {
     }
   }
 
-  /** Null without a credential: on public routes that is the ordinary case, and to make an error costs more than to verify. */
+  /** Returns null without a credential. This is common on public routes, and creating an error would cost more than a verification. */
   #verify (facts: RequestFacts, demand: Demand): Identity | null | Promise<Identity> {
     let found: SchemeVerifier | null = null
     let credential = ''
@@ -101,7 +103,7 @@ export class Verifier {
     return this.#assertInForce(identity, verifier, demand)
   }
 
-  /** The record itself says all: whether it is there, not cut off, and which secret is the right one. */
+  /** Verifies by the record in the store, which decides alone: it must exist, not be cut, and have the presented secret. */
   async #verifyInStore (verifier: SchemeVerifier, credential: string, facts: RequestFacts, demand: Demand): Promise<Identity> {
     try {
       return this.#assertNotRevoked(await verifier.verifyInStore!(credential, facts, demand.isUse), verifier)
@@ -121,7 +123,7 @@ export class Verifier {
     })
   }
 
-  /** Looked up at the first request: no part is registered after it. */
+  /** Returns the refresh token part. It is looked up at the first request, because no part is registered later. */
   #refreshToken (): RefreshToken | null {
     if (this.#knownRefreshToken === undefined) this.#knownRefreshToken = partOrNull(this.#parts, 'refreshToken')
     return this.#knownRefreshToken
@@ -131,7 +133,7 @@ export class Verifier {
     return demand.consistency === 'replica' && this.#parts.blocklist.isFresh()
   }
 
-  /** Every request asks the replica, whatever was remembered of the credential. */
+  /** Checks the replica for every request, even if the credential is cached. */
   #assertNotRevoked (identity: Identity, verifier: SchemeVerifier): Identity {
     if (this.#parts.blocklist.knowsAsRevoked(identity)) throw revoked(verifier)
     return identity

@@ -7,23 +7,26 @@ import type { LogEntry, Revocation } from '../../lib/revocation/entries.ts'
 import type { Store } from '../../stores/store.ts'
 import { Reassertion } from './reassertion.ts'
 
-/** Requests are answered between as many entries: a snapshot may be of millions. */
+/** Number of entries that are applied before other requests are served; a snapshot may contain millions. */
 const entriesAtOnce = 500
 
-/** Follows the store's revocation log into a replica, and knows how long ago it last heard from the store. */
+/** Copies the store's revocation log into a replica, and records when the store last answered. */
 export class LogFollower {
   readonly replica = new Replica()
   readonly #reassertion: Reassertion
-  /** Revocations that this process made, and has not met in the log yet. */
+  /** Revocations that this process made, and has not read from the log yet. */
   readonly #unechoed = new Map<string, { revocation: Revocation, notedAtMs: number }>()
   readonly #store: Store
   readonly #maxStalenessMs: number
-  /** The store's time, for what it knows: a step ahead of its clock must not end a revocation while tokens that it ends are good. */
+  /**
+   * Time of the store for the purge of revocations. A forward step of the store's clock must not end a revocation while tokens that it
+   * revokes are valid.
+   */
   readonly #clock: SteadyClock
   readonly #where: object
   readonly #listeners: Array<(entry: LogEntry | 'gap') => void> = []
   #position = ''
-  /** Start of the last pull that succeeded, on this process's monotonic clock. */
+  /** Start of the last successful pull, on this process's monotonic clock. */
   #heardAtMs = -Infinity
   #pulling: Promise<void> | null = null
   #pullAgain = false
@@ -32,7 +35,10 @@ export class LogFollower {
   #timer: NodeJS.Timeout | null = null
   #unsubscribe: () => void = () => {}
 
-  /** `longestMs`: how long a revocation may last. `where`: whose events they are when the store goes away and comes back. */
+  /**
+   * Creates a follower. `longestMs` is the maximum lifetime of a revocation. `where` is the scope of the events that report the loss and
+   * the recovery of the store.
+   */
   constructor (store: Store, options: { readonly maxStalenessMs: number, readonly longestMs: number }, where: object) {
     this.#store = store
     this.#maxStalenessMs = options.maxStalenessMs
@@ -49,7 +55,7 @@ export class LogFollower {
     if (this.stalenessMs > this.#maxStalenessMs) throw new StoreUnavailableError({ cause: new Error('the revocation log was not heard from in time') })
   }
 
-  /** Loads all revocations in force, then follows. Rejects when the store cannot be read. */
+  /** Loads all revocations in force, then follows the log. Rejects if the store cannot be read. */
   async start (): Promise<void> {
     await this.#load()
     this.#unsubscribe = this.#store.onGrowth(() => this.#wake())
@@ -68,8 +74,9 @@ export class LogFollower {
   }
 
   /**
-   * What this process has made true itself: it counts here at once, and has to come back through the log. What ended before is not
-   * logged again: to wait for it would be to take it for lost, and whoever signs out again and again would have it said as often.
+   * Applies an entry that this process has made effective. It applies at once, and must come back through the log. A revocation that is
+   * already known is not logged again: waiting for it would treat it as lost, and a client that signs out repeatedly would cause it to be
+   * re-asserted each time.
    */
   note (entry: LogEntry): void {
     if (isRevocation(entry) && !this.replica.has(entry)) this.#unechoed.set(nameOf(entry), { revocation: entry, notedAtMs: performance.now() })
@@ -81,7 +88,7 @@ export class LogFollower {
     this.#tell(entry)
   }
 
-  /** One pull at a time; a call during one makes it run once more, so that no growth is overlooked. */
+  /** Runs one pull at a time. A call during a pull triggers another one, so that no growth is missed. */
   #wake (): void {
     if (this.#stopped) return
     this.#pullAgain = true
@@ -113,8 +120,8 @@ export class LogFollower {
   }
 
   /**
-   * What was acknowledged and is not in the log is lost: a failover brought up a replica that had not got it. The log as such goes on
-   * there, so nothing else tells.
+   * Re-asserts acknowledged revocations that are missing from the log: a failover promoted a replica that had not received them. The log
+   * itself continues there, so nothing else reveals the loss.
    */
   #missEchoes (pulledAtMs: number): void {
     const lost: Revocation[] = []
@@ -126,11 +133,11 @@ export class LogFollower {
     if (lost.length > 0) void this.#reassertion.add(lost)
   }
 
-  /** Loads the replica anew, then tells everybody that what they cached counts no more; and tells the store what it has lost. */
+  /** Reloads the replica, notifies the subscribers that their cached data is stale, and re-asserts revocations that the store has lost. */
   async #load (): Promise<void> {
     const startedAtMs = performance.now()
     const known = this.#position === '' ? null : new Replica()
-    // Revocations that this process knows stay: the store may have lost them.
+    // Revocations that this process knows are kept, because the store may have lost them.
     const position = await this.#store.snapshot(async page => await inSlices(page, revocation => {
       this.replica.add(revocation)
       known?.add(revocation)
@@ -142,7 +149,7 @@ export class LogFollower {
     if (lost.length > 0) void this.#reassertion.add(lost)
   }
 
-  /** Those of these that the store does not know, or not any more. Apart from the replica, which is purged meanwhile. */
+  /** Returns those of the revocations that the store does not know. It does not use the replica, which is purged meanwhile. */
   async #lostBy (revocations: Revocation[]): Promise<Revocation[]> {
     const known = new Replica()
     await this.#store.snapshot(async page => await inSlices(page, revocation => known.add(revocation)))
@@ -151,7 +158,10 @@ export class LogFollower {
     return lost
   }
 
-  /** What this process knows, and the store does not. Only while nothing is pulled, because that purges the replica. */
+  /**
+   * Returns the revocations that this process knows and the store does not. It must run while nothing is pulled, because a pull purges the
+   * replica.
+   */
   async #missingFrom (others: Replica): Promise<Revocation[]> {
     const missing: Revocation[] = []
     for (const some of this.replica.missingFrom(others)) {
@@ -182,7 +192,7 @@ function isRevocation (entry: LogEntry): entry is Revocation {
   return entry.kind !== 'changed' && entry.kind !== 'keys'
 }
 
-/** The same for the same statement, however often it is made. */
+/** Returns a name that is the same for every statement of one revocation. */
 function nameOf (revocation: Revocation): string {
   switch (revocation.kind) {
     case 'sid': return `sid ${revocation.sid}`

@@ -4,18 +4,19 @@ import type { Revocation } from '../../lib/revocation/entries.ts'
 import type { Store } from '../../stores/store.ts'
 
 const slice = 500
-/** How long to wait when another process is at it, or the store is away. */
+/** Pause while another process re-asserts revocations, or while the store is unavailable. */
 const pauseMs = 1000
 
 /**
- * Says revocations to the store again that it has lost: in slices, until the last one is in. Whoever finds another process at it waits,
- * and then says what is still missing. One at a time; what is found to be lost meanwhile comes next.
+ * Re-asserts revocations that the store has lost, in slices, until the last one is stored. If another process is re-asserting, this one
+ * waits, and then re-asserts those that are still missing. Only one run is active at a time; revocations that are found lost meanwhile
+ * follow.
  */
 export class Reassertion {
   readonly #store: Pick<Store, 'reassert'>
   readonly #owner = randomUUID()
   readonly #ending = new AbortController()
-  /** Looks again which of these are still lost. */
+  /** Returns those of the revocations that are still lost. */
   readonly #stillLost: (revocations: Revocation[]) => Promise<Revocation[]>
   #waiting: Revocation[] = []
   #running: Promise<void> | null = null
@@ -25,9 +26,9 @@ export class Reassertion {
     this.#stillLost = stillLost
   }
 
-  /** Resolves when all that was ever given is in the store, or when the end has come. */
+  /** Resolves when all given revocations are stored, or when `stop` is called. */
   async add (lost: readonly Revocation[]): Promise<void> {
-    // Never as the arguments of a call: there may be millions.
+    // The revocations are not passed as arguments of a call, because there may be millions.
     this.#waiting = this.#waiting.concat(lost)
     this.#running ??= this.#run().finally(() => { this.#running = null })
     await this.#running
@@ -49,7 +50,7 @@ export class Reassertion {
     }
   }
 
-  /** What could not be said. */
+  /** Returns the revocations that were not stored. */
   async #say (lost: Revocation[]): Promise<Revocation[]> {
     for (let at = 0; at < lost.length; at += slice) {
       const outcome = await this.#store.reassert(lost.slice(at, at + slice), { owner: this.#owner }).catch(() => 'unknown' as const)

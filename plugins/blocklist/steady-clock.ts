@@ -1,13 +1,14 @@
-/** More than what estimates of another machine's clock scatter by, less than the tolerance for clocks. */
+/** Minimum size of a step: more than the scatter of estimates of another machine's clock, and less than the clock tolerance. */
 const stepMs = 1000
 
 /**
- * Somebody else's clock, without its steps ahead: what was to be kept for a quarter of an hour is kept for one, though that clock was
- * set meanwhile. Steps back are followed. What was known before a step is over `longestMs` after it, and then the step is made up for. `longestMs` is read at the step.
+ * Another machine's clock without its forward steps: an entry that must be kept for a quarter of an hour is kept that long, even if that
+ * clock is set meanwhile. Backward steps are followed. Entries from before a step have ended `longestMs` after it, and the clock then
+ * catches up with the step. `longestMs` is read at the step.
  */
 export class SteadyClock {
   readonly #kept: { readonly longestMs: number }
-  /** What that clock said, and when by this process's monotonic clock. */
+  /** Last reading of that clock, and its time on this process's monotonic clock. */
   #said: { ms: number, atMs: number } | null = null
   #steadyMs = 0
   #heldUntilMs = -Infinity
@@ -16,7 +17,7 @@ export class SteadyClock {
     this.#kept = kept
   }
 
-  /** `saysMs`: what the clock says now. `monotonicMs`: what time it is by one that is never set. */
+  /** Returns the steady time. `saysMs` is the current reading of the clock; `monotonicMs` is that of a clock that is never set. */
   read (saysMs: number, monotonicMs: number): number {
     const passedMs = this.#said === null ? Infinity : monotonicMs - this.#said.atMs
     if (this.#said !== null && saysMs - this.#said.ms > passedMs + stepMs) this.#heldUntilMs = monotonicMs + this.#kept.longestMs

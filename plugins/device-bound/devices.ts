@@ -11,7 +11,7 @@ import type { BoundDevice, SessionRecord } from '../../lib/session/record.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { DeviceGuard } from '../session/device-guard.ts'
 
-/** What a browser is told of the session that it keeps alive (Device Bound Session Credentials, session instructions). */
+/** Instructions for a browser about the session that it keeps alive (Device Bound Session Credentials, session instructions). */
 export interface SessionInstructions {
   session_identifier: string
   refresh_url: string
@@ -21,19 +21,21 @@ export interface SessionInstructions {
 
 export interface DeviceBound extends DeviceGuard {
   readonly cookieTtlMs: number
-  /** The session whose cookie the request carries, whatever it is bound to: for `register` and `refresh`. Rejects when there is none. */
+  /**
+   * Returns the session whose cookie the request carries, regardless of its device, for `register` and `refresh`. Rejects if there is none.
+   */
   presented (request: FastifyRequest): Promise<SessionRecord>
   /**
-   * Binds the session to the key that the request proves to have, and sets the device cookie. Rejects with DeviceProofRequiredError
-   * when the proof is not good, or the session is bound to another key; with SessionInvalidError when there is no session any more.
+   * Binds the session to the key that the request proves to possess, and sets the device cookie. Rejects with DeviceProofRequiredError if
+   * the proof is invalid, or the session is bound to another key; with SessionInvalidError if the session no longer exists.
    */
   register (reply: FastifyReply, record: SessionRecord): Promise<SessionInstructions>
   /**
-   * The next device cookie for whoever proves to have the session's key. Rejects with DeviceProofRequiredError, which carries the
-   * challenge to prove it with, when the request does not; with SessionInvalidError when there is nothing to renew (any more).
+   * Issues the next device cookie to a client that proves possession of the session's key. Rejects with DeviceProofRequiredError, which
+   * carries the challenge to sign, if the request does not; with SessionInvalidError if there is nothing to renew.
    */
   refresh (reply: FastifyReply, record: SessionRecord): Promise<SessionInstructions>
-  /** When the device cookie of the request runs out, by the store's clock in milliseconds; null when it has none of this session. */
+  /** Returns the expiry of the request's device cookie, by the store's clock in milliseconds; null if it has none of this session. */
   endOfRequest (request: RequestFacts, sid: string): number | null
 }
 
@@ -44,17 +46,19 @@ interface Settings {
   cookieTtlMs: number
 }
 
-/** From the offer of a binding to its proof. */
+/** Maximum time from the offer of a binding to its proof. */
 const registrationMs = 300_000
-/** A challenge is given ahead with the cookie, for when that has run out; one that has itself is replaced at the cost of a round trip. */
+/** Time by which a challenge outlives the cookie with which it was sent. An expired challenge is replaced at the cost of a round trip. */
 const challengeMarginMs = 60_000
-/** Browsers let go of the cookie this much earlier than we do, so that no request is refused that was on its way; at most a fifth of its time. */
+/**
+ * Time by which browsers discard the cookie before it expires, so that no request in transit is rejected; at most a fifth of its lifetime.
+ */
 const cookieMarginMs = 10_000
 
 type Parts = Pick<Portcullis, 'store' | 'cookies' | 'blocklist' | 'session'>
 type BoundRecord = SessionRecord & { device: BoundDevice }
 
-/** Challenges, proofs and device cookies. What is given out is a function of the session and the secret: nothing is stored of it. */
+/** Challenges, proofs and device cookies. Challenges and cookies are functions of the session and the secret, so none of them is stored. */
 export class Devices implements DeviceBound {
   readonly cookieTtlMs: number
   readonly #parts: Parts
@@ -83,8 +87,9 @@ export class Devices implements DeviceBound {
   }
 
   /**
-   * Browsers renew nothing on behalf of another site, so a link from there arrives without the device cookie once that has run out:
-   * asked for again by the very page that it leads to, it comes with one. That request is ours, so it is asked for once.
+   * Returns the error for a missing or invalid device cookie. Browsers do not renew the cookie on behalf of another site, so a link from
+   * there arrives without it once it has expired. If the response makes the page request the same address again, that request carries a
+   * renewed cookie. It is same-origin, so the page is asked only once.
    */
   refusal (request: RequestFacts | undefined): Error {
     const error = new SessionInvalidError({ cause: new Error('no device cookie that is good') })
@@ -117,7 +122,7 @@ export class Devices implements DeviceBound {
     const binding = await store.bindDevice(record.sid, { publicKey: proof.publicKey })
     if (binding === null) throw new SessionInvalidError()
     if (binding.outcome === 'refused') throw this.#refused(reply, record, 'key')
-    // Only a browser that has not heard of its binding has a reason to ask again; anybody else has copied the request.
+    // Only a browser that has not received its binding has a reason to repeat the request. Any other repetition is a copy.
     if (deviceInForce(binding.record) !== null) throw this.#refused(reply, binding.record, 'challenge')
     blocklist.note({ kind: 'changed', sid: record.sid })
     if (binding.outcome === 'bound') this.#publish('device.bound', reply, record)
@@ -139,7 +144,7 @@ export class Devices implements DeviceBound {
     return this.#admit(reply, renewal.record)
   }
 
-  /** The next device cookie, and ahead of time what to sign for the one after it. */
+  /** Sets the next device cookie, and sends in advance the challenge for the one after it. */
   #admit (reply: FastifyReply, record: SessionRecord): SessionInstructions {
     const { cookies } = this.#parts
     const { origin, path } = this.#settings
@@ -163,7 +168,7 @@ export class Devices implements DeviceBound {
     return formatTicket(this.#settings.secrets[0], ticket, this.#parts.store.nowMs() + forMs)
   }
 
-  /** With something to sign, where the session has a device to sign it. */
+  /** Returns the error for an invalid proof, with a challenge if the session has a device that can sign it. */
   #refused (reply: FastifyReply, record: SessionRecord, outcome: 'malformed' | 'challenge' | 'signature' | 'key'): Error {
     this.#publish('device.refused', reply, record, outcome)
     return isBound(record) ? this.#challenged(record) : new DeviceProofRequiredError({ cause: new Error(outcome) })
@@ -190,7 +195,10 @@ function cookieOf (sid: string): Ticket {
   return { purpose: 'cookie', sid, number: 0 }
 }
 
-/** The device cookie of a binding is what shows it first, and that counts as number 0: what is given ahead with it is for the next. */
+/**
+ * Returns the record from which the challenge is made that is sent in advance. The device cookie of a binding is its first proof and counts
+ * as number 0, so the challenge is for the next number.
+ */
 function aheadOf (record: BoundRecord): BoundRecord {
   return { ...record, device: { ...record.device, renewals: Math.max(1, record.device.renewals) } }
 }
@@ -208,7 +216,7 @@ function idOf (request: FastifyRequest): string | null {
   return textOf(request.headers['sec-secure-session-id'])
 }
 
-/** With the quotes of a structured string (RFC 9651) or without: browsers and the draft do not agree. */
+/** Removes the quotes of a structured string (RFC 9651) if they are present, because browsers and the draft differ. */
 function textOf (header: string | string[] | undefined): string | null {
   return typeof header === 'string' ? header.replace(/^"([^"]*)"$/, '$1') : null
 }

@@ -5,18 +5,18 @@ import type { KeySet } from '../../lib/jwt/jwks.ts'
 import type { KeySource, KeySourceHooks } from './key-source.ts'
 
 const pollMs = 500
-/** While the file cannot be read, the last keys count this much longer, as those of an address do. */
+/** Time for which the last keys remain valid while the file cannot be read, as for the keys of an address. */
 const staleForMs = 3_600_000
 
 export interface FileKeysOptions {
-  /** A monotonic clock, in milliseconds. */
+  /** Monotonic clock, in milliseconds. */
   now?: () => number
 }
 
-/** Keys of a file, which is read again when it changes, and again and again while it cannot be used. */
+/** Keys of a file, which is reread when it changes, and repeatedly while it cannot be used. */
 export class FileKeys implements KeySource {
   readonly retryAfterMs = pollMs
-  /** The file is read again for every unknown key, so a key that it does not have is none of the issuer's. */
+  /** Infinity, because the file is reread for every unknown key: a key that it lacks is not one of the issuer. */
   readonly readAtMs = Infinity
   readonly #file: string
   readonly #hooks: KeySourceHooks
@@ -34,7 +34,7 @@ export class FileKeys implements KeySource {
     this.#now = now
   }
 
-  /** Rejects when the file has no key that can be used. */
+  /** Reads the file and watches it. Rejects if the file has no usable key. */
   async start (): Promise<void> {
     await this.#read()
     watchFile(this.#file, { interval: pollMs, persistent: false }, this.#onChange)
@@ -44,7 +44,7 @@ export class FileKeys implements KeySource {
     return this.#failure.lastsMs(this.#now()) < staleForMs ? this.#set : null
   }
 
-  /** Reads the file, once for all who ask at the same time. */
+  /** Reads the file, once for all concurrent callers. */
   async lookAgain (): Promise<boolean> {
     this.#reading ??= this.#readAgain().finally(() => { this.#reading = null })
     await this.#reading
@@ -68,7 +68,7 @@ export class FileKeys implements KeySource {
       if (this.#timer !== null) clearInterval(this.#timer)
       this.#timer = null
     } catch (error) {
-      // The file system's own words name the path, which a readiness answer need not.
+      // The file system's message is not used, because it names the path, which a readiness response need not contain.
       if (this.#failure.note((error as NodeJS.ErrnoException).code ?? (error as Error).message, this.#now())) this.#hooks.onError(error)
       if (!this.#isStopped) this.#timer ??= setInterval(this.#onChange, pollMs).unref()
     }

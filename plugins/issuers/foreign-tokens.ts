@@ -15,7 +15,7 @@ interface KeyName { kid: string | null, algorithm: VerificationAlgorithm }
 
 interface Verified { identity: Identity, key: VerificationKey, keys: KeySource }
 
-/** Verifies the tokens of other issuers, each by that issuer's keys alone. */
+/** Verifies the tokens of other issuers, each only with the keys of its issuer. */
 export class ForeignTokens {
   readonly #issuers: ReadonlyMap<string, Issuer>
   readonly #verified: RecencyCache<Verified>
@@ -25,13 +25,13 @@ export class ForeignTokens {
     this.#verified = new RecencyCache(cacheSize)
   }
 
-  /** What is remembered of a token, as long as the key that has signed it is in force. Its end is judged by the caller. */
+  /** Returns the cached identity of a token, as long as the key that signed it is in force. The caller checks the expiry. */
   recall (token: string): Identity | undefined {
     const known = this.#verified.get(token)
     return known?.keys.current()?.has(known.key) === true ? known.identity : undefined
   }
 
-  /** Until the signature is found good, `iss` only tells whose keys are tried. Its end is judged by the caller. */
+  /** Verifies a token. `iss` only selects the keys until the signature is verified. The caller checks the expiry. */
   verify (token: string, parts: TokenParts): Identity | Promise<Identity> {
     const { iss } = parts.claims
     const issuer = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
@@ -46,7 +46,8 @@ export class ForeignTokens {
     const isLastWord = await issuer.keys.lookAgain()
     const key = issuer.keys.current()?.find(kid, algorithm) ?? null
     if (key !== null) return this.#verifyWith(key, token, parts, issuer)
-    // The key may be published where it cannot be read now, or not until the next time: an unknown key is not a bad one.
+    // The key may be published where it cannot be read now, or not before the next fetch, so an unknown key does not prove the token
+    // invalid.
     if (!isLastWord || (kid !== null && mayBeNew(kid, parts.claims, issuer.keys))) throw unavailable(issuer.keys.retryAfterMs)
     throw refused('unknown key')
   }
@@ -61,7 +62,10 @@ export class ForeignTokens {
   }
 }
 
-/** Whether the keys were read before the token was issued, by its own word, and do not have this name: an issuer publishes a key before that signs. */
+/**
+ * Returns whether the keys were read before the token was issued, according to its `iat`, and do not have this name. An issuer publishes a
+ * key before that key signs.
+ */
 function mayBeNew (kid: string, { iat }: TokenParts['claims'], keys: KeySource): boolean {
   return keys.current()?.names(kid) !== true && typeof iat === 'number' && iat <= Date.now() / 1000 + clockToleranceSeconds && (iat + clockToleranceSeconds) * 1000 >= keys.readAtMs
 }
@@ -70,7 +74,7 @@ function unavailable (retryAfterMs: number): Error {
   return Object.assign(new IssuerUnavailableError(), { headers: { 'retry-after': Math.max(1, Math.ceil(retryAfterMs / 1000)) } })
 }
 
-/** The precise reason stays inside. */
+/** Returns the error of an invalid token. The client does not receive the precise reason. */
 function refused (reason: string): Error {
   return new TokenInvalidError({ cause: new Error(reason) })
 }

@@ -4,15 +4,15 @@ import type { KeySource, KeySourceHooks } from './key-source.ts'
 
 const timeoutMs = 5000
 const maxBytes = 256 * 1024
-/** They are fetched again this long after they were. */
+/** Time after which the keys are fetched again. */
 const freshForMs = 10 * 60_000
-/** When that fails, the last ones count this much longer. */
+/** Time for which the last keys remain valid after that, if they cannot be fetched. */
 const staleForMs = 3_600_000
 
 /**
- * Keys of an address. They are fetched by the clock, so that a key that was withdrawn does not live on in what is remembered, and
- * when a token names one that is not known. Never twice at the same time, and never sooner than `coolDownMs` after the last time,
- * whether that went well or not: whoever makes up key ids must not be able to make us a burden to the issuer.
+ * Keys of an address. They are fetched at intervals, so that a withdrawn key does not remain valid in caches, and when a token names an
+ * unknown key. Fetches do not run concurrently, and do not start sooner than `coolDownMs` after the last one, successful or not, so that a
+ * client that invents key ids cannot put load on the issuer.
  */
 export class RemoteKeys implements KeySource {
   readonly #url: string
@@ -80,7 +80,7 @@ export class RemoteKeys implements KeySource {
     this.#timer = setTimeout(() => { void this.lookAgain() }, this.#hasFailed ? this.#coolDownMs : freshForMs).unref()
   }
 
-  /** Redirects are not followed, and nothing but the address is sent. */
+  /** Fetches the keys. Redirects are not followed, and only the address is sent. */
   async #fetch (): Promise<Uint8Array> {
     const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(timeoutMs)])
     const { statusCode, headers, body } = await request(this.#url, { dispatcher: this.#agent, signal, headers: { accept: 'application/jwk-set+json, application/json' } })

@@ -6,31 +6,31 @@ import type { DerivedSecret } from '../../lib/secrets.ts'
 import type { KeyDocument, Store } from '../../stores/store.ts'
 
 export interface Keys {
-  /** The key that signs now. */
+  /** Returns the key that signs now. */
   current (): SigningKey
   find (kid: string): SigningKey | null
-  /** Public keys, current and still valid ones (RFC 7517). */
+  /** Returns the public keys, current and still valid ones (RFC 7517). */
   jwks (): { keys: Jwk[] }
-  /** Rises whenever the keys change: what was verified or signed with them before has to be looked at again. */
+  /** Number that increases when the keys change. Results that were verified or signed with them before must then be checked again. */
   readonly version: number
-  /** How long a new key is published before it signs. */
+  /** Time for which a new key is published before it signs. */
   readonly publishAheadMs: number
   onChange (listener: () => void): void
-  /** Appends a key that signs once everybody knows it. */
+  /** Appends a key that signs once every process and service knows it. */
   rotate (): Promise<SigningKey>
-  /** Removes a key; its tokens are refused everywhere at once. Null: there is no such key. */
+  /** Removes a key; its tokens are rejected in every process at once. Returns null if there is no such key. */
   revoke (kid: string): Promise<SigningKey | null>
-  /** Reads the keys again; at most once a second, however often it is called. */
+  /** Reads the keys again, at most once a second, regardless of the number of calls. */
   reload (): Promise<void>
 }
 
 export interface KeyRingOptions {
-  /** The first one seals. */
+  /** Secrets that open the keys; the first one seals. */
   secrets: [DerivedSecret, ...DerivedSecret[]]
   algorithm: SigningAlgorithm
-  /** How long a token can live after it was signed. */
+  /** Maximum lifetime of a token after it was signed. */
   maxTokenAgeMs: number
-  /** How long a new key is published before it signs. */
+  /** Time for which a new key is published before it signs. */
   publishAheadMs: number
 }
 
@@ -75,7 +75,7 @@ export class KeyRing implements Keys {
     return { keys: this.list().map(key => key.publicJwk) }
   }
 
-  /** Those that sign, will sign, or may have signed what is still good; in the order of their turn. */
+  /** Returns the keys that sign, will sign, or may have signed tokens that are still valid, in the order in which they sign. */
   list (): SigningKey[] {
     return keptAt(this.#keys, this.#store.nowMs(), this.#options.maxTokenAgeMs)
   }
@@ -90,7 +90,7 @@ export class KeyRing implements Keys {
     await this.#reloading
   }
 
-  /** Reads the keys now, however short ago that was. */
+  /** Reads the keys now, even if they were just read. */
   async read (): Promise<void> {
     const document = await this.#store.readKeys()
     this.#reloadedAtMs = performance.now()
@@ -98,14 +98,14 @@ export class KeyRing implements Keys {
     if (document !== null && document.text !== this.#text) this.#set(document.version, this.#open(document.text), document.text)
   }
 
-  /** Whether the store has lost what was written last: a key that everybody's tokens are signed with, or that one was revoked. */
+  /** Returns whether the store has lost its last write: a key with which current tokens are signed, or the revocation of a key. */
   #isBehind (document: KeyDocument | null): boolean {
     return this.#keys.length > 0 && (document?.version ?? 0) < this.#version
   }
 
   /**
-   * Appends a key of the configured algorithm unless the newest is one, and seals with the first secret what another one has
-   * sealed, so that the other can be dropped one day. A process that loses the race reads the winner's.
+   * Appends a key of the configured algorithm unless the newest one has it, and seals with the first secret what another one has sealed, so
+   * that the other one can be removed later. A process that loses the race reads the winner's keys.
    */
   async ensureCurrent (): Promise<void> {
     const { algorithm, secrets: [sealing] } = this.#options
@@ -116,7 +116,7 @@ export class KeyRing implements Keys {
     })
   }
 
-  /** Appends a key that signs once everybody knows it, unless one waits already. `olderThanMs`: only if the newest is that old. */
+  /** Appends a key that signs once every process knows it, unless one already waits. `olderThanMs` is the minimum age of the newest key. */
   async rotate (olderThanMs = 0): Promise<SigningKey> {
     await this.#change((keys, nowMs) => {
       const newest = keys.at(-1)
@@ -126,7 +126,10 @@ export class KeyRing implements Keys {
     return this.#newest()
   }
 
-  /** Removes a key: its tokens are refused. When none is left whose turn has come, a new one signs at once. Null: there is no such key. */
+  /**
+   * Removes a key, so that its tokens are rejected. If no remaining key may sign yet, a new one signs at once. Returns null if there is no
+   * such key.
+   */
   async revoke (kid: string): Promise<SigningKey | null> {
     let revoked: SigningKey | null = null
     await this.#change((keys, nowMs) => {
@@ -147,13 +150,13 @@ export class KeyRing implements Keys {
   #make (nowMs: number, signsFromMs: number): SigningKey {
     const { algorithm } = this.#options
     const key = importKey(generateKey(algorithm), algorithm, { createdAtMs: nowMs, signsFromMs })
-    // On a command line a dash in front would be taken for an option.
+    // A leading dash is avoided, because a command line would read it as an option.
     return key.kid.startsWith('-') ? this.#make(nowMs, signsFromMs) : key
   }
 
   /**
-   * `decide` gives the keys to write, or null when they are right as they are. What is known here counts where the store has lost it,
-   * and is written again.
+   * Writes the keys that `decide` returns; it returns null if they are right. If the store has lost keys, those that this process knows are
+   * used, and are written again.
    */
   async #change (decide: (keys: SigningKey[], nowMs: number, text: string | null) => SigningKey[] | null): Promise<void> {
     const { secrets: [sealing], maxTokenAgeMs } = this.#options
@@ -174,7 +177,7 @@ export class KeyRing implements Keys {
 
   #set (version: number, keys: SigningKey[], text: string): void {
     this.#version = version
-    // Whoever is told of a change forgets every token that was verified: a mere look, once a minute, must not cost that.
+    // Listeners discard every verified token, so a read without a change, which happens once a minute, must not call them.
     if (text === this.#text) return
     this.#text = text
     this.#keys = keys
@@ -199,7 +202,7 @@ function sealedKeys (text: string): SealedKeys['keys'] {
   return (JSON.parse(text) as SealedKeys).keys
 }
 
-/** Before keys whose turn is yet to come. */
+/** Inserts a key before those that do not sign yet. */
 function insertSigner (keys: SigningKey[], signer: SigningKey): SigningKey[] {
   return [...keys, signer].sort((a, b) => a.signsFromMs - b.signsFromMs)
 }

@@ -2,15 +2,15 @@ import { Counter, Gauge, type Metric, type Registry } from 'prom-client'
 import type { Durations } from '../../lib/histogram.ts'
 
 /*
- * prom-client hashes the labels of every single observation. What happens on each request is therefore counted in plain numbers
- * elsewhere, and turned into metrics only when somebody asks for them.
+ * prom-client hashes the labels of every observation. Events of every request are therefore counted in plain numbers elsewhere, and
+ * converted to metrics only when they are read.
  */
 
 export interface Sample { labels: Record<string, string>, value: number }
 
 interface Named { name: string, help: string }
 
-/** A counter whose values are read when they are asked for. */
+/** Adds a counter whose values are determined when it is read. */
 export function addCounter (registry: Registry, named: Named & { labelNames: string[] }, read: () => Iterable<Sample>): void {
   const counter = new Counter({
     ...named,
@@ -22,23 +22,23 @@ export function addCounter (registry: Registry, named: Named & { labelNames: str
   })
 }
 
-/** A gauge that is read when it is asked for. `aggregator`: what it is of several processes. */
+/** Adds a gauge whose value is determined when it is read. `aggregator` combines the values of several processes. */
 export function addGauge (registry: Registry, named: Named & { aggregator: 'max' | 'min' | 'sum' }, read: () => number): void {
   const gauge = new Gauge({ ...named, registers: [registry], collect () { gauge.set(read()) } })
 }
 
-/** A gauge that is always 1 and tells its labels. */
+/** Adds a gauge that is always 1 and reports its labels. */
 export function addInfo (registry: Registry, named: Named, labels: Record<string, string>): void {
   new Gauge({ ...named, labelNames: Object.keys(labels), aggregator: 'max', registers: [registry] }).set(labels, 1)
 }
 
-/** What a histogram holds of one set of labels. */
+/** Durations of one set of labels. */
 export interface DurationSample { labels: Record<string, string>, durations: Durations }
 
-/** A histogram of the durations that there are when it is asked for. Each set of labels comes once. */
+/** Adds a histogram of the durations at the time when it is read. Each set of labels occurs once. */
 export function addHistogram (registry: Registry, { name, help }: Named, read: () => DurationSample[]): void {
   const get = async (): Promise<object> => ({ name, help, type: 'histogram', aggregator: 'sum', values: read().flatMap(sample => histogramValues(name, sample)) })
-  // All that a registry asks of a metric, where its type names the classes of the library.
+  // A registry requires only these members of a metric, although its type names the classes of the library.
   registry.registerMetric({ name, help, get } as unknown as Metric)
 }
 

@@ -6,7 +6,7 @@ const loginOutcomes = ['accepted', 'refused', 'step_up', 'step_up_refused']
 const deviceOutcomes = ['bound', 'renewed', 'refused']
 const revocationKinds = ['sid', 'jti', 'subject', 'all']
 
-/** Counts what is rare enough to be counted when it happens. */
+/** Counts events that are rare enough to be counted when they happen. */
 export function createEventCounter (registry: Registry): (event: SecurityEvent) => void {
   const registers = [registry]
   const opened = new Counter({ name: 'portcullis_sessions_opened_total', help: 'Sessions opened by this process.', registers })
@@ -15,7 +15,7 @@ export function createEventCounter (registry: Registry): (event: SecurityEvent) 
   const devices = new Counter({ name: 'portcullis_device_proofs_total', help: 'Proofs of the keys of devices, by what became of them.', labelNames: ['outcome'], registers })
   const revocations = new Counter({ name: 'portcullis_revocations_total', help: 'Revocations made by this process, the ends of single sessions among them, by what was revoked.', labelNames: ['kind'], registers })
 
-  // So that the first one of its kind is a rise from zero.
+  // Counters start at zero, so that the first event of a kind is an increase.
   for (const outcome of loginOutcomes) logins.inc({ outcome }, 0)
   for (const outcome of refreshOutcomes) refreshes.inc({ outcome }, 0)
   for (const outcome of deviceOutcomes) devices.inc({ outcome }, 0)
@@ -28,7 +28,7 @@ export function createEventCounter (registry: Registry): (event: SecurityEvent) 
     if (event.startsWith('refresh.')) refreshes.inc({ outcome })
     if (event.startsWith('device.')) devices.inc({ outcome: event.slice('device.'.length) })
     if (event === 'revocation.added') revocations.inc({ kind: outcome })
-    // Without a sid it is the whole subject's, and a revocation of its own tells of that one.
+    // An event without a sid ends all sessions of a subject, for which a separate revocation is reported.
     if ((event === 'session.closed' && sid !== undefined) || event === 'refresh.reused') revocations.inc({ kind: 'sid' })
   }
 }

@@ -2,11 +2,15 @@ import { Registry, collectDefaultMetrics } from 'prom-client'
 
 let registry: Registry | null = null
 
-/** The process's own metrics: memory, CPU, event loop, garbage collection. Their observers cannot be taken away, so there is one set a process. */
+/**
+ * Returns the metrics of the process: memory, CPU, event loop, garbage collection. Their observers cannot be removed, so a process has one
+ * set.
+ */
 export function processMetrics (): Registry {
   if (registry !== null) return registry
   collectDefaultMetrics({ register: registry = new Registry() })
-  // Gauges with the ending of a counter, which Prometheus' own check refuses; nodejs_active_resources and the like say more.
+  // These gauges have the suffix of a counter, which Prometheus' own check rejects; nodejs_active_resources and similar ones are more
+  // detailed.
   for (const name of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${name}_total`)
   return registry
 }

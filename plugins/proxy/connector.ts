@@ -4,14 +4,14 @@ import { buildConnector } from 'undici'
 const unheard = new WeakSet<object>()
 
 /**
- * Whether a connection that was kept from an earlier request ended with this error before it brought a byte for the next one: so
- * an upstream ends connections that were idle, and a request that it did not read any more is lost with them.
+ * Returns whether a reused connection ended with this error before it delivered a byte for its current request. An upstream that closes an
+ * idle connection loses a request in this way without reading it.
  */
 export function endedUnheard (error: object): boolean {
   return unheard.has(error)
 }
 
-/** Connections whose errors `endedUnheard` can judge. Costs one counter read for each write to them. */
+/** Creates connections whose errors `endedUnheard` can judge. This costs one read of a counter for each write to them. */
 export function createConnector (options: buildConnector.BuildOptions): buildConnector.connector {
   const connect = buildConnector(options)
   return (target, callback) => {
@@ -25,7 +25,7 @@ export function createConnector (options: buildConnector.BuildOptions): buildCon
   }
 }
 
-/** A request without a body is one write. */
+/** Watches the writes to a connection. A request without a body is one write. */
 function watch (socket: Socket): void {
   const write = socket.write.bind(socket) as (...given: unknown[]) => boolean
   let writes = 0
@@ -35,6 +35,6 @@ function watch (socket: Socket): void {
     readBefore = socket.bytesRead
     return write(...given)
   }
-  // Before undici's own, which hands the error on.
+  // This listener precedes undici's own, which passes the error on.
   socket.on('error', error => { if (writes > 1 && socket.bytesRead === readBefore) unheard.add(error) })
 }

@@ -21,7 +21,7 @@ import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { failureOf, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
 
-/** A body up to this long goes out together with the headers, as one string: Node writes that from its stack, without a vector of buffers. */
+/** Maximum length of a body that is sent as one string with the headers, which Node writes without a vector of buffers. */
 const smallBodyBytes = 8192
 
 const exchangeOf = Symbol('exchange')
@@ -33,9 +33,9 @@ const policyViolation = 1008
 type Response = ServerResponse & { [exchangeOf]?: Exchange }
 
 /**
- * One request at an upstream and its answer, from undici's callbacks straight into the raw response. Until the upstream's
- * headers are there every failure goes to the error handler; from then on the reply is hijacked and a failure ends the connection.
- * Listeners are shared functions that find the exchange on the response: the warm path makes no closures.
+ * One request to an upstream and its response, passed from undici's callbacks directly to the raw response. Failures before the upstream's
+ * headers go to the error handler; afterwards the reply is hijacked and a failure ends the connection. Listeners are shared functions that
+ * find the exchange on the response, so that the common path creates no closures.
  */
 export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   readonly identity: Identity | null
@@ -48,17 +48,17 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   readonly #done: HookHandlerDoneFunction
   #options: Dispatcher.DispatchOptions | null = null
   #controller: Dispatcher.DispatchController | null = null
-  /** For a connection to the upstream, or for the client to take more of the answer. */
+  /** Timer of the wait for a connection to the upstream, or for the client to accept more of the response. */
   #waiting: NodeJS.Timeout | null = null
   #slot: 'none' | 'waiting' | 'taken' = 'none'
-  /** The error handler has been called, or the client is gone: whatever comes now is too late. */
+  /** True once the error handler was called or the client has disconnected. Later events are ignored. */
   #over = false
   #answering = false
   #hasData = false
-  /** NaN where the upstream does not say. */
+  /** Content-Length of the upstream's response; NaN if it is absent. */
   #contentLength = NaN
   #body: Buffer | null = null
-  /** How many bytes the client had taken when its response was last found full. */
+  /** Number of bytes that the client had accepted when its response was last found full. */
   #taken = 0
   #drains = false
   #retried = false
@@ -80,7 +80,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     this.#response.on('error', ignore)
   }
 
-  /** Sends the request to `path`, with `ours` after what the header policy leaves of the client's headers. */
+  /** Sends the request to `path`, with the client's headers that the header policy keeps, followed by `ours`. */
   forward (path: string, ours: readonly string[]): void {
     if (this.#over) return
     const { raw } = this.request
@@ -100,14 +100,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     } else this.fail(new UpstreamBusyError())
   }
 
-  /** Begins at the upstream, in the slot that was taken for it. */
+  /** Starts the request at the upstream, in the slot that was taken for it. */
   start (): void {
     this.#slot = 'taken'
     this.#stopWaiting()
     this.#upstream.pool.dispatch(this.#options!, this)
   }
 
-  /** Ends the exchange before any answer. */
+  /** Ends the exchange before any response. */
   fail (error: Error): void {
     if (this.#over) return
     this.#over = true
@@ -122,9 +122,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   }
 
   onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    // 103 and the like: not every client knows them.
+    // Informational responses such as 103 are dropped, because not every client supports them.
     if (this.#over || status < 200) return
-    // A throw here is still reported as an error; after hijack() it would leave the client waiting.
+    // An exception here is still reported as an error; after hijack() the client would keep waiting.
     this.#response.writeHead(status, this.#returned(headers, status))
     this.#reply.hijack()
     this.#answering = true
@@ -150,7 +150,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     if (this.#over) return
     this.#hasData = true
     if (chunk.length === this.#contentLength && chunk.length <= smallBodyBytes) {
-      // All there is: its end follows at once.
+      // The chunk is the whole body; its end follows at once.
       this.#body = chunk
       return
     }
@@ -179,7 +179,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     }
     this.#leaveSlot()
     if (this.#over) return
-    // Never a clean end: the client must see that something is missing.
+    // The connection is destroyed, so that the client notices the incomplete response.
     if (this.#answering) this.#response.destroy()
     else this.fail(failureOf(error))
   }
@@ -199,7 +199,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
 
   expireStalled (): void {
     const { socket } = this.#response
-    // A client can take bytes without a drain.
+    // A client can accept bytes without a drain event.
     if (bytesTaken(socket) !== this.#taken) return this.#awaitClient()
     if (socket !== null) reset(socket)
     this.#response.destroy()
@@ -240,7 +240,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     this.#waiting = setTimeout(onStalled, this.#upstream.clientTimeoutMs, this)
   }
 
-  /** The headers of the client's answer, of a WebSocket's handshake too. */
+  /** Returns the headers of the client's response, also of a WebSocket handshake. */
   #returned (headers: IncomingHttpHeaders, status: number): Array<string | string[]> {
     const ours = this.#reply.getHeaders()
     const { stripCors, ownCookies } = this.#upstream
@@ -255,8 +255,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   }
 
   /**
-   * A request that undici has been given and has not begun stays in undici's queue, which has no bound, until a connection is there or
-   * fails: then it is aborted, and its slot is left. So that queue never holds more requests than there are slots.
+   * Frees the slot unless undici still queues the request. That queue is unbounded: a dispatched request stays in it until a connection is
+   * available or fails, and is then aborted and frees its slot. The queue therefore never holds more requests than there are slots.
    */
   #leaveSlotUnlessQueued (): void {
     if (this.#slot !== 'taken' || this.#controller !== null) this.#leaveSlot()
@@ -269,7 +269,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     else if (slot === 'waiting') this.#upstream.slots.leave(this)
   }
 
-  /** Once, if asking twice is harmless and nothing of an answer, not even a 103, had come. */
+  /** Returns whether to retry: only once, if repeating the request is harmless and no part of a response, not even a 103, has arrived. */
   #mayRetry (error: Error): boolean {
     const { method, body } = this.#options!
     if (this.#retried || body !== null || (method !== 'GET' && method !== 'HEAD')) return false
@@ -281,7 +281,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     const { prefix, counts } = this.#upstream
     const status = this.#response.headersSent ? this.#response.statusCode : 499
     const durationMs = performance.now() - this.startedAtMs
-    // How long a WebSocket is open says nothing of how fast the upstream is.
+    // The duration of a WebSocket is no measure of the upstream's speed.
     counts.add(status, this.#tunnel === null ? durationMs / 1000 : null)
     if (!upstreamChannel.hasSubscribers) return
     const message: UpstreamMessage = { upstream: prefix, method: this.request.method, status, durationMs }
@@ -297,7 +297,7 @@ function onDrain (this: Response): void {
   this[exchangeOf]?.resume()
 }
 
-/** Server-sent events and slow bodies: the headers go out at once, without a write of their own when the body is already here. */
+/** Sends the headers of server-sent events and slow bodies at once. If the body is already present, they need no separate write. */
 function flushHeaders (exchange: Exchange): void {
   exchange.flushHeaders()
 }

@@ -7,10 +7,10 @@ import { loggedPath } from '../../lib/http/logged-path.ts'
 import { acceptOf, asksForWebSocket, bearerProtocol, isWebSocketKey, readProtocols } from '../../lib/proxy/websocket.ts'
 import { pendingUpgrade } from '../server/upgrades.ts'
 
-/** What was offered as Sec-WebSocket-Protocol, before our own was taken out. */
+/** Subprotocols that Sec-WebSocket-Protocol offered, before those of the gateway were removed. */
 const offered = new WeakMap<IncomingMessage, ReturnType<typeof readProtocols>>()
 
-/** The first onRequest hook of an upstream with WebSockets; requests for none pass. */
+/** Creates the first onRequest hook of an upstream with WebSockets. Other requests pass. */
 export function createHandshakeHook (origin: string): onRequestHookHandler {
   return function checkHandshake (request, _reply, done) {
     const { raw } = request
@@ -20,7 +20,7 @@ export function createHandshakeHook (origin: string): onRequestHookHandler {
       return done(new CsrfRefusedError({ cause: new Error(foreignReason(raw.headers)) }))
     }
     const upgrade = pendingUpgrade(raw)
-    // Another method, a body, another version of HTTP, or a request that came before the last one was answered.
+    // The request has another method, a body or another version of HTTP, or it arrived before the previous one was answered.
     if (upgrade === null) return done(refusal('this request cannot become a WebSocket'))
     if (upgrade.hasEarlyBytes) return done(refusal('nothing may follow before the WebSocket is open'))
     if (!isWebSocketKey(raw.headers['sec-websocket-key'])) return done(refusal('exactly one Sec-WebSocket-Key of 16 bytes is required'))
@@ -30,8 +30,8 @@ export function createHandshakeHook (origin: string): onRequestHookHandler {
 }
 
 /**
- * Tokens among the subprotocols become what they stand for: Authorization headers, judged as such, several of them too.
- * The upstream is offered only what is meant for it.
+ * Converts tokens among the subprotocols to Authorization headers, which are verified as such, even if there are several. The upstream is
+ * offered only the other subprotocols.
  */
 function takeTokens (request: IncomingMessage): void {
   const { headers, rawHeaders } = request
@@ -51,8 +51,8 @@ function refusal (detail: string): Error {
 }
 
 /**
- * What makes the client's answer of an upstream's: the headers to add. Throws unless the upstream has read this very request, and
- * accepted it: only from there on its bytes are none of our business.
+ * Checks an upstream's response to a handshake, and returns the headers to add to the client's response. Throws unless the upstream has
+ * read exactly this request and accepted it; only then may its bytes pass unchecked.
  */
 export function checkAnswer (request: IncomingMessage, status: number, answer: IncomingHttpHeaders): string[] {
   const { tokens, others } = offered.get(request) ?? { tokens: [], others: [] }
@@ -61,7 +61,7 @@ export function checkAnswer (request: IncomingMessage, status: number, answer: I
   if (answer['sec-websocket-accept'] !== acceptOf(request.headers['sec-websocket-key'] ?? '')) throw unusable('a wrong Sec-WebSocket-Accept')
   if (chosen !== undefined && !others.includes(chosen)) throw unusable('a subprotocol that was not offered')
   const added = ['connection', 'Upgrade', 'upgrade', 'websocket']
-  // Browsers fail a WebSocket that offers subprotocols when none is chosen. Ours is chosen only where there is no other.
+  // Browsers fail a WebSocket that offers subprotocols if none is chosen. The gateway's own is chosen only if there is no other.
   if (others.length === 0 && tokens[0] !== undefined) added.push('sec-websocket-protocol', bearerProtocol(tokens[0]))
   return added
 }

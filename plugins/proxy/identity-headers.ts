@@ -4,12 +4,12 @@ import type { Identity } from '../../lib/principal.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { IdentityHeaders } from '../proxy.ts'
 
-/** How an upstream is told who a request is from: by a token of its own, by the client's token, by plain headers, or not at all. */
+/** Form in which an upstream receives the caller: a token that the gateway mints, the client's token, plain headers, or nothing. */
 export type Forward = 'mint' | 'pass' | 'headers' | 'none'
 
 const nothing: readonly string[] = []
 
-/** What `proxy` adds for an upstream. `audience` is needed to mint. */
+/** Creates the function that returns the headers for an upstream. `audience` is required to mint. */
 export function createIdentityHeaders (portcullis: Portcullis, forward: Forward, audience: string | null): IdentityHeaders {
   switch (forward) {
     case 'mint': return ({ identityOrNull }) => identityOrNull === null || audience === null ? nothing : ['authorization', `Bearer ${portcullis.mint(identityOrNull, audience)}`]
@@ -20,8 +20,8 @@ export function createIdentityHeaders (portcullis: Portcullis, forward: Forward,
 }
 
 /**
- * Only a token that is good nowhere else: the upstream could use any other part of it. And only our own: in another issuer's the
- * subject and the scopes are not those that it has here.
+ * Forwards the client's token only if it is valid for no other audience, because the upstream could use it there. Another issuer's token is
+ * rejected, because its subject and scopes differ from those of the identity.
  */
 function passOn ({ identityOrNull, headers }: FastifyRequest): readonly string[] {
   if (identityOrNull === null || headers.authorization === undefined) return nothing
@@ -34,7 +34,7 @@ function plainHeaders ({ subject, sid, scopes }: Identity): readonly string[] {
   return ['x-auth-subject', headerText(subject), ...sid === null ? nothing : ['x-auth-session', sid], 'x-auth-scope', scopes.join(' ')]
 }
 
-/** Percent-encoded where it is not plain ASCII, and where it could be taken for that. */
+/** Percent-encodes a text that is not plain ASCII, or that could be read as percent-encoded. */
 function headerText (text: string): string {
   return /^[\x21-\x24\x26-\x7e]+$/.test(text) ? text : encodeURIComponent(text)
 }

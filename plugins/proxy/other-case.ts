@@ -6,9 +6,9 @@ import { isSameService, type Addresses } from '../../lib/proxy/service-address.t
 interface Place { prefix: string, target: string }
 
 /**
- * To a service that ignores case `/app/ADMIN` is `/app/admin`, and what that prefix demands would be got around. So under a prefix
- * whatever differs in case alone from a prefix inside it, of the same service, is refused; case as Unicode has it, where the Kelvin
- * sign is a k. No hook where there is none inside.
+ * Rejects paths that differ only in case from the prefix of another upstream of the same service inside this prefix. A service that ignores
+ * case reads `/app/ADMIN` as `/app/admin`, so the requirements of that prefix would be bypassed. Case is that of Unicode, in which the
+ * Kelvin sign is a k. Returns no hook if there is no prefix inside.
  */
 export function refuseOtherCase ({ prefix, target }: Place, all: readonly Place[], addresses: Addresses = new Map()): onRequestHookHandler[] {
   const outer = prefix === '/' ? '/' : `${foldCase(prefix)}/`
@@ -21,7 +21,7 @@ export function refuseOtherCase ({ prefix, target }: Place, all: readonly Place[
   }]
 }
 
-/** Null for escapes that are not UTF-8, which services may read in any way. */
+/** Removes differences of case. Returns null for escapes that are not UTF-8, which services may read in any way. */
 function foldPath (path: string): string | null {
   if (!path.includes('%')) return path.toUpperCase()
   try {

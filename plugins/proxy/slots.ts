@@ -1,12 +1,12 @@
-/** What a connection to the upstream is for. */
+/** A request that waits for a connection to the upstream. */
 export interface Waiter {
-  /** A connection is free for it. */
+  /** Starts the request; a connection is free for it. */
   start (): void
 }
 
 /**
- * How many requests may be at an upstream at once, each on a connection of its own, and the bounded queue of those that wait for one.
- * In place of the queue of undici's pool, which has no bound, and keeps requests whose clients have gone away.
+ * Limits the number of concurrent requests at an upstream, each on a separate connection, and queues a limited number of others. It
+ * replaces the queue of undici's pool, which is unbounded and keeps requests whose clients have disconnected.
  */
 export class Slots {
   readonly #mostWaiting: number
@@ -20,26 +20,26 @@ export class Slots {
 
   get waiting (): number { return this.#waiting.size }
 
-  /** False when all are taken. */
+  /** Takes a slot. Returns false if all are taken. */
   take (): boolean {
     if (this.#free === 0) return false
     this.#free--
     return true
   }
 
-  /** False when too many wait already. */
+  /** Adds a request to the queue. Returns false if the queue is full. */
   wait (waiter: Waiter): boolean {
     if (this.#waiting.size >= this.#mostWaiting) return false
     this.#waiting.add(waiter)
     return true
   }
 
-  /** Waits no longer. */
+  /** Removes a request from the queue. */
   leave (waiter: Waiter): void {
     this.#waiting.delete(waiter)
   }
 
-  /** Gives a slot back: to the one that has waited longest. */
+  /** Frees a slot, and gives it to the request that has waited longest. */
   free (): void {
     if (this.#waiting.size === 0) {
       this.#free++

@@ -2,21 +2,21 @@ import type { Duplex } from 'node:stream'
 import { FrameReader, closeFrame } from '../../lib/proxy/websocket-frames.ts'
 import { bytesTaken, reset } from '../server/stalls.ts'
 
-/** How long a WebSocket that we close may take to end; then its connections are cut. */
+/** Time within which a WebSocket that the gateway closes must end; then its connections are destroyed. */
 const closingMs = 1000
 
 export interface TunnelOptions {
-  /** Longest time in which the client takes nothing of what is there. */
+  /** Maximum time for which the client accepts none of the waiting bytes. */
   clientTimeoutMs: number
-  /** The same for the upstream. */
+  /** Maximum time for which the upstream accepts none of the waiting bytes. */
   timeoutMs: number
-  /** The client's connection has ended. */
+  /** Called when the client's connection has ended. */
   onClose: () => void
 }
 
 /**
- * A WebSocket after its handshake: the bytes of both sides as they are, so that messages, pings, extensions and Close frames stay
- * what they were. Only the boundaries of frames are looked at, because that is where a Close frame of ours can stand.
+ * A WebSocket after its handshake. The bytes of both sides pass unchanged, including messages, pings, extensions and Close frames. Only the
+ * boundaries of frames are tracked, because the gateway can insert a Close frame only there.
  */
 export class Tunnel {
   readonly #client: Duplex
@@ -43,7 +43,7 @@ export class Tunnel {
     for (const event of ['end', 'close']) upstream.on(event, () => { this.#onUpstreamEnd() })
   }
 
-  /** Ends both sides with this code; nothing of the client's reaches the upstream any more. */
+  /** Closes both sides with this code. The upstream receives no more bytes from the client. */
   close (code: number): void {
     if (this.#isClosing) return
     this.#endWithin(closingMs)
@@ -65,7 +65,7 @@ export class Tunnel {
 
   #onUpstreamEnd (): void {
     this.#endWithin(this.#options.clientTimeoutMs)
-    // In the middle of a frame nothing can be said any more.
+    // A Close frame cannot be inserted in the middle of a frame.
     if (!this.#toClient.stop(1011)) this.#client.destroy()
   }
 
@@ -86,7 +86,7 @@ export class Tunnel {
 
 interface DirectionOptions { isMasked: boolean, stallMs: number, onStall: () => void, onFault: () => void }
 
-/** What one side sends the other, never faster than that one takes it. */
+/** The bytes from one side to the other, sent no faster than the other side accepts them. */
 class Direction {
   readonly #source: Duplex
   readonly #sink: Duplex
@@ -107,13 +107,15 @@ class Direction {
 
   get hasClosed (): boolean { return this.#frames.hasClosed }
 
-  /** Ends with a Close frame as soon as the frame under way has passed. */
+  /** Ends with a Close frame as soon as the current frame has passed. */
   finish (code: number): void {
     if (!this.#isStopped && !this.#frames.isBetween) this.#code = code
     else this.stop(code)
   }
 
-  /** Lets nothing more pass, and ends with a Close frame if there was none. False when that cannot be, in the middle of a frame. */
+  /**
+   * Lets no more bytes pass, and ends with a Close frame if there was none. Returns false if that is impossible, in the middle of a frame.
+   */
   stop (code: number): boolean {
     if (this.#isStopped) return true
     this.#isStopped = true
@@ -128,7 +130,7 @@ class Direction {
   }
 
   #pass (chunk: Buffer): void {
-    // Read on, or nobody would see that the source ends.
+    // Reading continues, because otherwise the end of the source would not be noticed.
     if (this.#isStopped) return
     const length = this.#frames.read(chunk, this.#code !== null)
     if (length === -1) {

@@ -4,8 +4,8 @@ import { RequestTimeoutError } from '../../lib/errors.ts'
 import { linger } from '../server/linger.ts'
 
 /**
- * A request body on its way upstream. It stands between the two because undici destroys the stream that it is given,
- * and because the time in which the client must go on sending counts only while the upstream is ready for more.
+ * A request body on its way to the upstream. It separates the two, because undici destroys the stream that it receives, and because the
+ * client's time limit runs only while the upstream is ready for more.
  */
 export class Upload extends Readable {
   readonly #request: IncomingMessage
@@ -32,7 +32,7 @@ export class Upload extends Readable {
   override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
     if (this.#idle !== null) clearTimeout(this.#idle)
     this.#request.off('data', this.#onData)
-    // One that nobody began to read is Node's to discard, without a `100 Continue`.
+    // Node discards a body that was never read, without a `100 Continue`.
     if (this.#idle !== null && !this.#complete) this.#request.resume()
     linger(this.#request, this.#response)
     callback(error)
@@ -58,7 +58,7 @@ export class Upload extends Readable {
   }
 
   expire (): void {
-    // Held back by the upstream: its own timeout is running.
+    // The upstream holds the body back, and its own timeout is running.
     if (this.#wanted) this.destroy(Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } }))
     else this.#idle?.refresh()
   }

@@ -1,10 +1,10 @@
 import { Durations } from '../../lib/histogram.ts'
 
-/** How the requests to one upstream ended. */
+/** Outcomes of the requests to one upstream. */
 export class UpstreamCounts {
-  /** The prefix that the upstream stands behind. */
+  /** Prefix of the upstream. */
   readonly upstream: string
-  /** By what the client was answered; 499 when it went away before any answer. */
+  /** Number of requests by the status that the client received; 499 if the client disconnected before any response. */
   readonly byStatus = new Map<number, number>()
   readonly durations = new Durations([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30])
 
@@ -12,7 +12,7 @@ export class UpstreamCounts {
     this.upstream = upstream
   }
 
-  /** `seconds`: null where the time is not the upstream's. */
+  /** Counts a request. `seconds` is null if the duration does not depend on the upstream. */
   add (status: number, seconds: number | null): void {
     this.byStatus.set(status, (this.byStatus.get(status) ?? 0) + 1)
     if (seconds !== null) this.durations.add(seconds)

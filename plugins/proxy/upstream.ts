@@ -7,33 +7,33 @@ import type { Streams } from '../streams.ts'
 import { createConnector } from './connector.ts'
 import type { Slots } from './slots.ts'
 
-/** One message for each proxied request that has ended. */
+/** Message about one proxied request that has ended. */
 export interface UpstreamMessage {
-  /** The prefix that the upstream stands behind. */
+  /** Prefix of the upstream. */
   upstream: string
   method: string
-  /** What the client was answered; 499 when it went away before any answer. */
+  /** Status that the client received; 499 if it disconnected before any response. */
   status: number
   durationMs: number
 }
 
 export const upstreamChannel = channel('portcullis:upstream')
 
-/** What all exchanges with one upstream share. */
+/** State that all exchanges with one upstream share. */
 export interface Upstream extends HeaderPolicy {
   readonly prefix: string
-  /** What browsers see. */
+  /** Origin that browsers see. */
   readonly origin: string
   readonly pool: Pool
   readonly timeoutMs: number
   readonly clientTimeoutMs: number
-  /** One for each connection of the pool. */
+  /** Slots, one for each connection of the pool. */
   readonly slots: Slots
   readonly websocket: boolean
-  /** Null where nobody ends them with their session. */
+  /** Registry that ends streams with their session; null if it is not registered. */
   readonly streams: Streams | null
   readonly stripCors: boolean
-  /** Requests that have not ended. */
+  /** Counter of the requests in flight. */
   readonly counter: { inFlight: number }
   readonly counts: UpstreamCounts
 }
@@ -54,7 +54,7 @@ export function createPool (target: string, timeoutMs: number, connections: numb
   })
 }
 
-/** What to tell the client of a failure before the upstream's headers. */
+/** Returns the error that the client receives for a failure before the upstream's headers. */
 export function failureOf (error: Error & { code?: string }): Error {
   if (error instanceof RequestTimeoutError || error instanceof UpstreamTimeoutError) return error
   if (error.code === 'UND_ERR_HEADERS_TIMEOUT' || error.code === 'UND_ERR_BODY_TIMEOUT') return new UpstreamTimeoutError({ cause: error })

@@ -8,31 +8,31 @@ import { rateLimitHeaders, secondsLeft, type Standing } from '../../lib/http/rat
 import { WindowCounter } from './window-counter.ts'
 
 export interface BudgetLimits {
-  /** The name that clients read in `RateLimit-Policy`. */
+  /** Name that clients read in `RateLimit-Policy`. */
   name: string
-  /** Requests of one key in a window. */
+  /** Maximum number of requests of one key in a window. */
   max: number
   windowMs: number
 }
 
-/** Where a budget counts. A promise only where others count too. */
+/** Counts of a budget. They return a promise only if other processes count too. */
 export interface Counts {
-  /** `count` includes this one. Rejects with StoreUnavailableError when it cannot be known. */
+  /** Counts one request; `count` includes it. Rejects with StoreUnavailableError if the count cannot be determined. */
   add (request: FastifyRequest, key: string, limits: BudgetLimits): Pick<Standing, 'count' | 'leftMs'> | Promise<Pick<Standing, 'count' | 'leftMs'>>
   subtract (key: string, limits: BudgetLimits): void
 }
 
-/** The session or the subject whose requests are counted, where it is known; events name it. */
+/** Session or subject whose requests are counted, if it is known. Events name it. */
 export interface LimitedAccount { sid?: string | null | undefined, subject?: string | undefined, account?: 'unknown' }
 
 interface Reports {
   /** `app.portcullis` of the server whose requests are counted. */
   where: object
-  /** How many requests each budget has refused. */
+  /** Number of requests that each budget has rejected. */
   limited: Map<string, number>
 }
 
-/** A named number of requests that one key may make in a window. */
+/** A named maximum number of requests that one key may make in a window. */
 export class Budget {
   readonly limits: BudgetLimits
   readonly #counts: Counts
@@ -44,23 +44,23 @@ export class Budget {
     this.#reports = reports
   }
 
-  /** Counts one. Throws, or rejects with, RateLimitedError when the budget is used up. A promise only with Redis. */
+  /** Counts one request. Throws, or rejects with, RateLimitedError if the budget is used up. Returns a promise only with Redis. */
   take (request: FastifyRequest, key: string, known?: LimitedAccount): Standing | Promise<Standing> {
     const counted = this.#counts.add(request, key, this.limits)
     return counted instanceof Promise ? counted.then(now => this.#judge(request, now, known)) : this.#judge(request, counted, known)
   }
 
-  /** The same, and the answer tells the client how much is left. */
+  /** Counts one request as `take` does, and reports the remaining budget in the response. */
   async spend (reply: FastifyReply, key: string, known?: LimitedAccount): Promise<void> {
     void reply.headers(rateLimitHeaders(await this.take(reply.request, key, known)))
   }
 
-  /** The same of what the store has counted. Throws RateLimitedError when the budget is used up. */
+  /** Reports the remaining budget of a request that the store has counted. Throws RateLimitedError if the budget is used up. */
   tell (reply: FastifyReply, counted: Pick<Standing, 'count' | 'leftMs'>, known?: LimitedAccount): void {
     void reply.headers(rateLimitHeaders(this.#judge(reply.request, counted, known)))
   }
 
-  /** What was counted turned out not to count. */
+  /** Takes back a request that turned out not to count. */
   giveBack (key: string): void {
     this.#counts.subtract(key, this.limits)
   }
@@ -71,7 +71,7 @@ export class Budget {
     const { name } = this.limits
     const { where, limited } = this.#reports
     limited.set(name, (limited.get(name) ?? 0) + 1)
-    // Once in a window, however many follow.
+    // The event is published once in a window, however many requests follow.
     if (count === this.limits.max + 1) publish({ event: 'rate.limited', ...membersOf(known), ...sourceOf(request), outcome: name, budget: name }, where)
     throw Object.assign(new RateLimitedError({ cause: new Error(`the budget ${name} is used up`) }), { headers: { 'retry-after': secondsLeft(leftMs), ...rateLimitHeaders(standing) } })
   }
@@ -81,7 +81,7 @@ function membersOf ({ sid, subject, account }: LimitedAccount = {}): Pick<Securi
   return { ...sid == null ? {} : { sid }, ...subject === undefined ? {} : { subject }, ...account === undefined ? {} : { account } }
 }
 
-/** Counts of this process alone. */
+/** Counts of this process only. */
 export class MemoryCounts implements Counts {
   readonly #counter: WindowCounter
   readonly #now: () => number
@@ -92,7 +92,7 @@ export class MemoryCounts implements Counts {
   }
 
   add (_request: FastifyRequest, key: string): { count: number, leftMs: number } {
-    // Whole milliseconds: of fractions a sum less one part is not always the other.
+    // Milliseconds are whole numbers, because the sum of two fractions less one of them is not always exactly the other.
     const nowMs = Math.floor(this.#now())
     const { count, endsAtMs } = this.#counter.add(key, nowMs)
     return { count, leftMs: endsAtMs - nowMs }
@@ -103,14 +103,14 @@ export class MemoryCounts implements Counts {
   }
 }
 
-/** The key of a client's address. No subject has a space in it. */
+/** Returns the key of a client's address. No subject contains a space. */
 export function addressKey (request: FastifyRequest): string {
   return `address ${countedAddress(request.ip ?? 'unknown')}`
 }
 
 /**
- * The key of the account that a password is tried for, hashed, so that it has one length and cannot be read. Spellings that a
- * directory may take for one account share a budget.
+ * Returns the key of the account whose password is tried. It is hashed, so that it has a fixed length and cannot be read. Spellings that a
+ * directory may treat as one account share a budget.
  */
 export function accountKey (name: string): string {
   return `account ${createHash('sha256').update(foldAccount(name)).digest('base64url')}`

@@ -3,13 +3,13 @@ import type { Standing } from '../../lib/http/rate-limit-headers.ts'
 import { asError } from '../../lib/as-error.ts'
 import { addressKey, type Budget } from './budget.ts'
 
-/** What a guess is answered. */
+/** Codes of the errors that a guessed credential causes. */
 const badCredentials = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID']
 
 /**
- * Whoever is known is counted by subject; whoever is not, also because the credential was bad, by address. What was refused for
- * another reason is not counted: it goes no further anyway. Bad credentials of neighbours at one address never keep a good one
- * out. Synchronous, and 0.2 µs a request, where the budget counts in memory.
+ * Creates a hook that counts authenticated callers by subject, and other callers, including those with a bad credential, by address. A
+ * request that is rejected for another reason is not counted, because it is not forwarded. Bad credentials from the same address never
+ * block a valid one. The hook is synchronous and takes 0.2 µs a request if the budget counts in memory.
  */
 export function guardAccess (budget: Budget, authenticate: onRequestHookHandler): onRequestHookHandler {
   return function guarded (request, reply, done) {

@@ -8,7 +8,7 @@ import type { BudgetLimits, Counts } from './budget.ts'
 
 const subtractOne = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end"
 
-/** Counters stand outside the hash tags of the store, so that a Cluster spreads them. */
+/** Returns the prefix of the counters. They have none of the store's hash tags, so that a Cluster distributes them. */
 function prefixOf (keyPrefix: string): string {
   return `${keyPrefix}rate:`
 }
@@ -17,7 +17,7 @@ interface Take { key: string, limits: BudgetLimits }
 
 type Limiter = ReturnType<FastifyInstance['createRateLimit']>
 
-/** Counts that every process on one Redis shares; each within the store's timeout, or StoreUnavailableError. */
+/** Counts that all processes on one Redis share. An operation that exceeds the timeout rejects with StoreUnavailableError. */
 export class RedisCounts implements Counts {
   readonly #redis: Redis
   readonly #prefix: string
@@ -33,13 +33,13 @@ export class RedisCounts implements Counts {
     this.#limiter = limiter
   }
 
-  /** One limiter for all budgets: a limiter with options of its own would change the key behind our back. */
+  /** Creates the counts, with one limiter for all budgets. A limiter with separate options would change the key. */
   static async create (fastify: FastifyInstance, redis: SharedRedis, timeoutMs: number): Promise<RedisCounts> {
     if (fastify.hasDecorator('createRateLimit')) throw new ConfigInvalidError('portcullis-rate-limit: register it before your own @fastify/rate-limit')
     const takes = new WeakMap<FastifyRequest, Take>()
     const takeOf = (request: FastifyRequest): Take => takes.get(request)!
     let limiter: Limiter | null = null
-    // In a scope of its own, so that the application's own @fastify/rate-limit finds the names free.
+    // The plugin is registered in a separate scope, so that the application's own @fastify/rate-limit finds the names free.
     await fastify.register(async function rateLimiter (scope) {
       await scope.register(rateLimit, {
         global: false,
@@ -48,7 +48,7 @@ export class RedisCounts implements Counts {
         keyGenerator: request => `${takeOf(request).limits.name}:${takeOf(request).key}`,
         max: request => takeOf(request).limits.max,
         timeWindow: request => takeOf(request).limits.windowMs,
-        // Nobody is banned; but this tells the first one over the budget from those that follow.
+        // No client is banned. The option only distinguishes the first request over the budget from those that follow.
         ban: 1
       })
       limiter = scope.createRateLimit()
@@ -64,7 +64,7 @@ export class RedisCounts implements Counts {
     return { count: result.isExceeded ? limits.max + over : limits.max - result.remaining, leftMs: result.ttl }
   }
 
-  /** When it is lost, one more counts than did. */
+  /** Takes one request back. If this operation is lost, the count stays one too high. */
   subtract (key: string, { name }: BudgetLimits): void {
     this.#redis.eval(subtractOne, 1, `${this.#prefix}${name}:${key}`).catch(() => {})
   }

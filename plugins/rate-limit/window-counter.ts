@@ -1,15 +1,15 @@
 import { RecencyCache } from '../../lib/cache.ts'
 
 export interface Count {
-  /** How many were counted in the window, this one included. */
+  /** Number of requests counted in the window, including this one. */
   count: number
-  /** When the window ends, by the clock that was given. */
+  /** End of the window, by the given clock. */
   endsAtMs: number
 }
 
 /**
- * Counts by key in windows that begin with a key's first request. Bounded: of more keys than `maxKeys` the ones that were not
- * counted for longest are forgotten, so whoever goes on trying stays counted.
+ * Counts by key in windows that start with a key's first request. If there are more than `maxKeys` keys, those that were not counted for
+ * the longest time are dropped, so clients that keep trying remain counted.
  */
 export class WindowCounter {
   readonly #windowMs: number
@@ -24,7 +24,7 @@ export class WindowCounter {
     return this.#counts.size
   }
 
-  /** Counts one. The object is the counter's own: read it at once. */
+  /** Counts one request. The returned object belongs to the counter and must be read at once. */
   add (key: string, nowMs: number): Count {
     const known = this.#counts.get(key)
     if (known !== undefined && nowMs < known.endsAtMs) {
@@ -36,7 +36,7 @@ export class WindowCounter {
     return count
   }
 
-  /** Takes one back, if its window has not ended. */
+  /** Takes one request back if its window has not ended. */
   subtract (key: string, nowMs: number): void {
     const known = this.#counts.get(key)
     if (known !== undefined && nowMs < known.endsAtMs && known.count > 0) known.count--

@@ -21,7 +21,10 @@ import { takeOver } from '../session/presented.ts'
 export interface AccessTokenRequest {
   subject: string
   sid: string
-  /** Of the refresh token that is handed out with it, or of the one that was presented when none is: the claim `gen`. */
+  /**
+   * Generation for the claim `gen`: that of the refresh token that is issued with the access token, or of the presented one if none is
+   * issued.
+   */
   generation: number
   audience: string[]
   record: SessionRecord
@@ -30,35 +33,38 @@ export interface AccessTokenRequest {
 export type MakeAccessToken = (request: AccessTokenRequest) => string | Promise<string>
 
 export interface RefreshToken {
-  /** `reply.openFamily` of this scope. */
+  /** Implements `reply.openFamily` in this scope. */
   open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse>
-  /** `reply.rotateFamily` of this scope. */
+  /** Implements `reply.rotateFamily` in this scope. */
   rotate (reply: FastifyReply, options: RotateRequest): Promise<TokenResponse>
   parse (token: string): ParsedRefreshToken
-  /** The generation was seen in an access token, so the client has received it. Once per object; off the request path. */
+  /**
+   * Records that the client has received a generation, because an access token contained it. It does so once per object, and does not delay
+   * the request.
+   */
   noteReceived (token: { sid: string | null, generation: number | null }): void
 }
 
-/** RFC 6749, successful response, without the refresh token: that one travels in its cookie alone. */
+/** Successful response of RFC 6749 without the refresh token, which only its cookie carries. */
 export interface TokenResponse {
   access_token: string
   token_type: 'Bearer'
-  /** Seconds from now. */
+  /** Lifetime of the access token, in seconds. */
   expires_in: number
-  /** When to refresh, seconds from now; not the same every time, so that nobody can predict it. */
+  /** Time after which the client should refresh, in seconds. It varies, so that it cannot be predicted. */
   refresh_in: number
   session: SessionView
 }
 
 export interface RotateRequest {
-  /** What the access token is for; all that the session is good for when absent. */
+  /** Audiences of the access token; by default all audiences of the session. */
   audience?: string[] | null
   /**
-   * The subject has just authenticated again, this strongly and by this; the session's `acr` and `amr` are never lowered. A refresh token
-   * that is superseded or on hold gets it in the access token of this answer alone.
+   * Strength of a new authentication of the subject; `acr` and `amr` of the session are never lowered. If the refresh token is superseded
+   * or on hold, it applies only to the access token of this response.
    */
   fresh?: Strength
-  /** Of the session; counted with the rotation. Rejects with RateLimitedError when it is used up. */
+  /** Budget of the session, counted with the rotation. The rotation rejects with RateLimitedError if it is used up. */
   budget?: Budget
 }
 
@@ -90,7 +96,7 @@ export class RefreshTokens implements RefreshToken {
     if (token.sid === null || token.generation === null || this.#received.has(token)) return
     this.#received.add(token)
     if (windows.overlapMs + windows.retryWindowMs === 0) return
-    // A note that is lost is made up for by the next one, or by the next refresh.
+    // A lost note is made up for by the next one, or by the next refresh.
     this.#parts.store.noteReceived(token.sid, token.generation, windows).catch(() => this.#received.delete(token))
   }
 
@@ -117,7 +123,7 @@ export class RefreshTokens implements RefreshToken {
         this.#setCookie(reply, rotation.record)
         return response
       }
-      // The client has this generation, or its browser a newer one. Sending one again could overwrite a newer one that is under way.
+      // The client has this generation, or its browser has a newer one. Sending one again could overwrite a newer one that is in transit.
       case 'held': return await this.#respond({ ...rotation.record, ...rotation.granted }, generation, audience)
       case 'expired':
       case 'reused':
@@ -125,7 +131,7 @@ export class RefreshTokens implements RefreshToken {
     }
   }
 
-  /** Rejects when the session's budget is used up: then nothing was rotated. */
+  /** Rotates in the store. Rejects if the session's budget is used up; then nothing was rotated. */
   async #rotateInStore (reply: FastifyReply, sid: string, generation: number, { fresh, budget }: RotateRequest): Promise<Exclude<Rotation, { outcome: 'limited' }>> {
     const { store, blocklist, cookies } = this.#parts
     const { windows, lifetimes: { idleTimeoutMs } } = this.#settings
@@ -142,7 +148,7 @@ export class RefreshTokens implements RefreshToken {
     return rotation
   }
 
-  /** What can be refused without asking the store is. */
+  /** Rejects tokens that can be rejected without a query of the store. */
   #accept (token: string | null, reply: FastifyReply): { sid: string, generation: number } {
     const parsed = token === null ? null : this.parse(token)
     if (parsed?.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })
@@ -188,7 +194,7 @@ export class RefreshTokens implements RefreshToken {
     this.#parts.cookies.set(reply, 'refresh', formatRefreshToken(this.#settings.secrets[0], record.sid, generationOf(record)))
   }
 
-  /** `record` as the client may know it: its authentication is the one that was granted. */
+  /** Creates the response. `record` has the authentication that was granted, as the client may know it. */
   async #respond (record: SessionRecord, generation: number, audience: string[] | null): Promise<TokenResponse> {
     const { subject, sid } = record
     const token = await this.#settings.accessToken({ subject, sid, generation, audience: audience ?? record.audiences, record })
@@ -208,7 +214,7 @@ function generationOf ({ family }: SessionRecord): number {
   return family.generation
 }
 
-/** From a token that was made here a moment ago. */
+/** Returns the remaining lifetime of a token that was just created, in seconds. */
 function secondsLeft (token: string): number {
   const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp?: number }
   if (typeof exp !== 'number') throw new Error('the accessToken option has to make JWTs with exp')

@@ -5,8 +5,8 @@ import { refusedCallerOf } from '../authenticate/refused-callers.ts'
 import { codeOf } from '../errors.ts'
 
 /**
- * One line for each request when it is over, in place of Fastify's two: also for what is proxied, aborted, or refused before
- * a route is chosen. A line has the path and never what follows it, a query or path parameters, which may hold secrets.
+ * Logs one line for each request when it ends, in place of Fastify's two lines, including requests that are proxied, aborted, or rejected
+ * before routing. A line contains the path without a query or path parameters, which may contain secrets.
  */
 export class AccessLog extends LogController {
   readonly #isOn: boolean
@@ -24,12 +24,12 @@ export class AccessLog extends LogController {
     const sentBefore = socket.bytesWritten
     raw.once('close', () => {
       const ms = performance.now() - startedAt
-      // Without the authenticate plugin requests have no identity at all.
+      // Requests have no identity at all if the authenticate plugin is not registered.
       const caller = (request.identityOrNull as Identity | null | undefined) ?? refusedCallerOf(request)
       request.log.info({
         method: request.method,
         path: loggedPath(request.originalUrl),
-        // The status that nginx made known for clients that went away before any answer.
+        // nginx introduced this status for clients that disconnect before any response.
         status: raw.headersSent ? raw.statusCode : 499,
         complete: raw.writableFinished,
         ip: request.ip,
@@ -39,7 +39,7 @@ export class AccessLog extends LogController {
         code: codeOf(request),
         durationMs: Math.round(ms),
         ms: Math.round(ms * 1000) / 1000,
-        // What was written to the connection, the head of the answer included; absent where there is no connection.
+        // Bytes written to the connection, including the head of the response; absent without a connection.
         bytes: sentBefore === undefined ? undefined : socket.bytesWritten - sentBefore
       }, 'request')
     })

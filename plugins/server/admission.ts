@@ -5,15 +5,18 @@ import { PathRefusedError, RequestInvalidError } from '../../lib/errors.ts'
 import { canonicalPath, pathFault } from '../../lib/http/canonical-path.ts'
 import { sendProblem } from '../errors.ts'
 
-// The router calls a path with a lone `%` malformed, before any route or hook: so what is refused here reaches neither.
+// The router treats a path with a lone `%` as malformed before any route or hook, so a request rejected here reaches neither.
 const malformed = '/%'
 
 const refusals = new WeakMap<IncomingMessage, Error>()
 
-/** Connections on which nobody can tell any more where a request ends. */
+/** Connections on which the end of a request can no longer be determined. */
 const outOfStep = new WeakSet<Socket>()
 
-/** The path that is routed and forwarded: the canonical one, or one that the router refuses. Never throws: nothing above would catch it. */
+/**
+ * Returns the path that is routed and forwarded: the canonical one, or one that the router rejects. It never throws, because no caller
+ * would catch the error.
+ */
 export function admit (request: IncomingMessage): string {
   if (!isHttp1(request)) return refuse(request, invalid('the version of HTTP can only be 1.0 or 1.1', { connection: 'close' }))
   if (!hasPlainFraming(request)) return refuse(request, invalid('Transfer-Encoding can only be chunked, and only in HTTP/1.1', { connection: 'close' }))
@@ -22,7 +25,7 @@ export function admit (request: IncomingMessage): string {
   return canonicalPath(target) ?? refuse(request, new PathRefusedError({ cause: new Error(pathFault(target)) }))
 }
 
-/** Answers what Fastify refuses before a route is chosen: here no error handler of a plugin is reached. */
+/** Creates the handler of requests that Fastify rejects before routing, which no error handler of a plugin receives. */
 export function createFrameworkErrorHandler (security: Readonly<Record<string, string>>) {
   return function onFrameworkError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
     sendProblem(refusals.get(request.raw) ?? error, request, reply, security)
@@ -38,16 +41,16 @@ function invalid (detail: string, headers: Record<string, string> = {}): Error {
   return Object.assign(new RequestInvalidError(), { detail, headers })
 }
 
-/** Node's parser also lets HTTP/0.9 and HTTP/2.0 through, whose messages have other ends. */
+/** Returns whether the version is 1.0 or 1.1. Node's parser also accepts HTTP/0.9 and HTTP/2.0, whose messages end differently. */
 function isHttp1 (request: IncomingMessage): boolean {
   if (request.httpVersionMajor !== 1) outOfStep.add(request.socket)
   return request.httpVersionMajor === 1
 }
 
 /**
- * RFC 9112, section 6.1: what follows a body whose end two parsers may see in two places is never taken for a request. Codings
- * other than chunked would also be taken off on the way without the upstream knowing that they had been on. To the parser a request
- * line without a version is HTTP/0.9, with headers and a body, which that has not.
+ * Returns whether the end of the body is unambiguous. RFC 9112, section 6.1: bytes after a body whose end two parsers may find in different
+ * places are never read as a request. Transfer codings other than chunked would also be removed on the way, without the upstream's
+ * knowledge. The parser reads a request line without a version as HTTP/0.9 with headers and a body, which HTTP/0.9 does not have.
  */
 function hasPlainFraming (request: IncomingMessage): boolean {
   const coding = request.headers['transfer-encoding']
@@ -55,7 +58,10 @@ function hasPlainFraming (request: IncomingMessage): boolean {
   return !outOfStep.has(request.socket)
 }
 
-/** RFC 9112, section 3.2: none or several are refused. Node's own `headers` would quietly keep the first of several. */
+/**
+ * Returns whether the request has exactly one Host header (RFC 9112, section 3.2). Node's own `headers` would silently keep the first of
+ * several.
+ */
 function hasOneHost (request: IncomingMessage): boolean {
   const { rawHeaders } = request
   let hosts = 0

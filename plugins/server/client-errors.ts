@@ -5,7 +5,7 @@ import { HeadersTooLargeError, RequestInvalidError, BodyTooLargeError, RequestTi
 import { toProblem, type Problem } from '../../lib/http/problem.ts'
 import { settleParserError } from './pipeline.ts'
 
-/** What the parser had to say about a connection, and the response under way on it, if any. */
+/** Error of the HTTP parser. `HttpSocket` is its connection, with the current response, if any. */
 type ParserError = Error & { code?: string }
 type HttpSocket = Socket & { _httpMessage?: ServerResponse | null }
 
@@ -15,11 +15,11 @@ const byCode: Record<string, new () => Error> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: BodyTooLargeError
 }
 
-/** Answers what the HTTP parser refuses: there is no request yet, only the socket. The connection ends with it. */
+/** Responds to requests that the HTTP parser rejects, for which only the socket exists. The connection ends with the response. */
 export function createClientErrorHandler (security: Readonly<Record<string, string>>) {
   return function onClientError (this: Pick<FastifyInstance, 'log'> | void, error: ParserError, socket: HttpSocket): void {
     if (socket.destroyed || settleParserError(error.code, socket)) return
-    // Into a response that has begun nothing can be written: half of one and then another is how responses get mixed up.
+    // A response that has begun must not be continued: half of one followed by another is how responses get mixed up.
     if (error.code === 'ECONNRESET' || isOfTls(error) || !socket.writable || socket._httpMessage?.headersSent === true) {
       socket.destroy()
       return
@@ -30,7 +30,7 @@ export function createClientErrorHandler (security: Readonly<Record<string, stri
   }
 }
 
-/** A handshake that failed, or records that are none: whoever is there would not understand an answer. */
+/** Returns whether the TLS handshake failed, or the data is not TLS. The client would not understand a response. */
 function isOfTls ({ code = '' }: ParserError): boolean {
   return code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')
 }

@@ -1,27 +1,30 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Node's own links from a connection to its parser and to the response under way. */
+/** Node's own links from a connection to its parser and to the current response. */
 type HttpSocket = Socket & { parser?: object | null, _httpMessage?: ServerResponse | null }
 
 interface Heard { bytes: number, atMs: number }
 
-/** A client that has been silent for this long has most likely no request on its way. */
+/** Time of silence after which a client most likely has no request in transit. */
 const quietMs = 1000
 const lookEveryMs = 50
-/** New connections that go on coming are left behind after some time, but not before as many turns as Node lets the system queue. */
+/**
+ * Limits after which further new connections are no longer accepted: this time, and as many turns as Node lets the system queue
+ * connections.
+ */
 const takingMs = 1000
 const queuedConnections = 511
 
 /**
- * The connections of a server, and how to part with them. One that is closed takes along the request that was on its way on it, and
- * the client cannot know what became of that. So whoever is answered is told `Connection: close`, and only who has been silent for a
- * while is cut; Node's own `close()` cuts whoever happens to be between two requests.
+ * The connections of a server, and their closing. Closing a connection loses the request in transit on it, and the client cannot know its
+ * outcome. Every response therefore carries `Connection: close`, and only connections that have been silent for a while are closed; Node's
+ * own `close()` closes every connection that is between two requests.
  */
 export class Connections {
   readonly #server: Server
   readonly #open = new Map<HttpSocket, Heard>()
-  /** How many connections were cut in the end. */
+  /** Number of connections that were cut after the timeout. */
   cut = 0
 
   constructor (server: Server) {
@@ -31,24 +34,24 @@ export class Connections {
       socket.once('close', () => { this.#open.delete(socket) })
     }
     server.on('connection', add)
-    // Those with TLS are here twice, so that a handshake without an end is cut too.
+    // TLS connections are added twice, so that a handshake without an end is cut too.
     server.on('secureConnection', add)
   }
 
-  /** How many requests are under way. */
+  /** Number of requests in flight. */
   get busy (): number {
     let busy = 0
     for (const { _httpMessage: response } of this.#open.keys()) if (response != null) busy++
     return busy
   }
 
-  /** Once the delay is over, closes whoever is silent, and after the timeout whoever is left. The server is closed by its owner. */
+  /** Closes silent connections once the delay is over, and all remaining ones after the timeout. The owner closes the server. */
   async part (delay: Promise<unknown>, timeoutMs: number): Promise<void> {
     let mayClose = false
     this.#server.closeIdleConnections = () => {}
     this.#tellToLetGo()
     const looking = setInterval(() => {
-      // What has arrived is read before the end of this turn: who is silent then is silent indeed.
+      // Data that has arrived is read before the end of this turn, so a connection without data is then silent.
       setImmediate(() => { this.#look(mayClose) })
     }, lookEveryMs)
     await delay
@@ -63,7 +66,7 @@ export class Connections {
     await this.#stopListening()
   }
 
-  /** Of requests that came before: whoever comes later is told by Fastify. */
+  /** Adds `Connection: close` to the responses of requests in flight. Fastify adds it for later requests. */
   #tellToLetGo (): void {
     for (const [{ _httpMessage: response }, heard] of this.#open) {
       if (response?.headersSent === false) response.shouldKeepAlive = false
@@ -83,9 +86,9 @@ export class Connections {
   }
 
   /**
-   * Takes what the system has accepted already, and would reset: Node takes one a turn. Closes at the end of a turn in which none came
-   * and in which little else was done, so that hardly any time has passed since it looked for them; the longer that takes, the more
-   * counts as little. Whoever closes the server after that waits for its end.
+   * Accepts the connections that the system has already accepted and would otherwise reset; Node takes one a turn. Stops listening at the
+   * end of a turn in which none arrived and which was short, so that hardly any time has passed since Node looked for connections. The
+   * longer this takes, the longer a turn may be. A later close of the server waits for the end of this one.
    */
   async #stopListening (): Promise<void> {
     const server = this.#server

@@ -16,25 +16,25 @@ export interface HttpServerOptions {
 
 const made = new WeakSet<object>()
 
-/** The first server of each application; Fastify makes others for further addresses of one host, and sends their upgrades to it. */
+/** First server of each application. Fastify creates others for further addresses of one host, and sends their upgrades to the first. */
 const mains = new WeakMap<RequestListener, Server>()
 
-/** Whether this server's HTTP side is ours. */
+/** Returns whether `createServer` created the HTTP server of the application. */
 export function hasServerOptions (fastify: FastifyInstance): boolean {
   return made.has(fastify.server)
 }
 
 export function createServer (options: HttpServerOptions, handler: RequestListener): Server {
   const settings: ServerOptions = {
-    // Answered as problems by us, where Node's own answers have no body.
+    // The gateway responds with problems, because Node's own responses have no body.
     requireHostHeader: false,
     maxHeaderSize: options.headersBytes,
     headersTimeout: options.headersTimeoutMs,
-    // A limit on the whole request would cut slow but steady uploads; idle bodies are the business of whoever reads them.
+    // A limit on the whole request would end slow but steady uploads. The reader of a body limits its idle time.
     requestTimeout: 0,
     connectionsCheckingInterval: Math.max(10, Math.min(5000, options.headersTimeoutMs / 4)),
     keepAliveTimeout: options.keepAliveMs,
-    // Not optimizeEmptyRequests: a request with Content-Type and without a body would have ended before Fastify listens, and hang.
+    // optimizeEmptyRequests is not set: a request with Content-Type and without a body would end before Fastify listens, and hang.
     shouldUpgradeCallback: request => canUpgrade(request, mains.get(handler))
   }
   const pipeline = new Pipeline({ headersTimeoutMs: options.headersTimeoutMs })
@@ -43,15 +43,16 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
   if (!mains.has(handler)) mains.set(handler, server)
   resetStalled(server, options.clientTimeoutMs)
   server.on('checkContinue', pipeline.inTurn((request, response) => { continueOnDemand(request, response, handler) }))
-  // An expectation that we do not know: the server may ignore it (RFC 9110, section 10.1.1).
+  // The server may ignore an expectation that it does not know (RFC 9110, section 10.1.1).
   server.on('checkExpectation', inTurn)
   made.add(server)
   return server
 }
 
 /**
- * WebSocket alone, and only when somebody listens: `Upgrade: h2c` and the like go on as HTTP. So does what would leave it open
- * whose the next bytes are: a request with a body, and one that came while another was being answered.
+ * Returns whether a request may be upgraded: to WebSocket only, and only if there is a listener. `Upgrade: h2c` and others continue as
+ * HTTP. So do requests after which the owner of the next bytes is not certain: one with a body, and one that arrived while another was
+ * being answered.
  */
 function canUpgrade (request: IncomingMessage, server: Server | undefined): boolean {
   const { headers, method, httpVersionMinor, socket } = request
@@ -64,9 +65,8 @@ function isBusy (socket: Socket & { _httpMessage?: ServerResponse | null }): boo
 }
 
 /**
- * `100 Continue` goes out when the body is first read: after authentication, and never for a request that is refused.
- * A refused client may send the body or not (RFC 9110, section 10.1.1), and nobody could tell that body from a next request:
- * so the connection ends.
+ * Sends `100 Continue` when the body is first read: after authentication, and never for a rejected request. A rejected client may or may
+ * not send the body (RFC 9110, section 10.1.1), which could not be distinguished from a next request, so the connection ends.
  */
 function continueOnDemand (request: IncomingMessage, response: ServerResponse, handler: RequestListener): void {
   const read = request._read

@@ -2,8 +2,8 @@ import { METHODS } from 'node:http'
 import type { FastifyInstance, HTTPMethods } from 'fastify'
 
 /**
- * Makes every method that Node parses one that routes can be for, and names them all. Whoever takes a path as a whole needs it:
- * a method that becomes known later would be the next one's.
+ * Makes every method that Node parses available to routes, and returns their names. A plugin that handles all requests of a path needs
+ * this: another plugin could otherwise receive those of a method that is added later.
  */
 export function supportEveryMethod (fastify: FastifyInstance): HTTPMethods[] {
   for (const method of METHODS) {

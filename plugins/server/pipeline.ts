@@ -3,32 +3,32 @@ import type { Socket } from 'node:net'
 
 const queueOf = Symbol('queue')
 
-/** Node's own links from a connection to its parser and to the response under way. */
+/** Node's own links from a connection to its parser and to the current response. */
 interface HttpSocket extends Socket {
   parser?: { onIncoming: ((request: IncomingMessage, keepAlive: boolean) => number) | null } | null
   _httpMessage?: LinkedResponse | null
   [queueOf]?: Queue
 }
 
-/** With Node's own note that the connection ends with this response. */
+/** A response with Node's own mark that the connection ends with it. */
 type LinkedResponse = ServerResponse & { _last?: boolean }
 
 export interface PipelineOptions {
-  /** How long a request head may take to arrive once its connection is read again. */
+  /** Maximum time for a request head to arrive once its connection is read again. */
   headersTimeoutMs: number
-  /** Requests that may wait behind others, of all connections of the server together. */
+  /** Maximum number of requests that wait behind others, for all connections of the server together. */
   waiting?: number
 }
 
-/** A waiting request is about 5 kB. One connection alone never reaches this: a chunk of 64 KiB holds 3640 requests at most. */
+/** A waiting request takes about 5 kB. One connection alone never reaches this limit: a chunk of 64 KiB holds 3640 requests at most. */
 const defaultWaiting = 8192
 
-/** How long a connection that ends goes on being read, so that what was unread does not reset it and take the last answer along. */
+/** Time for which an ending connection is still read, so that unread data does not reset it and lose the last response. */
 const lingerMs = 1000
 
 /**
- * Keeps one request of each connection under way. Node parses all requests of a chunk at once and emits each of them: one whose
- * answer is not the next to be written waits here, and its connection is not read until the last of those that wait is under way.
+ * Processes one request of each connection at a time. Node parses all requests of a chunk at once and emits each of them. A request whose
+ * response is not the next to be written waits, and its connection is not read until the last waiting request has started.
  */
 export class Pipeline {
   readonly #headersTimeoutMs: number
@@ -40,7 +40,10 @@ export class Pipeline {
     this.#mostWaiting = waiting
   }
 
-  /** A listener that is called when it is the request's turn: at once, unless it came before the last answer was written. */
+  /**
+   * Returns a listener that is called when it is the request's turn: at once, unless the request arrived before the last response was
+   * written.
+   */
   inTurn (listener: RequestListener): RequestListener {
     return (request, response) => {
       if (response.socket !== null) listener(request, response)
@@ -55,7 +58,7 @@ export class Pipeline {
     this.#waiting++
     queue.add(response)
     response.once('socket', () => {
-      // Every turn of the event loop takes one request of each connection, however many of them have been read.
+      // Every turn of the event loop starts one request of each connection, however many were read.
       setImmediate(() => {
         if (socket.destroyed) return
         this.#waiting--
@@ -67,14 +70,14 @@ export class Pipeline {
 }
 
 /**
- * Takes an error of the HTTP parser for what it is where requests wait: about what came behind them, and never the answer of the
- * request under way. True when nothing is left to be done about it.
+ * Handles an error of the HTTP parser on a connection with waiting requests. It concerns the data after them, and is never the response to
+ * the current request. Returns true if there is nothing left to do.
  */
 export function settleParserError (code: string | undefined, socket: Socket): boolean {
   return (socket as HttpSocket)[queueOf]?.settle(code) ?? false
 }
 
-/** The requests that wait on one connection, and the connection while they do. */
+/** The waiting requests of one connection, and the connection while they wait. */
 class Queue {
   readonly #socket: HttpSocket
   readonly #headersTimeoutMs: number
@@ -90,7 +93,7 @@ class Queue {
     this.#socket = socket
     this.#headersTimeoutMs = headersTimeoutMs
     socket.destroySoon = () => { this.#linger() }
-    // Node emits it later than it resumes, and reads on then, also when the connection was paused in between.
+    // Node emits this event later than it resumes, and then reads on, even if the connection was paused meanwhile.
     socket.on('resume', () => { if (this.#isHeld) socket.emit('pause') })
     socket.once('close', () => {
       this.#stopTimer()
@@ -112,8 +115,8 @@ class Queue {
   }
 
   /**
-   * Keeps nothing more of this connection, which ends with the answer to the last request that was kept. The client knows by that
-   * what to send again (RFC 9112, section 9.3.2).
+   * Discards all further data of this connection, which ends with the response to the last request that was kept. The client learns from it
+   * which requests to repeat (RFC 9112, section 9.3.2).
    */
   seal (): void {
     this.#isSealed = true
@@ -133,7 +136,7 @@ class Queue {
     return true
   }
 
-  /** The time of a head whose rest was not read begins when it is. Node does not look at that head again. */
+  /** Restarts the time limit of a head whose rest was not read, when reading resumes. Node does not check that head again. */
   #excuseHead (): boolean {
     this.#isLate = this.#isHeld
     if (this.#isLate) return true
@@ -157,7 +160,7 @@ class Queue {
     }, withinMs)
   }
 
-  /** Whatever wants to read the connection on, as Node does for bodies and after each drain, finds this in its way. */
+  /** Blocks every attempt to resume reading the connection, such as Node's own for bodies and after each drain. */
   #hold (): void {
     if (this.#isHeld) return
     const socket = this.#socket

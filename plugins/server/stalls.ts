@@ -2,10 +2,10 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
-/** Node's own link from a connection to its handle, and from one with TLS to the TCP connection below it. */
+/** Node's own link from a connection to its handle, and from a TLS connection to the TCP connection below it. */
 type Connection = Socket & { _handle?: Handle | null, _parent?: Connection | null }
 
-/** All bytes that were written to a connection, and those among them that the system has not taken. */
+/** All bytes that were written to a connection, and those of them that the system has not accepted. */
 interface Handle { bytesWritten: number, writeQueueSize: number }
 
 interface Seen { taken: number, looks: number }
@@ -13,13 +13,14 @@ interface Seen { taken: number, looks: number }
 const looksInTime = 12
 
 /**
- * Resets every connection of a server whose client takes nothing of what waits for it during `timeoutMs`, whichever answer or stream
- * that is. Each look at the connections counts, and no clock: a process that was stopped does not take its own pause for a client's.
+ * Resets every connection of a server whose client accepts none of its waiting bytes for `timeoutMs`, regardless of the response or stream.
+ * The time is counted in looks at the connections and not by a clock, so that a process that was stopped does not attribute its own pause
+ * to a client.
  */
 export function resetStalled (server: Server, timeoutMs: number): void {
   const open = new Map<Connection, Seen>()
   let looking: NodeJS.Timeout | undefined
-  // With TLS these are the TCP connections, which exist before the handshake.
+  // These are the TCP connections, also with TLS, where they exist before the handshake.
   server.on('connection', (socket: Connection) => {
     open.set(socket, { taken: -1, looks: 0 })
     socket.once('close', () => { open.delete(socket) })
@@ -43,18 +44,20 @@ function isWaiting ({ _handle: handle }: Connection): boolean {
 }
 
 /**
- * How many bytes the system has taken of those that were written to a connection, with TLS of the encrypted ones. They are the only
- * sign that a client takes anything, and so the system's own buffer must have had room. 0 for a connection that has ended.
+ * Returns how many of the bytes written to a connection the system has accepted; with TLS, of the encrypted ones. They are the only sign
+ * that a client accepts data, and so that the system's own buffer had room. Returns 0 for a connection that has ended.
  */
 export function bytesTaken (connection: Duplex | null): number {
   const handle = connection === null ? null : wireOf(connection)._handle
   return handle == null ? 0 : handle.bytesWritten - handle.writeQueueSize
 }
 
-/** Ends a server's connection so that the system drops the bytes that it still holds for the client, which a close keeps for minutes. */
+/**
+ * Resets a server's connection, so that the system drops the bytes that it still holds for the client. A close would keep them for minutes.
+ */
 export function reset (connection: Duplex): void {
   const socket = wireOf(connection)
-  // Only TCP connections can be reset, and they alone have ports.
+  // Only TCP connections can be reset, and only they have ports.
   if (socket.localPort === undefined) socket.destroy()
   else socket.resetAndDestroy()
 }

@@ -3,15 +3,15 @@ import type { RequestListener } from 'node:http'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
 
-/** An HTTPS server, TLS 1.2 and newer, whose connections end with it: also those that are still shaking hands. */
+/** Creates an HTTPS server, TLS 1.2 and newer. Its connections end with it, including those in their handshake. */
 export function createTlsServer ({ cert, key, ...settings }: ServerOptions, handler: RequestListener): Server {
   const server = createServer({
     ...settings,
     ...cert === undefined ? {} : { cert },
     ...key === undefined ? {} : { key },
-    // Said, because a flag of Node's could lower it.
+    // The version is stated, because a flag of Node could lower it.
     minVersion: 'TLSv1.2',
-    // One client could make a handshake, which is dear, out of every few bytes.
+    // Renegotiation would let one client cause an expensive handshake with every few bytes.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
     handshakeTimeout: settings.headersTimeout ?? 10_000
   }, handler)
@@ -20,7 +20,7 @@ export function createTlsServer ({ cert, key, ...settings }: ServerOptions, hand
     sockets.add(socket)
     socket.once('close', () => { sockets.delete(socket) })
   })
-  // Node's own knows a connection from the end of its handshake on, and close() waits for every one.
+  // Node's own function knows a connection only from the end of its handshake, and close() waits for every connection.
   server.closeAllConnections = () => { for (const socket of sockets) socket.destroy() }
   return server
 }

@@ -1,25 +1,25 @@
 import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** A request for a WebSocket that has been neither answered nor refused. Its socket is nobody else's any more. */
+/** A request for a WebSocket that has been neither accepted nor rejected. Nothing else uses its socket any more. */
 export interface PendingUpgrade {
-  /** The client has sent more before it was answered: bytes that are no WebSocket's. */
+  /** True if the client sent more before the response. These bytes do not belong to a WebSocket. */
   hasEarlyBytes: boolean
-  /** Gives the socket away. */
+  /** Hands the socket over to the caller. */
   take (): Socket
 }
 
 const pending = new WeakMap<IncomingMessage, PendingUpgrade>()
 const accepting = new WeakSet<Server>()
 
-/** Null when the request is none for a WebSocket, or cannot become one. */
+/** Returns the pending upgrade; null if the request is not for a WebSocket, or cannot become one. */
 export function pendingUpgrade (request: IncomingMessage): PendingUpgrade | null {
   return pending.get(request) ?? null
 }
 
 /**
- * Routes requests for WebSockets as all others, with a response on their socket: so every hook runs, and a refusal is an answer.
- * Where nobody takes the socket HTTP goes on, for this one request: the parser is gone, so the connection ends with the answer.
+ * Routes requests for WebSockets like all others, with a response on their socket, so that every hook runs and a rejection is a response.
+ * If no handler takes the socket, HTTP continues for this one request. The parser is gone, so the connection ends with the response.
  */
 export function acceptUpgrades (server: Server): void {
   if (accepting.has(server)) return
@@ -37,14 +37,14 @@ export function acceptUpgrades (server: Server): void {
     server.emit('request', request, response)
   })
   const closeAllConnections = server.closeAllConnections
-  // Node's own forgets a connection when it is upgraded.
+  // Node's own function forgets a connection when it is upgraded.
   server.closeAllConnections = function closeUpgradedToo () {
     closeAllConnections.call(server)
     for (const socket of sockets) socket.destroy()
   }
 }
 
-/** Reads on, so that it is seen when the client goes away. */
+/** Continues to read, so that a disconnection of the client is noticed. */
 function wait (socket: Socket, hasEarlyBytes: boolean): PendingUpgrade {
   const onEarly = (): void => { upgrade.hasEarlyBytes = true }
   const onEnd = (): void => { socket.destroy() }

@@ -3,5 +3,5 @@ import { findPackageJSON } from 'node:module'
 
 const { version: own } = JSON.parse(readFileSync(findPackageJSON(import.meta.url)!, 'utf8')) as { version: string }
 
-/** The version of this package, from the checkout and from the build alike. */
+/** Version of this package, both in the checkout and in the build. */
 export const version = own

@@ -8,28 +8,28 @@ import { assertNoCookieTwice } from './presented.ts'
 
 declare module '../portcullis.ts' {
   interface Portcullis {
-    /** How long sessions last, whether a cookie or a refresh token carries them. */
+    /** Lifetimes of sessions, whether a cookie or a refresh token carries them. */
     lifetimes: Lifetimes
   }
 }
 
 export interface Lifetimes {
-  /** Longest time between two uses. */
+  /** Maximum time between two uses. */
   readonly idleTimeoutMs: number
-  /** Longest life of a session, however much it is used. */
+  /** Maximum lifetime of a session, even if it is in use. */
   readonly absoluteTimeoutMs: number
-  /** At this many sessions of one subject the oldest is closed. */
+  /** Maximum number of sessions of one subject; a further sign-in closes the oldest. */
   readonly maxPerSubject: number
-  /** The plugin that was registered first, and decides. */
+  /** Plugin that was registered first and determines the lifetimes. */
   readonly plugin: string
 }
 
 const members = { idleTimeout: 'idleTimeoutMs', absoluteTimeout: 'absoluteTimeoutMs', maxPerSubject: 'maxPerSubject' } as const
 
 /**
- * Returns the lifetimes of the sessions of a scope. The first plugin that is registered decides them for every scope with the same store
- * and cookies. Throws ConfigInvalidError when a later one is given (`given`: its options, as they were written) another lifetime: one
- * session would live by two rules.
+ * Returns the lifetimes of the sessions of a scope. The first registered plugin determines them for every scope with the same store and
+ * cookies. Throws ConfigInvalidError if a later plugin sets another lifetime, because one session would follow two rules. `given` holds its
+ * options as they were written.
  */
 export function lifetimesOf (fastify: FastifyInstance, plugin: string, given: object, checked: Omit<Lifetimes, 'plugin'>): Lifetimes {
   const { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } = checked
@@ -51,7 +51,9 @@ export interface OpenOptions {
   lifetimes: Lifetimes
 }
 
-/** Opens the record of a session for a subject that has just authenticated, and closes the oldest ones of a subject that has too many. */
+/**
+ * Opens the record of a session for a subject that has just authenticated, and closes the subject's oldest sessions if there are too many.
+ */
 export async function openRecord ({ request }: FastifyReply, signIn: SignIn, { mode, secretHash, lifetimes }: OpenOptions, parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>): Promise<SessionRecord> {
   const { store, cookies, blocklist } = parts
   assertNoCookieTwice(request, parts)

@@ -2,8 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { RecencyCache } from '../../lib/cache.ts'
 
 /**
- * Reads by key that are shared and, where they are only to confirm a refusal, paced: however many ask at once, one key is read
- * again at most every `everyMs`.
+ * Reads by key that concurrent callers share. Reads that only confirm a rejection are paced: one key is read again at most every `everyMs`,
+ * however many callers there are.
  */
 export class PacedReads<Value> {
   readonly #read: (key: string) => Promise<Value>
@@ -17,13 +17,13 @@ export class PacedReads<Value> {
     this.#everyMs = everyMs
   }
 
-  /** The value of a read that may have begun before the call; `isFresh` when it began after. */
+  /** Returns the value of a read that may have begun before the call; `isFresh` is true if it began after the call. */
   async shared (key: string): Promise<{ value: Value, isFresh: boolean }> {
     const running = this.#running.get(key)
     return running === undefined ? { value: await this.#start(key), isFresh: true } : { value: await running, isFresh: false }
   }
 
-  /** The value of a read that begins after the call. */
+  /** Returns the value of a read that begins after the call. */
   async fresh (key: string): Promise<Value> {
     const waiting = this.#waiting.get(key)
     if (waiting !== undefined) return await waiting

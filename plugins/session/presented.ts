@@ -5,7 +5,10 @@ import { parseSessionCookie } from '../../lib/session/session-cookie.ts'
 import type { SessionMode } from '../../lib/session/record.ts'
 import { partsAlike, type Portcullis } from '../portcullis.ts'
 
-/** Throws CookieDuplicateError, for before anything is done: an error afterwards would be the answer to what has happened all the same. */
+/**
+ * Throws CookieDuplicateError if a cookie is present twice. Call it before any change: a later error would be the response to a change that
+ * has happened.
+ */
 export function assertNoCookieTwice (request: FastifyRequest, { cookies }: Pick<Portcullis, 'cookies'>): void {
   for (const kind of ['session', 'refresh', 'device'] as const) cookies.readAll(request, kind)
 }
@@ -22,8 +25,8 @@ async function foundSids (values: string[], parts: Pick<Portcullis, 'cookies'>):
 }
 
 /**
- * The sessions whose cookies the request carries rightly: by secret, or by MAC. A cookie under a former name counts too, also beside one
- * under the present name. An application may have one kind of them alone, or each kind in another scope.
+ * Returns the sessions whose cookies the request carries with a valid secret or MAC. A cookie under a former name counts too, even beside
+ * one under the present name. An application may have only one kind of session, or each kind in another scope.
  */
 export async function presentedSids (request: FastifyRequest, parts: Pick<Portcullis, 'cookies'>): Promise<string[]> {
   const sids = await foundSids(parts.cookies.readAll(request, 'session'), parts)
@@ -36,7 +39,7 @@ export async function presentedSids (request: FastifyRequest, parts: Pick<Portcu
   return sids
 }
 
-/** Ends the sessions whose session cookies the request carries beside that of `sid`, before the answer replaces them. */
+/** Ends the sessions whose session cookies the request carries besides that of `sid`, before the response replaces them. */
 export async function endOthers ({ request }: FastifyReply, sid: string, parts: Pick<Portcullis, 'cookies' | 'blocklist'>): Promise<void> {
   const others = parts.cookies.readAll(request, 'session').filter(value => parseSessionCookie(value)?.sid !== sid)
   if (others.length > 0) await endSessions(await foundSids(others, parts), parts, request)
@@ -53,26 +56,26 @@ export function clearCookies (reply: FastifyReply, { cookies }: Pick<Portcullis,
   for (const kind of kinds) if (!onlyPresent || cookies.readAll(reply.request, kind).length > 0) cookies.clear(reply, kind)
 }
 
-/** The sessions that a request was found to carry before its password was verified. */
+/** Sessions that a request was found to carry before its password was verified. */
 const carried = new WeakMap<FastifyReply, string[]>()
 
-/** Looks ahead for `takeOver`, so that a sign-in waits for nothing between its password and the end. */
+/** Finds the sessions for `takeOver` in advance, so that a sign-in waits for nothing between its password and its end. */
 export async function findCarried (reply: FastifyReply, parts: Pick<Portcullis, 'cookies'>): Promise<void> {
   carried.set(reply, await presentedSids(reply.request, parts))
 }
 
-/** The sessions that each answer has been given, whose cookies no client has yet. */
+/** Sessions that each response has opened, whose cookies no client has received yet. */
 const opened = new WeakMap<FastifyReply, string[]>()
 
 /**
- * Lets a session that was opened a moment ago take the place of those that the request carries, and of those that the same answer was
- * given before. When one of them cannot be ended, the new one is ended again as far as possible, and no cookie is set: rejects with
- * StoreUnavailableError. Nothing may be waited for before the session is opened, so the request is looked at afterwards.
+ * Replaces the sessions that the request carries, and those that the same response opened before, by a session that was just opened. If one
+ * of them cannot be ended, the new one is ended as far as possible, no cookie is set, and the promise rejects with StoreUnavailableError.
+ * The request is read afterwards, because nothing may be awaited before the session is opened.
  */
 export async function takeOver (reply: FastifyReply, sid: string, mode: SessionMode, parts: Pick<Portcullis, 'cookies' | 'blocklist'>): Promise<void> {
   const { request } = reply
   const before = opened.get(reply) ?? []
-  // Before anything is waited for: a second session of the same answer has to find this one.
+  // The session is added before the first await, so that a second session of the same response finds it.
   opened.set(reply, [...before, sid])
   try {
     await endSessions([...carried.get(reply) ?? await presentedSids(request, parts), ...before], parts, request)

@@ -19,13 +19,13 @@ import type { Touches } from './touches.ts'
 interface Entry {
   record: SessionRecord
   identity: Identity
-  /** The cookie secret that was found right; null while none was. */
+  /** Cookie secret that was found to be right; null while none was. */
   secret: Buffer | null
-  /** The device cookie that was found right last, and its end. */
+  /** Device cookie that was last found to be valid, and its expiry. */
   device: { cookie: Buffer, endsAtMs: number } | null
-  /** When a binding that is not in force was last seen to have reached its device. */
+  /** Time at which a binding that is not in force was last seen to have reached its device. */
   shownAtMs: number
-  /** Last use that this process saw or the record tells. */
+  /** Time of the last use that this process saw or that the record states. */
   usedAtMs: number
   notedAtMs: number
 }
@@ -37,19 +37,19 @@ interface ResolverOptions {
   idleTimeoutMs: number
   cacheSize: number
   reportExpiry: ReportExpiry
-  /** Asked for sessions that are bound to a device: with it, these are good with their device cookie alone. */
+  /** Returns the guard of sessions that are bound to a device, which are then valid only with their device cookie. */
   findDevices: () => DeviceGuard | null
 }
 
-/** A refusal is confirmed by reading the store, per session at most this often. */
+/** Minimum interval between two reads of the store that confirm a rejection of one session. */
 const confirmEveryMs = 100
 const attempts = 3
-/** A store that cannot be told now is told again, by a later request. */
+/** Time after which a later request informs the store again, if it could not be informed. */
 const tellAgainMs = 1000
 
 /**
- * Who a session cookie speaks for. Records are remembered until the log says that they changed or ended, and a remembered one
- * can only say yes: before a cookie is refused because of it, the store is read.
+ * Resolves a session cookie to an identity. Records are cached until the log reports that they changed or ended. A cached record can only
+ * accept a cookie: before a cookie is rejected because of it, the store is read.
  */
 export class SessionResolver {
   readonly #store: Store
@@ -75,7 +75,7 @@ export class SessionResolver {
     this.#reads = new PacedReads(sid => this.#read(sid), confirmEveryMs)
   }
 
-  /** Throws, or rejects with, SessionInvalidError. A promise only when the store has to be asked. `isUse`: moves the idle time. */
+  /** Throws, or rejects with, SessionInvalidError. Returns a promise only if the store must be queried. `isUse` updates the idle time. */
   resolve (cookie: string, isUse: boolean, request?: RequestFacts): Identity | Promise<Identity> {
     const parsed = parseSessionCookie(cookie)
     if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
@@ -85,7 +85,7 @@ export class SessionResolver {
     return this.#resolveLater(entry, { ...parsed, request }, isUse)
   }
 
-  /** The same by the record as it is now, for when what is remembered does not count. */
+  /** Resolves a cookie by the current record of the store, if cached records may not decide. */
   async resolveInStore (cookie: string, isUse: boolean, request?: RequestFacts): Promise<Identity> {
     const parsed = parseSessionCookie(cookie)
     if (parsed === null) throw new SessionInvalidError({ cause: new Error('not a session cookie') })
@@ -95,7 +95,7 @@ export class SessionResolver {
     return await this.#admit(entry, nowMs, isUse, request)
   }
 
-  /** What the log told makes remembered records worthless. */
+  /** Discards the cached records that an entry of the log makes stale. */
   forget (entry: LogEntry | 'gap'): void {
     if (entry === 'gap') {
       this.#changes++
@@ -116,7 +116,10 @@ export class SessionResolver {
     return await this.#admit(confirmed, nowMs, isUse, request)
   }
 
-  /** The store forgets a session that is as old as it may get: what is remembered of it is all there is to tell. */
+  /**
+   * Returns the error for a rejected cookie. The store forgets a session that has reached its absolute timeout, so the reason is known only
+   * from a cached record.
+   */
   #refused (entry: Entry | null, nowMs: number, { secret, request }: Presented): Error {
     if (entry !== null && isOver(entry.record, nowMs)) return this.#expired(entry, 'absolute', request)
     if (entry !== null && isIdle({ lastUsedAtMs: entry.usedAtMs }, nowMs, this.#idleTimeoutMs)) return this.#expired(entry, 'idle', request)
@@ -130,7 +133,7 @@ export class SessionResolver {
     return new SessionInvalidError({ cause: new Error(outcome === 'idle' ? 'idle for too long' : 'as old as a session may get') })
   }
 
-  /** Idleness is judged by the record, so the uses that only this process knows of go there first. */
+  /** Writes the uses that only this process knows to the store, and then reads the record, by which idleness is judged. */
   async #confirm (sid: string, known: Entry): Promise<Entry | null> {
     if (known.usedAtMs > known.record.lastUsedAtMs) {
       this.#touches.note(sid, known.usedAtMs)
@@ -148,7 +151,7 @@ export class SessionResolver {
     return (!isInForce && mayBeUnderWay(request)) || this.#isOnDevice(devices, entry, nowMs, request)
   }
 
-  /** The guard of the device that a session is bound to; null where it is bound to none. */
+  /** Returns the guard of the device to which a session is bound; null if it is not bound. */
   #devicesOf ({ record }: Entry): DeviceGuard | null {
     return record.device === null ? null : this.#findDevices()
   }
@@ -161,7 +164,7 @@ export class SessionResolver {
     return true
   }
 
-  /** By the device cookie, without a call of the store; one that was found right before costs a comparison. */
+  /** Checks the device cookie without a call of the store. A cookie that was found valid before costs one comparison. */
   #isOnDevice (devices: DeviceGuard, entry: Entry, nowMs: number, request: RequestFacts | undefined): boolean {
     const cookie = request === undefined ? null : devices.read(request)
     if (cookie === null) return false
@@ -178,7 +181,7 @@ export class SessionResolver {
     return this.#showsFirst(entry, nowMs, request) ? await this.#putInForce(entry, nowMs, isUse) : this.#use(entry, nowMs, isUse)
   }
 
-  /** Whether this is the first that is seen of a device cookie: the binding has reached its device. */
+  /** Returns whether the request is the first one seen with a device cookie, which shows that the binding has reached its device. */
   #showsFirst ({ record, shownAtMs }: Entry, nowMs: number, request: RequestFacts | undefined): boolean {
     if (record.device?.renewals !== 0 || nowMs - shownAtMs < tellAgainMs || request === undefined) return false
     const devices = this.#findDevices()
@@ -188,17 +191,20 @@ export class SessionResolver {
       const endsAtMs = devices.endOf(cookie, record.sid)
       return endsAtMs !== null && nowMs < endsAtMs
     } catch {
-      // Of a secret that is not known here: nothing depends on it yet.
+      // The secret of the cookie is unknown to this process. Nothing depends on the cookie yet.
       return false
     }
   }
 
-  /** Here at once, and in the store: once for a binding, so the request waits for it. While the store is away it is left to a later one. */
+  /**
+   * Puts a binding into force, in this process at once, and in the store. It happens once for a binding, so the request waits for it. While
+   * the store is unavailable, it is left to a later request.
+   */
   async #putInForce (entry: Entry, nowMs: number, isUse: boolean): Promise<Identity> {
     entry.shownAtMs = nowMs
     const renewal = await this.#store.renewDevice(entry.record.sid, 0).catch(() => null)
     if (renewal !== null) entry.record = renewal.record
-    // What is read at the same time may be older.
+    // A record that is read at the same time may be older.
     this.#changes++
     return this.#use(entry, nowMs, isUse)
   }
@@ -213,7 +219,7 @@ export class SessionResolver {
     return entry.identity
   }
 
-  /** A record that changed while it was read is read again, so that nothing stale is remembered. */
+  /** Reads a record again if it changed during the read, so that nothing stale is cached. */
   async #read (sid: string): Promise<Entry | null> {
     for (let attempt = 1; ; attempt++) {
       const changes = this.#changes
@@ -230,14 +236,14 @@ export class SessionResolver {
 }
 
 /**
- * Whether the request may be one that a page sent before it heard of the binding. Browsers alone have those, and mark what they send
+ * Returns whether a page may have sent the request before it received the binding. Only browsers send such requests, and they mark them
  * (Fetch Metadata).
  */
 function mayBeUnderWay (request: RequestFacts | undefined): boolean {
   return request?.headers['sec-fetch-site'] !== undefined
 }
 
-/** The same entry for a record that was only used since, so that what was verified and minted for it stays. */
+/** Returns the known entry for a record that was only used since, so that results that were verified and minted for it are kept. */
 function updated (known: Entry | undefined, record: SessionRecord): Entry {
   if (known === undefined || known.record.secretHash !== record.secretHash || known.record.authTimeMs !== record.authTimeMs || known.record.epoch !== record.epoch) {
     return { record, identity: identityOfSession(record), secret: null, device: null, shownAtMs: -Infinity, usedAtMs: record.lastUsedAtMs, notedAtMs: record.lastUsedAtMs }

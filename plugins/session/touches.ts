@@ -1,15 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Store } from '../../stores/store.ts'
 
-/** Uses that are written in one operation; more would hold up the event loop for longer than a request takes. */
+/** Number of uses that are written in one operation; more would block the event loop for longer than a request takes. */
 const slice = 500
 
-/** Uses of sessions that the store has yet to hear of: written together, off the request path. */
+/** Uses of sessions that the store does not know yet. They are written together, off the request path. */
 export class Touches {
   readonly #store: Store
   readonly #idleTimeoutMs: number
   readonly #timer: NodeJS.Timeout
-  /** Of a session, oldest first: the first use and the last one, and between them what leads from one to the other. */
+  /** Uses of each session, oldest first: the first one, the last one, and those that connect them. */
   #noted = new Map<string, number[]>()
   #flushed: Promise<void> = Promise.resolve()
 
@@ -25,7 +25,7 @@ export class Touches {
     else this.#add(uses, usedAtMs)
   }
 
-  /** Writes what is noted, and waits for what is being written. What cannot be written is kept for the next time. */
+  /** Writes the noted uses, and waits for those that are being written. Uses that cannot be written are kept for the next time. */
   async flush (): Promise<void> {
     this.#flushed = this.#flushed.then(() => this.#flushNoted())
     await this.#flushed
@@ -54,7 +54,7 @@ export class Touches {
     }
   }
 
-  /** Uses that are older than those noted since. */
+  /** Keeps uses that are older than those noted since. */
   #keep (sid: string, uses: number[]): void {
     const newer = this.#noted.get(sid) ?? []
     this.#noted.set(sid, uses)
@@ -62,8 +62,8 @@ export class Touches {
   }
 
   /**
-   * The last use alone would look like that of a session which was idle before it, if none could be written for that long. A use is
-   * left out when those beside it are less than the idle timeout apart, so two in that time are kept at most.
+   * Adds a use. The last use alone would look like that of a session that was idle before it, if none could be written for that long. A use
+   * is dropped if its neighbours are less than the idle timeout apart, so at most two are kept within that time.
    */
   #add (uses: number[], usedAtMs: number): void {
     const last = uses.at(-1) ?? -Infinity

@@ -3,50 +3,50 @@ import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import type { Identity } from '../../lib/principal.ts'
 import { schemeOf } from '../authenticate/schemes.ts'
 
-/** `revoked`: nothing more of it may pass. `draining`: the server ends, and whatever has no end of its own ends now. */
+/** `revoked`: no more data may pass. `draining`: the server ends, so streams that do not end by themselves are ended. */
 export type StreamEnd = 'revoked' | 'draining'
 
-/** An exchange with an upstream, of whatever length. */
+/** An exchange with an upstream, of any duration. */
 export interface Stream {
-  /** Null where nobody had to be known. */
+  /** Caller of the exchange; null if none was required. */
   readonly identity: Identity | null
-  /** What opened it. */
+  /** Request that opened the stream. */
   readonly request?: RequestFacts
-  /** On this process's monotonic clock. */
+  /** Start of the exchange, on this process's monotonic clock. */
   readonly startedAtMs: number
-  /** Where the registry keeps it while it is young: the registry's own note, -1 at first. */
+  /** Index among the young exchanges, which the registry maintains; -1 at first. */
   youngAt: number
-  /** Called more than once. */
+  /** Ends the stream. It may be called more than once. */
   end (reason: StreamEnd): void
 }
 
 export interface StreamSource {
   isRevoked (identity: Identity): boolean
-  /** When the session ends at the latest; null when it is over already. Rejects when nobody can tell. */
+  /** Returns the latest end of the session; null if it is already over. Rejects if the end cannot be determined. */
   readEnd (identity: Identity, request: RequestFacts | undefined): Promise<number | null>
-  /** When the device cookie that opened a stream runs out; null where there was none to show. */
+  /** Returns the expiry of the device cookie that opened a stream; null if there was none. */
   deviceEnd? (identity: Identity, request: RequestFacts | undefined): number | null
   nowMs (): number
 }
 
-/** Shorter exchanges are left alone: they end sooner than they could be found. */
+/** Shorter exchanges are not tracked, because they end before they could be found. */
 const longMs = 1000
 
-/** Share of the time, at most, that looking for revoked streams takes: one part in this many. */
+/** Divisor of the time: the search for revoked streams takes at most one part in this many. */
 const rests = 10
 
-/** Sessions that are read in one turn of the event loop. */
+/** Number of sessions that are read in one turn of the event loop. */
 const slice = 50
 
-/** The exchanges under way; the long ones among them end with the session that they belong to. */
+/** The exchanges in progress. Long ones end with the session to which they belong. */
 export class StreamRegistry {
   readonly #source: StreamSource
   /**
-   * In no order; each knows its place. No Set: the tables that a Set grows out of refer to the next one, so that as soon as one of them
-   * counts as old nothing that came after it is young enough to be collected soon. That made each request a quarter dearer.
+   * Young exchanges, in no order; each stores its index. A Set is not used: the tables that a Set outgrows refer to the next one, so that
+   * once one of them counts as old, later entries cannot be collected soon. That made each request a quarter more expensive.
    */
   readonly #young: Stream[] = []
-  /** With the end of their session in milliseconds, as far as it is known. */
+  /** Long exchanges, with the end of their session in milliseconds, as far as it is known. */
   readonly #open = new Map<Stream, number>()
   #isDraining = false
   #lookAgainAtMs = -Infinity
@@ -59,12 +59,12 @@ export class StreamRegistry {
 
   get open (): number { return this.#open.size }
 
-  /** One that will be over in a moment, as nearly all. */
+  /** Adds an exchange, which nearly always ends soon. */
   add (stream: Stream): void {
     stream.youngAt = this.#young.push(stream) - 1
   }
 
-  /** One that is known to stay: a WebSocket, an event stream. */
+  /** Keeps an exchange that is known to be long: a WebSocket or an event stream. */
   keep (stream: Stream): void {
     this.#leaveYoung(stream)
     const { identity } = stream
@@ -78,7 +78,7 @@ export class StreamRegistry {
     if (!this.#leaveYoung(stream)) this.#open.delete(stream)
   }
 
-  /** What has taken long by now is kept; what has outlived its session ends. */
+  /** Keeps exchanges that have become long, and ends those that have outlived their session. */
   sweep (): void {
     const before = performance.now() - longMs
     for (const stream of this.#young.filter(({ startedAtMs }) => startedAtMs <= before)) this.keep(stream)
@@ -86,7 +86,7 @@ export class StreamRegistry {
     for (const [stream, endMs] of this.#open) if (nowMs >= endMs) stream.end('revoked')
   }
 
-  /** Ends what is revoked now. Many calls in a row are one. */
+  /** Ends revoked streams. Many calls in a row cause one search. */
   look (): void {
     if (this.#looking !== null) return
     const restMs = this.#lookAgainAtMs - performance.now()
@@ -94,7 +94,7 @@ export class StreamRegistry {
     else this.#looking = setTimeout(() => { this.#look() }, restMs)
   }
 
-  /** Asks for the sessions of these streams, or of all, and ends those that are over. */
+  /** Reads the sessions of these streams, or of all, and ends streams whose session is over. */
   async read (streams: Iterable<Stream> = this.#open.keys()): Promise<void> {
     const asked = [...streams]
     this.#reading = this.#reading.then(async () => { await this.#read(asked) })
@@ -110,13 +110,13 @@ export class StreamRegistry {
     if (this.#looking !== null) clearTimeout(this.#looking)
   }
 
-  /** When a stream ends by its credential and its device alone. */
+  /** Returns the end of a stream by its credential and its device alone. */
   #firstEnd ({ identity, request }: Stream): number {
     if (identity === null) return Infinity
     return Math.min(schemeOf(identity).streams.endMs(identity), this.#source.deviceEnd?.(identity, request) ?? Infinity)
   }
 
-  /** The last one takes its place. False when it was not there. */
+  /** Removes a young exchange; the last one takes its index. Returns false if it was not there. */
   #leaveYoung (stream: Stream): boolean {
     const { youngAt } = stream
     if (youngAt === -1) return false
@@ -147,7 +147,7 @@ export class StreamRegistry {
         if (endMs === null) stream.end('revoked')
         else if (this.#open.has(stream)) this.#open.set(stream, endMs)
       } catch {
-        // The store is away: what is lost of the log meanwhile makes everything be read again.
+        // The store is unavailable. If entries of the log are lost meanwhile, all sessions are read again.
       }
     }
   }

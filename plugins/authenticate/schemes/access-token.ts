@@ -7,8 +7,8 @@ import type { Portcullis } from '../../portcullis.ts'
 import type { Scheme, SchemeVerifier } from '../scheme.ts'
 
 /**
- * An access token as a bearer token (RFC 6750): of this gateway, or of another issuer. They differ only in the keys that verify
- * them (plugins/access-token.ts), and in that another issuer's stands for no session here.
+ * An access token as a bearer token (RFC 6750), from this gateway or from another issuer. They differ only in the keys that verify them
+ * (plugins/access-token.ts), and in that another issuer's token represents no session of the gateway.
  */
 export const accessToken: Scheme = {
   name: 'token',
@@ -19,7 +19,7 @@ export const accessToken: Scheme = {
   isAmbient: false,
   errors: { Revoked: TokenInvalidError, OtherAudience: TokenInvalidError },
   challenge: challengeFor,
-  // Clients replace a token of ours while its session goes on; another issuer's has no session.
+  // Clients replace a token of the gateway while its session continues. Another issuer's token has no session.
   streams: { endMs: ({ sid, expiresAt }) => sid === null ? (expiresAt + 1) * 1000 : Infinity, asksStore: true, hasDevice: false },
   create: parts => new AccessTokens(parts)
 }

@@ -5,7 +5,7 @@ import type { Identity } from '../../../lib/principal.ts'
 import type { Portcullis } from '../../portcullis.ts'
 import type { Scheme, SchemeVerifier } from '../scheme.ts'
 
-/** The cookie of a session whose state is in the store. Its device cookie is judged with it (plugins/session/resolver.ts). */
+/** The cookie of a session whose state is in the store. Its device cookie is checked with it (plugins/session/resolver.ts). */
 export const sessionCookie: Scheme = {
   name: 'session',
   title: 'a session cookie',
@@ -13,7 +13,7 @@ export const sessionCookie: Scheme = {
   isInAuthorization: false,
   headers: [],
   isAmbient: true,
-  // A session that was opened for other audiences stays good: it may not do this.
+  // A session that was opened for other audiences remains valid, but is not sufficient for this route.
   errors: { Revoked: SessionInvalidError, OtherAudience: ScopeInsufficientError },
   challenge: challengeFor,
   streams: { endMs: ({ expiresAt }) => (expiresAt + 1) * 1000, asksStore: false, hasDevice: true },
@@ -22,7 +22,7 @@ export const sessionCookie: Scheme = {
 
 class SessionCookies implements SchemeVerifier {
   readonly scheme = sessionCookie
-  /** A session that is not remembered is read from the store. */
+  /** True, because a session that is not cached is read from the store, which returns a promise. */
   readonly isRemembered = true
   readonly #parts: Portcullis
 
