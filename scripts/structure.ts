@@ -9,17 +9,17 @@ import ts from 'typescript'
 
 /** The folders and files of production code, from the bottom to the top, with those that each may import beside itself. */
 export const directions: Record<string, { holds: string, imports: string[] }> = {
-  'lib': { holds: 'pure functions and the types of the domain: no Fastify value, no time, no timers', imports: [] },
-  'stores': { holds: 'the contract of a store, and its drivers: SQLite and Redis', imports: ['lib'] },
-  'users': { holds: 'the users who may sign in with a password', imports: ['stores', 'lib'] },
-  'config': { holds: 'the configuration: how it is read, checked and described', imports: ['users', 'stores', 'lib'] },
-  'plugins': { holds: 'one concern a file, as a Fastify plugin', imports: ['stores', 'lib'] },
+  lib: { holds: 'pure functions and the types of the domain: no Fastify value, no time, no timers', imports: [] },
+  stores: { holds: 'the contract of a store, and its drivers: SQLite and Redis', imports: ['lib'] },
+  users: { holds: 'the users who may sign in with a password', imports: ['stores', 'lib'] },
+  config: { holds: 'the configuration: how it is read, checked and described', imports: ['users', 'stores', 'lib'] },
+  plugins: { holds: 'one concern a file, as a Fastify plugin', imports: ['stores', 'lib'] },
   'sign-in': { holds: 'use cases: sign in and out, step up, refresh, end a session; and the list of ways to sign in (`ways.ts`)', imports: ['plugins', 'users', 'lib'] },
-  'routes': { holds: 'one resource a file', imports: ['sign-in', 'plugins', 'stores', 'lib'] },
-  'gateway': { holds: 'compositions: the gateway, the listener of operators, the primary process of workers', imports: ['routes', 'sign-in', 'plugins', 'config', 'users', 'stores', 'lib'] },
-  'cli': { holds: 'the commands; `cli.ts` alone reads `process`', imports: ['gateway', 'plugins', 'config', 'users', 'stores', 'lib'] },
+  routes: { holds: 'one resource a file', imports: ['sign-in', 'plugins', 'stores', 'lib'] },
+  gateway: { holds: 'compositions: the gateway, the listener of operators, the primary process of workers', imports: ['routes', 'sign-in', 'plugins', 'config', 'users', 'stores', 'lib'] },
+  cli: { holds: 'the commands; `cli.ts` alone reads `process`', imports: ['gateway', 'plugins', 'config', 'users', 'stores', 'lib'] },
   'cli.ts': { holds: 'the entry of the command line', imports: ['cli'] },
-  'client': { holds: 'the part that runs in browsers', imports: [] },
+  client: { holds: 'the part that runs in browsers', imports: [] },
   'index.ts': { holds: 'what the package exports', imports: ['gateway', 'routes', 'plugins', 'config', 'users', 'stores', 'lib'] }
 }
 

@@ -24,7 +24,7 @@ export interface ForeignTokenRules {
 const Instant = Type.Number({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Text = Type.String({ minLength: 1 })
 
-/** The only claims that are read (DESIGN: the way of a request). */
+/** The only claims that are read. */
 const ForeignClaims = Type.Object({
   iss: Text,
   // Control characters are rejected, because they would reach logs and headers.

@@ -243,10 +243,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   /** Returns the headers of the client's response, also of a WebSocket handshake. */
   #returned (headers: IncomingHttpHeaders, status: number): Array<string | string[]> {
     const ours = this.#reply.getHeaders()
-    const { stripCors, ownCookies } = this.#upstream
     if (isAmbient(this.request.identityOrNull?.credential)) keepForOwner(headers)
     keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
-    return responseHeaders(stripCors ? withoutCors(headers, ours) : headers, status, ours, ownCookies)
+    return responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours, this.#upstream.ownCookies)
   }
 
   #stopWaiting (): void {
