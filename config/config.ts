@@ -3,7 +3,7 @@ import type { listen } from '../lib/settings/listen.ts'
 import type { upstreamRateLimit } from '../lib/settings/rate-limit.ts'
 import type { Consistency } from '../lib/settings/revocation.ts'
 import type { VerificationAlgorithm } from '../lib/jwt/jws-verify.ts'
-import type { RedisTarget } from '../stores/redis.ts'
+import type { StoreConfig } from '../stores/driver.ts'
 import type { IdentityOption } from '../users/password-source.ts'
 import type { NamedFile } from './environment.ts'
 import type { configSchema } from './schema.ts'
@@ -22,7 +22,7 @@ export interface Config extends Omit<DecodedSettings, Resolved> {
   /** Whether the origin is https, and so whether cookies carry a prefix and Secure. */
   secure: boolean
   store: StoreConfig
-  /** Base64url; the first one issues. Null: the embedded store makes one beside its file. */
+  /** Base64url; the first one issues. Null: the driver of the store keeps one beside the store. */
   secrets: string[] | null
   refreshToken: { overlapMs: number, retryWindowMs: number }
   identity: IdentityOption
@@ -33,17 +33,7 @@ export interface Config extends Omit<DecodedSettings, Resolved> {
 /** Files, PEM; not read yet. */
 export type TlsConfig = NonNullable<Decoded<typeof listen>['tls']>
 
-/** Files for connections that the gateway makes, PEM; not read yet. Null: not set. */
-export type ClientTlsConfig = NonNullable<RedisSettings['tls']>
-
 export type AdminConfig = NonNullable<DecodedSettings['admin']>
-
-type RedisSettings = Extract<DecodedSettings['store'], { type: 'redis' }>
-
-export type StoreConfig =
-  /** The path is absolute, or `:memory:`. */
-  | Extract<DecodedSettings['store'], { type: 'sqlite' }>
-  | Pick<RedisSettings, 'type' | 'keyPrefix' | 'tls' | 'timeoutMs'> & { target: Exclude<RedisTarget, string> }
 
 type IssuerSettings = DecodedSettings['issuers'][number]
 

@@ -15,8 +15,17 @@ export interface Substituted { value: unknown, problems: Problem[], files: Named
 
 const filePrefix = 'file:'
 
-/** Settings that name a file themselves. The content of another file in their place would be told, as a path, by the errors that name it. */
-const pathSettings = /^(?:listen\.tls\.(?:cert|key)|store\.(?:path|tls\.(?:ca|cert|key))|issuers\[\d+\]\.jwks|identity\.file)$/
+/** The names of the settings below a schema that are paths of files, such as `issuers[].jwks`. */
+function pathSettings (schema: TSchema, setting = ''): string[] {
+  if (schema['isFile'] === true) return [setting]
+  const branches = schema['anyOf'] as TSchema[] | undefined ?? []
+  const items = schema['items'] as TSchema | undefined
+  return [
+    ...branches.flatMap(branch => pathSettings(branch, setting)),
+    ...items === undefined ? [] : pathSettings(items, `${setting}[]`),
+    ...Object.entries(schema['properties'] as TObject['properties'] | undefined ?? {}).flatMap(([name, child]) => pathSettings(child, setting === '' ? name : `${setting}.${name}`))
+  ]
+}
 
 /**
  * A copy of the input in which every `${NAME}` in a string is the environment variable, every `${file:PATH}` what the file holds
@@ -26,6 +35,7 @@ const pathSettings = /^(?:listen\.tls\.(?:cert|key)|store\.(?:path|tls\.(?:ca|ce
 export function substitute (input: unknown, schema: TSchema, env: Environment, directory = '.'): Substituted {
   const problems: Problem[] = []
   const files: NamedFile[] = []
+  const paths = pathSettings(schema)
   return { value: visit(input, schema, '', 0), problems, files }
 
   function visit (value: unknown, schema: TSchema | undefined, setting: string, depth: number): unknown {
@@ -60,7 +70,7 @@ export function substitute (input: unknown, schema: TSchema, env: Environment, d
   }
 
   function contentOf (name: string, setting: string): string {
-    if (pathSettings.test(setting)) {
+    if (paths.includes(setting.replaceAll(/\[\d+\]/g, '[]'))) {
       problems.push({ setting, text: `is a path, and ${reference('file:PATH')} stands for the content of a file; write the path alone` })
       return ''
     }

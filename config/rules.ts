@@ -1,6 +1,6 @@
 import { parseDurationMs } from '../lib/duration.ts'
 import { reference } from '../lib/settings/fields.ts'
-import { findRedisProblems } from '../stores/redis/settings.ts'
+import { driverOf } from '../stores/drivers.ts'
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
 
@@ -10,11 +10,12 @@ type Upstream = Settings['upstreams'][number]
 export function checkGateway ({ origin, listen, admin, store, secret, keys, session, refreshToken, revocation, cors }: Settings): Problem[] {
   const problems = [...checkAdmin(admin, listen), ...checkToken(admin, secret)]
   const refuse = (setting: string, text: string) => problems.push({ setting, text })
+  const driver = driverOf(store)
   const idleMs = parseDurationMs(session.idleTimeout)
 
-  if (store.type === 'redis') {
-    problems.push(...findRedisProblems(store).map(({ setting, text }) => ({ setting: `store.${setting}`, text })), ...checkClientTls('store.tls', store.tls))
-    if (secret === undefined) refuse('secret', `is required with redis, so that every gateway has the same; add secret: ${reference('PORTCULLIS_SECRET')}`)
+  problems.push(...driver.findProblems(store).map(({ setting, text }) => ({ setting: `store.${setting}`, text })))
+  if (secret === undefined && driver.secretBeside === undefined) {
+    refuse('secret', `is required with ${driver.type}, so that every gateway has the same; add secret: ${reference('PORTCULLIS_SECRET')}`)
   }
   if (parseDurationMs(keys.publishAhead) <= parseDurationMs(revocation.maxStaleness)) {
     refuse('keys.publishAhead', 'must be longer than revocation.maxStaleness, so that every gateway knows a key before it signs; lengthen it')
@@ -35,13 +36,6 @@ export function checkGateway ({ origin, listen, admin, store, secret, keys, sess
     if (new URL(other).origin === new URL(origin).origin) refuse(`cors.origins[${index}]`, 'is origin itself, which needs no permission; remove it')
   }
   return problems
-}
-
-/** A certificate and its key belong together. */
-function checkClientTls (setting: string, tls: { cert: string | undefined, key: string | undefined } | undefined): Problem[] {
-  if (tls === undefined || (tls.cert === undefined) === (tls.key === undefined)) return []
-  const [missing, given] = tls.cert === undefined ? ['cert', 'key'] : ['key', 'cert']
-  return [{ setting: `${setting}.${missing}`, text: `is required with ${given}; add it, or remove ${given}` }]
 }
 
 const loopback = ['localhost', '127.0.0.1', '::1']

@@ -27,7 +27,7 @@ const noOpenIdConnect = 'signing in with OpenID Connect is not supported so far;
 const identity = Type.Union([
   group({
     type: Type.Literal('users'),
-    file: text(checkNotEmpty, { description: 'The users file, which portcullis users maintains.', expects: 'a path', example: './users.json' }),
+    file: text(checkNotEmpty, { description: 'The users file, which portcullis users maintains.', expects: 'a path', isFile: true, example: './users.json' }),
     staleFor: Optional(duration({ description: 'While the file cannot be read, passwords are verified against its last content for this long. After that, sign-ins and step-ups are answered 503; sessions continue.', default: '5m', minimum: '0s', maximum: '24h' }))
   }, { description: 'Users in a file.' }),
   Type.Unsafe<VerifyPassword>({ [Kind]: 'Function', type: 'Function', parameters: [], returns: Type.Unknown() })

@@ -1,8 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/config.ts'
-import { storeAddress } from '../config/store-address.ts'
 import { maxForeignTokenAgeMs } from '../config/retention.ts'
-import { secretBeside } from '../config/secret-file.ts'
 import { optionsFrom } from '../lib/settings/options.ts'
 import { replica } from '../lib/settings/revocation.ts'
 import { UsersAgreement } from '../users/agreement.ts'
@@ -13,18 +11,10 @@ import { addGauge } from '../plugins/metrics/from-counts.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
 import type { BlocklistOptions } from '../plugins/blocklist.ts'
 import type { Portcullis } from '../plugins/portcullis.ts'
-import type { StoreOptions } from '../plugins/store.ts'
 
 /*
  * What both compositions need: the gateway, and the process that sees after several of them.
  */
-
-export async function storeOptions (config: Config): Promise<StoreOptions> {
-  const address = await storeAddress(config)
-  if (address.type === 'sqlite') return { type: 'sqlite', path: address.path, timeout: config.store.timeoutMs }
-  const { target, keyPrefix } = address
-  return { type: 'redis', timeout: config.store.timeoutMs, ...keyPrefix === undefined ? {} : { keyPrefix }, ...typeof target === 'string' ? { url: target } : target }
-}
 
 export function blocklistOptions (config: Config): BlocklistOptions {
   const { accessToken, session, revocation } = config
@@ -88,11 +78,6 @@ export function compareUsers (app: FastifyInstance, { digest }: PasswordSource, 
   check()
   const timer = setInterval(check, everyMs).unref()
   app.addHook('preClose', async () => { clearInterval(timer) })
-}
-
-/** The configured secrets, or the one beside an embedded store, made if there is none. */
-export async function secretsOf ({ secrets, store }: Config): Promise<string[]> {
-  return secrets ?? [await secretBeside(store.type === 'sqlite' ? store.path : '')]
 }
 
 type OptionalMetrics = Omit<Portcullis, 'metrics'> & Partial<Pick<Portcullis, 'metrics'>>

@@ -4,11 +4,9 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { checkOptions, type Duration } from '../lib/options.ts'
-import { durationOption, optionsOf } from '../lib/settings/options.ts'
-import { defaultKeyPrefix, mostDatabase } from '../stores/redis/settings.ts'
-import { openStore, type SharedRedis, type StoreAddress } from '../stores/open.ts'
-import type { RedisTarget, RedisTls } from '../stores/redis.ts'
+import { checkOptions } from '../lib/options.ts'
+import { storePlugin, type OpenedStore, type SharedRedis } from '../stores/driver.ts'
+import { drivers, findDriver, type DriverOptions } from '../stores/drivers.ts'
 import type { Store } from '../stores/store.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
@@ -22,55 +20,13 @@ declare module './portcullis.ts' {
 }
 
 export type StoreOptions =
-  | {
-    type?: 'sqlite'
-    /** The database file, made if absent; `:memory:` for tests. Default `portcullis.db`. */
-    path?: string
-    /** Longest wait for a write; default 5s. */
-    timeout?: Duration
-  }
-  | {
-    type: 'redis'
-    /** Longest wait for an operation; default 250ms. */
-    timeout?: Duration
-    /** What the name of every key begins with: deployments that share a Redis have one each. Default `portcullis:`. */
-    keyPrefix?: string
-    /** User and password at the servers that hold data, where they do not stand in the addresses. */
-    username?: string
-    password?: string
-    /** Number of the database; not with a Cluster. Default 0. */
-    database?: number
-    /** For `rediss://`, PEM: authorities to trust in place of those that Node knows, and the certificate to show. */
-    tls?: RedisTls
-  } & (
-    /** `redis://` or `rediss://` */
-    | { url: string }
-    /** Nodes of a Redis Cluster; the others are found from there. */
-    | { cluster: string[] }
-    /** Sentinels, with their own user and password, and the name under which they know the primary. */
-    | { sentinels: string[], name: string }
-  )
-  /** A store of the application's own, or one that several servers share. Not ended with this server. */
+  | DriverOptions
+  /** A store of the application, or one that several servers share. It is not ended with this server. */
   | { type: 'custom', store: Store }
 
-const SqliteOptions = optionsOf({}, { type: Type.Optional(Type.Literal('sqlite', { errorMessage: 'must be sqlite, redis or custom' })), path: Type.String({ minLength: 1, default: 'portcullis.db' }), timeout: Type.Optional(durationOption()) })
-const Address = Type.String({ pattern: '^rediss?://', errorMessage: 'must be a redis:// or rediss:// URL' })
-const Text = Type.String({ minLength: 1 })
-const Pem = Type.Union([Text, Type.Uint8Array()], { errorMessage: 'must be PEM, as a text or a Buffer' })
-const RedisOptions = optionsOf({}, {
-  type: Type.Literal('redis'),
-  url: Type.Optional(Address),
-  cluster: Type.Optional(Type.Array(Address, { minItems: 1 })),
-  sentinels: Type.Optional(Type.Array(Address, { minItems: 1 })),
-  name: Type.Optional(Text),
-  username: Type.Optional(Text),
-  password: Type.Optional(Text),
-  database: Type.Optional(Type.Integer({ minimum: 0, maximum: mostDatabase, errorMessage: `must be a whole number from 0 to ${mostDatabase}` })),
-  keyPrefix: Type.String({ default: defaultKeyPrefix }),
-  tls: Type.Optional(Type.Unsafe<RedisTls>(Type.Object({ ca: Type.Optional(Pem), cert: Type.Optional(Pem), key: Type.Optional(Pem) }, { additionalProperties: false, errorMessage: 'must be { ca?, cert?, key? }' }))),
-  timeout: Type.Optional(durationOption())
-})
 const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Unsafe<Store>(Type.Object({}, { errorMessage: 'must be a store' })) }, { additionalProperties: false })
+
+const kinds = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format([...drivers.map(({ type }) => type), 'custom'])
 
 /** Opens the store, sqlite by default, and ends it with the server. */
 export default fp<StoreOptions>(async function storePlugin (fastify, options) {
@@ -79,27 +35,15 @@ export default fp<StoreOptions>(async function storePlugin (fastify, options) {
   addPart(fastify, 'store', store)
   addPart(fastify, 'sharedRedis', redis)
   if (options.type !== 'custom') fastify.addHook('onClose', async () => await store.end())
-}, { name: 'portcullis-store', fastify: '5.x' })
+}, { name: storePlugin, fastify: '5.x' })
 
-async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Promise<{ store: Store, redis: SharedRedis | null }> {
-  if (options.type === 'custom') return { store: checkOptions('portcullis-store', CustomOptions, options).store, redis: null }
+async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Promise<OpenedStore> {
+  if (options.type === 'custom') return { store: checkOptions(storePlugin, CustomOptions, options).store, redis: null }
+  const driver = findDriver(options.type)
+  if (driver === undefined) throw new ConfigInvalidError(`${storePlugin}: type must be ${kinds}`)
   const warn = (text: string): void => fastify.log.warn(text)
-  const opened = await openStore(options.type === 'redis' ? redisAddress(options) : sqliteAddress(options), { onWait: warn, onWarning: warn })
+  const opened = await driver.open(options, { onWait: warn, onWarning: warn })
   // With a client that is connected: @fastify/redis itself waits for one without end, and then says nothing of it.
   if (opened.redis !== null && (fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis === undefined) await fastify.register(fastifyRedis, { client: opened.redis.client as Redis, namespace: 'portcullis' })
   return opened
-}
-
-function sqliteAddress (options: object): StoreAddress {
-  const { path, timeoutMs } = checkOptions('portcullis-store', SqliteOptions, options)
-  return { type: 'sqlite', path, ...timeoutMs === undefined ? {} : { timeoutMs } }
-}
-
-function redisAddress (options: object): StoreAddress {
-  const { type, timeoutMs, keyPrefix, ...target } = checkOptions('portcullis-store', RedisOptions, options)
-  const ways = [target.url, target.cluster, target.sentinels].filter(way => way !== undefined)
-  if (ways.length !== 1) throw new ConfigInvalidError('portcullis-store: one of url, cluster and sentinels is required')
-  if ((target.sentinels === undefined) !== (target.name === undefined)) throw new ConfigInvalidError('portcullis-store: name goes with sentinels')
-  if ((target.tls?.cert === undefined) !== (target.tls?.key === undefined)) throw new ConfigInvalidError('portcullis-store: tls.cert goes with tls.key')
-  return { type, target: target as Exclude<RedisTarget, string>, keyPrefix, ...timeoutMs === undefined ? {} : { timeoutMs } }
 }

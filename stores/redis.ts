@@ -1,5 +1,5 @@
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { defaultKeyPrefix, keyPrefixProblem } from './redis/settings.ts'
+import { defaultKeyPrefix, keyPrefixProblem } from './redis/addresses.ts'
 import { isCluster, type RedisClient } from './redis/client.ts'
 import { assertNoEviction, close, readEvictingPolicy, whenReady } from './redis/connect.ts'
 import { unavailable } from './redis/deadline.ts'

@@ -90,7 +90,8 @@ export interface KeyDocument {
 }
 
 export interface Store {
-  readonly type: 'sqlite' | 'redis'
+  /** The type of the driver, or any name for a store of an application. */
+  readonly type: string
 
   /** The store's clock as last heard; synchronous, never ahead of an outage by more than the local clock's own drift. */
   nowMs (): number

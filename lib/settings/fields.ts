@@ -12,6 +12,8 @@ interface Described {
   example?: string
   unit?: string
   default?: unknown
+  /** Whether a text is the path of a file. `${file:PATH}` may not stand in such a text, because errors name the path. */
+  isFile?: true
   /** Whether the bounds, or the check of a text, hold for the options of a plugin too. Without it they hold for configurations alone. */
   hard?: boolean
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../../lib/errors.ts'
 import { within } from '../../stores/redis/deadline.ts'
-import type { SharedRedis } from '../../stores/open.ts'
+import type { SharedRedis } from '../../stores/driver.ts'
 import type { BudgetLimits, Counts } from './budget.ts'
 
 const subtractOne = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end"
