@@ -1,5 +1,4 @@
 import type { Decoded } from '../lib/settings/decode.ts'
-import type { listen } from '../lib/settings/listen.ts'
 import type { upstreamRateLimit } from '../lib/settings/rate-limit.ts'
 import type { Consistency } from '../lib/settings/revocation.ts'
 import type { VerificationAlgorithm } from '../lib/jwt/jws-verify.ts'
@@ -29,9 +28,6 @@ export interface Config extends Omit<DecodedSettings, Resolved> {
   issuers: IssuerConfig[]
   upstreams: UpstreamConfig[]
 }
-
-/** Files, PEM; not read yet. */
-export type TlsConfig = NonNullable<Decoded<typeof listen>['tls']>
 
 export type AdminConfig = NonNullable<DecodedSettings['admin']>
 

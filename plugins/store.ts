@@ -1,11 +1,10 @@
-import fastifyRedis from '@fastify/redis'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { checkOptions } from '../lib/options.ts'
-import { storePlugin, type OpenedStore, type SharedRedis } from '../stores/driver.ts'
+import type { CreateCounts } from '../stores/counts.ts'
+import { storePluginName, type OpenedStore } from '../stores/driver.ts'
 import { drivers, findDriver, type DriverOptions } from '../stores/drivers.ts'
 import type { Store } from '../stores/store.ts'
 import { addPart, beginPart } from './portcullis.ts'
@@ -14,8 +13,8 @@ declare module './portcullis.ts' {
   interface Portcullis {
     /** Where sessions, revocations and signing keys are true. */
     store: Store
-    /** The Redis of the store, for what else is shared there; null with every other store. */
-    sharedRedis: SharedRedis | null
+    /** Creates counters that every process on the store shares; null where each process counts alone. */
+    createCounts: CreateCounts | null
   }
 }
 
@@ -31,19 +30,17 @@ const kinds = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format([...d
 /** Opens the store, sqlite by default, and ends it with the server. */
 export default fp<StoreOptions>(async function storePlugin (fastify, options) {
   beginPart(fastify, 'store')
-  const { store, redis } = await openStoreOf(fastify, options)
+  const { store, expose, createCounts = null } = await openStoreOf(fastify, options)
+  await expose?.(fastify)
   addPart(fastify, 'store', store)
-  addPart(fastify, 'sharedRedis', redis)
+  addPart(fastify, 'createCounts', createCounts)
   if (options.type !== 'custom') fastify.addHook('onClose', async () => await store.end())
-}, { name: storePlugin, fastify: '5.x' })
+}, { name: storePluginName, fastify: '5.x' })
 
 async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Promise<OpenedStore> {
-  if (options.type === 'custom') return { store: checkOptions(storePlugin, CustomOptions, options).store, redis: null }
+  if (options.type === 'custom') return { store: checkOptions(storePluginName, CustomOptions, options).store }
   const driver = findDriver(options.type)
-  if (driver === undefined) throw new ConfigInvalidError(`${storePlugin}: type must be ${kinds}`)
+  if (driver === undefined) throw new ConfigInvalidError(`${storePluginName}: type must be ${kinds}`)
   const warn = (text: string): void => fastify.log.warn(text)
-  const opened = await driver.open(options, { onWait: warn, onWarning: warn })
-  // With a client that is connected: @fastify/redis itself waits for one without end, and then says nothing of it.
-  if (opened.redis !== null && (fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis === undefined) await fastify.register(fastifyRedis, { client: opened.redis.client as Redis, namespace: 'portcullis' })
-  return opened
+  return await driver.open(options, { onWait: warn, onWarning: warn })
 }

@@ -1,6 +1,7 @@
 import type { TObject } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
 import type { Complete, Decoded } from '../lib/settings/decode.ts'
-import type { RedisClient } from './redis/client.ts'
+import type { CreateCounts } from './counts.ts'
 import type { Store } from './store.ts'
 
 /** The settings of a store once they are resolved. The other members are known to its driver alone. */
@@ -24,14 +25,18 @@ export interface OpenOptions {
   onWarning?: (text: string) => void
 }
 
-/** The Redis of the store, for other data that is shared there, and the prefix of the keys. */
-export interface SharedRedis { client: RedisClient, keyPrefix: string }
-
-/** An open store; its `end` also ends the connection. */
-export interface OpenedStore { store: Store, redis: SharedRedis | null }
+/** An open store. */
+export interface OpenedStore {
+  /** Its `end` also ends the connection. */
+  store: Store
+  /** Registers the client of the store with the server that uses the store, for the application's own code. */
+  expose?: (fastify: FastifyInstance) => Promise<void>
+  /** Without this, each process counts its rate limits alone. */
+  createCounts?: CreateCounts
+}
 
 /** The plugin that takes the options of every driver; errors in the options begin with this name. */
-export const storePlugin = 'portcullis-store'
+export const storePluginName = 'portcullis-store'
 
 /**
  * A kind of store. The entries are in drivers.ts. `Group` is the schema of its settings, `Resolved` their resolved form, and

@@ -16,7 +16,7 @@ import { createSigningKeys } from './redis/signing-keys.ts'
 import type { Store } from './store.ts'
 
 export { createRedisClient, type RedisClient } from './redis/client.ts'
-export { redisOptions, type RedisTarget, type RedisTls } from './redis/options.ts'
+export { redisOptions, type RedisTarget } from './redis/options.ts'
 
 export interface RedisStoreOptions {
   /** A client made with `createRedisClient()`, or with `redisOptions()`; it may still be connecting. */

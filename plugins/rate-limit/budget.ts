@@ -5,22 +5,8 @@ import { countedAddress } from '../../lib/http/client-address.ts'
 import { RateLimitedError } from '../../lib/errors.ts'
 import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'
 import { rateLimitHeaders, secondsLeft, type Standing } from '../../lib/http/rate-limit-headers.ts'
+import type { BudgetLimits, Counts } from '../../stores/counts.ts'
 import { WindowCounter } from './window-counter.ts'
-
-export interface BudgetLimits {
-  /** The name that clients read in `RateLimit-Policy`. */
-  name: string
-  /** Requests of one key in a window. */
-  max: number
-  windowMs: number
-}
-
-/** Where a budget counts. A promise only where others count too. */
-export interface Counts {
-  /** `count` includes this one. Rejects with StoreUnavailableError when it cannot be known. */
-  add (request: FastifyRequest, key: string, limits: BudgetLimits): Pick<Standing, 'count' | 'leftMs'> | Promise<Pick<Standing, 'count' | 'leftMs'>>
-  subtract (key: string, limits: BudgetLimits): void
-}
 
 /** The session or the subject whose requests are counted, where it is known; events name it. */
 export interface LimitedAccount { sid?: string | null | undefined, subject?: string | undefined, account?: 'unknown' }

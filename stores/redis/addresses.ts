@@ -1,9 +1,7 @@
-/*
- * How a Redis is named, in the configuration and in the options of the store alike. No text here repeats an address: it may hold a
- * password.
- */
+/* The addresses of a Redis, in the configuration and in the options of the store. No text here repeats an address, because it may
+ * contain a password. */
 
-/** The settings that say where the Redis is and how to connect to it. `tls` counts here only by being there. */
+/** The settings that locate the Redis and describe the connection. Only the presence of `tls` matters here. */
 export interface RedisSettings {
   url?: string | undefined
   cluster?: string[] | undefined
@@ -18,7 +16,7 @@ export interface RedisSettings {
 export interface RedisAddress {
   host: string
   port: number | null
-  /** Null: the address does not name one. */
+  /** The database number; null when the address has none. */
   database: number | null
   username: string | null
   password: string | null
@@ -26,18 +24,18 @@ export interface RedisAddress {
 }
 
 export interface RedisProblem {
-  /** Without `store.`. */
+  /** The name of the setting without `store.`. */
   setting: string
-  /** Follows "setting: ". */
+  /** The text after "setting: ". */
   text: string
 }
 
 export const defaultKeyPrefix = 'portcullis:'
 
-/** Highest database number; how many there are says `databases` in redis.conf. */
+/** The highest database number; `databases` in redis.conf sets the actual limit. */
 export const mostDatabase = 65_535
 
-/** What is wrong with a key prefix; null when it is good. Braces would move the hash tag, which holds together what one script changes. */
+/** Returns what is wrong with a key prefix, or null. Braces would move the hash tag, which keeps the keys of one script together. */
 export function keyPrefixProblem (text: string): string | null {
   if (!/^[A-Za-z0-9._:-]{1,64}$/.test(text)) return 'must be 1 to 64 letters, digits and . : _ -; write for example portcullis:'
   return text.split(':').includes('rate') ? 'must not have rate between colons, which is where the counts of rate limits of another prefix are; choose another' : null
@@ -45,13 +43,13 @@ export function keyPrefixProblem (text: string): string | null {
 
 const encodeHint = '; when the password has a / ? # or % in it, percent-encode it, or write it to store.password, which takes it as it is'
 
-/** What is wrong with an address; null when it is good. */
+/** Returns what is wrong with an address, or null. */
 export function redisUrlProblem (text: string): string | null {
-  // A password that is not encoded ends the host, and the rest of it looks like a path, a query or a fragment.
+  // An unencoded password can end the host, so that the rest looks like a path, a query or a fragment.
   const hint = /^rediss?:\/\/[^@]*[/?#%][^@]*@/.test(text) ? encodeHint : ''
   const url = URL.parse(text)
   if (url === null || !/^rediss?:$/.test(url.protocol) || url.hostname === '') return `must be a redis:// or rediss:// address; write for example redis://127.0.0.1:6379${hint}`
-  // The driver would take a parameter for an option.
+  // The driver would read a parameter as an option.
   if (url.search !== '' || url.hash !== '') return `must not have a query or a fragment; remove what follows the ? or the #${hint}`
   if (!/^\/?\d*$/.test(url.pathname)) return `must end in a database number or nothing; write for example redis://127.0.0.1:6379/0${hint}`
   if (Number(url.pathname.slice(1)) > mostDatabase) return `must end in a database number of at most ${mostDatabase}; write a smaller one`
@@ -63,7 +61,7 @@ export function redisUrlProblem (text: string): string | null {
   }
 }
 
-/** The parts of an address that `redisUrlProblem` finds good. */
+/** Returns the parts of an address that `redisUrlProblem` accepts. */
 export function parseRedisUrl (text: string): RedisAddress {
   const url = new URL(text)
   const part = (encoded: string): string | null => encoded === '' ? null : decodeURIComponent(encoded)
@@ -77,18 +75,18 @@ export function parseRedisUrl (text: string): RedisAddress {
   }
 }
 
-/** The setting that names the servers, and their addresses. */
+/** Returns the setting that names the servers, and their addresses. */
 export function addressesOf ({ url, cluster, sentinels }: RedisSettings): { setting: 'url' | 'cluster' | 'sentinels', texts: string[] } {
   if (cluster !== undefined) return { setting: 'cluster', texts: cluster }
   return sentinels === undefined ? { setting: 'url', texts: url === undefined ? [] : [url] } : { setting: 'sentinels', texts: sentinels }
 }
 
-/** What is wrong between settings whose addresses are each good. */
+/** Returns the conflicts between settings whose addresses are valid. */
 export function findRedisProblems (settings: RedisSettings): RedisProblem[] {
   return [...checkWay(settings), ...checkAddresses(settings), ...checkDatabase(settings), ...checkTls(settings)]
 }
 
-/** One way to the server: its address, the nodes of a Cluster, or sentinels that name it. */
+/** Checks that the settings give one way to the server: its address, the nodes of a Cluster, or sentinels that name it. */
 function checkWay ({ url, cluster, sentinels, name }: RedisSettings): RedisProblem[] {
   const [first, second] = Object.entries({ url, cluster, sentinels }).filter(([, value]) => value !== undefined).map(([setting]) => setting)
   if (first === undefined) return [{ setting: 'url', text: 'is required with redis, unless cluster or sentinels is set; add url: redis://<host>:6379' }]
@@ -97,7 +95,10 @@ function checkWay ({ url, cluster, sentinels, name }: RedisSettings): RedisProbl
   return sentinels === undefined && name !== undefined ? [{ setting: 'name', text: 'belongs to sentinels; remove it' }] : []
 }
 
-/** One user, one password and one scheme for all of them. In addresses of sentinels user and password are those of the sentinels. */
+/**
+ * Checks that all addresses have one user, one password and one scheme. In addresses of sentinels the user and the password are the
+ * sentinels'.
+ */
 function checkAddresses (settings: RedisSettings): RedisProblem[] {
   const { setting, texts } = addressesOf(settings)
   const addresses = texts.map(parseRedisUrl)

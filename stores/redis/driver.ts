@@ -1,4 +1,6 @@
 import { resolve } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import type { Redis } from 'ioredis'
 import { isLoopback } from '../../lib/proxy/service-address.ts'
 import type { Decoded } from '../../lib/settings/decode.ts'
 import type { SettingProblem, StoreConfig, StoreDriver } from '../driver.ts'
@@ -46,7 +48,15 @@ export const redis: StoreDriver<typeof settings, RedisConfig, RedisPluginOptions
     // Loaded here, so that gateways on other stores do not load the client.
     const { createRedisClient, createRedisStore } = await import('../redis.ts')
     const client = createRedisClient(target)
-    return { store: await createRedisStore({ redis: client, closeClient: true, ...rest, ...hooks }), redis: { client, keyPrefix: rest.keyPrefix } }
+    const store = await createRedisStore({ redis: client, closeClient: true, ...rest, ...hooks })
+    return {
+      store,
+      expose: async fastify => { await exposeClient(fastify, client as Redis) },
+      async createCounts (fastify, timeoutMs) {
+        const { RedisCounts } = await import('./counts.ts')
+        return await RedisCounts.create(fastify, { client, keyPrefix: rest.keyPrefix }, timeoutMs)
+      }
+    }
   }
 }
 
@@ -81,4 +91,11 @@ function urlsOf ({ target }: RedisConfig): URL[] {
 
 function crossesInTheClear ({ protocol, hostname }: URL): boolean {
   return protocol === 'redis:' && !isLoopback(hostname)
+}
+
+/** Registers a client that is connected: with one that is still connecting, @fastify/redis waits without limit and without a message. */
+async function exposeClient (fastify: FastifyInstance, client: Redis): Promise<void> {
+  if ((fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis !== undefined) return
+  const { default: fastifyRedis } = await import('@fastify/redis')
+  await fastify.register(fastifyRedis, { client, namespace: 'portcullis' })
 }

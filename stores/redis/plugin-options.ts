@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { ConfigInvalidError } from '../../lib/errors.ts'
 import { checkOptions, type Duration } from '../../lib/options.ts'
 import { durationOption, optionsOf } from '../../lib/settings/options.ts'
-import { storePlugin } from '../driver.ts'
+import { storePluginName } from '../driver.ts'
 import { defaultKeyPrefix, mostDatabase } from './addresses.ts'
 import type { RedisTarget, RedisTls } from './options.ts'
 
@@ -48,10 +48,10 @@ const Options = optionsOf({}, {
 
 /** Checks the options of the plugin. Throws ConfigInvalidError that names the option. */
 export function checkRedisOptions (options: RedisPluginOptions): { target: Exclude<RedisTarget, string>, keyPrefix: string, timeoutMs?: number } {
-  const { type: _, timeoutMs, keyPrefix, ...target } = checkOptions(storePlugin, Options, options)
+  const { type: _, timeoutMs, keyPrefix, ...target } = checkOptions(storePluginName, Options, options)
   const ways = [target.url, target.cluster, target.sentinels].filter(way => way !== undefined)
-  if (ways.length !== 1) throw new ConfigInvalidError(`${storePlugin}: one of url, cluster and sentinels is required`)
-  if ((target.sentinels === undefined) !== (target.name === undefined)) throw new ConfigInvalidError(`${storePlugin}: name goes with sentinels`)
-  if ((target.tls?.cert === undefined) !== (target.tls?.key === undefined)) throw new ConfigInvalidError(`${storePlugin}: tls.cert goes with tls.key`)
+  if (ways.length !== 1) throw new ConfigInvalidError(`${storePluginName}: one of url, cluster and sentinels is required`)
+  if ((target.sentinels === undefined) !== (target.name === undefined)) throw new ConfigInvalidError(`${storePluginName}: name goes with sentinels`)
+  if ((target.tls?.cert === undefined) !== (target.tls?.key === undefined)) throw new ConfigInvalidError(`${storePluginName}: tls.cert goes with tls.key`)
   return { target: target as Exclude<RedisTarget, string>, keyPrefix, ...timeoutMs === undefined ? {} : { timeoutMs } }
 }

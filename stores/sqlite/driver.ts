@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { checkOptions, type Duration } from '../../lib/options.ts'
 import type { Decoded } from '../../lib/settings/decode.ts'
 import { durationOption, optionsOf } from '../../lib/settings/options.ts'
-import { storePlugin, type StoreDriver } from '../driver.ts'
+import { storePluginName, type StoreDriver } from '../driver.ts'
 import { forAnyone, warnOfReaders } from '../files/readers.ts'
 import { createSqliteStore } from '../sqlite.ts'
 import { inspectFile } from './inspect.ts'
@@ -47,7 +47,7 @@ export const sqlite: StoreDriver<typeof settings, SqliteConfig, SqliteOptions> =
   secretBeside: async ({ path }) => await secretBeside(path),
   readOptions: async ({ path, timeoutMs }) => ({ type: 'sqlite', path, timeout: timeoutMs }),
   async open (options, hooks = {}) {
-    const { path, timeoutMs } = checkOptions(storePlugin, Options, options)
-    return { store: await createSqliteStore({ path, ...hooks, ...timeoutMs === undefined ? {} : { timeoutMs } }), redis: null }
+    const { path, timeoutMs } = checkOptions(storePluginName, Options, options)
+    return { store: await createSqliteStore({ path, ...hooks, ...timeoutMs === undefined ? {} : { timeoutMs } }) }
   }
 }
