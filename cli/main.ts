@@ -2,28 +2,25 @@ import { StoreUnavailableError } from '../lib/errors.ts'
 import { nearest } from '../lib/suggest.ts'
 import { version } from '../plugins/server/version.ts'
 import { parseArguments, UsageError, type Arguments } from './arguments.ts'
-import { checkCommand } from './check.ts'
 import type { Edge } from './edge.ts'
-import { keysCommand } from './keys.ts'
-import { revokeCommand } from './revoke.ts'
-import { sessionsCommand } from './sessions.ts'
-import { startCommand } from './start.ts'
 import { commandUsage, usage } from './usage.ts'
-import { usersCommand } from './users.ts'
+
+type Run = (args: Arguments, edge: Edge) => Promise<number>
 
 interface Command {
-  run: (args: Arguments, edge: Edge) => Promise<number>
+  /** Loads the command alone: the others, and the packages that they need, take longer to load than a short command to run. */
+  load: () => Promise<Run>
   takes: Array<keyof Arguments['values']>
   hasPositionals?: boolean
 }
 
 const commands: Record<string, Command> = {
-  start: { run: startCommand, takes: ['config', 'workers'] },
-  check: { run: checkCommand, takes: ['config'] },
-  users: { run: usersCommand, takes: ['file', 'subject', 'scopes'], hasPositionals: true },
-  keys: { run: keysCommand, takes: ['config'], hasPositionals: true },
-  sessions: { run: sessionsCommand, takes: ['config', 'subject'] },
-  revoke: { run: revokeCommand, takes: ['config', 'session', 'subject', 'jti', 'issuer', 'all'] }
+  start: { load: async () => (await import('./start.ts')).startCommand, takes: ['config', 'workers'] },
+  check: { load: async () => (await import('./check.ts')).checkCommand, takes: ['config'] },
+  users: { load: async () => (await import('./users.ts')).usersCommand, takes: ['file', 'subject', 'scopes'], hasPositionals: true },
+  keys: { load: async () => (await import('./keys.ts')).keysCommand, takes: ['config'], hasPositionals: true },
+  sessions: { load: async () => (await import('./sessions.ts')).sessionsCommand, takes: ['config', 'subject'] },
+  revoke: { load: async () => (await import('./revoke.ts')).revokeCommand, takes: ['config', 'session', 'subject', 'jti', 'issuer', 'all'] }
 }
 
 /** Runs a command line; resolves to the exit code. Errors are one line each on stderr. */
@@ -37,7 +34,8 @@ export async function main (argv: string[], edge: Edge): Promise<number> {
     const command = commandNamed(name)
     const args = { positionals: rest, values }
     assertTaken(name, command, args)
-    return await command.run(args, edge)
+    const run = await command.load()
+    return await run(args, edge)
   } catch (error) {
     return write(edge.stderr, `${sayError(error as Error)}\n`, error instanceof UsageError ? 2 : 1)
   }

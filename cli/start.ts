@@ -1,14 +1,11 @@
 import cluster from 'node:cluster'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
-import { composeGateway } from '../gateway/gateway.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
 import { whenBroken } from './broken.ts'
 import { listen } from './listen.ts'
 import type { Edge } from './edge.ts'
 import { noteStart, whenToldToEnd } from './told.ts'
-import { runPrimary } from './workers/primary.ts'
-import { runWorker } from './workers/worker.ts'
 
 const mostWorkers = 64
 
@@ -17,12 +14,15 @@ export async function startCommand (args: Arguments, edge: Edge): Promise<number
   const workers = workersOf(args)
   const config = await loadConfig(required(args, 'config'), edge.env)
   // A worker is started with the command line of the process that starts it.
-  if (cluster.isWorker) return await runWorker(config, edge)
-  return workers === 1 ? await runAlone(config, edge) : await runPrimary(config, workers, edge)
+  if (cluster.isWorker) return await (await import('./workers/worker.ts')).runWorker(config, edge)
+  if (workers > 1) return await (await import('./workers/primary.ts')).runPrimary(config, workers, edge)
+  return await runAlone(config, edge)
 }
 
 async function runAlone (config: Config, edge: Edge): Promise<number> {
   const { stdout, signals } = edge
+  // Not before the configuration was found good, which takes a fraction of the time.
+  const { composeGateway } = await import('../gateway/gateway.ts')
   const gateway = await composeGateway(config)
   noteStart(gateway)
   const broken = whenBroken(gateway, signals)

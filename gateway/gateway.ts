@@ -1,5 +1,4 @@
 import Fastify, { type FastifyInstance } from 'fastify'
-import { addAdmin } from './operators-listener.ts'
 import { findAddresses } from '../config/addresses.ts'
 import type { Config, UpstreamConfig } from '../config/config.ts'
 import { readFiles } from '../config/files.ts'
@@ -20,7 +19,6 @@ import errors, { createOwnHeadersHook } from '../plugins/errors.ts'
 import health from '../plugins/health.ts'
 import issuers from '../plugins/issuers.ts'
 import keys from '../plugins/keys.ts'
-import metrics from '../plugins/metrics.ts'
 import mint from '../plugins/mint.ts'
 import proxy, { type ProxyOptions } from '../plugins/proxy.ts'
 import { createIdentityHeaders } from '../plugins/proxy/identity-headers.ts'
@@ -33,7 +31,6 @@ import store, { type StoreOptions } from '../plugins/store.ts'
 import streams from '../plugins/streams.ts'
 import authRoutes from '../routes/auth.ts'
 import deviceRoutes from '../routes/device.ts'
-import pagesRoutes from '../routes/pages.ts'
 import { createSignInRedirect } from '../routes/pages/redirect.ts'
 import reservedRoutes from '../routes/reserved.ts'
 import sessionsRoutes from '../routes/sessions.ts'
@@ -79,12 +76,12 @@ export async function composeGateway (config: Config, { store, isWorker = false,
     const secrets = await secretsOf(config)
     await addPlugins(app, config, truth, secrets)
     const passwords = await openPasswordSource(app, config)
-    watchUsers(app, passwords, { isWorker })
-    if (!isWorker) compareUsers(app, passwords, { config, secrets, ...compareUsersEveryMs === undefined ? {} : { everyMs: compareUsersEveryMs } })
+    await watchUsers(app, passwords, { isWorker })
+    if (!isWorker) await compareUsers(app, passwords, { config, secrets, ...compareUsersEveryMs === undefined ? {} : { everyMs: compareUsersEveryMs } })
     await addOwnRoutes(app, config, { identity: passwords })
     const addresses = await findAddresses(config.upstreams.map(({ target }) => target))
     for (const upstream of config.upstreams) await addUpstream(app, upstream, { ...config, addresses })
-    if (config.admin !== null && !isWorker) await addAdmin(app, config.admin, config)
+    if (config.admin !== null && !isWorker) await (await import('./operators-listener.ts')).addAdmin(app, config.admin, config)
     await app.ready()
     return app
   } catch (error) {
@@ -106,7 +103,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(audit)
   await app.register(blocklist, blocklistOptions(config))
   await app.register(health)
-  if (config.admin !== null) await app.register(metrics)
+  if (config.admin !== null) await app.register((await import('../plugins/metrics.ts')).default)
   await app.register(drain, optionsFrom(groups.shutdown.properties, config.shutdown))
   await app.register(cookies, { ...optionsFrom(groups.cookies.properties, config.cookies), origin, formerFor: absoluteTimeoutMs })
   await app.register(keys, { ...optionsFrom(groups.keys.properties, config.keys), secret, maxTokenAge: ttlMs })
@@ -134,7 +131,7 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, ways: WaysOpt
     await scope.register(authRoutes, { prefix: '/auth', ...ways, origin, audiences })
     await scope.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
     if (app.hasPlugin('portcullis-device-bound')) await scope.register(deviceRoutes, { prefix: '/auth/device' })
-    if (config.pages) await scope.register(pagesRoutes, { prefix: '/auth', ...ways, origin, audiences, sameSite: config.cookies.sameSite })
+    if (config.pages) await scope.register((await import('../routes/pages.ts')).default, { prefix: '/auth', ...ways, origin, audiences, sameSite: config.cookies.sameSite })
     await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
     // Last, because it takes what the others have left.
     await scope.register(reservedRoutes)

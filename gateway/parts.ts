@@ -7,7 +7,6 @@ import { UsersAgreement } from '../users/agreement.ts'
 import { createPasswordSource } from '../users/create-password-source.ts'
 import type { PasswordSource } from '../users/password-source.ts'
 import { persist } from '../stores/retry.ts'
-import { addGauge } from '../plugins/metrics/from-counts.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
 import type { BlocklistOptions } from '../plugins/blocklist.ts'
 import type { Portcullis } from '../plugins/portcullis.ts'
@@ -38,14 +37,14 @@ export async function openPasswordSource (app: FastifyInstance, { identity }: Co
  * Keeps up with the users file, and tells operators while it cannot be read. Whoever is gone, or has a new password, is signed out
  * everywhere, also when the store is away at that moment; not by a worker, because another process does it for all of them.
  */
-export function watchUsers (app: FastifyInstance, passwords: PasswordSource, { isWorker = false } = {}): void {
+export async function watchUsers (app: FastifyInstance, passwords: PasswordSource, { isWorker = false } = {}): Promise<void> {
   const ending = new AbortController()
   const unwatch = passwords.watch?.(isWorker
     ? null
     : subject => {
       void persist(() => app.portcullis.blocklist.revoke({ subject }, { by: 'users file' }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
     })
-  if (passwords.problem !== undefined) showProblem(app.portcullis, () => passwords.problem!())
+  if (passwords.problem !== undefined) await showProblem(app.portcullis, () => passwords.problem!())
   app.addHook('preClose', async () => {
     ending.abort()
     unwatch?.()
@@ -60,7 +59,7 @@ export interface CompareOptions {
 }
 
 /** Tells operators while the gateways that share the store go by different users files. Of several workers, their primary does it. */
-export function compareUsers (app: FastifyInstance, { digest }: PasswordSource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): void {
+export async function compareUsers (app: FastifyInstance, { digest }: PasswordSource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): Promise<void> {
   if (digest === undefined || typeof identity === 'function') return
   const agreement = new UsersAgreement({
     store: app.portcullis.store,
@@ -74,7 +73,7 @@ export function compareUsers (app: FastifyInstance, { digest }: PasswordSource, 
   const check = (): void => { agreement.check().catch((error: unknown) => app.log.debug({ err: error }, 'the users files could not be compared yet')) }
   const { health, metrics } = app.portcullis as OptionalMetrics
   health.warnWhile(() => agreement.problem)
-  if (metrics !== undefined) addGauge(metrics.registry, { name: 'portcullis_users_files_agree', aggregator: 'min', help: '1 while no other gateway at the store goes by another users file, 0 while one does.' }, () => agreement.problem === null ? 1 : 0)
+  await addProblemGauge(metrics, { name: 'portcullis_users_files_agree', help: '1 while no other gateway at the store goes by another users file, 0 while one does.' }, () => agreement.problem)
   check()
   const timer = setInterval(check, everyMs).unref()
   app.addHook('preClose', async () => { clearInterval(timer) })
@@ -82,8 +81,14 @@ export function compareUsers (app: FastifyInstance, { digest }: PasswordSource, 
 
 type OptionalMetrics = Omit<Portcullis, 'metrics'> & Partial<Pick<Portcullis, 'metrics'>>
 
-function showProblem ({ health, metrics }: OptionalMetrics, problem: () => string | null): void {
+async function showProblem ({ health, metrics }: OptionalMetrics, problem: () => string | null): Promise<void> {
   health.warnWhile(problem)
+  await addProblemGauge(metrics, { name: 'portcullis_users_file_ok', help: '1 while the users file can be read, 0 while it cannot.' }, problem)
+}
+
+/** A gateway without the listener of operators has no metrics, and does not load what makes them. */
+async function addProblemGauge (metrics: Portcullis['metrics'] | undefined, named: { name: string, help: string }, problem: () => string | null): Promise<void> {
   if (metrics === undefined) return
-  addGauge(metrics.registry, { name: 'portcullis_users_file_ok', aggregator: 'min', help: '1 while the users file can be read, 0 while it cannot.' }, () => problem() === null ? 1 : 0)
+  const { addGauge } = await import('../plugins/metrics/from-counts.ts')
+  addGauge(metrics.registry, { ...named, aggregator: 'min' }, () => problem() === null ? 1 : 0)
 }

@@ -34,10 +34,10 @@ export async function composeOperators (config: Config, workers: WorkersView): P
     addPart(app, 'health', createHealth(() => app.portcullis.blocklist.isFresh() && workers.isReady()))
     const passwords = await openPasswordSource(app, config)
     // Before there are metrics: that the file can be read is counted by the workers.
-    watchUsers(app, passwords)
+    await watchUsers(app, passwords)
     const registry = new Registry()
     addPart(app, 'metrics', { contentType: Registry.PROMETHEUS_CONTENT_TYPE, registry, text: async () => `${await workers.metrics()}${await registry.metrics()}` })
-    compareUsers(app, passwords, { config, secrets: await secretsOf(config) })
+    await compareUsers(app, passwords, { config, secrets: await secretsOf(config) })
     if (config.admin !== null) await addAdmin(app, config.admin, config)
     await app.ready()
     return app
