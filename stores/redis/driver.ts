@@ -45,7 +45,7 @@ export const redis: StoreDriver<typeof settings, RedisConfig, RedisPluginOptions
   },
   async open (options, hooks = {}) {
     const { target, ...rest } = checkRedisOptions(options)
-    // Loaded here, so that gateways on other stores do not load the client.
+    // Loaded here, so that gateways on other stores, and commands that open none, do not load the client.
     const { createRedisClient, createRedisStore } = await import('../redis.ts')
     const client = createRedisClient(target)
     const store = await createRedisStore({ redis: client, closeClient: true, ...rest, ...hooks })

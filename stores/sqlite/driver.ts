@@ -5,8 +5,6 @@ import type { Decoded } from '../../lib/settings/decode.ts'
 import { durationOption, optionsOf } from '../../lib/settings/options.ts'
 import { storePluginName, type StoreDriver } from '../driver.ts'
 import { forAnyone, warnOfReaders } from '../files/readers.ts'
-import { createSqliteStore } from '../sqlite.ts'
-import { inspectFile } from './inspect.ts'
 import { checkSecretFile, secretBeside } from './secret-file.ts'
 import { settings } from './settings.ts'
 
@@ -40,6 +38,7 @@ export const sqlite: StoreDriver<typeof settings, SqliteConfig, SqliteOptions> =
   lint: ({ path }) => path === memory ? ['store.path: is :memory:, so a restart signs everyone out and forgets every revocation; write a path'] : [],
   async checkFiles ({ path }, secrets) {
     if (path === memory) return []
+    const { inspectFile } = await import('./inspect.ts')
     inspectFile(path)
     return [...await warnOfReaders('store.path', path, forAnyone), ...await checkSecretFile(path, secrets)]
   },
@@ -48,6 +47,8 @@ export const sqlite: StoreDriver<typeof settings, SqliteConfig, SqliteOptions> =
   readOptions: async ({ path, timeoutMs }) => ({ type: 'sqlite', path, timeout: timeoutMs }),
   async open (options, hooks = {}) {
     const { path, timeoutMs } = checkOptions(storePluginName, Options, options)
+    // Loaded here, so that gateways on other stores, and commands that open none, do not load SQLite.
+    const { createSqliteStore } = await import('../sqlite.ts')
     return { store: await createSqliteStore({ path, ...hooks, ...timeoutMs === undefined ? {} : { timeoutMs } }) }
   }
 }
