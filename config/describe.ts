@@ -1,20 +1,20 @@
 import { driverOf } from '../stores/drivers.ts'
 import type { Config, IssuerConfig, UpstreamConfig } from './config.ts'
 
-/** What a block of lines is about, and what there is to say of it; null: nothing. */
+/** A titled block of lines. A row whose value is null is left out. */
 interface Block {
   title: string
   rows: Array<[name: string, value: string | null]>
 }
 
-/** What a checked configuration means, line by line and without a secret: what each upstream accepts and is told. */
+/** Describes a checked configuration in lines, without its secrets: the gateway, the issuers, and each upstream. */
 export function describeConfig (config: Config): string[] {
   const { issuers, upstreams } = config
   const blocks = [describeGateway(config), ...issuers.map(describeIssuer), ...upstreams.map(describeUpstream)]
   return [...blocks.flatMap(format), ...upstreams.length === 0 ? ['no upstreams'] : []]
 }
 
-/** Names in one column, values in the next. */
+/** Formats a block with the names in one column and the values in the next. */
 function format ({ title, rows }: Block): string[] {
   return [title, ...rows.flatMap(([name, value]) => value === null ? [] : [`  ${name.padEnd(13)}  ${value}`])]
 }

@@ -9,14 +9,15 @@ import { checkJwksFile } from './jwks-files.ts'
 
 export interface Files {
   tls: TlsFiles | null
-  /** Null: they are not in a file. */
+  /** Null when the users are not in a file. */
   users: StoredUser[] | null
   warnings: string[]
 }
 
 /**
- * Looks at every file that a configuration names, and makes and changes none. One ConfigInvalidError has a line for each that the
- * gateway could not start with. `store`: its files too; not for a process that opens them itself, which says the same.
+ * Checks every file that a configuration names, without making or changing one. Throws one ConfigInvalidError with a line for each
+ * file that would prevent the start. `store: true` includes the files of the store. A process that opens the store passes false,
+ * because opening reports the same errors.
  */
 export async function readFiles (config: Config, { store: withStore }: { store: boolean }): Promise<Files> {
   const { listen, identity, issuers } = config
@@ -38,7 +39,7 @@ export async function readFiles (config: Config, { store: withStore }: { store: 
   return { tls, users, warnings }
 }
 
-/** All of them, or one error with the lines of every one that failed. */
+/** Resolves to all values, or rejects with one error that has the lines of every ConfigInvalidError. */
 async function settle<Values extends unknown[]> (promises: { [Index in keyof Values]: Values[Index] | Promise<Values[Index]> }): Promise<Values> {
   const outcomes = await Promise.allSettled(promises)
   const errors = outcomes.flatMap(outcome => outcome.status === 'rejected' ? [outcome.reason as Error] : [])
@@ -54,7 +55,7 @@ function warnOfUsers (file: string, users: StoredUser[]): string[] {
   return weak < 0 ? [] : [`identity.file: users[${weak}].password: is a hash at a cost so low that passwords are quick to guess from it; make it anew with: portcullis users add`]
 }
 
-/** Where Docker mounts secrets, for every user of the container. */
+/** The folders in which Docker mounts secrets; every user of the container can read them. */
 const mountedSecrets = ['/run/secrets/', '/var/run/secrets/']
 
 async function warnOfTextFiles ({ textFiles }: Config): Promise<string[]> {

@@ -9,7 +9,7 @@ import type { NamedFile } from './environment.ts'
 import { forwardOf } from './rules.ts'
 import { configSchema, type Settings } from './schema.ts'
 
-/** The configuration that checked settings mean. */
+/** Resolves checked settings to the configuration. */
 export function resolveConfig (settings: Settings, directory: string, textFiles: NamedFile[] = []): Config {
   const { secret, ...decoded } = decode(configSchema, settings)
   const { listen, session, refreshToken, revocation, identity } = decoded
@@ -51,7 +51,7 @@ function resolveUpstream ({ revocation, ...upstream }: DecodedSettings['upstream
   }
 }
 
-/** HEAD tells what GET tells, so what guards one guards the other. */
+/** Adds HEAD to a list with GET, because a HEAD request discloses the headers of the GET response. */
 function withHead (methods: string[]): string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods
 }

@@ -6,7 +6,7 @@ import type { Settings } from './schema.ts'
 
 type Upstream = Settings['upstreams'][number]
 
-/** What is wrong between settings of the gateway that are each right by themselves. */
+/** Finds contradictions between settings of the gateway that are each valid. */
 export function checkGateway ({ origin, listen, admin, store, secret, keys, session, refreshToken, revocation, cors }: Settings): Problem[] {
   const problems = [...checkAdmin(admin, listen), ...checkToken(admin, secret)]
   const refuse = (setting: string, text: string) => problems.push({ setting, text })
@@ -46,18 +46,18 @@ function checkAdmin (admin: Settings['admin'], listen: Settings['listen']): Prob
   return [{ setting: 'admin.port', text: 'is that of listen too, and administration must not be where clients are; choose another' }]
 }
 
-/** Whoever administers would hold what signs for everyone. */
+/** Refuses the secret as the token of operators: an operator could open the keys that sign tokens. */
 function checkToken (admin: Settings['admin'], secret: Settings['secret']): Problem[] {
   if (admin === undefined || secret === undefined || ![secret].flat().includes(admin.token)) return []
   return [{ setting: 'admin.token', text: 'is secret too, and whoever has that can sign in as anyone; make another one' }]
 }
 
-/** As far as the texts tell: whoever listens on every address listens on this one too, and a name may be of the same machine. */
+/** Compares two hosts by their texts alone. A wildcard address includes every other one, and the loopback names are one host. */
 function shareAddress (one: string, other: string): boolean {
   return one === other || [one, other].some(host => everyAddress.includes(host)) || [one, other].every(host => loopback.includes(host))
 }
 
-/** What is wrong between the settings of one upstream; names are relative to it. */
+/** Finds contradictions between the settings of one upstream. The names in the problems are relative to the upstream. */
 export function checkUpstream (upstream: Upstream, origin: string | undefined): Problem[] {
   return [...checkDemands(upstream, origin), ...checkForwarding(upstream)]
 }
@@ -93,7 +93,7 @@ function checkForwarding (upstream: Upstream): Problem[] {
   return problems
 }
 
-/** Prefixes that stand twice. */
+/** Finds duplicate prefixes. */
 export function checkPrefixes (prefixes: Array<string | undefined>): Problem[] {
   return prefixes.flatMap((prefix, index) => {
     const first = prefixes.indexOf(prefix)
@@ -101,7 +101,7 @@ export function checkPrefixes (prefixes: Array<string | undefined>): Problem[] {
   })
 }
 
-/** A public upstream without an audience has nothing to mint a token for. */
+/** Returns `forward` or its default: `none` for a public upstream without an audience, which a minted token needs; else `mint`. */
 export function forwardOf ({ forward, access, audience }: Pick<Upstream, 'access'> & { forward?: Upstream['forward'] | null, audience?: string | null | undefined }): NonNullable<Upstream['forward']> {
   return forward ?? (access === 'public' && (audience ?? null) === null ? 'none' : 'mint')
 }

@@ -3,13 +3,13 @@ import { driverOf } from '../../stores/drivers.ts'
 import type { Config } from '../config.ts'
 import { warn } from './warnings.ts'
 
-/** Refreshing begins this late in the life of an access token at the latest. */
+/** The latest point of an access token's lifetime at which clients refresh, as a fraction. */
 const latestRefresh = 0.86
 
-/** Chromium renews two minutes before the end, and signs six times in nine minutes at most. */
+/** Chromium renews a device cookie two minutes before its expiry, and signs at most six proofs in nine minutes. */
 const shortestDeviceCookieMs = 240_000
 
-/** How long sign-ins last, and what is known of their end. */
+/** Warns about the lifetimes of sessions, tokens and keys, about the delay of revocations, and about the store. */
 export function lintLifetimes ({ secure, session, accessToken, keys, refreshToken: { overlapMs, retryWindowMs }, revocation, store }: Config): string[] {
   return [...driverOf(store).lint(store), ...warn(
     [session.idleTimeoutMs < accessToken.ttlMs * latestRefresh, 'session.idleTimeout: is shorter than accessToken.ttl, so in tokens mode sessions are over before clients refresh; lengthen it, or shorten accessToken.ttl'],
