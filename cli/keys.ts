@@ -1,5 +1,5 @@
-import { secretBeside } from '../config/secret-file.ts'
 import type { Config } from '../config/config.ts'
+import { secretsOf } from '../config/store.ts'
 import type { SecurityEvent } from '../lib/events.ts'
 import { signerAt } from '../lib/jwt/key-schedule.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
@@ -30,9 +30,9 @@ function chosen ([action, kid, ...more]: string[]): (ring: KeyRing, nowMs: numbe
 }
 
 /** Opens the key ring as a gateway does: an empty store gets its first key. */
-async function openRing (store: Store, { secrets, store: { type, ...address }, keys: { algorithm, publishAheadMs }, accessToken: { ttlMs } }: Config): Promise<KeyRing> {
-  const secret = secrets ?? await secretBeside(type === 'sqlite' && 'path' in address ? address.path : '')
-  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: ttlMs + 5000, publishAheadMs })
+async function openRing (store: Store, config: Config): Promise<KeyRing> {
+  const { keys: { algorithm, publishAheadMs }, accessToken: { ttlMs } } = config
+  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', await secretsOf(config)), algorithm, maxTokenAgeMs: ttlMs + 5000, publishAheadMs })
   await ring.ensureCurrent()
   return ring
 }

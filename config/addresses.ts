@@ -4,12 +4,12 @@ import { networkInterfaces } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isThisMachine, plainHost, serviceAt, type Addresses } from '../lib/proxy/service-address.ts'
 
-/** A resolver that does not answer must not keep the gateway from starting. */
+/** Limits the look-ups, so that a silent resolver cannot keep the gateway from starting. */
 const longestLookupMs = 2000
 
 /**
  * Looks up the hosts of targets that share a port with another host, because they may be one service. A host that cannot be
- * resolved in time is missing in the result.
+ * resolved in time is absent from the result.
  */
 export async function findAddresses (targets: readonly string[]): Promise<Addresses> {
   const services = targets.map(serviceAt)

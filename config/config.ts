@@ -1,28 +1,27 @@
 import type { Decoded } from '../lib/settings/decode.ts'
-import type { listen } from '../lib/settings/listen.ts'
 import type { upstreamRateLimit } from '../lib/settings/rate-limit.ts'
 import type { Consistency } from '../lib/settings/revocation.ts'
 import type { VerificationAlgorithm } from '../lib/jwt/jws-verify.ts'
-import type { RedisTarget } from '../stores/redis.ts'
+import type { StoreConfig } from '../stores/driver.ts'
 import type { IdentityOption } from '../users/password-source.ts'
 import type { NamedFile } from './environment.ts'
 import type { configSchema } from './schema.ts'
 
-/** The settings with durations as milliseconds (`idleTimeoutMs`) and sizes as bytes (`headersBytes`); null for what is not set. */
+/** The settings with durations as milliseconds (`idleTimeoutMs`) and sizes as bytes (`headersBytes`). A setting that is absent is null. */
 export type DecodedSettings = Decoded<typeof configSchema>
 
 type Resolved = 'secret' | 'store' | 'refreshToken' | 'identity' | 'issuers' | 'upstreams'
 
-/** The configuration as the gateway uses it: checked, every default filled in, frozen; paths are absolute, and origins are as browsers write them. */
+/** The checked configuration, frozen, with every default. Paths are absolute, and origins are written as browsers write them. */
 export interface Config extends Omit<DecodedSettings, Resolved> {
-  /** Where the configuration lies; the paths below are absolute already. */
+  /** The directory of the configuration. */
   directory: string
-  /** Files that texts were taken from (`${file:PATH}`). */
+  /** The files whose content was inserted into settings (`${file:PATH}`). */
   textFiles: NamedFile[]
-  /** Whether the origin is https, and so whether cookies carry a prefix and Secure. */
+  /** True when the origin is https; then cookies have a prefix and the attribute Secure. */
   secure: boolean
   store: StoreConfig
-  /** Base64url; the first one issues. Null: the embedded store makes one beside its file. */
+  /** Base64url; the first one issues. Null: the driver of the store keeps one beside the store. */
   secrets: string[] | null
   refreshToken: { overlapMs: number, retryWindowMs: number }
   identity: IdentityOption
@@ -30,20 +29,7 @@ export interface Config extends Omit<DecodedSettings, Resolved> {
   upstreams: UpstreamConfig[]
 }
 
-/** Files, PEM; not read yet. */
-export type TlsConfig = NonNullable<Decoded<typeof listen>['tls']>
-
-/** Files for connections that the gateway makes, PEM; not read yet. Null: not set. */
-export type ClientTlsConfig = NonNullable<RedisSettings['tls']>
-
 export type AdminConfig = NonNullable<DecodedSettings['admin']>
-
-type RedisSettings = Extract<DecodedSettings['store'], { type: 'redis' }>
-
-export type StoreConfig =
-  /** The path is absolute, or `:memory:`. */
-  | Extract<DecodedSettings['store'], { type: 'sqlite' }>
-  | Pick<RedisSettings, 'type' | 'keyPrefix' | 'tls' | 'timeoutMs'> & { target: Exclude<RedisTarget, string> }
 
 type IssuerSettings = DecodedSettings['issuers'][number]
 
@@ -56,10 +42,10 @@ export interface IssuerConfig extends Omit<IssuerSettings, 'jwks' | 'jwksUri' | 
 type UpstreamSettings = DecodedSettings['upstreams'][number]
 
 export interface UpstreamConfig extends Omit<UpstreamSettings, 'revocation'> {
-  /** What the upstream sees in place of the prefix; the prefix itself by default. */
+  /** The path that replaces the prefix in forwarded requests; the prefix itself by default. */
   rewritePrefix: string
   forward: NonNullable<UpstreamSettings['forward']>
-  /** The upstream's own, else that of `revocation`. */
+  /** The setting of the upstream, or that of `revocation` when the upstream has none. */
   consistency: Consistency
 }
 

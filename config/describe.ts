@@ -1,21 +1,20 @@
-import { redisAcl } from '../stores/redis/acl.ts'
+import { driverOf } from '../stores/drivers.ts'
 import type { Config, IssuerConfig, UpstreamConfig } from './config.ts'
-import { redisAddresses } from './redis-addresses.ts'
 
-/** What a block of lines is about, and what there is to say of it; null: nothing. */
+/** A titled block of lines. A row whose value is null is left out. */
 interface Block {
   title: string
   rows: Array<[name: string, value: string | null]>
 }
 
-/** What a checked configuration means, line by line and without a secret: what each upstream accepts and is told. */
+/** Describes a checked configuration in lines, without its secrets: the gateway, the issuers, and each upstream. */
 export function describeConfig (config: Config): string[] {
   const { issuers, upstreams } = config
   const blocks = [describeGateway(config), ...issuers.map(describeIssuer), ...upstreams.map(describeUpstream)]
   return [...blocks.flatMap(format), ...upstreams.length === 0 ? ['no upstreams'] : []]
 }
 
-/** Names in one column, values in the next. */
+/** Formats a block with the names in one column and the values in the next. */
 function format ({ title, rows }: Block): string[] {
   return [title, ...rows.flatMap(([name, value]) => value === null ? [] : [`  ${name.padEnd(13)}  ${value}`])]
 }
@@ -27,9 +26,7 @@ function describeGateway ({ origin, listen, admin, store, session, accessToken, 
       ['listens on', `${listen.host}:${listen.port}${listen.tls === null ? '' : ' with TLS'}`],
       ['proxies', listen.trustProxy.length === 0 ? null : listen.trustProxy.join(' ')],
       ['admin', admin === null ? null : `${admin.host}:${admin.port}`],
-      ['store', describeStore(store)],
-      ['redis user', store.type === 'sqlite' ? null : `needs ${redisAcl(store.keyPrefix)}`],
-      ['eviction', store.type === 'sqlite' ? null : 'must be off (maxmemory-policy noeviction): asked at start, by INFO, and not here'],
+      ...driverOf(store).describe(store),
       ['users', typeof identity === 'function' ? 'a function' : identity.file],
       ['sessions', `${say(session.idleTimeoutMs)} idle, ${say(session.absoluteTimeoutMs)} in all`],
       ['devices', session.deviceBound === null ? null : `bind sessions where browsers can, by a cookie of ${say(session.deviceBound.cookieTtlMs)}`],
@@ -38,12 +35,6 @@ function describeGateway ({ origin, listen, admin, store, session, accessToken, 
       ['other origins', cors.origins.length === 0 ? null : cors.origins.join(' ')]
     ]
   }
-}
-
-function describeStore (store: Config['store']): string {
-  if (store.type === 'sqlite') return `sqlite ${store.path}`
-  const { database = 0 } = store.target
-  return `redis ${redisAddresses(store).map(({ host }) => host).join(' ')}${database === 0 ? '' : `, database ${database}`}, keys ${store.keyPrefix}*`
 }
 
 function describeIssuer ({ name, issuer, keys, algorithms, scopes, maxTokenAgeMs, typ }: IssuerConfig): Block {

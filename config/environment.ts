@@ -8,24 +8,34 @@ export type Environment = Record<string, string | undefined>
 
 const deepest = 16
 
-/** A text that is taken from a file, and the setting that it is part of. */
+/** A file whose content was inserted into a setting. */
 export interface NamedFile { setting: string, path: string }
 
 export interface Substituted { value: unknown, problems: Problem[], files: NamedFile[] }
 
 const filePrefix = 'file:'
 
-/** Settings that name a file themselves. The content of another file in their place would be told, as a path, by the errors that name it. */
-const pathSettings = /^(?:listen\.tls\.(?:cert|key)|store\.(?:path|tls\.(?:ca|cert|key))|issuers\[\d+\]\.jwks|identity\.file)$/
+/** The names of the settings below a schema that are paths of files, such as `issuers[].jwks`. */
+function pathSettings (schema: TSchema, setting = ''): string[] {
+  if (schema['isFile'] === true) return [setting]
+  const branches = schema['anyOf'] as TSchema[] | undefined ?? []
+  const items = schema['items'] as TSchema | undefined
+  return [
+    ...branches.flatMap(branch => pathSettings(branch, setting)),
+    ...items === undefined ? [] : pathSettings(items, `${setting}[]`),
+    ...Object.entries(schema['properties'] as TObject['properties'] | undefined ?? {}).flatMap(([name, child]) => pathSettings(child, setting === '' ? name : `${setting}.${name}`))
+  ]
+}
 
 /**
- * A copy of the input in which every `${NAME}` in a string is the environment variable, every `${file:PATH}` what the file holds
- * without its last newline, and `$${` is `${`. Relative paths start from `directory`. What a variable or a file holds is not looked
- * at again. A number or a flag may be one variable or file as a whole (`port: ${PORT}`).
+ * Returns a copy of the input in which every `${NAME}` in a string is replaced by the environment variable, every `${file:PATH}` by the
+ * content of the file without its last newline, and `$${` by `${`. Relative paths start from `directory`. Inserted text is not expanded
+ * again. A number or a flag may consist of one variable or file (`port: ${PORT}`).
  */
 export function substitute (input: unknown, schema: TSchema, env: Environment, directory = '.'): Substituted {
   const problems: Problem[] = []
   const files: NamedFile[] = []
+  const paths = pathSettings(schema)
   return { value: visit(input, schema, '', 0), problems, files }
 
   function visit (value: unknown, schema: TSchema | undefined, setting: string, depth: number): unknown {
@@ -60,11 +70,11 @@ export function substitute (input: unknown, schema: TSchema, env: Environment, d
   }
 
   function contentOf (name: string, setting: string): string {
-    if (pathSettings.test(setting)) {
+    if (paths.includes(setting.replaceAll(/\[\d+\]/g, '[]'))) {
       problems.push({ setting, text: `is a path, and ${reference('file:PATH')} stands for the content of a file; write the path alone` })
       return ''
     }
-    // The braces of a variable inside would end at the wrong one.
+    // A variable inside the path would end the expression at its own closing brace.
     if (name.trim() === '' || name.includes('${') || name.includes('\0')) {
       problems.push({ setting, text: `names no file; write ${reference('file:PATH')} with a plain path` })
       return ''

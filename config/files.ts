@@ -1,23 +1,23 @@
-import { stat } from 'node:fs/promises'
 import { readUsersFile, type StoredUser } from '../users/users-file.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { isQuickToGuess } from '../users/password.ts'
-import { inspectFile } from '../stores/sqlite/inspect.ts'
+import { driverOf } from '../stores/drivers.ts'
+import { forOthers, warnOfReaders } from '../stores/files/readers.ts'
+import { readTlsFiles, type TlsFiles } from '../stores/files/tls-files.ts'
 import type { Config } from './config.ts'
 import { checkJwksFile } from './jwks-files.ts'
-import { readSecretFile, secretFileOf } from './secret-file.ts'
-import { readClientTlsFiles, readTlsFiles, type TlsFiles } from './tls-files.ts'
 
 export interface Files {
   tls: TlsFiles | null
-  /** Null: they are not in a file. */
+  /** Null when the users are not in a file. */
   users: StoredUser[] | null
   warnings: string[]
 }
 
 /**
- * Looks at every file that a configuration names, and makes and changes none. One ConfigInvalidError has a line for each that the
- * gateway could not start with. `store`: its files too; not for a process that opens them itself, which says the same.
+ * Checks every file that a configuration names, without making or changing one. Throws one ConfigInvalidError with a line for each
+ * file that would prevent the start. `store: true` includes the files of the store. A process that opens the store passes false,
+ * because opening reports the same errors.
  */
 export async function readFiles (config: Config, { store: withStore }: { store: boolean }): Promise<Files> {
   const { listen, identity, issuers } = config
@@ -26,7 +26,7 @@ export async function readFiles (config: Config, { store: withStore }: { store: 
     listen.tls === null ? null : readTlsFiles(listen.tls),
     usersFile === null ? null : readUsersFile(usersFile),
     Promise.all(issuers.map(checkJwksFile)),
-    withStore ? checkStore(config) : []
+    withStore ? driverOf(config.store).checkFiles(config.store, config.secrets) : []
   ])
   const warnings = [
     ...tls?.warnings ?? [],
@@ -39,7 +39,7 @@ export async function readFiles (config: Config, { store: withStore }: { store: 
   return { tls, users, warnings }
 }
 
-/** All of them, or one error with the lines of every one that failed. */
+/** Resolves to all values, or rejects with one error that has the lines of every ConfigInvalidError. */
 async function settle<Values extends unknown[]> (promises: { [Index in keyof Values]: Values[Index] | Promise<Values[Index]> }): Promise<Values> {
   const outcomes = await Promise.allSettled(promises)
   const errors = outcomes.flatMap(outcome => outcome.status === 'rejected' ? [outcome.reason as Error] : [])
@@ -55,45 +55,10 @@ function warnOfUsers (file: string, users: StoredUser[]): string[] {
   return weak < 0 ? [] : [`identity.file: users[${weak}].password: is a hash at a cost so low that passwords are quick to guess from it; make it anew with: portcullis users add`]
 }
 
-async function checkStore ({ store, secrets }: Config): Promise<string[]> {
-  if (store.type === 'redis') {
-    if (store.tls === null) return []
-    const { warnings } = await readClientTlsFiles('store.tls', store.tls)
-    return [...warnings, ...store.tls.key === null ? [] : await warnOfReaders('store.tls.key', store.tls.key, forOthers)]
-  }
-  if (store.path === ':memory:') return []
-  inspectFile(store.path)
-  return [...await warnOfReaders('store.path', store.path, forAnyone), ...await checkSecretFile(store.path, secrets)]
-}
-
-async function checkSecretFile (database: string, configured: string[] | null): Promise<string[]> {
-  const file = secretFileOf(database)
-  const kept = await readSecretFile(file)
-  if (configured !== null) {
-    return kept === null || configured.includes(kept) ? [] : [`secret: is set, so ${file} is not used any more; until session.absoluteTimeout has passed give what it holds as the second of a list, then remove it`]
-  }
-  if (kept !== null) return await warnOfReaders('secret', file, forAnyone)
-  return await modeOf(database) === null ? [] : [`secret: ${file} is missing beside its database, so the signing keys in there cannot be opened; put it back`]
-}
-
-/** Where Docker mounts secrets, for every user of the container. */
+/** The folders in which Docker mounts secrets; every user of the container can read them. */
 const mountedSecrets = ['/run/secrets/', '/var/run/secrets/']
 
 async function warnOfTextFiles ({ textFiles }: Config): Promise<string[]> {
   const named = new Map(textFiles.filter(({ path }) => !mountedSecrets.some(folder => path.startsWith(folder))).map(({ setting, path }) => [path, setting]))
   return (await Promise.all(Array.from(named, async ([path, setting]) => await warnOfReaders(setting, path, forOthers)))).flat()
-}
-
-const forOthers = 0o007
-const forAnyone = 0o077
-
-/** Whoever can read the file has what it protects; `who`: the permission bits that nobody should have. */
-async function warnOfReaders (setting: string, file: string, who: number): Promise<string[]> {
-  const mode = await modeOf(file)
-  return mode === null || (mode & who) === 0 ? [] : [`${setting}: ${file} is open to other users of this machine (mode ${(mode & 0o777).toString(8).padStart(4, '0')}); write: chmod ${who === forAnyone ? 'go=' : 'o='} ${file}`]
-}
-
-async function modeOf (file: string): Promise<number | null> {
-  const found = await stat(file).catch(() => null)
-  return found === null ? null : found.mode
 }

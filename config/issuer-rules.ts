@@ -1,7 +1,7 @@
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
 
-/** What is wrong between the issuers, and between them and the gateway. */
+/** Finds contradictions between the issuers, and between an issuer and the gateway. */
 export function checkIssuers (issuers: Settings['issuers'], origin: string): Problem[] {
   return issuers.flatMap(({ name, issuer, jwks, jwksUri }, index) => {
     const problems: Problem[] = []

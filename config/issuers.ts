@@ -1,6 +1,6 @@
 import type { Config } from './config.ts'
 
-/** The `iss` of every token that is accepted: the gateway's own first. */
+/** Returns the `iss` values of the tokens that the gateway accepts; its own comes first. */
 export function issuersOf ({ origin, issuers }: Pick<Config, 'origin' | 'issuers'>): string[] {
   return [origin, ...issuers.map(({ issuer }) => issuer)]
 }

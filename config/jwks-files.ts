@@ -3,7 +3,7 @@ import { ConfigInvalidError } from '../lib/errors.ts'
 import { parseKeySet } from '../lib/jwt/jwks.ts'
 import type { IssuerConfig } from './config.ts'
 
-/** Reads the key files of the issuers. A file without a key that can be used is a ConfigInvalidError; a key that cannot, a warning. */
+/** Reads the key file of an issuer. Returns a warning for each unusable key; throws ConfigInvalidError when no key is usable. */
 export async function checkJwksFile ({ keys, algorithms }: IssuerConfig, index: number): Promise<string[]> {
   if ('url' in keys) return []
   const { file } = keys

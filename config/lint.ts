@@ -7,7 +7,10 @@ import { lintPaths } from './lint/paths.ts'
 import { lintReach } from './lint/reach.ts'
 import { lintUpstreams } from './lint/upstreams.ts'
 
-/** What is allowed but worth a second look, one line each. `users`: those of the users file, where they are known; `addresses`: what names of targets resolve to. */
+/**
+ * Returns a line for each setting that is allowed but questionable. `users` are those of the users file, null when they are unknown;
+ * `addresses` are the addresses of the targets' host names.
+ */
 export function lintConfig (config: Config, users: StoredUser[] | null = null, addresses: Addresses = new Map()): string[] {
   return [lintReach(config), lintLifetimes(config), lintOperation(config), lintUpstreams(config, users, addresses), lintPaths(config, addresses)].flat()
 }

@@ -11,12 +11,12 @@ import { checkGateway, checkPrefixes, checkUpstream } from './rules.ts'
 import { configSchema, type Settings } from './schema.ts'
 import { checkTargets } from './target-rules.ts'
 
-/** The checked configuration of a file; every error it has is one line of the ConfigInvalidError. */
+/** Reads and checks a configuration file. Throws ConfigInvalidError with one line for each error. */
 export async function loadConfig (file: string, env: Environment): Promise<Config> {
   return checkConfig(await readInput(file), { directory: dirname(resolve(file)), env })
 }
 
-/** The checked configuration of an object, such as a default export or the options of a plugin author. */
+/** Checks a configuration object, such as a default export. Throws ConfigInvalidError with one line for each error. */
 export function checkConfig (input: unknown, { directory, env }: { directory: string, env: Environment }): Config {
   if (input === null || typeof input !== 'object' || Array.isArray(input)) {
     throw new ConfigInvalidError('configuration: must be a group of settings; start with origin: https://app.example.com')
@@ -30,14 +30,14 @@ export function checkConfig (input: unknown, { directory, env }: { directory: st
   return resolveConfig(settings, resolve(directory), files)
 }
 
-/** Fills in what is absent; may also hide what is wrong, so the value is checked before. */
+/** Fills in defaults. A default can replace a wrong value, so the value is checked before. */
 function withDefaults ({ identity, ...rest }: Record<string, unknown>): Settings {
-  // TypeBox copies what it fills in, and a function cannot be copied.
+  // TypeBox copies values when it fills in defaults, and a function cannot be copied.
   const source = typeof identity === 'function' ? identity : Value.Default(configSchema.properties.identity, identity)
   return { ...Value.Default(configSchema, rest) as Settings, identity: source as Settings['identity'] }
 }
 
-/** Keeps the first thing that is said about a setting and what it holds: the rest follows from it. */
+/** Adds problems of settings that have no problem yet. Later problems of a setting and its members result from the first one. */
 function add (problems: Problem[], more: Problem[]): void {
   const known = problems.map(problem => problem.setting)
   problems.push(...more.filter(({ setting }) => !known.some(other => isWithin(setting, other))))
@@ -47,7 +47,7 @@ function isWithin (setting: string, other: string): boolean {
   return setting === other || setting.startsWith(`${other}.`) || setting.startsWith(`${other}[`)
 }
 
-/** Contradictions between settings, looked for only among settings that are right by themselves. */
+/** Finds contradictions between settings that are each valid. */
 function findContradictions (settings: Settings, problems: Problem[]): Problem[] {
   const wrong = problems.filter(problem => problem.meant === undefined).map(problem => problem.setting)
   const isRight = (setting: string) => !wrong.some(other => isWithin(other, setting))

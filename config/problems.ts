@@ -3,16 +3,17 @@ import { Value, ValueErrorType, type ValueError } from '@sinclair/typebox/value'
 import { nearest } from '../lib/suggest.ts'
 import { checkOf } from '../lib/settings/fields.ts'
 
-/** One thing that is wrong: which setting, and what to do, without ever repeating its value. */
+/** A problem of one setting. */
 export interface Problem {
-  /** Such as `upstreams[0].audience`. */
+  /** The full name, such as `upstreams[0].audience`. */
   setting: string
+  /** The problem and its remedy; it never contains the value. */
   text: string
-  /** The setting that an unknown one most likely means. */
+  /** The known setting that an unknown one most likely means. */
   meant?: string
 }
 
-/** What a schema finds wrong with a value: one problem a setting, in the order of the settings. */
+/** Checks a value against a schema. Returns at most one problem for each setting, in the order of the settings. */
 export function findProblems (schema: TSchema, value: unknown, parent = ''): Problem[] {
   const problems = new Map<string, Problem>()
   for (const error of Value.Errors(schema, value)) {
@@ -38,7 +39,7 @@ function explain (root: TSchema, error: ValueError, setting: string): Problem[] 
   return [{ setting, text: wrong ?? `must be ${expectationOf(schema)}` }]
 }
 
-/** A union's own error only says that no branch fits: what is wrong is said by the branch that was meant. */
+/** Explains the error of a union by the branch that was meant, because the error itself only says that no branch fits. */
 function explainUnion (schema: TSchema, value: unknown, setting: string): Problem[] {
   const branches = schema['anyOf'] as TSchema[]
   const words = schema['words'] as string[] | undefined
@@ -79,18 +80,18 @@ function unknownSetting (root: TSchema, schema: TObject, error: ValueError, sett
   if (near !== null) return { setting, text: `unknown setting; did you mean "${near}"?`, meant: parentOf(setting) + near }
   const elsewhere = [...new Set(findSettings(root, name))]
   if (elsewhere.length === 1) return { setting, text: `unknown setting; did you mean "${elsewhere[0]}"?`, meant: elsewhere[0]! }
-  // Which of several is meant cannot be told, so a guess would mislead.
+  // A guess between several settings would mislead.
   const others = elsewhere.length === 0 ? '' : `; elsewhere there are ${elsewhere.join(', ')}`
   return { setting, text: `unknown setting; known here: ${known.join(', ')}${others}`, meant: '' }
 }
 
-/** What a schema says of a name or a word that is often tried and is not one of its own. */
+/** Returns the hint of a schema about an unknown name that users often try, or null. */
 function hintOf (schema: TSchema, name: unknown): string | null {
   const hints = schema['hints'] as Record<string, string> | undefined
   return hints !== undefined && typeof name === 'string' && Object.hasOwn(hints, name) ? hints[name]! : null
 }
 
-/** Where settings of exactly this name stand below the schema. */
+/** Finds the settings of exactly this name below the schema. */
 function findSettings (schema: TSchema, name: string, parent = ''): string[] {
   const branches = schema['anyOf'] as TSchema[] | undefined ?? []
   return [
@@ -128,7 +129,7 @@ function decodePointer (pointer: string): string[] {
   return pointer.split('/').slice(1).map(part => part.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
-/** A name that the user made up, so that it can neither break the line nor fill the screen. */
+/** Escapes and shortens an unknown name, so that it cannot break the line or fill the screen. */
 function printable (name: string): string {
   return /^[\w$-]{1,64}$/.test(name) ? name : JSON.stringify(name.slice(0, 64))
 }

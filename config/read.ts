@@ -4,7 +4,10 @@ import { pathToFileURL } from 'node:url'
 import { parseDocument } from 'yaml'
 import { ConfigInvalidError } from '../lib/errors.ts'
 
-/** What a configuration file says, unchecked. Errors name file and line, and never quote the file: it may hold secrets. */
+/**
+ * Parses a configuration file without checking its settings. Errors name the file and the line. They never quote the file, which may
+ * contain secrets.
+ */
 export async function readInput (file: string): Promise<unknown> {
   switch (extname(file)) {
     case '.yaml':
@@ -32,8 +35,8 @@ async function readText (file: string): Promise<string> {
 }
 
 /*
- * In a flow mapping ({ token: ${TOKEN} }) YAML takes the braces of a variable for its own, so while YAML is parsed they are two
- * characters that mean nothing to it.
+ * YAML reads the braces of a variable in a flow mapping ({ token: ${TOKEN} }) as its own syntax. They are therefore replaced by two
+ * private-use characters while the file is parsed.
  */
 const hidden = { open: '\uE000', close: '\uE001' }
 
@@ -41,14 +44,14 @@ function parseYaml (text: string, name: string): unknown {
   const document = parseDocument(text.replaceAll(/\$\{(\w*|file:[^}\n]*)\}/g, `${hidden.open}$1${hidden.close}`), { uniqueKeys: true, stringKeys: true })
   const errors = [...document.errors, ...document.warnings]
   if (errors.length > 0) {
-    // Of one line the first error alone: the others follow from it.
+    // Only the first error of a line is reported, because the others result from it.
     const lines = new Map(errors.toReversed().map(({ code, linePos }) => [linePos?.[0].line ?? 1, sayYaml(code)]))
     throw new ConfigInvalidError([...lines].sort(([one], [other]) => one - other).map(([line, text]) => `${name}:${line}: ${text}`).join('\n'))
   }
   try {
     return document.toJS({ maxAliasCount: 100, reviver: (_key, value: unknown) => typeof value === 'string' ? reveal(value) : value })
   } catch {
-    // The parser's own words may quote the file.
+    // The message of the parser may quote the file.
     throw new ConfigInvalidError(`${name}: has aliases that cannot be resolved; write the values out, or put texts that start with * in quotes`)
   }
 }
@@ -70,13 +73,13 @@ function parseJson (text: string, name: string): unknown {
     const line = /\(line (\d+) /.exec((error as Error).message)?.[1] ?? lineOfBareWord(text)
     throw new ConfigInvalidError(`${name}${line === undefined ? '' : `:${line}`}: is not valid JSON; check commas, quotes and brackets there`)
   }
-  // JSON.parse lets the last of two equal names win without a word.
+  // JSON.parse accepts duplicate names and keeps the last one.
   const twice = parseDocument(text).errors.find(error => error.code === 'DUPLICATE_KEY')
   if (twice !== undefined) throw new ConfigInvalidError(`${name}:${twice.linePos?.[0].line ?? 1}: has a setting twice; remove one of them`)
   return value
 }
 
-/** For a word outside quotes the parser names no line, but quotes the file. */
+/** Finds the line of the first word outside quotes. The message of the parser about such a word quotes the file and has no line. */
 function lineOfBareWord (text: string): number | undefined {
   const outside = text.replaceAll(/"(?:[^"\\\n]|\\.)*"/g, string => ' '.repeat(string.length))
   const at = outside.search(/(?<![\w.+-])(?!(?:true|false|null)\b)[A-Za-z'_$]/)

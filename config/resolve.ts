@@ -3,15 +3,13 @@ import { canonicalAlgorithms } from '../lib/jwt/jws-verify.ts'
 import { decode } from '../lib/settings/decode.ts'
 import { defaultOverlapMs } from '../lib/settings/refresh-token.ts'
 import type { Consistency } from '../lib/settings/revocation.ts'
-import type { RedisTarget } from '../stores/redis.ts'
-import type { ClientTlsConfig, Config, DecodedSettings, IssuerConfig, StoreConfig, UpstreamConfig } from './config.ts'
+import { driverOf } from '../stores/drivers.ts'
+import type { Config, DecodedSettings, IssuerConfig, UpstreamConfig } from './config.ts'
 import type { NamedFile } from './environment.ts'
 import { forwardOf } from './rules.ts'
 import { configSchema, type Settings } from './schema.ts'
 
-type RedisSettings = Extract<DecodedSettings['store'], { type: 'redis' }>
-
-/** The configuration that checked settings mean. */
+/** Resolves checked settings to the configuration. */
 export function resolveConfig (settings: Settings, directory: string, textFiles: NamedFile[] = []): Config {
   const { secret, ...decoded } = decode(configSchema, settings)
   const { listen, session, refreshToken, revocation, identity } = decoded
@@ -23,7 +21,7 @@ export function resolveConfig (settings: Settings, directory: string, textFiles:
     origin,
     secure: origin.startsWith('https:'),
     listen: { ...listen, tls: listen.tls === null ? null : { cert: resolve(directory, listen.tls.cert), key: resolve(directory, listen.tls.key) } },
-    store: resolveStore(decoded.store, directory),
+    store: driverOf(decoded.store).resolve(decoded.store, directory),
     secrets: secret === null ? null : [secret].flat(),
     refreshToken: {
       ...refreshToken,
@@ -35,23 +33,6 @@ export function resolveConfig (settings: Settings, directory: string, textFiles:
     cors: { ...decoded.cors, origins: [...new Set(decoded.cors.origins.map(originOf))] },
     upstreams: decoded.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
   })
-}
-
-function resolveStore (store: DecodedSettings['store'], directory: string): StoreConfig {
-  if (store.type === 'sqlite') return { ...store, path: store.path === ':memory:' ? store.path : resolve(directory, store.path) }
-  const { type, keyPrefix, timeoutMs } = store
-  return { type, target: redisTarget(store), keyPrefix, tls: resolveClientTls(store.tls, directory), timeoutMs }
-}
-
-function redisTarget ({ url, cluster, sentinels, name, username, password, database }: RedisSettings): Exclude<RedisTarget, string> {
-  const login = { ...username === null ? {} : { username }, ...password === null ? {} : { password }, ...database === null ? {} : { database } }
-  if (url !== null) return { url, ...login }
-  return cluster === null ? { sentinels: sentinels ?? [], name: name ?? '', ...login } : { cluster, ...login }
-}
-
-function resolveClientTls (tls: RedisSettings['tls'], directory: string): ClientTlsConfig | null {
-  const file = (path: string | null): string | null => path === null ? null : resolve(directory, path)
-  return tls === null ? null : { ca: file(tls.ca), cert: file(tls.cert), key: file(tls.key) }
 }
 
 function resolveIssuer ({ jwks, jwksUri, ...issuer }: DecodedSettings['issuers'][number], directory: string): IssuerConfig {
@@ -70,7 +51,7 @@ function resolveUpstream ({ revocation, ...upstream }: DecodedSettings['upstream
   }
 }
 
-/** HEAD tells what GET tells, so what guards one guards the other. */
+/** Adds HEAD to a list with GET, because a HEAD request discloses the headers of the GET response. */
 function withHead (methods: string[]): string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods
 }

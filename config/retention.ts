@@ -1,14 +1,14 @@
 import type { Config } from './config.ts'
 
-/** Tokens are accepted this long after their end. */
+/** Tokens are accepted for this long after their expiry. */
 const toleranceMs = 5000
 
-/** How old a token of another issuer may be. At least as old as our own, so that without issuers nothing is special. */
+/** Returns the maximum age of a token of another issuer; at least that of the gateway's own tokens, which applies without issuers. */
 export function maxForeignTokenAgeMs ({ accessToken, issuers }: Config): number {
   return Math.max(accessToken.ttlMs, ...issuers.map(({ maxTokenAgeMs }) => maxTokenAgeMs))
 }
 
-/** How long revocations have to be kept: until whatever they concern has ended by itself. */
+/** Returns how long revocations are kept: until the credentials that they concern have expired. */
 export function retention (config: Config): { sessionMs: number, tokenMs: number, cutMs: number } {
   const tokenMs = maxForeignTokenAgeMs(config) + toleranceMs
   return { sessionMs: config.accessToken.ttlMs + toleranceMs, tokenMs, cutMs: Math.max(config.session.absoluteTimeoutMs + toleranceMs, tokenMs) }

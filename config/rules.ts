@@ -1,20 +1,21 @@
 import { parseDurationMs } from '../lib/duration.ts'
 import { reference } from '../lib/settings/fields.ts'
-import { findRedisProblems } from '../stores/redis/settings.ts'
+import { driverOf } from '../stores/drivers.ts'
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
 
 type Upstream = Settings['upstreams'][number]
 
-/** What is wrong between settings of the gateway that are each right by themselves. */
+/** Finds contradictions between settings of the gateway that are each valid. */
 export function checkGateway ({ origin, listen, admin, store, secret, keys, session, refreshToken, revocation, cors }: Settings): Problem[] {
   const problems = [...checkAdmin(admin, listen), ...checkToken(admin, secret)]
   const refuse = (setting: string, text: string) => problems.push({ setting, text })
+  const driver = driverOf(store)
   const idleMs = parseDurationMs(session.idleTimeout)
 
-  if (store.type === 'redis') {
-    problems.push(...findRedisProblems(store).map(({ setting, text }) => ({ setting: `store.${setting}`, text })), ...checkClientTls('store.tls', store.tls))
-    if (secret === undefined) refuse('secret', `is required with redis, so that every gateway has the same; add secret: ${reference('PORTCULLIS_SECRET')}`)
+  problems.push(...driver.findProblems(store).map(({ setting, text }) => ({ setting: `store.${setting}`, text })))
+  if (secret === undefined && driver.secretBeside === undefined) {
+    refuse('secret', `is required with ${driver.type}, so that every gateway has the same; add secret: ${reference('PORTCULLIS_SECRET')}`)
   }
   if (parseDurationMs(keys.publishAhead) <= parseDurationMs(revocation.maxStaleness)) {
     refuse('keys.publishAhead', 'must be longer than revocation.maxStaleness, so that every gateway knows a key before it signs; lengthen it')
@@ -37,13 +38,6 @@ export function checkGateway ({ origin, listen, admin, store, secret, keys, sess
   return problems
 }
 
-/** A certificate and its key belong together. */
-function checkClientTls (setting: string, tls: { cert: string | undefined, key: string | undefined } | undefined): Problem[] {
-  if (tls === undefined || (tls.cert === undefined) === (tls.key === undefined)) return []
-  const [missing, given] = tls.cert === undefined ? ['cert', 'key'] : ['key', 'cert']
-  return [{ setting: `${setting}.${missing}`, text: `is required with ${given}; add it, or remove ${given}` }]
-}
-
 const loopback = ['localhost', '127.0.0.1', '::1']
 const everyAddress = ['0.0.0.0', '::']
 
@@ -52,18 +46,18 @@ function checkAdmin (admin: Settings['admin'], listen: Settings['listen']): Prob
   return [{ setting: 'admin.port', text: 'is that of listen too, and administration must not be where clients are; choose another' }]
 }
 
-/** Whoever administers would hold what signs for everyone. */
+/** Refuses the secret as the token of operators: an operator could open the keys that sign tokens. */
 function checkToken (admin: Settings['admin'], secret: Settings['secret']): Problem[] {
   if (admin === undefined || secret === undefined || ![secret].flat().includes(admin.token)) return []
   return [{ setting: 'admin.token', text: 'is secret too, and whoever has that can sign in as anyone; make another one' }]
 }
 
-/** As far as the texts tell: whoever listens on every address listens on this one too, and a name may be of the same machine. */
+/** Compares two hosts by their texts alone. A wildcard address includes every other one, and the loopback names are one host. */
 function shareAddress (one: string, other: string): boolean {
   return one === other || [one, other].some(host => everyAddress.includes(host)) || [one, other].every(host => loopback.includes(host))
 }
 
-/** What is wrong between the settings of one upstream; names are relative to it. */
+/** Finds contradictions between the settings of one upstream. The names in the problems are relative to the upstream. */
 export function checkUpstream (upstream: Upstream, origin: string | undefined): Problem[] {
   return [...checkDemands(upstream, origin), ...checkForwarding(upstream)]
 }
@@ -99,7 +93,7 @@ function checkForwarding (upstream: Upstream): Problem[] {
   return problems
 }
 
-/** Prefixes that stand twice. */
+/** Finds duplicate prefixes. */
 export function checkPrefixes (prefixes: Array<string | undefined>): Problem[] {
   return prefixes.flatMap((prefix, index) => {
     const first = prefixes.indexOf(prefix)
@@ -107,7 +101,7 @@ export function checkPrefixes (prefixes: Array<string | undefined>): Problem[] {
   })
 }
 
-/** A public upstream without an audience has nothing to mint a token for. */
+/** Returns `forward` or its default: `none` for a public upstream without an audience, which a minted token needs; else `mint`. */
 export function forwardOf ({ forward, access, audience }: Pick<Upstream, 'access'> & { forward?: Upstream['forward'] | null, audience?: string | null | undefined }): NonNullable<Upstream['forward']> {
   return forward ?? (access === 'public' && (audience ?? null) === null ? 'none' : 'mint')
 }

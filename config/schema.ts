@@ -27,13 +27,13 @@ const noOpenIdConnect = 'signing in with OpenID Connect is not supported so far;
 const identity = Type.Union([
   group({
     type: Type.Literal('users'),
-    file: text(checkNotEmpty, { description: 'The users file, which portcullis users maintains.', expects: 'a path', example: './users.json' }),
+    file: text(checkNotEmpty, { description: 'The users file, which portcullis users maintains.', expects: 'a path', isFile: true, example: './users.json' }),
     staleFor: Optional(duration({ description: 'While the file cannot be read, passwords are verified against its last content for this long. After that, sign-ins and step-ups are answered 503; sessions continue.', default: '5m', minimum: '0s', maximum: '24h' }))
   }, { description: 'Users in a file.' }),
   Type.Unsafe<VerifyPassword>({ [Kind]: 'Function', type: 'Function', parameters: [], returns: Type.Unknown() })
 ], { description: 'Who may sign in: a file of users or, in a TypeScript configuration, a function.', expects: 'a file of users or a function', example: '{ type: users, file: ./users.json }', hints: { oidc: noOpenIdConnect, openid: noOpenIdConnect, 'openid-connect': noOpenIdConnect } })
 
-/** Every setting, with its unit, default and bounds. */
+/** The schema of all settings, with their units, defaults and bounds. */
 export const configSchema = group({
   origin: text(checkOrigin, { description: 'Scheme, host and port that browsers see, and the issuer of tokens. Determines the attributes of cookies.', expects: 'an address, such as https://app.example.com', example: 'https://app.example.com' }),
   listen: Optional(listen),
@@ -57,13 +57,13 @@ export const configSchema = group({
   upstreams: Optional(list(upstream, { description: 'The services behind the gateway.', default: [], expects: 'a list of groups of settings, each with a prefix and a target' }))
 }, { description: 'The configuration of Portcullis.' })
 
-/** What a user writes. */
+/** The configuration as users write it. */
 export type ConfigInput = Static<typeof configSchema>
 
-/** Gives a TypeScript configuration its types; changes nothing. */
+/** Returns its argument; it gives a TypeScript configuration its types. */
 export function defineConfig (input: ConfigInput): ConfigInput {
   return input
 }
 
-/** The settings of a configuration once every default has been filled in. */
+/** The settings with every default filled in. */
 export type Settings = Complete<typeof configSchema>

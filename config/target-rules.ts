@@ -2,7 +2,7 @@ import { isThisMachine, plainHost, serviceAt } from '../lib/proxy/service-addres
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
 
-/** Targets that lead back to the gateway: a request would go round until something breaks, or reach where operators are. */
+/** Finds targets that lead back to the gateway. Their requests would loop, or reach the listener of operators. */
 export function checkTargets ({ origin, listen, admin, upstreams }: Settings): Problem[] {
   return upstreams.flatMap(({ target }, index) => {
     const refuse = (text: string): Problem[] => [{ setting: `upstreams[${index}].target`, text }]
@@ -14,7 +14,7 @@ export function checkTargets ({ origin, listen, admin, upstreams }: Settings): P
   })
 }
 
-/** As far as the texts tell: other names and addresses of this machine are not known. */
+/** Compares by the texts alone; other names and addresses of this machine are not looked up. */
 function isListener (listener: { host: string, port: number }, { host, port }: { host: string, port: number }): boolean {
   if (listener.port !== port) return false
   return plainHost(listener.host) === host || (isThisMachine(host) && isThisMachine(listener.host))

@@ -1,12 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 
-/** Largest content that a text of the configuration may be taken from. */
+/** Maximum size of a file whose content is inserted into a setting. */
 const maxBytes = 64 * 1024
 
-/** What a text file holds without its last newline, or what is wrong with it and how to mend that; never a part of the content. */
+/** The content of a text file without its last newline, or a problem with its remedy. The problem never quotes the content. */
 export type TextFile = { text: string } | { problem: string }
 
-/** Reads a file such as Docker and Kubernetes mount for a secret. */
+/** Reads a small text file, such as a secret that Docker or Kubernetes mounts. */
 export function readTextFile (path: string): TextFile {
   let bytes: Buffer | null
   try {
@@ -22,9 +22,9 @@ export function readTextFile (path: string): TextFile {
   return text === '' ? { problem: 'is empty; write the text into it' } : { text }
 }
 
-/** At most one byte more than may be there; null when it is no regular file. */
+/** Reads at most one byte more than the maximum. Returns null when the path is not a regular file. */
 function readBounded (path: string): Buffer | null {
-  // Without O_NONBLOCK the opening of a pipe waits for its writer.
+  // O_NONBLOCK keeps the opening of a pipe from waiting for its writer.
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     if (!fstatSync(file).isFile()) return null

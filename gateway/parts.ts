@@ -1,8 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/config.ts'
-import { storeAddress } from '../config/store-address.ts'
 import { maxForeignTokenAgeMs } from '../config/retention.ts'
-import { secretBeside } from '../config/secret-file.ts'
 import { optionsFrom } from '../lib/settings/options.ts'
 import { replica } from '../lib/settings/revocation.ts'
 import { UsersAgreement } from '../users/agreement.ts'
@@ -12,16 +10,8 @@ import { persist } from '../stores/retry.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
 import type { BlocklistOptions } from '../plugins/blocklist.ts'
 import type { Portcullis } from '../plugins/portcullis.ts'
-import type { StoreOptions } from '../plugins/store.ts'
 
 /* The parts that both compositions share: the gateway, and the primary process of several workers. */
-
-export async function storeOptions (config: Config): Promise<StoreOptions> {
-  const address = await storeAddress(config)
-  if (address.type === 'sqlite') return { type: 'sqlite', path: address.path, timeout: config.store.timeoutMs }
-  const { target, keyPrefix } = address
-  return { type: 'redis', timeout: config.store.timeoutMs, ...keyPrefix === undefined ? {} : { keyPrefix }, ...typeof target === 'string' ? { url: target } : target }
-}
 
 export function blocklistOptions (config: Config): BlocklistOptions {
   const { accessToken, session, revocation } = config
@@ -89,11 +79,6 @@ export async function compareUsers (app: FastifyInstance, { digest }: PasswordSo
   check()
   const timer = setInterval(check, everyMs).unref()
   app.addHook('preClose', async () => { clearInterval(timer) })
-}
-
-/** Returns the configured secrets, or the secret beside an embedded store, which is created when absent. */
-export async function secretsOf ({ secrets, store }: Config): Promise<string[]> {
-  return secrets ?? [await secretBeside(store.type === 'sqlite' ? store.path : '')]
 }
 
 type OptionalMetrics = Omit<Portcullis, 'metrics'> & Partial<Pick<Portcullis, 'metrics'>>

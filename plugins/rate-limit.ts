@@ -1,13 +1,13 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { checkOptions, durationMs } from '../lib/options.ts'
 import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { rateLimit, type budget } from '../lib/settings/rate-limit.ts'
-import type { SharedRedis } from '../stores/open.ts'
+import type { BudgetLimits, Counts } from '../stores/counts.ts'
 import { addPart, beginPart } from './portcullis.ts'
-import { accountKey, addressKey, Budget, MemoryCounts, type BudgetLimits, type Counts, type LimitedAccount } from './rate-limit/budget.ts'
+import { accountKey, addressKey, Budget, MemoryCounts, type LimitedAccount } from './rate-limit/budget.ts'
 import { guardAccess } from './rate-limit/guard.ts'
 
 export type { Budget, LimitedAccount } from './rate-limit/budget.ts'
@@ -74,8 +74,7 @@ const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
   const { signIn, refresh, timeoutMs, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
   const portcullis = beginPart(fastify, 'rateLimit')
-  const { sharedRedis } = portcullis
-  const shared = sharedRedis === null ? null : await countsIn(fastify, sharedRedis, timeoutMs)
+  const shared = await portcullis.createCounts?.(fastify, timeoutMs)
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
   const limited = new Map<string, number>()
   const createBudget = (name: string, size: Omit<BudgetLimits, 'name'>, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {
@@ -133,10 +132,4 @@ async function attempt<Result> (budget: Budget, request: FastifyRequest, account
   } finally {
     if (!isFailure) budget.giveBack(key)
   }
-}
-
-/** Creates counts in Redis. The module is loaded only if the store is Redis. */
-async function countsIn (fastify: FastifyInstance, redis: SharedRedis, timeoutMs: number): Promise<Counts> {
-  const { RedisCounts } = await import('./rate-limit/redis-counts.ts')
-  return await RedisCounts.create(fastify, redis, timeoutMs)
 }

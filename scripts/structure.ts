@@ -10,7 +10,7 @@ import ts from 'typescript'
 /** The folders and files of production code, from the bottom to the top, with those that each may import beside itself. */
 export const directions: Record<string, { holds: string, imports: string[] }> = {
   lib: { holds: 'pure functions and the types of the domain: no Fastify value, no time, no timers', imports: [] },
-  stores: { holds: 'the contract of a store, and its drivers: SQLite and Redis', imports: ['lib'] },
+  stores: { holds: 'the contract of a store, and the list of its drivers (`drivers.ts`): SQLite and Redis', imports: ['lib'] },
   users: { holds: 'the users who may sign in with a password', imports: ['stores', 'lib'] },
   config: { holds: 'the configuration: how it is read, checked and described', imports: ['users', 'stores', 'lib'] },
   plugins: { holds: 'one concern a file, as a Fastify plugin', imports: ['stores', 'lib'] },

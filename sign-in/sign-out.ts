@@ -44,7 +44,6 @@ async function endOfSubject (request: FastifyRequest, { scope, origin, portculli
   const { subject, sid } = await liveSession(request, { scope, origin, portcullis })
   // The answer deletes the cookies of other subjects too, so their sessions end first; the credential stays valid until the cut, so
   // the request can be retried.
-  if (scope === 'all') await endSessions((await presentedSids(request, portcullis)).filter(other => other !== sid), portcullis, request)
   await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null }, sourceOf(request))
   publish({ event: 'session.closed', subject, ...sourceOf(request), outcome: scope }, portcullis)
 }

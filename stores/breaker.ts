@@ -1,16 +1,16 @@
 import { StoreUnavailableError } from '../lib/errors.ts'
 
-/** So many calls in a row without an answer in time, and the next ones are not made. */
+/** The number of consecutive calls without an answer in time after which calls are refused. */
 const silentCalls = 5
-/** While they are not made, one is: this often, to find out whether there is an answer again. */
+/** While calls are refused, one trial call is admitted in this interval. */
 const trialEveryMs = 500
-/** More calls under way than a healthy store ever has; what comes on top would only wait. */
+/** The maximum number of pending calls. A healthy store never has as many, and further calls would only wait. */
 const mostPending = 10_000
 
 /**
- * Stands in front of a store that may fall silent. Once several calls in a row were not answered in time, callers are told so at once,
- * in place of waiting for a deadline each; a single call now and then finds out when it is over. An answer that is an error is an
- * answer: a store that is full or read-only speaks, and may still do what else it is asked.
+ * A circuit breaker for a store that may stop answering. After several consecutive calls without an answer in time, calls are refused at
+ * once instead of waiting for a deadline each, and single trial calls detect the recovery. An error reply counts as an answer, because
+ * a store that is full or read-only can still serve other calls.
  */
 export class Breaker {
   #silent = 0
@@ -21,7 +21,7 @@ export class Breaker {
     return this.#silent >= silentCalls
   }
 
-  /** Before a call, which then has to end with `answered`, `expired` or `failed`. Throws StoreUnavailableError when it is not to be made. */
+  /** Begins a call, which must end with `answered`, `expired` or `failed`. Throws StoreUnavailableError when the call is refused. */
   begin (): void {
     if (this.#pending >= mostPending) throw refusal('too many operations are under way')
     if (this.isOpen) {
@@ -37,14 +37,14 @@ export class Breaker {
     this.#silent = 0
   }
 
-  /** No answer came in time. */
+  /** Ends a call that had no answer in time. */
   expired (): void {
     this.#pending--
     this.#silent++
     if (this.#silent === silentCalls) this.#nextTrialMs = performance.now() + trialEveryMs
   }
 
-  /** The call could not be made, or its connection broke: whoever is not there says so at once, and need not be spared. */
+  /** Ends a call that could not be sent or whose connection broke. Such a failure is immediate, so it does not count as silence. */
   failed (): void {
     this.#pending--
   }

@@ -1,5 +1,5 @@
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { defaultKeyPrefix, keyPrefixProblem } from './redis/settings.ts'
+import { defaultKeyPrefix, keyPrefixProblem } from './redis/addresses.ts'
 import { isCluster, type RedisClient } from './redis/client.ts'
 import { assertNoEviction, close, readEvictingPolicy, whenReady } from './redis/connect.ts'
 import { unavailable } from './redis/deadline.ts'
@@ -16,35 +16,35 @@ import { createSigningKeys } from './redis/signing-keys.ts'
 import type { Store } from './store.ts'
 
 export { createRedisClient, type RedisClient } from './redis/client.ts'
-export { redisOptions, type RedisTarget, type RedisTls } from './redis/options.ts'
+export { redisOptions, type RedisTarget } from './redis/options.ts'
 
 export interface RedisStoreOptions {
   /** A client made with `createRedisClient()`, or with `redisOptions()`; it may still be connecting. */
   redis: RedisClient
-  /** How long an operation may take. Default 250. */
+  /** Maximum duration of an operation. Default 250. */
   timeoutMs?: number
-  /** How long to wait for a client that is still connecting. Default 5000. */
+  /** Maximum wait for a client that is still connecting. Default 5000. */
   connectTimeoutMs?: number
-  /** What every key begins with: it keeps deployments apart that share a Redis. Default `portcullis:`. */
+  /** Prefix of every key. Deployments that share a Redis need different prefixes. Default `portcullis:`. */
   keyPrefix?: string
-  /** How many slots the data is spread over: a power of two, up to 16; never changed while there is data. Default 16 in a Cluster, else 1. */
+  /** Number of slots of the data: a power of two, at most 16. It must not change while there is data. Default 16 in a Cluster, else 1. */
   shards?: number
-  /** Whether `end()` ends the client too. Default false. */
+  /** Tells whether `end()` also ends the client. Default false. */
   closeClient?: boolean
-  /** Is told what is waited for at the start, and what is not as it should be but may stay so. */
+  /** `onWait` is called with the reason when the start has to wait; `onWarning` with each questionable setting of the server. */
   onWait?: (text: string) => void
   onWarning?: (text: string) => void
-  /** Added to the server's clock, in tests. */
+  /** An offset that tests add to the clock of the server. */
   clockOffsetMs?: () => number
 }
 
 const policyCheckMs = 20_000
 
-/** The store on a Redis server, 7.0 or newer. */
+/** Opens the store on a Redis server, version 7.0 or newer. */
 export async function createRedisStore (options: RedisStoreOptions): Promise<Store> {
   const { redis, timeoutMs = 250, connectTimeoutMs = 5000, keyPrefix = defaultKeyPrefix, shards = isCluster(redis) ? 16 : 1, closeClient = false, clockOffsetMs = () => 0, onWait = ignore, onWarning = ignore } = options
   assertUsable(redis, keyPrefix, shards)
-  // Without a listener the client prints every failed attempt to connect; each operation says so itself.
+  // A client without a listener prints every failed attempt to connect. Each operation reports the failure itself.
   redis.on('error', (error: Error) => keepDatabase(redis, error))
   try {
     await whenReady(redis, { waitMs: connectTimeoutMs, onWait })
@@ -100,7 +100,7 @@ function assertUsable (redis: RedisClient, prefix: string, shards: number): void
   if (![1, 2, 4, 8, 16].includes(shards)) throw new ConfigInvalidError('The number of shards of the store must be 1, 2, 4, 8 or 16')
 }
 
-/** Somebody may set an evicting policy while the gateway runs: then what is heard from this server is not the truth for long. */
+/** Checks regularly that the eviction policy has not changed: a server that evicts keys loses sessions and revocations. */
 function createPolicyCheck (redis: RedisClient, timeoutMs: number): () => Promise<void> {
   let nextMs = performance.now() + policyCheckMs
   return async () => {
@@ -111,13 +111,13 @@ function createPolicyCheck (redis: RedisClient, timeoutMs: number): () => Promis
   }
 }
 
-/** An error reply of the server at the start says what is wrong with the settings; any other error is as it is. */
+/** Explains an error reply of the server at the start by the setting that causes it. Returns every other error unchanged. */
 function explained (redis: RedisClient, error: Error): Error {
   const { cause } = error
   return cause instanceof Error && cause.name === 'ReplyError' && !(error instanceof ConfigInvalidError) ? explain(redis, cause).error : error
 }
 
-/** The client would go on in database 0, where other data is: without its database a connection is of no use. */
+/** Disconnects a client that cannot select its database, because it would continue in database 0, which may hold other data. */
 function keepDatabase (redis: RedisClient, { message }: Error): void {
   if (/DB index is out of range|SELECT is not allowed|NOPERM.*'select'/.test(message)) redis.disconnect(true)
 }

@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 const firstPauseMs = 250
 const longestPauseMs = 5000
 
-/** Does a piece of work again, with growing pauses, until it succeeds or `signal` says that it is of no use any more. */
+/** Repeats `work` with growing pauses until it succeeds or `signal` is aborted. */
 export async function persist (work: () => Promise<void>, signal: AbortSignal, onFailure: (error: unknown) => void): Promise<void> {
   for (let pauseMs = firstPauseMs; !signal.aborted; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {

@@ -9,21 +9,21 @@ import { createInlineWriter } from './sqlite/writer.ts'
 import type { Store } from './store.ts'
 
 export interface SqliteStoreOptions {
-  /** The database file, made with mode 0600 if absent; its directory must exist. `:memory:` keeps everything in this Store object alone. */
+  /** The database file, created with mode 0600 if it is missing, in an existing directory. `:memory:` keeps the data in the Store object. */
   path: string
   /** The store's clock in milliseconds since the epoch. Default: `Date.now`. */
   now?: () => number
-  /** Longest wait for a write, in milliseconds. Default: 5000. */
+  /** Maximum duration of a write, in milliseconds. Default: 5000. */
   timeoutMs?: number
-  /** How long to wait at the start for a file that other processes have locked, in milliseconds. Default: 60000. */
+  /** Maximum wait at the start for a file that other processes have locked, in milliseconds. Default: 60000. */
   startTimeoutMs?: number
-  /** Is told what is waited for at the start. */
+  /** Called with the reason when the start has to wait. */
   onWait?: (text: string) => void
 }
 
 /**
- * The embedded store: one file for all processes of one machine. Reads happen on the calling thread and cost microseconds;
- * all writes go through one thread that commits what has gathered in one transaction, so the event loop never waits for the disk.
+ * The embedded store: one file for all processes of one machine. Reads run on the calling thread and take microseconds. Writes run
+ * on one other thread, which commits all pending writes in one transaction, so the event loop never waits for the disk.
  */
 export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 5000, startTimeoutMs = 60_000, onWait = () => {} }: SqliteStoreOptions): Promise<Store> {
   const isInMemory = path === ':memory:'

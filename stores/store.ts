@@ -6,25 +6,25 @@ import type { Counted, RefreshLimit } from '../lib/session/refresh-count.ts'
 import type { FamilyOutcome, RotationWindows } from '../lib/session/rotation.ts'
 
 /*
- * The contract between the gateway and the truth.
+ * The contract of a store, which holds the authoritative sessions, revocations and signing keys.
  *
  * - Every method is one atomic operation of the store. None checks first and acts later.
  * - Every instant is the store's clock, in milliseconds since the epoch (`…AtMs`); durations are milliseconds (`…Ms`).
- * - What is absent is `null`, never `undefined`.
+ * - An absent value is `null`, never `undefined`.
  * - A method that cannot know its outcome within its deadline rejects with StoreUnavailableError. The operation may still have
  *   happened: callers treat the outcome as unknown, never as "no".
  * - A record past `expiresAtMs` (now >= expiresAtMs) or cut off by its subject's or the store's epoch is absent, for every method.
  * - A write resolves when it is as durable as the store can make it.
- * - `stores/contract/` says all of this again, executably, for every implementation.
+ * - The suite in `stores/contract/` tests these rules and those of the methods for every implementation.
  */
 
 export type DeviceBinding =
-  /** `already`: to this very key, which a repeated request may find. */
+  /** `already`: the session was bound to this key before, for example by a request that the client repeats. */
   | { outcome: 'bound' | 'already', record: SessionRecord }
-  /** It is bound to another key, and stays so. */
+  /** The session is bound to another key, and the binding is unchanged. */
   | { outcome: 'refused', record: SessionRecord }
 
-/** `used`: the number is not the record's, because a proof for it came before. Nothing has changed. */
+/** `used`: an earlier proof has used the number, and nothing has changed. */
 export interface DeviceRenewal { outcome: 'renewed' | 'used', record: SessionRecord }
 
 export interface OpenSession {
@@ -39,60 +39,61 @@ export interface OpenSession {
   client: { userAgent: string, ip: string }
   origin: string | null
   absoluteTimeoutMs: number
-  /** At the limit the oldest sessions of the subject are closed in the same operation. */
+  /** The same operation closes the oldest sessions of the subject above this limit. */
   maxPerSubject: number
-  /** How long a closed `sid` stays on the log as revoked. */
+  /** Time for which the log lists a closed `sid` as revoked. */
   maxTokenAgeMs: number
 }
 
 export interface RotateOptions extends RotationWindows {
-  /** A session that was not used for this long is `expired`. */
+  /** A session that was unused for this time is `expired`. */
   idleTimeoutMs: number
-  /** How long the `sid` of a reused family stays on the log as revoked. */
+  /** Time for which the log lists the `sid` of a reused family as revoked. */
   maxTokenAgeMs: number
-  /** Where the token is presented: a record of another origin is `unknown`. Absent: the origin is not judged. */
+  /** The origin at which the token is presented; a record of another origin is `unknown`. Without this, the origin is not checked. */
   origin?: string
   /** The subject has just authenticated again: `rotated` and `recovered` strengthen the record's authentication (lib/session/authentication.ts). */
   fresh?: Strength
-  /** What this session may have; counted in the same operation. Absent: this one is not counted. */
+  /** The limit of refreshes of this session, which the same operation counts. Without this, the refresh is not counted. */
   limit?: RefreshLimit
 }
 
 /**
- * `counted`: null where nothing was, for want of a limit or of a session that goes on. `granted`: the authentication that the answer may
- * show, which is not always the record's; null where nothing is answered.
+ * `counted`: null without a limit, and when the session does not continue. `granted`: the authentication that the response may show,
+ * which can differ from that of the record; null when the refresh is refused.
  */
 export type Rotation =
   /** The record after the operation: `record.family.generation` is the one to hand out, except `held`, which hands out none. */
   | { outcome: Exclude<FamilyOutcome, 'expired' | 'reused'>, record: SessionRecord, granted: Authentication, counted: Counted | null }
-  /** The record as it was. `reused` and a retry that came too late have removed it; idleness has not. */
+  /** The record before the operation, which `reused` and a late retry remove; idleness does not remove it. */
   | { outcome: 'expired' | 'reused', record: SessionRecord, granted: null, counted: null }
-  /** Over the limit: nothing was judged and nothing has changed but the count. */
+  /** The limit is exceeded: the presentation was not evaluated, and only the count has changed. */
   | { outcome: 'limited', record: SessionRecord, granted: null, counted: Counted }
   | { outcome: 'unknown', record: null, granted: null, counted: null }
 
-/** Takes one page of a snapshot; the next one of the same shard comes when it is done. */
+/** Receives one page of a snapshot. The next page of the same shard follows when the promise resolves. */
 export type TakePage = (revocations: Revocation[]) => Promise<void>
 
 export interface Pull {
   position: string
-  /** Entries after the position asked for, oldest first. Empty when `gap`. */
+  /** The entries after the requested position, oldest first; empty when `gap` is set. */
   entries: LogEntry[]
-  /** The log does not connect to the position any more (trimmed, lost, restored): take a snapshot and trust no cache. */
+  /** The log no longer continues from the position (trimmed, lost, restored): the caller must take a snapshot and discard its caches. */
   gap: boolean
 }
 
-/** The signing keys, sealed by the gateway; the store only keeps the text. */
+/** The signing keys. The gateway seals them, and the store keeps the text. */
 export interface KeyDocument {
-  /** Starts at 1; every write adds one. */
+  /** The number of writes so far; the first version is 1. */
   version: number
   text: string
 }
 
 export interface Store {
-  readonly type: 'sqlite' | 'redis'
+  /** The type of the driver, or any name for a store of an application. */
+  readonly type: string
 
-  /** The store's clock as last heard; synchronous, never ahead of an outage by more than the local clock's own drift. */
+  /** Returns the store's clock: its last known value plus the local time since then. It drifts at most as the local clock does. */
   nowMs (): number
 
   /**
@@ -101,7 +102,7 @@ export interface Store {
    */
   open (session: OpenSession): Promise<{ record: SessionRecord, closed: string[] }>
 
-  /** The record, or null. Does not judge idleness. */
+  /** Returns the record, or null. Does not check idleness. */
   read (sid: string): Promise<SessionRecord | null>
 
   /**
@@ -146,7 +147,7 @@ export interface Store {
    */
   close (sid: string, options: { maxTokenAgeMs: number, origin?: string | null }): Promise<SessionRecord | null>
 
-  /** The subject's records, newest first. Does not judge idleness. */
+  /** Returns the records of the subject, newest first. Does not check idleness. */
   list (subject: string): Promise<SessionRecord[]>
 
   /**
@@ -171,28 +172,28 @@ export interface Store {
   revokeAll (options: { keepForMs: number }): Promise<Extract<Revocation, { kind: 'all' }>>
 
   /**
-   * Makes true again what the store may have lost: for each revocation all that it did when it was made (records, epochs, entry of the
-   * log), unless it is in force. Never lowers an epoch, never ends what a revocation spares, changes nothing the second time.
-   * One `owner` at a time, so that many who know the same do not all write it: `busy` while another one is at it.
+   * Restores revocations that the store may have lost, with all their effects (records, epochs, log entries), unless they are in force.
+   * Never lowers an epoch, never ends a session that the revocation excepted, and is idempotent. Admits one `owner` at a time, so that
+   * processes do not all write the same revocations; returns `busy` to the others.
    */
   reassert (revocations: readonly Revocation[], options: { owner: string }): Promise<'asserted' | 'busy'>
 
-  /** Whether a credential is still good by the truth itself: its record is there, no cut covers it, its `jti` is not revoked. */
+  /** Tells whether a credential is valid: its record exists, no cut covers it, and its `jti` is not revoked. */
   isGood (claims: CredentialClaims): Promise<boolean>
 
   /**
-   * Hands out every revocation in force, page by page, so that millions are never held at once. Resolves to the position of the log
-   * after which everything is news. One that fails half way has handed out nothing but the truth.
+   * Delivers every revocation in force in pages, so that millions are never in memory at once. Resolves to the position of the log from
+   * which the caller must pull. The pages of a snapshot that fails are correct, but not complete.
    */
   snapshot (take: TakePage): Promise<string>
 
   /**
-   * All of the log after `position`. Resolves only if the store would have accepted a write just before (a demoted or cut-off primary
-   * rejects), so a resolved pull means: heard from the truth.
+   * Returns the entries of the log after `position`. Resolves only when the store could have accepted a write just before (a demoted or
+   * partitioned primary rejects), so a resolved pull is authoritative.
    */
   pull (position: string): Promise<Pull>
 
-  /** Calls back soon after the log has grown, whoever wrote; may be late, spurious or lost: pull decides. Returns the unsubscriber. */
+  /** Calls back after a process has extended the log. A call may be late, spurious or lost; `pull` decides. Returns the unsubscriber. */
   onGrowth (listener: () => void): () => void
 
   readKeys (): Promise<KeyDocument | null>
@@ -206,9 +207,9 @@ export interface Store {
    */
   putNote (topic: string, name: string, text: string, keepForMs: number): Promise<void>
 
-  /** The notes of a topic that have not expired, by name. */
+  /** Returns the notes of a topic that have not expired, by name. */
   readNotes (topic: string): Promise<Note[]>
 
-  /** Ends connections, threads and timers. What was acknowledged stays. */
+  /** Ends connections, threads and timers. Acknowledged writes are kept. */
   end (): Promise<void>
 }

@@ -4,8 +4,8 @@ import { StoreUnavailableError } from '../lib/errors.ts'
 const pauseMs = 250
 
 /**
- * Repeats a piece of work of the start that the store cannot do yet, for `forMs` at most: a busy machine, a lock of another process
- * or a failover must not end a process that has just begun. `onWait` is told the reason once. What is repeated has to be safe to repeat.
+ * Repeats `work` at the start, for at most `forMs`, while it rejects with StoreUnavailableError, so that a busy machine, a lock of another
+ * process or a failover does not end a process that is starting. `onWait` is called once, with the reason. `work` must be safe to repeat.
  */
 export async function waitForStore<T> (work: () => Promise<T>, onWait: (reason: string) => void, forMs: number): Promise<T> {
   const startedAtMs = performance.now()

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
-import { openStore } from '../../stores/open.ts'
+import { driverOf } from '../../stores/drivers.ts'
 import type { Revocation } from '../../lib/revocation/entries.ts'
 import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
 /** Writes revocations into a store without a gateway: as re-assertions of a gateway that knows them, and one by one as they occur. */
 const args = argsOfParent<{ store: { type: 'sqlite', path: string } | { type: 'redis', url: string } }>()
-const { store } = await openStore(args.store.type === 'redis' ? { type: 'redis', target: args.store.url, timeoutMs: 60_000 } : { ...args.store, timeoutMs: 60_000 })
+const { store } = await driverOf(args.store).open({ ...args.store, timeout: '60s' })
 
 const batch = 20_000
 const minute = 60_000

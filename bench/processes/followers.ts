@@ -1,5 +1,5 @@
 import { LogFollower } from '../../plugins/blocklist/log-follower.ts'
-import { openStore } from '../../stores/open.ts'
+import { redis } from '../../stores/redis/driver.ts'
 import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
 /** The load of many gateways on Redis while no user signs in: each follows the log over separate connections. */
@@ -8,7 +8,7 @@ const ends: Array<() => Promise<void>> = []
 const followers: LogFollower[] = []
 
 for (let number = 0; number < count; number++) {
-  const { store } = await openStore({ type: 'redis', target: url, timeoutMs: 5000 })
+  const { store } = await redis.open({ type: 'redis', url, timeout: '5s' })
   const follower = new LogFollower(store, { maxStalenessMs: 2000, longestMs: 86_400_000 }, {})
   await follower.start()
   followers.push(follower)

@@ -1,11 +1,11 @@
-import { openStore } from '../../stores/open.ts'
+import { redis } from '../../stores/redis/driver.ts'
 import type { SessionMode } from '../../lib/session/record.ts'
 import type { OpenSession } from '../../stores/store.ts'
 import { argsOfParent, serveParent } from './child.ts'
 
 /** Opens sessions of distinct users in a store, as a gateway does. */
 const { url } = argsOfParent<{ url: string }>()
-const { store } = await openStore({ type: 'redis', target: url, timeoutMs: 60_000 })
+const { store } = await redis.open({ type: 'redis', url, timeout: '60s' })
 const atOnce = 200
 const day = 86_400_000
 

@@ -1,6 +1,7 @@
 import { AggregatorRegistry } from 'prom-client'
 import type { Config } from '../../config/config.ts'
 import { composeOperators } from '../../gateway/primary.ts'
+import { driverOf } from '../../stores/drivers.ts'
 import { noteStart, whenToldToEnd } from '../told.ts'
 import type { Edge } from '../edge.ts'
 import { WorkerPool } from './pool.ts'
@@ -11,7 +12,8 @@ const killAfterMs = 5000
 /** Runs the gateway in several processes until it is told to end. The workers serve requests; this process supervises them. */
 export async function runPrimary (config: Config, count: number, edge: Edge): Promise<number> {
   const { stdout, stderr } = edge
-  if (config.store.type === 'sqlite' && config.store.path === ':memory:') throw new Error('store.path: :memory: belongs to one process alone; give the store a file, or start without --workers')
+  const refusal = driverOf(config.store).refuseSharing(config.store)
+  if (refusal !== null) throw new Error(`${refusal}, or start without --workers`)
   const { shutdown: { delayMs, timeoutMs } } = config
   const pool = new WorkerPool({
     count,

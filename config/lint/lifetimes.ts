@@ -1,20 +1,17 @@
 import { publishAheadMs } from '../../lib/jwt/key-schedule.ts'
-import { isLoopback } from '../../lib/proxy/service-address.ts'
+import { driverOf } from '../../stores/drivers.ts'
 import type { Config } from '../config.ts'
-import { redisAddresses } from '../redis-addresses.ts'
 import { warn } from './warnings.ts'
 
-/** Refreshing begins this late in the life of an access token at the latest. */
+/** The latest point of an access token's lifetime at which clients refresh, as a fraction. */
 const latestRefresh = 0.86
 
-/** Chromium renews two minutes before the end, and signs six times in nine minutes at most. */
+/** Chromium renews a device cookie two minutes before its expiry, and signs at most six proofs in nine minutes. */
 const shortestDeviceCookieMs = 240_000
 
-/** How long sign-ins last, and what is known of their end. */
+/** Warns about the lifetimes of sessions, tokens and keys, about the delay of revocations, and about the store. */
 export function lintLifetimes ({ secure, session, accessToken, keys, refreshToken: { overlapMs, retryWindowMs }, revocation, store }: Config): string[] {
-  return warn(
-    [store.type === 'sqlite' && store.path === ':memory:', 'store.path: is :memory:, so a restart signs everyone out and forgets every revocation; write a path'],
-    [store.type === 'redis' && redisAddresses(store).some(crossesInTheClear), 'store: is redis:// on another machine, so sessions cross the network in the clear; write rediss:// if it can, else see that nobody else is on that network'],
+  return [...driverOf(store).lint(store), ...warn(
     [session.idleTimeoutMs < accessToken.ttlMs * latestRefresh, 'session.idleTimeout: is shorter than accessToken.ttl, so in tokens mode sessions are over before clients refresh; lengthen it, or shorten accessToken.ttl'],
     [session.absoluteTimeoutMs > 90 * 86_400_000, 'session.absoluteTimeout: is above 90d, for which a stolen session in use stays good; shorten it'],
     [session.deviceBound !== null && !secure, 'session.deviceBound: is set, but browsers bind sessions over https alone, and origin is http; remove it'],
@@ -24,9 +21,5 @@ export function lintLifetimes ({ secure, session, accessToken, keys, refreshToke
     [overlapMs === 0 && retryWindowMs === 0, 'refreshToken: both windows are 0s, so a lost answer or two tabs at once sign an honest user out; leave them out unless you want the textbook rule'],
     [overlapMs === 0 && retryWindowMs > 0, 'refreshToken.overlap: is 0s, so two tabs at once sign an honest user out; write 10s'],
     [overlapMs > 0 && retryWindowMs === 0, 'refreshToken.retryWindow: is 0s, so a lost answer signs an honest user out; leave it out']
-  )
-}
-
-function crossesInTheClear ({ protocol, hostname }: URL): boolean {
-  return protocol === 'redis:' && !isLoopback(hostname)
+  )]
 }

@@ -3,7 +3,7 @@ import { warn } from './warnings.ts'
 
 const silent = ['warn', 'error', 'fatal', 'silent']
 
-/** What makes an operator's day harder than it need be. */
+/** Warns about settings that make the gateway harder to operate. */
 export function lintOperation ({ listen, limits, shutdown, log, rateLimit, upstreams }: Config): string[] {
   return [
     ...warn(

@@ -2,7 +2,7 @@ import { isSameService, serviceAt, type Addresses } from '../../lib/proxy/servic
 import type { Config, UpstreamConfig } from '../config.ts'
 import { reserved } from '../../lib/settings/text-checks.ts'
 
-/** Where the way to an upstream may surprise: which of two prefixes counts, and which doors lead to one room. */
+/** Warns about prefixes that are easily confused, and about upstreams that bypass the requirements of another one. */
 export function lintPaths ({ upstreams }: Config, addresses: Addresses): string[] {
   return upstreams.flatMap((upstream, index) => {
     const { prefix } = upstream
@@ -17,12 +17,12 @@ export function lintPaths ({ upstreams }: Config, addresses: Addresses): string[
   })
 }
 
-/** Of two upstreams: is one that demands less a way around the other? */
+/** Warns when the upstream `open`, which requires less, can reach the service behind `guarded`. */
 function lintPair (open: UpstreamConfig, index: number, { guarded, at, addresses }: { guarded: UpstreamConfig, at: number, addresses: Addresses }): string[] {
   const less = findLess(open, guarded)
   if (less === null) return []
   const isNested = isWithin(open.prefix, guarded.prefix)
-  // What lies in / is expected to be an exception from it.
+  // A prefix inside / is expected to be an exception from it.
   if (isNested && guarded.prefix !== '/') return [`upstreams[${index}].prefix: lies in that of upstreams[${at}], and the longer prefix alone counts, so ${less}; move it elsewhere unless that is meant`]
   if (!isSameService(open.target, guarded.target, addresses)) {
     return mayBeSame(open, guarded, addresses) ? [`upstreams[${index}].target: is at the same port as that of upstreams[${at}], and a name of the two cannot be resolved; if they are one service, write the same target for both, or another case of ${guarded.prefix} leads around what is demanded there`] : []
@@ -31,18 +31,18 @@ function lintPair (open: UpstreamConfig, index: number, { guarded, at, addresses
 
   const rest = guarded.rewritePrefix.slice(open.rewritePrefix === '/' ? 0 : open.rewritePrefix.length).replace(/\/$/, '')
   const detour = `${open.prefix === '/' ? '' : open.prefix}${rest}`
-  // Where the longer prefix counts, no other spelling of it is forwarded either.
+  // The longer prefix applies to the detour, and its other spellings are not forwarded either.
   if (!isNested && isWithin(detour, guarded.prefix)) return []
   return [`upstreams[${index}].rewritePrefix: leads to what upstreams[${at}] leads to, and ${less}; rewrite it to a path of its own, or demand the same`]
 }
 
-/** Whether one prefix lies in the other, and the names of the targets do not tell whether there is one service behind both. */
+/** Tells whether the targets of two nested prefixes may be one service, because a host name of the two is not resolved. */
 function mayBeSame (outer: UpstreamConfig, inner: UpstreamConfig, addresses: Addresses): boolean {
   const [a, b] = [serviceAt(outer.target), serviceAt(inner.target)]
   return isWithin(fold(inner.prefix), fold(outer.prefix)) && a.port === b.port && !(addresses.has(a.host) && addresses.has(b.host))
 }
 
-/** What `open` does not demand and `guarded` does; null when there is nothing. */
+/** Describes the first requirement that `guarded` has and `open` lacks; null when there is none. */
 function findLess (open: UpstreamConfig, guarded: UpstreamConfig): string | null {
   if (guarded.access === 'public') return null
   if (open.access === 'public') return 'nothing is demanded there'
@@ -51,7 +51,7 @@ function findLess (open: UpstreamConfig, guarded: UpstreamConfig): string | null
   return guarded.stepUp !== null && open.stepUp === null ? 'no step-up is demanded there' : null
 }
 
-/** Whole segments, as paths are matched. */
+/** Compares whole segments, as the proxy matches paths. */
 function isWithin (path: string, prefix: string): boolean {
   return path === prefix || prefix === '/' || path.startsWith(`${prefix}/`)
 }

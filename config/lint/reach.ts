@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import { findWeakToken } from '../../lib/settings/secret-checks.ts'
 import { warn } from './warnings.ts'
 
-/** Who reaches the gateway, in which way, and whom it believes. */
+/** Warns about listeners, trusted proxies, and other origins and issuers. */
 export function lintReach (config: Config): string[] {
   return [...lintOrigin(config), ...lintProxies(config), ...lintOperators(config), ...lintOthers(config)]
 }
@@ -21,7 +21,7 @@ function lintOrigin ({ origin, secure, listen }: Config): string[] {
   )
 }
 
-/** A home or company network is 10.0.0.0/8 or fc00::/7 at most. */
+/** Warns about blocks that are wider than the private networks 10.0.0.0/8 and fc00::/7. */
 function lintProxies ({ listen: { trustProxy } }: Config): string[] {
   return trustProxy.flatMap((block, index) => {
     const [address = '', bits = ''] = block.split('/')

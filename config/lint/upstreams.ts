@@ -3,7 +3,7 @@ import { isLoopback, isSameService, type Addresses } from '../../lib/proxy/servi
 import type { Config, UpstreamConfig } from '../config.ts'
 import { warn } from './warnings.ts'
 
-/** What each upstream is told, and what nobody can give it. */
+/** Warns about the data that each upstream receives, and about requirements that no caller can meet. */
 export function lintUpstreams (config: Config, users: StoredUser[] | null, addresses: Addresses): string[] {
   return config.upstreams.flatMap((upstream, index) => [
     ...lintNeighbours(upstream, index, config, addresses),
@@ -19,7 +19,7 @@ function lintNeighbours ({ audience, target }: UpstreamConfig, index: number, { 
   return warn([audience !== null && first < index && !isSameService(upstreams[first]!.target, target, addresses), `upstreams[${index}].audience: is that of upstreams[${first}] too, so a token that one sees is good at the other; give each its own`])
 }
 
-/** A service worker of an upstream at `/` sees every request of its browser to the origin, and scripts of all upstreams share its storage. */
+/** Warns about an upstream at `/` beside the pages: a service worker that it installs sees every request to the origin. */
 function lintWorkers ({ prefix }: UpstreamConfig, index: number, { pages }: Config): string[] {
   return warn([prefix === '/' && pages, `upstreams[${index}].prefix: is / while pages is true, so a service worker that the service installs sees the passwords that people type at /auth/sign-in; give the service a prefix, or an origin apart from the pages, unless it may see them`])
 }
@@ -41,7 +41,7 @@ function lintDemands ({ stepUp, websocket, access, audience }: UpstreamConfig, i
   )
 }
 
-/** A scope that nobody can have closes the upstream for everybody. */
+/** Warns about a scope that no user and no issuer can grant, because the upstream then refuses every request. */
 function lintScopes ({ scopes, access }: UpstreamConfig, index: number, { issuers }: Config, users: StoredUser[] | null): string[] {
   if (users === null || users.length === 0) return []
   const issued = access === 'session' ? [] : issuers.flatMap(issuer => issuer.scopes)

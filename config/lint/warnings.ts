@@ -1,7 +1,7 @@
-/** A warning, and whether there is reason for it. */
+/** A warning, and whether it applies. */
 export type Warning = readonly [applies: boolean, line: string]
 
-/** The lines of those that apply. */
+/** Returns the lines of the warnings that apply. */
 export function warn (...warnings: Warning[]): string[] {
   return warnings.flatMap(([applies, line]) => applies ? [line] : [])
 }

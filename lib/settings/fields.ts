@@ -12,6 +12,8 @@ interface Described {
   example?: string
   unit?: string
   default?: unknown
+  /** Whether a text is the path of a file. `${file:PATH}` may not stand in such a text, because errors name the path. */
+  isFile?: true
   /** True if the bounds, or the check of a text, also apply to the options of a plugin. Otherwise they apply to configurations only. */
   hard?: boolean
 }

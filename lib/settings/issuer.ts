@@ -28,7 +28,7 @@ export const foreignIssuer = {
 export const issuer = group({
   name: foreignIssuer.name,
   issuer: text(check.checkIssuer, { description: 'The exact iss of its tokens.', expects: 'an address', example: 'https://idp.example.com' }),
-  jwks: Optional(text(check.checkNotEmpty, { description: 'Its public keys: a JWK set in a file, which is reread when it changes. Either this or jwksUri.', expects: 'a path' })),
+  jwks: Optional(text(check.checkNotEmpty, { description: 'Its public keys: a JWK set in a file, which is reread when it changes. Either this or jwksUri.', expects: 'a path', isFile: true })),
   jwksUri: Optional(text(check.checkJwksUri, { description: 'Its public keys: the address of a JWK set.', expects: 'an https address' })),
   ...tokens
 }, { description: 'Another issuer whose access tokens are accepted too.' })

@@ -15,8 +15,8 @@ export const listen = group({
     description: 'The proxies whose X-Forwarded headers are trusted; none by default.', default: [], expects: 'a list of IP addresses or CIDR blocks, such as [10.0.0.0/8]: how many hops, or everyone, is not safe to trust'
   })),
   tls: Optional(group({
-    cert: text(checkNotEmpty, { description: 'File of the certificate chain, PEM, beginning with the gateway\'s certificate.', expects: 'a path' }),
-    key: text(checkNotEmpty, { description: 'File of the private key, PEM, without a passphrase.', expects: 'a path' })
+    cert: text(checkNotEmpty, { description: 'File of the certificate chain, PEM, beginning with the gateway\'s certificate.', expects: 'a path', isFile: true }),
+    key: text(checkNotEmpty, { description: 'File of the private key, PEM, without a passphrase.', expects: 'a path', isFile: true })
   }, { description: 'The gateway terminates TLS itself.' }))
 }, { description: 'Where clients connect.', default: {} })
 

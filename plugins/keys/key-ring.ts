@@ -3,6 +3,7 @@ import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKe
 import { openKey, sealKey, type SealedKeys } from '../../lib/jwt/key-document.ts'
 import { keptAt, signerAt } from '../../lib/jwt/key-schedule.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
+import { findDriver } from '../../stores/drivers.ts'
 import type { KeyDocument, Store } from '../../stores/store.ts'
 
 export interface Keys {
@@ -187,16 +188,14 @@ export class KeyRing implements Keys {
   #open (text: string): SigningKey[] {
     return sealedKeys(text).map(sealed => {
       const key = openKey(this.#options.secrets, sealed)
-      if (key === null) throw new ConfigInvalidError(sealedElsewhere[this.#store.type])
+      if (key === null) throw new ConfigInvalidError(findDriver(this.#store.type)?.sealedElsewhere ?? sealedElsewhere)
       return key
     })
   }
 }
 
-const sealedElsewhere = {
-  redis: 'store.keyPrefix: the signing keys that are there were sealed with another secret: another deployment uses this Redis: set store.keyPrefix, so that each has its own. If it is this very deployment, secret: give the other one too, after the new one',
-  sqlite: 'secret: the signing keys in the store were sealed with another one; give that one too, after the new one. If another deployment uses this file, set store.path'
-}
+/** The error for stores of applications. */
+const sealedElsewhere = 'secret: the signing keys in the store were sealed with another one; give that one too, after the new one'
 
 function sealedKeys (text: string): SealedKeys['keys'] {
   return (JSON.parse(text) as SealedKeys).keys

@@ -5,22 +5,8 @@ import { countedAddress } from '../../lib/http/client-address.ts'
 import { RateLimitedError } from '../../lib/errors.ts'
 import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'
 import { rateLimitHeaders, secondsLeft, type Standing } from '../../lib/http/rate-limit-headers.ts'
+import type { BudgetLimits, Counts } from '../../stores/counts.ts'
 import { WindowCounter } from './window-counter.ts'
-
-export interface BudgetLimits {
-  /** Name that clients read in `RateLimit-Policy`. */
-  name: string
-  /** Maximum number of requests of one key in a window. */
-  max: number
-  windowMs: number
-}
-
-/** Counts of a budget. They return a promise only if other processes count too. */
-export interface Counts {
-  /** Counts one request; `count` includes it. Rejects with StoreUnavailableError if the count cannot be determined. */
-  add (request: FastifyRequest, key: string, limits: BudgetLimits): Pick<Standing, 'count' | 'leftMs'> | Promise<Pick<Standing, 'count' | 'leftMs'>>
-  subtract (key: string, limits: BudgetLimits): void
-}
 
 /** Session or subject whose requests are counted, if it is known. Events name it. */
 export interface LimitedAccount { sid?: string | null | undefined, subject?: string | undefined, account?: 'unknown' }

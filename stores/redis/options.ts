@@ -1,6 +1,6 @@
 import type { RedisOptions } from 'ioredis'
 import { ConfigInvalidError } from '../../lib/errors.ts'
-import { addressesOf, findRedisProblems, parseRedisUrl, redisUrlProblem, type RedisAddress, type RedisSettings } from './settings.ts'
+import { addressesOf, findRedisProblems, parseRedisUrl, redisUrlProblem, type RedisAddress, type RedisSettings } from './addresses.ts'
 import { acceptNames } from './server-names.ts'
 
 export interface RedisLogin {

@@ -104,16 +104,6 @@ t.test('session cookies under the present and the former name close both session
   }
 })
 
-t.test('scope all closes what is carried of another subject too, because its cookie is deleted', async t => {
-  const { url } = await startGateway(t)
-  const [own, family, elsewhere] = [await signIn(url), await signInForTokens(url, 'eve'), await signIn(url, 'eve')]
-
-  assertSignedOut(t, await logout(url, { cookie: `${own.cookie}; ${family.cookie}` }, 'all'), 'all')
-  t.equal(await statusOf.session(url, own.cookie), 401)
-  t.equal(await statusOf.refresh(url, family.cookie), 401)
-  t.equal(await statusOf.session(url, elsewhere.cookie), 200, 'no other session of that subject')
-})
-
 t.test('refresh cookie and bearer token together close both sessions', async t => {
   const { url } = await startGateway(t)
   const [one, other] = [await signInForTokens(url), await signInForTokens(url, 'bob')]

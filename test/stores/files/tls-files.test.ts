@@ -2,8 +2,8 @@ import { generateKeyPairSync } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { readTlsFiles } from '../../config/tls-files.ts'
-import { makeCertificate, writeCertificate } from '../helpers/certificate.ts'
+import { readTlsFiles } from '../../../stores/files/tls-files.ts'
+import { makeCertificate, writeCertificate } from '../../helpers/certificate.ts'
 
 const day = 86_400_000
 

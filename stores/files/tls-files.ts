@@ -1,27 +1,32 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import { ConfigInvalidError } from '../lib/errors.ts'
-import type { ClientTlsConfig, TlsConfig } from './config.ts'
+import { ConfigInvalidError } from '../../lib/errors.ts'
+
+/** Paths of a certificate chain and its key, PEM. */
+export interface TlsPaths { cert: string, key: string }
+
+/** Paths of the files for connections that the gateway opens, PEM; null for what is not set. */
+export interface ClientTlsPaths { ca: string | null, cert: string | null, key: string | null }
 
 export interface TlsFiles { cert: Buffer, key: Buffer, warnings: string[] }
 
 /** Certificate and key of `listen.tls`, which belong together. What is wrong with them is a ConfigInvalidError; what clients will refuse, a warning. */
-export async function readTlsFiles (files: TlsConfig, nowMs = Date.now()): Promise<TlsFiles> {
+export async function readTlsFiles (files: TlsPaths, nowMs = Date.now()): Promise<TlsFiles> {
   return await readPair('listen.tls', files, { nowMs, readers: 'clients' })
 }
 
 export interface ClientTlsFiles { ca?: Buffer, cert?: Buffer, key?: Buffer, warnings: string[] }
 
 /** The files for connections that the gateway makes, under the setting `group`. What is wrong with them is a ConfigInvalidError. */
-export async function readClientTlsFiles (group: string, { ca, cert, key }: ClientTlsConfig, nowMs = Date.now()): Promise<ClientTlsFiles> {
+export async function readClientTlsFiles (group: string, { ca, cert, key }: ClientTlsPaths, nowMs = Date.now()): Promise<ClientTlsFiles> {
   const pair = cert === null || key === null ? null : await readPair(group, { cert, key }, { nowMs, readers: 'servers' })
   const authorities = ca === null ? null : await read(`${group}.ca`, ca)
   if (authorities !== null) parseCertificate(`${group}.ca`, authorities, ca!)
   return { ...authorities === null ? {} : { ca: authorities }, ...pair === null ? {} : { cert: pair.cert, key: pair.key }, warnings: pair?.warnings ?? [] }
 }
 
-async function readPair (group: string, { cert: certFile, key: keyFile }: TlsConfig, { nowMs, readers }: { nowMs: number, readers: string }): Promise<TlsFiles> {
+async function readPair (group: string, { cert: certFile, key: keyFile }: TlsPaths, { nowMs, readers }: { nowMs: number, readers: string }): Promise<TlsFiles> {
   const cert = await read(`${group}.cert`, certFile)
   const key = await read(`${group}.key`, keyFile)
   const certificate = parseCertificate(`${group}.cert`, cert, certFile)

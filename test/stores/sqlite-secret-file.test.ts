@@ -1,7 +1,7 @@
 import { chown, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { readSecretFile, secretBeside } from '../../config/secret-file.ts'
+import { readSecretFile, secretBeside } from '../../stores/sqlite/secret-file.ts'
 import { learnSecret } from '../helpers/secrets.ts'
 
 t.test('a secret that root makes belongs to the owner of its folder, who alone can read it', process.geteuid!() === 0 ? {} : { skip: 'only root may give files away' }, async t => {

@@ -2,9 +2,12 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Redis } from 'ioredis'
 import { ConfigInvalidError } from '../../lib/errors.ts'
-import { within } from '../../stores/redis/deadline.ts'
-import type { SharedRedis } from '../../stores/open.ts'
-import type { BudgetLimits, Counts } from './budget.ts'
+import type { BudgetLimits, Counts } from '../counts.ts'
+import type { RedisClient } from './client.ts'
+import { within } from './deadline.ts'
+
+/** A client of the store's Redis, and the prefix of the store's keys. */
+export interface SharedRedis { client: RedisClient, keyPrefix: string }
 
 const subtractOne = "if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then return redis.call('DECR', KEYS[1]) end"
 

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { link, open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { ConfigInvalidError } from '../lib/errors.ts'
-import { rightsOfNewFile } from '../lib/new-file.ts'
-import { checkSecret } from '../lib/settings/secret-checks.ts'
+import { ConfigInvalidError } from '../../lib/errors.ts'
+import { rightsOfNewFile } from '../../lib/new-file.ts'
+import { checkSecret } from '../../lib/settings/secret-checks.ts'
+import { forAnyone, modeOf, warnOfReaders } from '../files/readers.ts'
 
 /**
  * The secret of an embedded store, kept beside its file (mode 0600) and made the first time. Processes that start together get
@@ -15,7 +16,7 @@ export async function secretBeside (path: string): Promise<string> {
   return await readSecretFile(file) ?? await make(file).catch((cause: unknown) => { throw inaccessible(file, cause) })
 }
 
-export function secretFileOf (path: string): string {
+function secretFileOf (path: string): string {
   return `${path}.secret`
 }
 
@@ -25,6 +26,17 @@ export async function readSecretFile (file: string): Promise<string | null> {
   const problem = text === null ? null : checkSecret(text)
   if (problem !== null) throw new ConfigInvalidError(`secret: what ${file} holds ${problem.replace(/; .*$/, '')}; put back what it held, or remove it together with its database`)
   return text
+}
+
+/** Warns when the secret file of a database does not fit to the configured secrets, is missing, or can be read by other users. */
+export async function checkSecretFile (database: string, configured: readonly string[] | null): Promise<string[]> {
+  const file = secretFileOf(database)
+  const kept = await readSecretFile(file)
+  if (configured !== null) {
+    return kept === null || configured.includes(kept) ? [] : [`secret: is set, so ${file} is not used any more; until session.absoluteTimeout has passed give what it holds as the second of a list, then remove it`]
+  }
+  if (kept !== null) return await warnOfReaders('secret', file, forAnyone)
+  return await modeOf(database) === null ? [] : [`secret: ${file} is missing beside its database, so the signing keys in there cannot be opened; put it back`]
 }
 
 function inaccessible (file: string, cause: unknown): Error {
