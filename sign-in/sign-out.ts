@@ -42,8 +42,6 @@ async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOut
 
 async function endOfSubject (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<void> {
   const { subject, sid } = await liveSession(request, { scope, origin, portcullis })
-  // The answer deletes the cookies of other subjects too, so their sessions end first; the credential stays valid until the cut, so
-  // the request can be retried.
   await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null }, sourceOf(request))
   publish({ event: 'session.closed', subject, ...sourceOf(request), outcome: scope }, portcullis)
 }

@@ -212,7 +212,7 @@ async function run (command: string, args: string[], options: { uid?: number, gi
 }
 
 const script = (file: string, text: string) => ['--input-type=module', '-e', `
-  import { updateFile } from ${JSON.stringify(join(import.meta.dirname, '..', '..', 'identity', 'update-file.ts'))}
+  import { updateFile } from ${JSON.stringify(join(import.meta.dirname, '..', '..', 'users', 'update-file.ts'))}
   await updateFile(${JSON.stringify(file)}, async () => ${JSON.stringify(text)}).then(() => console.log('written'), error => console.log(error.message))
 `]
 
