@@ -18,7 +18,7 @@ export const idleTimeoutMs = 30 * minute
 export const maxTokenAgeMs = 15 * minute
 export const windows = { overlapMs: 10_000, retryWindowMs: 20 * minute }
 export const rotating: RotateOptions = { ...windows, idleTimeoutMs, maxTokenAgeMs }
-export const keepForMs = absoluteTimeoutMs
+export const keepForMs = 1440 * minute
 export const closing = { maxTokenAgeMs }
 export const unknownSid = 'AAAAAAAAAAAAAAAAAAAAAA'
 

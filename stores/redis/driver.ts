@@ -14,7 +14,7 @@ import { settings } from './settings.ts'
 
 type RedisSettings = Decoded<typeof settings>
 
-interface RedisConfig extends StoreConfig, Pick<RedisSettings, 'keyPrefix' | 'tls'> {
+export interface RedisConfig extends StoreConfig, Pick<RedisSettings, 'keyPrefix' | 'tls'> {
   type: 'redis'
   target: Exclude<RedisTarget, string>
 }
