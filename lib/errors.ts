@@ -42,6 +42,7 @@ export const SessionNotFoundError = createError('PTC_ERR_SESSION_NOT_FOUND', 'Th
 export const StoreUnavailableError = createError('PTC_ERR_STORE_UNAVAILABLE', 'The session store cannot be reached', 503)
 export const IssuerUnavailableError = createError('PTC_ERR_ISSUER_UNAVAILABLE', 'The keys of the issuer cannot be reached', 503)
 export const UpstreamUnreachableError = createError('PTC_ERR_UPSTREAM_UNREACHABLE', 'The upstream cannot be reached', 502)
+export const UpstreamResponseInvalidError = createError('PTC_ERR_UPSTREAM_RESPONSE_INVALID', 'The upstream sent an invalid response', 502)
 export const UpstreamBusyError = createError('PTC_ERR_UPSTREAM_BUSY', 'Too many requests wait for the upstream', 503)
 export const UpstreamTimeoutError = createError('PTC_ERR_UPSTREAM_TIMEOUT', 'The upstream did not answer in time', 504)
 export const UpstreamLoopError = createError('PTC_ERR_UPSTREAM_LOOP', 'The upstream leads back to the gateway', 508)

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { ConfigInvalidError, InternalError, MethodNotAllowedError, UpstreamLoopError } from '../lib/errors.ts'
+import { ConfigInvalidError, InternalError, MethodNotAllowedError, UpstreamLoopError, UpstreamUnreachableError } from '../lib/errors.ts'
 import { loopName, passedHops } from '../lib/proxy/cdn-loop.ts'
 import { checkOptions } from '../lib/options.ts'
 import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
@@ -9,6 +9,7 @@ import { limits } from '../lib/settings/limits.ts'
 import { forwarding } from '../lib/settings/upstream.ts'
 import { createOwnCookies } from '../lib/http/own-cookies.ts'
 import { neverForwardedWith } from '../lib/proxy/forwarding.ts'
+import { areHeaders } from '../lib/proxy/request-head.ts'
 import { plainAddress } from '../lib/http/trusted-peers.ts'
 import { asError } from '../lib/as-error.ts'
 import { UpstreamCounts } from './proxy/upstream-counts.ts'
@@ -16,8 +17,8 @@ import { createVerifiers } from './authenticate/schemes.ts'
 import { partsAround, scopeParts } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
-import { Slots } from './proxy/slots.ts'
-import { createPool, type Upstream } from './proxy/upstream.ts'
+import { Pool } from './proxy/pool.ts'
+import { originOfTarget, type Upstream } from './proxy/upstream.ts'
 import { hasServerOptions } from './server-options.ts'
 import { supportEveryMethod } from './server/methods.ts'
 import { acceptUpgrades } from './server/upgrades.ts'
@@ -82,10 +83,10 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   const upstream: Upstream = {
     prefix: prefix === '' ? '/' : prefix,
     origin: new URL(options.origin).origin,
-    pool: createPool(options.target, timeoutMs, options.connections),
+    host: null,
+    pool: new Pool({ targets: [originOfTarget(options.target)], connections: options.connections, mostWaiting, timeoutMs, responseHeadBytes: 65_536 }),
     timeoutMs,
     clientTimeoutMs,
-    slots: new Slots(options.connections, mostWaiting),
     keepAuthorization: options.authorization === 'keep',
     ownCookies: fastify.hasPlugin('portcullis-cookies') ? fastify.portcullis.cookies.own : createOwnCookies('portcullis'),
     never: neverForwardedWith(createVerifiers(scopeParts(fastify)).flatMap(({ scheme }) => scheme.headers)),
@@ -140,10 +141,12 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
     const url = request.raw.url!
     const path = base === undefined ? url : replacePrefix(url, prefix, base)
     const exchange = new Exchange(upstream, request, reply, done)
-    if (identity instanceof Promise) {
-      identity.then(headers => { exchange.forward(path, [...forwarded(request, proto, host, hops), ...headers]) })
-        .catch((error: unknown) => { exchange.fail(asError(error)) })
-    } else exchange.forward(path, [...forwarded(request, proto, host, hops), ...identity])
+    const send = (headers: readonly string[]): void => {
+      if (areHeaders(headers)) exchange.forward(path, [...forwarded(request, proto, host, hops), ...headers])
+      else exchange.fail(new UpstreamUnreachableError({ cause: new Error('identityHeaders has returned a name or a value that no header can have') }))
+    }
+    if (identity instanceof Promise) identity.then(send).catch((error: unknown) => { exchange.fail(asError(error)) })
+    else send(identity)
   }
 }
 

@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import type { Dispatcher } from 'undici'
-import { RequestInvalidError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
+import { RequestInvalidError, RequestTimeoutError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
 import { withoutCors } from '../../lib/http/cors.ts'
 import { isEventStream, requestHeaders, responseHeaders } from '../../lib/proxy/forwarding.ts'
 import type { Identity } from '../../lib/principal.ts'
+import { formatRequest } from '../../lib/proxy/request-head.ts'
+import { collectHeaders } from '../../lib/proxy/response-head.ts'
 import { keepWithinPrefix } from '../../lib/proxy/own-prefix.ts'
 import { keepForOwner } from '../../lib/proxy/private-cache.ts'
 import { isAmbient } from '../authenticate/schemes.ts'
@@ -14,9 +15,9 @@ import { flushHead } from '../server/head.ts'
 import { bytesTaken, reset } from '../server/stalls.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
-import { endedUnheard } from './connector.ts'
+import type { Connection, UpstreamRequest } from './connection.ts'
 import { checkAnswer } from './handshake.ts'
-import type { Waiter } from './slots.ts'
+import type { Target } from './pool.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { failureOf, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
@@ -26,6 +27,9 @@ const smallBodyBytes = 8192
 
 const exchangeOf = Symbol('exchange')
 
+/** Methods whose repetition is harmless (RFC 9110, section 9.2.2, and the registry of methods). */
+const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'REPORT', 'SEARCH'])
+
 /** Close codes of WebSockets (RFC 6455, Defined Status Codes). */
 const goingAway = 1001
 const policyViolation = 1008
@@ -33,35 +37,39 @@ const policyViolation = 1008
 type Response = ServerResponse & { [exchangeOf]?: Exchange }
 
 /**
- * One request to an upstream and its response, passed from undici's callbacks directly to the raw response. Failures before the upstream's
+ * One request to an upstream and its response, passed from the connection directly to the raw response. Failures before the upstream's
  * headers go to the error handler; afterwards the reply is hijacked and a failure ends the connection. Listeners are shared functions that
  * find the exchange on the response, so that the common path creates no closures.
  */
-export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
+export class Exchange implements UpstreamRequest, Stream {
   readonly identity: Identity | null
   readonly request: FastifyRequest
   readonly startedAtMs = performance.now()
   youngAt = -1
+  readonly method: string
+  connection: Connection | null = null
   readonly #upstream: Upstream
   readonly #reply: FastifyReply
   readonly #response: Response
   readonly #done: HookHandlerDoneFunction
-  #options: Dispatcher.DispatchOptions | null = null
-  #controller: Dispatcher.DispatchController | null = null
+  #path = ''
+  #headers: string[] = []
+  #upload: Upload | null = null
   /** Timer of the wait for a connection to the upstream, or for the client to accept more of the response. */
   #waiting: NodeJS.Timeout | null = null
-  #slot: 'none' | 'waiting' | 'taken' = 'none'
   /** True once the error handler was called or the client has disconnected. Later events are ignored. */
   #over = false
   #answering = false
   #hasData = false
-  /** Content-Length of the upstream's response; NaN if it is absent. */
-  #contentLength = NaN
-  #body: Buffer | null = null
+  /** Content-Length of the upstream's response. */
+  #contentLength: number | null = null
+  #body: string | null = null
   /** Number of bytes that the client had accepted when its response was last found full. */
   #taken = 0
   #drains = false
   #retried = false
+  /** Targets that could not be reached. */
+  #tried: Target[] | null = null
   #isEventStream = false
   #upgrade: PendingUpgrade | null = null
   #tunnel: Tunnel | null = null
@@ -69,6 +77,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   constructor (upstream: Upstream, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
     this.#upstream = upstream
     this.request = request
+    this.method = request.raw.method!
     this.#reply = reply
     this.#response = reply.raw
     this.#done = done
@@ -80,117 +89,120 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     this.#response.on('error', ignore)
   }
 
+  get isUpgrade (): boolean { return this.#upgrade !== null }
+
   /** Sends the request to `path`, with the client's headers that the header policy keeps, followed by `ours`. */
   forward (path: string, ours: readonly string[]): void {
     if (this.#over) return
     const { raw } = this.request
     const upstream = this.#upstream
-    this.#options = {
-      path,
-      method: raw.method as Dispatcher.HttpMethod,
-      headers: requestHeaders(raw.headers, ours, upstream),
-      body: hasBody(raw) ? new Upload(raw, this.#response, upstream.timeoutMs) : null
-    }
+    this.#path = path
+    this.#headers = requestHeaders(raw.headers, ours, upstream)
+    if (hasBody(raw)) this.#upload = new Upload(raw, this.#response, { isChunked: !this.#headers.includes('content-length') })
     if (upstream.websocket) this.#upgrade = pendingUpgrade(raw)
-    if (this.#upgrade !== null) this.#options.upgrade = 'websocket'
-    if (upstream.slots.take()) this.start()
-    else if (upstream.slots.wait(this)) {
-      this.#slot = 'waiting'
-      this.#waiting = setTimeout(onWaitedTooLong, upstream.timeoutMs, this)
-    } else this.fail(new UpstreamBusyError())
+    this.#ask()
   }
 
-  /** Starts the request at the upstream, in the slot that was taken for it. */
-  start (): void {
-    this.#slot = 'taken'
+  /** Sends the request on the connection that it has received. */
+  onConnection (connection: Connection): void {
     this.#stopWaiting()
-    this.#upstream.pool.dispatch(this.#options!, this)
+    const { method, isUpgrade } = this
+    connection.send(formatRequest({ method, isUpgrade, path: this.#path, host: this.#upstream.host ?? connection.target.authority, headers: this.#headers, hasBody: this.#upload !== null }))
+    this.#upload?.start(connection)
   }
 
   /** Ends the exchange before any response. */
   fail (error: Error): void {
     if (this.#over) return
     this.#over = true
-    this.#stopWaiting()
-    this.#leaveSlotUnlessQueued()
+    this.#leave()
+    this.#upload?.stop()
     this.#done(error)
   }
 
-  onRequestStart (controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#over) controller.abort(new Error('the client has gone away'))
-  }
-
-  onResponseStart (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    // Informational responses such as 103 are dropped, because not every client supports them.
-    if (this.#over || status < 200) return
+  onResponseHead (status: number, pairs: string[], length: number | null): void {
+    if (this.#over) return
+    const headers = collectHeaders(pairs)
     // An exception here is still reported as an error; after hijack() the client would keep waiting.
     this.#response.writeHead(status, this.#returned(headers, status))
     this.#reply.hijack()
     this.#answering = true
-    this.#contentLength = Number(headers['content-length'])
-    process.nextTick(flushHeaders, this)
+    this.#contentLength = length
     if (!isEventStream(headers)) return
     this.#isEventStream = true
     this.#upstream.streams?.keep(this)
   }
 
-  onRequestUpgrade (_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
+  onResponseData (bytes: Buffer): boolean {
+    if (this.#over) return true
+    this.#hasData = true
+    if (bytes.length === this.#contentLength && bytes.length <= smallBodyBytes) {
+      // These bytes are the whole body; its end follows at once.
+      this.#body = bytes.toString('latin1')
+      return true
+    }
+    // The connection reuses its buffer.
+    if (this.#response.write(Buffer.from(bytes))) return true
+    this.#stopWaiting()
+    this.#awaitClient()
+    if (!this.#drains) this.#response.on('drain', onDrain)
+    this.#drains = true
+    return false
+  }
+
+  /** Sends the head of server-sent events and slow bodies at once. If the body is already present, the head needs no separate write. */
+  onResponsePart (): void {
+    if (this.#answering && !this.#hasData && !this.#over && !this.#response.writableEnded) flushHead(this.#response)
+  }
+
+  onResponseEnd (): boolean {
+    this.#stopWaiting()
+    if (!this.#over) {
+      if (this.#upload === null) endEmpty(this.request.raw)
+      if (this.#body === null) this.#response.end()
+      else this.#response.end(this.#body, 'latin1')
+    }
+    if (this.#upload === null || this.#upload.isComplete) return true
+    this.#upload.stop()
+    return false
+  }
+
+  onUpgrade (status: number, pairs: string[], socket: Duplex): void {
     socket.on('error', ignore)
-    this.#leaveSlot()
     try {
-      if (!this.#over) this.#open(this.#upgrade!, status, headers, socket)
+      if (!this.#over) this.#open(this.#upgrade!, status, collectHeaders(pairs), socket)
     } catch (error) {
       this.fail(error as Error)
     }
     if (this.#tunnel === null) socket.destroy()
   }
 
-  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#over) return
-    this.#hasData = true
-    if (chunk.length === this.#contentLength && chunk.length <= smallBodyBytes) {
-      // The chunk is the whole body; its end follows at once.
-      this.#body = chunk
-      return
-    }
-    if (this.#response.write(chunk)) return
-    controller.pause()
-    this.#stopWaiting()
-    this.#awaitClient()
-    if (this.#drains) return
-    this.#drains = true
-    this.#response.on('drain', onDrain)
+  onDrain (): void {
+    this.#upload?.resume()
   }
 
-  onResponseEnd (): void {
-    this.#stopWaiting()
-    this.#leaveSlot()
-    if (this.#over) return
-    if (this.#options!.body === null) endEmpty(this.request.raw)
-    if (this.#body === null) this.#response.end()
-    else this.#response.end(this.#body.toString('latin1'), 'latin1')
+  onBodyRefused (): void {
+    this.#upload?.stop()
   }
 
-  onResponseError (_controller: Dispatcher.DispatchController | null, error: Error & { code?: string }): void {
-    if (!this.#over && !this.#answering && this.#mayRetry(error)) {
-      this.#upstream.pool.dispatch(this.#options!, this)
-      return
-    }
-    this.#leaveSlot()
+  onFailure (error: Error, connection: Connection): void {
     if (this.#over) return
+    if (!this.#answering && this.#retry(connection)) return
+    this.#stopWaiting()
     // The connection is destroyed, so that the client notices the incomplete response.
     if (this.#answering) this.#response.destroy()
-    else this.fail(failureOf(error))
+    else this.fail(failureOf(error, connection))
   }
 
-  flushHeaders (): void {
-    if (!this.#hasData && !this.#over && !this.#response.writableEnded) flushHead(this.#response)
+  onStall (): void {
+    const error = this.#upload?.isAwaitingClient === true ? Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } }) : new UpstreamTimeoutError()
+    if (this.#answering) this.#response.destroy()
+    else this.fail(error)
   }
 
   resume (): void {
     this.#stopWaiting()
-    this.#controller?.resume()
+    this.connection?.resume()
   }
 
   expireWaiting (): void {
@@ -213,11 +225,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
   close (): void {
     this.#upstream.counter.inFlight--
     this.#upstream.streams?.delete(this)
-    this.#stopWaiting()
-    const ended = this.#over || this.#response.writableEnded
     this.#over = true
-    if (!ended) this.#controller?.abort(new Error('the client has gone away'))
-    this.#leaveSlotUnlessQueued()
+    this.#leave()
     this.#report()
   }
 
@@ -253,27 +262,35 @@ export class Exchange implements Dispatcher.DispatchHandler, Stream, Waiter {
     this.#waiting = null
   }
 
-  /**
-   * Frees the slot unless undici still queues the request. That queue is unbounded: a dispatched request stays in it until a connection is
-   * available or fails, and is then aborted and frees its slot. The queue therefore never holds more requests than there are slots.
-   */
-  #leaveSlotUnlessQueued (): void {
-    if (this.#slot !== 'taken' || this.#controller !== null) this.#leaveSlot()
+  /** Leaves the queue or the connection, if there is one. */
+  #leave (): void {
+    this.#stopWaiting()
+    if (this.connection === null) this.#upstream.pool.leave(this)
+    else this.connection.abandon()
   }
 
-  #leaveSlot (): void {
-    const slot = this.#slot
-    this.#slot = 'none'
-    if (slot === 'taken') this.#upstream.slots.free()
-    else if (slot === 'waiting') this.#upstream.slots.leave(this)
-  }
-
-  /** Returns whether to retry: only once, if repeating the request is harmless and no part of a response, not even a 103, has arrived. */
-  #mayRetry (error: Error): boolean {
-    const { method, body } = this.#options!
-    if (this.#retried || body !== null || (method !== 'GET' && method !== 'HEAD')) return false
+  /** Repeats the request if that is certainly harmless. Returns false if it is not. */
+  #retry (connection: Connection): boolean {
+    const { pool } = this.#upstream
+    if (!connection.isOpen) {
+      this.#tried ??= []
+      this.#tried.push(connection.target)
+      return pool.requestElsewhere(this, this.#tried)
+    }
+    // Once only, and if no part of a response, not even a 103, has arrived.
+    if (this.#retried || this.#upload !== null || !connection.isUnread || !idempotent.has(this.method)) return false
     this.#retried = true
-    return endedUnheard(error)
+    // They were closed for the same reason, in most cases.
+    connection.target.dropIdle()
+    this.#ask()
+    return true
+  }
+
+  #ask (): void {
+    switch (this.#upstream.pool.request(this)) {
+      case 'full': this.fail(new UpstreamBusyError()); break
+      case 'waiting': this.#waiting = setTimeout(onWaitedTooLong, this.#upstream.timeoutMs, this)
+    }
   }
 
   #report (): void {
@@ -294,11 +311,6 @@ function onClose (this: Response): void {
 
 function onDrain (this: Response): void {
   this[exchangeOf]?.resume()
-}
-
-/** Sends the headers of server-sent events and slow bodies at once. If the body is already present, they need no separate write. */
-function flushHeaders (exchange: Exchange): void {
-  exchange.flushHeaders()
 }
 
 function onWaitedTooLong (exchange: Exchange): void {

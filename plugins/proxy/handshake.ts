@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { onRequestHookHandler } from 'fastify'
 import { foreignReason, isForeignUpgrade } from '../../lib/http/csrf.ts'
-import { CsrfRefusedError, RequestInvalidError, UpstreamUnreachableError } from '../../lib/errors.ts'
+import { CsrfRefusedError, RequestInvalidError, UpstreamResponseInvalidError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
 import { loggedPath } from '../../lib/http/logged-path.ts'
 import { acceptOf, asksForWebSocket, bearerProtocol, isWebSocketKey, readProtocols } from '../../lib/proxy/websocket.ts'
@@ -67,5 +67,5 @@ export function checkAnswer (request: IncomingMessage, status: number, answer: I
 }
 
 function unusable (what: string): Error {
-  return new UpstreamUnreachableError({ cause: new Error(`the upstream answered the handshake with ${what}`) })
+  return new UpstreamResponseInvalidError({ cause: new Error(`the upstream answered the handshake with ${what}`) })
 }

@@ -1,69 +1,63 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
-import { RequestTimeoutError } from '../../lib/errors.ts'
 import { linger } from '../server/linger.ts'
+import type { Connection } from './connection.ts'
 
-/**
- * A request body on its way to the upstream. It separates the two, because undici destroys the stream that it receives, and because the
- * client's time limit runs only while the upstream is ready for more.
- */
-export class Upload extends Readable {
+/** A request body on its way to the upstream, sent no faster than the upstream accepts it. */
+export class Upload {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #timeoutMs: number
-  #idle: NodeJS.Timeout | null = null
-  #wanted = false
-  #complete = false
+  readonly #isChunked: boolean
+  #connection: Connection | null = null
+  #isComplete = false
+  #isHeld = false
+  #isStopped = false
 
-  constructor (request: IncomingMessage, response: ServerResponse, timeoutMs: number) {
-    super()
+  constructor (request: IncomingMessage, response: ServerResponse, { isChunked }: { isChunked: boolean }) {
     this.#request = request
     this.#response = response
-    this.#timeoutMs = timeoutMs
+    this.#isChunked = isChunked
   }
 
-  override _read (): void {
-    this.#wanted = true
-    if (this.#idle === null) this.#start()
-    else this.#idle.refresh()
+  /** True once the body was sent to its end. */
+  get isComplete (): boolean { return this.#isComplete }
+
+  /** True while the upstream accepts more and the client sends nothing. */
+  get isAwaitingClient (): boolean { return this.#connection !== null && !this.#isComplete && !this.#isHeld && !this.#isStopped }
+
+  /** Sends the body after the head. Reading begins here, so that `100 Continue` is sent only now. */
+  start (connection: Connection): void {
+    this.#connection = connection
+    this.#request.on('data', this.#onData)
+    this.#request.on('end', this.#onEnd)
     this.#request.resume()
   }
 
-  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
-    if (this.#idle !== null) clearTimeout(this.#idle)
-    this.#request.off('data', this.#onData)
-    // Node discards a body that was never read, without a `100 Continue`.
-    if (this.#idle !== null && !this.#complete) this.#request.resume()
-    linger(this.#request, this.#response)
-    callback(error)
+  /** Continues after the upstream has accepted what was sent. */
+  resume (): void {
+    if (!this.#isHeld || this.#isStopped) return
+    this.#isHeld = false
+    this.#request.resume()
   }
 
-  #start (): void {
-    this.#idle = setTimeout(onIdle, this.#timeoutMs, this)
-    this.#request.on('data', this.#onData)
-    this.#request.on('end', this.#onEnd)
+  /** Sends nothing more. The rest of the body is discarded for a limited time, in which the client can read a response. */
+  stop (): void {
+    if (this.#isStopped || this.#isComplete) return
+    this.#isStopped = true
+    this.#request.off('data', this.#onData)
+    // Node discards a body that was never read, without a `100 Continue`.
+    if (this.#connection !== null) this.#request.resume()
+    linger(this.#request, this.#response)
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#idle?.refresh()
-    if (this.push(chunk)) return
-    this.#wanted = false
+    if (this.#isChunked ? this.#connection!.writeChunk(chunk) : this.#connection!.write(chunk)) return
+    this.#isHeld = true
     this.#request.pause()
   }
 
   readonly #onEnd = (): void => {
-    this.#complete = true
-    if (this.#idle !== null) clearTimeout(this.#idle)
-    if (!this.destroyed) this.push(null)
+    if (this.#isStopped) return
+    this.#isComplete = true
+    if (this.#isChunked) this.#connection!.writeChunk(null)
   }
-
-  expire (): void {
-    // The upstream holds the body back, and its own timeout is running.
-    if (this.#wanted) this.destroy(Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } }))
-    else this.#idle?.refresh()
-  }
-}
-
-function onIdle (upload: Upload): void {
-  upload.expire()
 }

@@ -1,11 +1,11 @@
 import { channel } from 'node:diagnostics_channel'
-import { Pool } from 'undici'
-import { ConfigInvalidError, RequestTimeoutError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
+import { ConfigInvalidError, RequestTimeoutError, UpstreamResponseInvalidError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
 import type { HeaderPolicy } from '../../lib/proxy/forwarding.ts'
 import type { UpstreamCounts } from './upstream-counts.ts'
 import type { Streams } from '../streams.ts'
-import { createConnector } from './connector.ts'
-import type { Slots } from './slots.ts'
+import { ResponseInvalid } from '../../lib/proxy/response-invalid.ts'
+import type { Connection } from './connection.ts'
+import type { Pool } from './pool.ts'
 
 /** Message about one proxied request that has ended. */
 export interface UpstreamMessage {
@@ -27,8 +27,8 @@ export interface Upstream extends HeaderPolicy {
   readonly pool: Pool
   readonly timeoutMs: number
   readonly clientTimeoutMs: number
-  /** Slots, one for each connection of the pool. */
-  readonly slots: Slots
+  /** Value of Host for the upstream; null for the authority of the target. */
+  readonly host: string | null
   readonly websocket: boolean
   /** Registry that ends streams with their session; null if it is not registered. */
   readonly streams: Streams | null
@@ -38,25 +38,20 @@ export interface Upstream extends HeaderPolicy {
   readonly counts: UpstreamCounts
 }
 
-const connectTimeoutMs = 10_000
-
-export function createPool (target: string, timeoutMs: number, connections: number): Pool {
+/** Returns the origin of a target. Throws a ConfigInvalidError for anything but scheme, host and port. */
+export function originOfTarget (target: string): string {
   const url = URL.parse(target)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:') || url.origin !== target.replace(/\/$/, '').toLowerCase()) {
     throw new ConfigInvalidError('proxy: target must be scheme, host and port alone, such as http://127.0.0.1:3001')
   }
-  return new Pool(url.origin, {
-    connections,
-    allowH2: false,
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    connect: createConnector({ allowH2: false, timeout: Math.min(timeoutMs, connectTimeoutMs) })
-  })
+  return url.origin
 }
 
 /** Returns the error that the client receives for a failure before the upstream's headers. */
-export function failureOf (error: Error & { code?: string }): Error {
+export function failureOf (error: Error, { isOpen }: Connection): Error {
   if (error instanceof RequestTimeoutError || error instanceof UpstreamTimeoutError) return error
-  if (error.code === 'UND_ERR_HEADERS_TIMEOUT' || error.code === 'UND_ERR_BODY_TIMEOUT') return new UpstreamTimeoutError({ cause: error })
-  return new UpstreamUnreachableError({ cause: error })
+  if (error instanceof ResponseInvalid) return new UpstreamResponseInvalidError({ cause: error })
+  const unreachable = new UpstreamUnreachableError({ cause: error })
+  // The request was not sent, and an upstream that restarts is back soon.
+  return isOpen ? unreachable : Object.assign(unreachable, { headers: { 'retry-after': '1' } })
 }

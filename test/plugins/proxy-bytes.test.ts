@@ -170,7 +170,7 @@ t.test('a field that no server may send is an answer that says 502, with nothing
     const { port } = await startProxy(t, [{ target: upstream.url }])
     const answer = readAnswer(await sendRaw(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').ended)
     t.match(answer.text, /^HTTP\/1\.1 502 Bad Gateway\r\n/, JSON.stringify(line))
-    t.match(JSON.parse(answer.body), { code: 'PTC_ERR_UPSTREAM_UNREACHABLE', status: 502 })
+    t.match(JSON.parse(answer.body), { code: 'PTC_ERR_UPSTREAM_RESPONSE_INVALID', status: 502 })
     t.notMatch(answer.text, /x-before|x-after|x-control/i)
   }
 })

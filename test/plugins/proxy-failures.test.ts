@@ -169,12 +169,18 @@ t.test('what is no proper answer is 502', async t => {
     'an unasked upgrade': 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
     'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab',
     'length and chunks': 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
-    'a bare 100': 'HTTP/1.1 100 Continue\r\n\r\n',
-    'headers that are too large': `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`,
+    'headers that are too large': `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(70_000)}\r\n\r\n`,
     'a control character': 'HTTP/1.1 200 OK\r\nX: a\x01b\r\n\r\n'
   })) {
     const upstream = await startRawUpstream(t, socket => { socket.end(bytes, 'latin1') })
-    t.match(await answerTo(t, get, upstream.url), { status: 502, code: 'PTC_ERR_UPSTREAM_UNREACHABLE' }, name)
+    t.match(await answerTo(t, get, upstream.url), { status: 502, code: 'PTC_ERR_UPSTREAM_RESPONSE_INVALID' }, name)
+  }
+})
+
+t.test('a connection that ends before the answer is 502', async t => {
+  for (const bytes of ['', 'HTTP/1.1 100 Continue\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Len']) {
+    const upstream = await startRawUpstream(t, socket => { socket.end(bytes, 'latin1') })
+    t.match(await answerTo(t, get, upstream.url), { status: 502, code: 'PTC_ERR_UPSTREAM_UNREACHABLE' }, bytes)
   }
 })
 

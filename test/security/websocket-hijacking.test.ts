@@ -124,7 +124,7 @@ t.test('an upstream that does not really switch is never passed through', async 
     'a subprotocol that was not offered': `HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${accept}Sec-WebSocket-Protocol: chat\r\n\r\n`
   })) {
     const { port } = await startBefore(t, answer)
-    t.match(await sendRaw(t, port, handshake('/open')).ended, /^HTTP\/1\.1 502 [^]*PTC_ERR_UPSTREAM_UNREACHABLE/, name)
+    t.match(await sendRaw(t, port, handshake('/open')).ended, /^HTTP\/1\.1 502 [^]*PTC_ERR_UPSTREAM_RESPONSE_INVALID/, name)
   }
 })
 

@@ -1,0 +1,37 @@
+export interface OutgoingRequest {
+  method: string
+  path: string
+  /** Value of Host. */
+  host: string
+  /** Name, value, name, value…, with names in lower case; without Host, Connection, Upgrade and Transfer-Encoding. */
+  headers: readonly string[]
+  hasBody: boolean
+  /** True if the request asks for a WebSocket. */
+  isUpgrade: boolean
+}
+
+/** Methods for which servers expect a body, so that its absence is stated (RFC 9110, section 8.6). */
+const withContent = new Set(['POST', 'PUT', 'PATCH'])
+
+/**
+ * Formats the head of a request in Latin-1 (RFC 9112, section 3). The caller has checked the headers. A body without Content-Length is sent
+ * in chunks.
+ */
+export function formatRequest ({ method, path, host, headers, hasBody, isUpgrade }: OutgoingRequest): string {
+  let text = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n${isUpgrade ? 'connection: Upgrade\r\nupgrade: websocket' : 'connection: keep-alive'}\r\n`
+  let hasLength = false
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!
+    if (name === 'content-length') hasLength = true
+    text += `${name}: ${headers[i + 1]!}\r\n`
+  }
+  if (hasLength) return `${text}\r\n`
+  if (hasBody) return `${text}transfer-encoding: chunked\r\n\r\n`
+  return withContent.has(method) ? `${text}content-length: 0\r\n\r\n` : `${text}\r\n`
+}
+
+/** Returns whether headers as name, value, name, value… can be part of a head as they are. */
+export function areHeaders (headers: readonly string[]): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (!/^[\w!#$%&'*+.^`|~-]+$/.test(headers[i]!) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(headers[i + 1]!)) return false
+  return true
+}
