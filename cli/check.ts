@@ -14,7 +14,7 @@ export async function checkCommand (args: Arguments, { env, stdout }: Edge): Pro
   const config = await loadConfig(required(args, 'config'), env)
   const { users, warnings } = await readFiles(config, { store: true })
   for (const line of describeConfig(config)) stdout.write(`${line}\n`)
-  const addresses = await findAddresses(config.upstreams.map(({ target }) => target))
+  const addresses = await findAddresses(config.upstreams.flatMap(({ targets }) => targets))
   for (const line of [...lintConfig(config, users, addresses), ...warnings]) stdout.write(`warning: ${line}\n`)
   return 0
 }

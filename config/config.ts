@@ -41,7 +41,11 @@ export interface IssuerConfig extends Omit<IssuerSettings, 'jwks' | 'jwksUri' | 
 
 type UpstreamSettings = DecodedSettings['upstreams'][number]
 
-export interface UpstreamConfig extends Omit<UpstreamSettings, 'revocation'> {
+export interface UpstreamConfig extends Omit<UpstreamSettings, 'revocation' | 'target'> {
+  /** Scheme, host and port of each target. */
+  targets: string[]
+  /** The paths are absolute. */
+  tls: UpstreamSettings['tls']
   /** The path that replaces the prefix in forwarded requests; the prefix itself by default. */
   rewritePrefix: string
   forward: NonNullable<UpstreamSettings['forward']>

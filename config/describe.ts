@@ -49,9 +49,9 @@ function describeIssuer ({ name, issuer, keys, algorithms, scopes, maxTokenAgeMs
 }
 
 function describeUpstream (upstream: UpstreamConfig): Block {
-  const { prefix, target, rewritePrefix, audience, scopes, stepUp, forward, authorization, consistency, rateLimit, websocket } = upstream
+  const { prefix, targets, rewritePrefix, audience, scopes, stepUp, forward, authorization, consistency, rateLimit, websocket } = upstream
   return {
-    title: `${prefix} → ${target}${rewritePrefix === prefix ? '' : rewritePrefix}`,
+    title: `${prefix} → ${targets.join(', ')}${rewritePrefix === prefix ? '' : rewritePrefix}`,
     rows: [
       ['accepts', `${accepted(upstream)}${websocket ? '; WebSockets too' : ''}`],
       ['audience', audience],

@@ -3,7 +3,7 @@ import { ConfigInvalidError } from '../lib/errors.ts'
 import { isQuickToGuess } from '../users/password.ts'
 import { driverOf } from '../stores/drivers.ts'
 import { forOthers, warnOfReaders } from '../stores/files/readers.ts'
-import { readTlsFiles, type TlsFiles } from '../stores/files/tls-files.ts'
+import { readClientTlsFiles, readTlsFiles, type TlsFiles } from '../stores/files/tls-files.ts'
 import type { Config } from './config.ts'
 import { checkJwksFile } from './jwks-files.ts'
 
@@ -20,12 +20,13 @@ export interface Files {
  * because opening reports the same errors.
  */
 export async function readFiles (config: Config, { store: withStore }: { store: boolean }): Promise<Files> {
-  const { listen, identity, issuers } = config
+  const { listen, identity, issuers, upstreams } = config
   const usersFile = typeof identity === 'function' ? null : identity.file
-  const [tls, users, keys, store] = await settle([
+  const [tls, users, keys, clients, store] = await settle([
     listen.tls === null ? null : readTlsFiles(listen.tls),
     usersFile === null ? null : readUsersFile(usersFile),
     Promise.all(issuers.map(checkJwksFile)),
+    Promise.all(upstreams.map(async ({ tls }, index) => tls === null ? [] : (await readClientTlsFiles(`upstreams[${index}].tls`, tls)).warnings)),
     withStore ? driverOf(config.store).checkFiles(config.store, config.secrets) : []
   ])
   const warnings = [
@@ -33,6 +34,7 @@ export async function readFiles (config: Config, { store: withStore }: { store: 
     ...listen.tls === null ? [] : await warnOfReaders('listen.tls.key', listen.tls.key, forOthers),
     ...usersFile === null || users === null ? [] : [...await warnOfReaders('identity.file', usersFile, forOthers), ...warnOfUsers(usersFile, users)],
     ...keys.flat(),
+    ...clients.flat(),
     ...await warnOfTextFiles(config),
     ...store
   ]

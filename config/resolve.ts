@@ -31,7 +31,7 @@ export function resolveConfig (settings: Settings, directory: string, textFiles:
     identity: typeof identity === 'function' ? identity : { ...identity, file: resolve(directory, identity.file) },
     issuers: decoded.issuers.map(issuer => resolveIssuer(issuer, directory)),
     cors: { ...decoded.cors, origins: [...new Set(decoded.cors.origins.map(originOf))] },
-    upstreams: decoded.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency))
+    upstreams: decoded.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency, directory))
   })
 }
 
@@ -39,11 +39,13 @@ function resolveIssuer ({ jwks, jwksUri, ...issuer }: DecodedSettings['issuers']
   return { ...issuer, algorithms: canonicalAlgorithms(issuer.algorithms), keys: jwks === null ? { url: jwksUri! } : { file: resolve(directory, jwks) } }
 }
 
-function resolveUpstream ({ revocation, ...upstream }: DecodedSettings['upstreams'][number], consistency: Consistency): UpstreamConfig {
-  const { prefix, target, stepUp } = upstream
+function resolveUpstream ({ revocation, target, ...upstream }: DecodedSettings['upstreams'][number], consistency: Consistency, directory: string): UpstreamConfig {
+  const { prefix, targets, stepUp, tls } = upstream
+  const absolute = (path: string | null): string | null => path === null ? null : resolve(directory, path)
   return {
     ...upstream,
-    target: originOf(target),
+    targets: (targets ?? [target!]).map(originOf),
+    tls: tls === null ? null : { ...tls, ca: absolute(tls.ca), cert: absolute(tls.cert), key: absolute(tls.key) },
     rewritePrefix: upstream.rewritePrefix ?? prefix,
     stepUp: stepUp === null ? null : { ...stepUp, methods: stepUp.methods === null ? null : withHead(stepUp.methods) },
     forward: forwardOf(upstream),

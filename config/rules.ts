@@ -59,7 +59,7 @@ function shareAddress (one: string, other: string): boolean {
 
 /** Finds contradictions between the settings of one upstream. The names in the problems are relative to the upstream. */
 export function checkUpstream (upstream: Upstream, origin: string | undefined): Problem[] {
-  return [...checkDemands(upstream, origin), ...checkForwarding(upstream)]
+  return [...checkDemands(upstream, origin), ...checkForwarding(upstream), ...checkAddresses(upstream)]
 }
 
 function checkDemands ({ audience, access, scopes, stepUp }: Upstream, origin: string | undefined): Problem[] {
@@ -91,6 +91,23 @@ function checkForwarding (upstream: Upstream): Problem[] {
     problems.push({ setting: 'authorization', text: 'keep needs forward: headers or none; change forward, or write authorization: strip' })
   }
   return problems
+}
+
+function checkAddresses ({ target, targets, tls }: Upstream): Problem[] {
+  const problems: Problem[] = []
+  const addresses = targets ?? (target === undefined ? [] : [target])
+  if (addresses.length === 0) problems.push({ setting: 'target', text: 'is required; add target: http://127.0.0.1:3001, or targets' })
+  if (target !== undefined && targets !== undefined) problems.push({ setting: 'target', text: 'cannot stand beside targets; move it into targets' })
+  if (tls === undefined) return problems
+  if (addresses.some(address => URL.parse(address)?.protocol === 'http:')) problems.push({ setting: 'tls', text: 'is for https targets alone; write https in every target, or remove it' })
+  return [...problems, ...checkTlsPair(tls, 'tls')]
+}
+
+/** Finds a certificate without its key, or a key without its certificate. */
+function checkTlsPair (tls: { cert?: string | undefined, key?: string | undefined }, group: string): Problem[] {
+  if ((tls.cert === undefined) === (tls.key === undefined)) return []
+  const [missing, given] = tls.cert === undefined ? ['cert', 'key'] : ['key', 'cert']
+  return [{ setting: `${group}.${missing}`, text: `is required with ${given}; add it, or remove ${given}` }]
 }
 
 /** Finds duplicate prefixes. */

@@ -4,8 +4,12 @@ import type { Settings } from './schema.ts'
 
 /** Finds targets that lead back to the gateway. Their requests would loop, or reach the listener of operators. */
 export function checkTargets ({ origin, listen, admin, upstreams }: Settings): Problem[] {
-  return upstreams.flatMap(({ target }, index) => {
-    const refuse = (text: string): Problem[] => [{ setting: `upstreams[${index}].target`, text }]
+  const named = upstreams.flatMap(({ target, targets }, index) => [
+    ...target === undefined ? [] : [{ target, setting: `upstreams[${index}].target` }],
+    ...(targets ?? []).map((address, at) => ({ target: address, setting: `upstreams[${index}].targets[${at}]` }))
+  ])
+  return named.flatMap(({ target, setting }) => {
+    const refuse = (text: string): Problem[] => [{ setting, text }]
     const at = serviceAt(target)
 
     if (isListener(listen, at)) return refuse('is where the gateway itself listens, so requests would go round; name the service')

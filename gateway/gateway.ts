@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { findAddresses } from '../config/addresses.ts'
 import type { Config, UpstreamConfig } from '../config/config.ts'
@@ -41,6 +42,7 @@ import { optionsFrom } from '../lib/settings/options.ts'
 import { budget } from '../lib/settings/rate-limit.ts'
 import { cookieSession } from '../lib/settings/session.ts'
 import { forwarding } from '../lib/settings/upstream.ts'
+import { readClientTlsFiles } from '../stores/files/tls-files.ts'
 import type { Store } from '../stores/store.ts'
 
 export interface BuildOptions {
@@ -79,7 +81,7 @@ export async function composeGateway (config: Config, { store, isWorker = false,
     await watchUsers(app, passwords, { isWorker })
     if (!isWorker) await compareUsers(app, passwords, { config, secrets, ...compareUsersEveryMs === undefined ? {} : { everyMs: compareUsersEveryMs } })
     await addOwnRoutes(app, config, { identity: passwords })
-    const addresses = await findAddresses(config.upstreams.map(({ target }) => target))
+    const addresses = await findAddresses(config.upstreams.flatMap(({ targets }) => targets))
     for (const upstream of config.upstreams) await addUpstream(app, upstream, { ...config, addresses })
     if (config.admin !== null && !isWorker) await (await import('./operators-listener.ts')).addAdmin(app, config.admin, config)
     await app.ready()
@@ -138,9 +140,14 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, ways: WaysOpt
   })
 }
 
+async function upstreamTls (setting: string, { serverName, ...paths }: NonNullable<UpstreamConfig['tls']>): Promise<ConnectionOptions> {
+  const { warnings: _, ...files } = await readClientTlsFiles(setting, paths)
+  return { ...files, ...serverName === null ? {} : { servername: serverName } }
+}
+
 /** Registers an upstream in a separate scope, so that its requirements apply to every path under its prefix. */
 async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, limits, upstreams, addresses }: Config & { addresses: Addresses }): Promise<void> {
-  const { access, audience, scopes, stepUp, authorization, forward, prefix, target, rewritePrefix, consistency } = upstream
+  const { access, audience, scopes, stepUp, authorization, forward, prefix, targets, rewritePrefix, responseHeadersBytes, tls, consistency } = upstream
   const demand = app.portcullis.authenticate({
     access,
     scopes,
@@ -152,8 +159,10 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
   const options: ProxyOptions = {
     ...optionsFrom(forwarding, upstream),
     prefix,
-    target,
-    rewritePrefix,
+    targets,
+    ...rewritePrefix === prefix ? {} : { rewritePrefix },
+    responseHeadBytes: responseHeadersBytes,
+    ...tls === null ? {} : { tls: await upstreamTls(`upstreams[${upstreams.indexOf(upstream)}].tls`, tls) },
     origin,
     cors: cors.origins.length > 0 ? 'strip' : 'keep',
     clientTimeout: limits.clientTimeoutMs,

@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
@@ -9,6 +10,7 @@ import { limits } from '../lib/settings/limits.ts'
 import { forwarding } from '../lib/settings/upstream.ts'
 import { createOwnCookies } from '../lib/http/own-cookies.ts'
 import { neverForwardedWith } from '../lib/proxy/forwarding.ts'
+import { publicPlace } from '../lib/proxy/public-address.ts'
 import { areHeaders } from '../lib/proxy/request-head.ts'
 import { plainAddress } from '../lib/http/trusted-peers.ts'
 import { asError } from '../lib/as-error.ts'
@@ -36,10 +38,16 @@ declare module './portcullis.ts' {
 export type IdentityHeaders = (request: FastifyRequest) => readonly string[] | Promise<readonly string[]>
 
 const own = {
-  /** Scheme, host and port of the upstream. */
-  target: Type.String(),
+  /** Scheme, host and port of the upstream. Required unless `targets` is given. */
+  target: Type.Optional(Type.String()),
+  /** Scheme, host and port of several processes of the same upstream. */
+  targets: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
   /** Path that replaces the prefix at the upstream. Default: the prefix. */
-  rewritePrefix: Type.Optional(Type.String({ pattern: '^/', errorMessage: 'must start with a slash' })),
+  rewritePrefix: Type.Optional(Type.String({ pattern: '^/[\\x21-\\x7e]*$', errorMessage: 'must start with a slash, and have no blanks' })),
+  /** Maximum size of the head of a response, in bytes. */
+  responseHeadBytes: optional(65_536, Type.Integer({ minimum: 1024 })),
+  /** Options of TLS for https targets. */
+  tls: Type.Optional(Type.Unsafe<ConnectionOptions>(Type.Any())),
   /** Maximum time for which a client accepts nothing of a waiting response. `clientTimeoutMs` of the server limits it too. */
   clientTimeout: durationOption({ default: limits.properties.clientTimeout.default }),
   /** `keep` returns the upstream's own CORS headers to the client; `strip` leaves CORS to `cors` alone. Default keep. */
@@ -69,6 +77,8 @@ const Options = optionsOf(forwarding, own)
  */
 const mostWaiting = 1024
 
+const standardPorts: Record<string, string> = { 'http:': '80', 'https:': '443' }
+
 const prefixPattern = /^(?:\/[A-Za-z0-9._~-]+)*$/
 
 /** Forwards everything under its prefix to one upstream. It does not decide on access; `onRequest` does. */
@@ -80,11 +90,13 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   const streams = fastify.hasPlugin('portcullis-streams') ? fastify.portcullis.streams : null
   if (options.websocket && streams === null) throw new ConfigInvalidError('proxy: websocket needs portcullis-streams; register it before')
   const { timeoutMs, clientTimeoutMs } = options
+  const targets = targetsOf(options)
   const upstream: Upstream = {
     prefix: prefix === '' ? '/' : prefix,
     origin: new URL(options.origin).origin,
-    host: null,
-    pool: new Pool({ targets: [originOfTarget(options.target)], connections: options.connections, mostWaiting, timeoutMs, responseHeadBytes: 65_536 }),
+    host: options.passHostHeader ? new URL(options.origin).host : null,
+    place: options.redirects === 'keep' ? null : publicPlace({ origin: new URL(options.origin).origin, prefix, base: options.rewritePrefix?.replace(/\/$/, '') ?? prefix, targets, passesHost: options.passHostHeader }),
+    pool: new Pool({ targets, connections: options.connections, mostWaiting, timeoutMs, responseHeadBytes: options.responseHeadBytes, ...options.tls === undefined ? {} : { tls: options.tls } }),
     timeoutMs,
     clientTimeoutMs,
     keepAuthorization: options.authorization === 'keep',
@@ -103,6 +115,11 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   // close() is not used, because it would wait for streams that do not end by themselves.
   fastify.addHook('onClose', () => upstream.pool.destroy())
 }, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })
+
+function targetsOf ({ target, targets }: { target?: string, targets?: string[] }): string[] {
+  if ((target === undefined) === (targets === undefined)) throw new ConfigInvalidError('proxy: target or targets is required, and not both')
+  return (targets ?? [target!]).map(originOfTarget)
+}
 
 /** Adds the counts to the list of the scope and of each scope around it. */
 function countIn (fastify: FastifyInstance, counts: UpstreamCounts): void {
@@ -129,20 +146,22 @@ interface ForwardOptions { rewritePrefix?: string, origin: string, identityHeade
  * unless the identity is not available at once.
  */
 function createForward (upstream: Upstream, prefix: string, { rewritePrefix, origin, identityHeaders }: ForwardOptions): onRequestHookHandler {
-  const { protocol, host } = new URL(origin)
-  const proto = protocol.slice(0, -1)
+  const { protocol, host, port } = new URL(origin)
   const base = rewritePrefix?.replace(/\/$/, '')
+  const isRewritten = base !== undefined && base !== prefix
+  const constant = ['x-forwarded-proto', protocol.slice(0, -1), 'x-forwarded-host', host, 'x-forwarded-port', port === '' ? standardPorts[protocol]! : port, ...isRewritten && prefix !== '' ? ['x-forwarded-prefix', prefix] : []]
   const name = loopName()
 
   return function forward (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
     const hops = passedHops(request.raw.headers['cdn-loop'], name)
     if (hops === null) return done(new UpstreamLoopError())
+    if (isRewritten && isBarePrefix(request, prefix)) return void reply.redirect(withSlash(request.raw.url!, prefix), 308)
     const identity = identityHeaders === undefined ? [] : identityHeaders(request)
     const url = request.raw.url!
     const path = base === undefined ? url : replacePrefix(url, prefix, base)
     const exchange = new Exchange(upstream, request, reply, done)
     const send = (headers: readonly string[]): void => {
-      if (areHeaders(headers)) exchange.forward(path, [...forwarded(request, proto, host, hops), ...headers])
+      if (areHeaders(headers)) exchange.forward(path, [...constant, ...forwarded(request, hops), ...headers])
       else exchange.fail(new UpstreamUnreachableError({ cause: new Error('identityHeaders has returned a name or a value that no header can have') }))
     }
     if (identity instanceof Promise) identity.then(send).catch((error: unknown) => { exchange.fail(asError(error)) })
@@ -150,8 +169,19 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
   }
 }
 
-function forwarded (request: FastifyRequest, proto: string, host: string, hops: string): string[] {
-  return ['x-forwarded-for', forwardedFor(request), 'x-forwarded-proto', proto, 'x-forwarded-host', host, 'x-request-id', request.id, 'cdn-loop', hops]
+/**
+ * Returns whether a request to a rewritten prefix lacks the slash after it. Relative links in the response would lead out of the prefix.
+ */
+function isBarePrefix ({ raw: { url, method } }: FastifyRequest, prefix: string): boolean {
+  return prefix !== '' && url!.startsWith(prefix) && (url!.length === prefix.length || url![prefix.length] === '?') && (method === 'GET' || method === 'HEAD')
+}
+
+function withSlash (url: string, prefix: string): string {
+  return `${prefix}/${url.slice(prefix.length)}`
+}
+
+function forwarded (request: FastifyRequest, hops: string): string[] {
+  return ['x-forwarded-for', forwardedFor(request), 'x-request-id', request.id, 'cdn-loop', hops]
 }
 
 /** Returns the client and the trusted proxies, nearest last. Addresses that an untrusted peer reports are not forwarded. */

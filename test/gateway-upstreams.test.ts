@@ -214,7 +214,7 @@ t.test('step-up without methods is demanded of every method', async t => {
 })
 
 t.test('the prefix is kept, or replaced as configured', async t => {
-  for (const [rewritePrefix, expected] of [[undefined, ['/up', '/up/', '/up/a/b?c=/up', '/up?d=1']], ['/', ['/', '/', '/a/b?c=/up', '/?d=1']], ['/api/v2', ['/api/v2', '/api/v2/', '/api/v2/a/b?c=/up', '/api/v2?d=1']]] as const) {
+  for (const [rewritePrefix, expected] of [[undefined, ['/up', '/up/', '/up/a/b?c=/up', '/up?d=1']], ['/', ['/', '/', '/a/b?c=/up', '/?d=1']], ['/api/v2', ['/api/v2/', '/api/v2/', '/api/v2/a/b?c=/up', '/api/v2/?d=1']]] as const) {
     const { url, up } = await start(t, { access: 'public', ...rewritePrefix === undefined ? {} : { rewritePrefix } })
     for (const path of ['/up', '/up/', '/up/a/b?c=/up', '/up?d=1']) await fetch(`${url}${path}`)
     t.same(up.requests.map(request => request.url), expected)

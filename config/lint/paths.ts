@@ -1,4 +1,4 @@
-import { isSameService, serviceAt, type Addresses } from '../../lib/proxy/service-address.ts'
+import { serviceAt, shareService, type Addresses } from '../../lib/proxy/service-address.ts'
 import type { Config, UpstreamConfig } from '../config.ts'
 import { reserved } from '../../lib/settings/text-checks.ts'
 
@@ -24,7 +24,7 @@ function lintPair (open: UpstreamConfig, index: number, { guarded, at, addresses
   const isNested = isWithin(open.prefix, guarded.prefix)
   // A prefix inside / is expected to be an exception from it.
   if (isNested && guarded.prefix !== '/') return [`upstreams[${index}].prefix: lies in that of upstreams[${at}], and the longer prefix alone counts, so ${less}; move it elsewhere unless that is meant`]
-  if (!isSameService(open.target, guarded.target, addresses)) {
+  if (!shareService(open.targets, guarded.targets, addresses)) {
     return mayBeSame(open, guarded, addresses) ? [`upstreams[${index}].target: is at the same port as that of upstreams[${at}], and a name of the two cannot be resolved; if they are one service, write the same target for both, or another case of ${guarded.prefix} leads around what is demanded there`] : []
   }
   if (!isWithin(guarded.rewritePrefix, open.rewritePrefix)) return []
@@ -38,8 +38,8 @@ function lintPair (open: UpstreamConfig, index: number, { guarded, at, addresses
 
 /** Tells whether the targets of two nested prefixes may be one service, because a host name of the two is not resolved. */
 function mayBeSame (outer: UpstreamConfig, inner: UpstreamConfig, addresses: Addresses): boolean {
-  const [a, b] = [serviceAt(outer.target), serviceAt(inner.target)]
-  return isWithin(fold(inner.prefix), fold(outer.prefix)) && a.port === b.port && !(addresses.has(a.host) && addresses.has(b.host))
+  if (!isWithin(fold(inner.prefix), fold(outer.prefix))) return false
+  return outer.targets.map(serviceAt).some(a => inner.targets.map(serviceAt).some(b => a.port === b.port && !(addresses.has(a.host) && addresses.has(b.host))))
 }
 
 /** Describes the first requirement that `guarded` has and `open` lacks; null when there is none. */

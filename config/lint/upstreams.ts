@@ -1,5 +1,6 @@
+import { isIP } from 'node:net'
 import type { StoredUser } from '../../users/users-file.ts'
-import { isLoopback, isSameService, type Addresses } from '../../lib/proxy/service-address.ts'
+import { isLoopback, shareService, type Addresses } from '../../lib/proxy/service-address.ts'
 import type { Config, UpstreamConfig } from '../config.ts'
 import { warn } from './warnings.ts'
 
@@ -9,14 +10,15 @@ export function lintUpstreams (config: Config, users: StoredUser[] | null, addre
     ...lintNeighbours(upstream, index, config, addresses),
     ...lintWorkers(upstream, index, config),
     ...lintTarget(upstream, index),
+    ...lintHost(upstream, index, config),
     ...lintDemands(upstream, index, config),
     ...lintScopes(upstream, index, config, users)
   ])
 }
 
-function lintNeighbours ({ audience, target }: UpstreamConfig, index: number, { upstreams }: Config, addresses: Addresses): string[] {
+function lintNeighbours ({ audience, targets }: UpstreamConfig, index: number, { upstreams }: Config, addresses: Addresses): string[] {
   const first = upstreams.findIndex(other => other.audience === audience)
-  return warn([audience !== null && first < index && !isSameService(upstreams[first]!.target, target, addresses), `upstreams[${index}].audience: is that of upstreams[${first}] too, so a token that one sees is good at the other; give each its own`])
+  return warn([audience !== null && first < index && !shareService(upstreams[first]!.targets, targets, addresses), `upstreams[${index}].audience: is that of upstreams[${first}] too, so a token that one sees is good at the other; give each its own`])
 }
 
 /** Warns about an upstream at `/` beside the pages: a service worker that it installs sees every request to the origin. */
@@ -24,14 +26,20 @@ function lintWorkers ({ prefix }: UpstreamConfig, index: number, { pages }: Conf
   return warn([prefix === '/' && pages, `upstreams[${index}].prefix: is / while pages is true, so a service worker that the service installs sees the passwords that people type at /auth/sign-in; give the service a prefix, or an origin apart from the pages, unless it may see them`])
 }
 
-function lintTarget ({ target, forward, authorization }: UpstreamConfig, index: number): string[] {
-  const { protocol, hostname } = new URL(target)
-  if (protocol !== 'http:' || isLoopback(hostname)) return []
+function lintTarget ({ targets, forward, authorization }: UpstreamConfig, index: number): string[] {
+  const isExposed = targets.map(target => new URL(target)).some(({ protocol, hostname }) => protocol === 'http:' && !isLoopback(hostname))
+  if (!isExposed) return []
   return warn(
     [forward === 'mint' || forward === 'pass', `upstreams[${index}].target: is http on another machine, so tokens cross the network in the clear; write https if it can`],
     [forward === 'headers', `upstreams[${index}].target: is http on another machine, so whoever is on the way can write X-Auth headers of their own; write https if it can, or forward: mint`],
     [forward === 'none' && authorization === 'keep', `upstreams[${index}].target: is http on another machine, so the client's Authorization crosses the network in the clear; write https if it can`]
   )
+}
+
+/** Warns about an https target that is named by its host and receives another host, which it may not serve. */
+function lintHost ({ targets, passHostHeader }: UpstreamConfig, index: number, { origin }: Config): string[] {
+  const named = targets.map(target => new URL(target)).some(({ protocol, hostname }) => protocol === 'https:' && isIP(hostname.replace(/^\[|\]$/g, '')) === 0 && !isLoopback(hostname))
+  return warn([named && passHostHeader, `upstreams[${index}].passHostHeader: is true, so the service receives ${new URL(origin).host} as Host; write false if it serves its own name alone`])
 }
 
 function lintDemands ({ stepUp, websocket, access, audience }: UpstreamConfig, index: number, { session, cors, origin }: Config): string[] {

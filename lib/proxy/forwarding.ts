@@ -25,7 +25,7 @@ const usualNames = new Set([
   'accept', 'accept-encoding', 'accept-language', 'authorization', 'cache-control', 'connection', 'content-length', 'content-type', 'cookie', 'host', 'if-modified-since', 'if-none-match',
   'origin', 'pragma', 'priority', 'range', 'referer', 'sec-ch-ua', 'sec-ch-ua-mobile', 'sec-ch-ua-platform', 'sec-fetch-dest', 'sec-fetch-mode', 'sec-fetch-site', 'sec-fetch-user',
   'upgrade-insecure-requests', 'user-agent', 'x-requested-with', 'traceparent',
-  'cdn-loop', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-request-id', 'x-auth-subject', 'x-auth-session', 'x-auth-scope'
+  'cdn-loop', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-prefix', 'x-forwarded-proto', 'x-request-id', 'x-auth-subject', 'x-auth-session', 'x-auth-scope'
 ])
 
 /**

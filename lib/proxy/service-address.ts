@@ -37,6 +37,11 @@ export function isSameService (one: string, other: string, addresses: Addresses)
   return placesOf(b.host, addresses).some(place => places.includes(place))
 }
 
+/** Returns whether two lists of targets have a service in common. */
+export function shareService (some: readonly string[], others: readonly string[], addresses: Addresses): boolean {
+  return some.some(one => others.some(other => isSameService(one, other, addresses)))
+}
+
 function placesOf (host: string, addresses: Addresses): string[] {
   return [host, ...addresses.get(host) ?? []].map(place => isThisMachine(place) ? 'localhost' : plainHost(place))
 }

@@ -1,5 +1,5 @@
 import { METHODS } from 'node:http'
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { isAddressBlock, isEveryAddress, isMappedAddress } from '../http/cidr.ts'
 import { nearest } from '../suggest.ts'
 import { cookieNamePattern } from '../http/own-cookies.ts'
@@ -92,6 +92,11 @@ export const checkMethod: TextCheck = text => {
   if (METHODS.includes(text)) return null
   const meant = nearest(text, METHODS)
   return `must be an HTTP method in capitals${meant === null ? '; write for example POST' : `; did you mean ${meant}?`}`
+}
+
+export const checkServerName: TextCheck = text => {
+  if (isIP(text) !== 0) return 'must be a name, because certificates name no server of TLS by its address in the handshake; remove it'
+  return /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(text) ? null : 'must be a host name; write for example wiki.internal'
 }
 
 export const checkHost: TextCheck = text => {

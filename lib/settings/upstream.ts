@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { choice, count, duration, flag, group, list, text } from './fields.ts'
+import { choice, count, duration, flag, group, list, size, text } from './fields.ts'
 import { upstreamRateLimit } from './rate-limit.ts'
 import { upstreamRevocation } from './revocation.ts'
 import * as check from './text-checks.ts'
@@ -12,6 +12,10 @@ export const forwarding = {
   authorization: Optional(choice(['strip', 'keep'], { description: 'keep: forwards the client\'s Authorization header (requires access: session or public, and forward: headers or none).', default: 'strip' })),
   /** True forwards WebSockets to the upstream. This requires portcullis-streams, which closes them when their session ends. */
   websocket: Optional(flag({ description: 'Forwards WebSockets.', default: false })),
+  /** True sends the host of the public origin as Host, false that of the target. */
+  passHostHeader: Optional(flag({ description: 'Sends the host of origin as Host, which is what browsers see. With false the upstream receives its own host.', default: true })),
+  /** `rewrite` maps the addresses in the headers of responses to those that clients see. */
+  redirects: Optional(choice(['rewrite', 'keep'], { description: 'rewrite: addresses of the upstream in Location, Content-Location and Refresh, and paths of its cookies under rewritePrefix, become those that browsers see. keep: leaves them unchanged.', default: 'rewrite' })),
   /** Maximum time without data from the upstream, or from a client in the middle of a body. */
   timeout: Optional(duration({ description: 'Time for which it may send nothing.', default: '30s', minimum: '100ms', maximum: '1h' })),
   /**
@@ -24,8 +28,16 @@ export const forwarding = {
 /** A service behind the gateway. */
 export const upstream = group({
   prefix: text(check.checkPrefix, { description: 'The paths that are forwarded to it, matched against the canonical path by whole segments.', expects: 'a path', example: '/orders' }),
-  target: text(check.checkTarget, { description: 'Its address; no part of a request selects it.', expects: 'an http or https address', example: 'http://127.0.0.1:3001' }),
+  target: Optional(text(check.checkTarget, { description: 'Its address; no part of a request selects it. Required unless targets is set.', expects: 'an http or https address', example: 'http://127.0.0.1:3001' })),
+  targets: Optional(list(text(check.checkTarget, { description: 'Address.', expects: 'an http or https address' }), { description: 'Addresses of several processes of the same service, in place of target. Each request goes to the less busy one of two chosen at random; one that refuses connections is left out for 5 seconds.', minItems: 1, maxItems: 100, uniqueItems: true })),
   rewritePrefix: Optional(text(check.checkPath, { description: 'Replaces the prefix in the path that it receives. By default the prefix.', expects: 'a path' })),
+  responseHeaders: Optional(size({ description: 'Maximum size of the head of one of its responses.', default: '64KiB', minimum: '1KiB', maximum: '1MiB' })),
+  tls: Optional(group({
+    ca: Optional(text(check.checkNotEmpty, { description: 'File of the certificates, PEM, of the authorities that sign its certificate; by default the authorities of Node.', expects: 'a path', isFile: true })),
+    cert: Optional(text(check.checkNotEmpty, { description: 'File of the certificate chain, PEM, that the gateway presents.', expects: 'a path', isFile: true })),
+    key: Optional(text(check.checkNotEmpty, { description: 'File of its private key, PEM, without a passphrase.', expects: 'a path', isFile: true })),
+    serverName: Optional(text(check.checkServerName, { description: 'Name that its certificate must have; by default the host of the target.', expects: 'a host name' }))
+  }, { description: 'For https targets.' })),
   audience: Optional(text(check.checkAudience, { description: 'The aud of its tokens. Required unless access is public.', expects: 'a name', example: 'orders' })),
   access: Optional(choice(['any', 'session', 'token', 'public'], { description: 'any: session cookie or access token; public: no credential is required.', default: 'any' })),
   scopes: Optional(list(text(check.checkScope, { description: 'Scope.', expects: 'a scope' }), { description: 'Scopes that a credential must carry, all of them, for every method.', default: [], uniqueItems: true })),

@@ -5,6 +5,7 @@ import { RequestInvalidError, RequestTimeoutError, UpstreamBusyError, UpstreamTi
 import { withoutCors } from '../../lib/http/cors.ts'
 import { isEventStream, requestHeaders, responseHeaders } from '../../lib/proxy/forwarding.ts'
 import type { Identity } from '../../lib/principal.ts'
+import { mapToPublic, upstreamDestination } from '../../lib/proxy/public-address.ts'
 import { formatRequest } from '../../lib/proxy/request-head.ts'
 import { collectHeaders } from '../../lib/proxy/response-head.ts'
 import { keepWithinPrefix } from '../../lib/proxy/own-prefix.ts'
@@ -107,7 +108,8 @@ export class Exchange implements UpstreamRequest, Stream {
   onConnection (connection: Connection): void {
     this.#stopWaiting()
     const { method, isUpgrade } = this
-    connection.send(formatRequest({ method, isUpgrade, path: this.#path, host: this.#upstream.host ?? connection.target.authority, headers: this.#headers, hasBody: this.#upload !== null }))
+    const host = this.#upstream.host ?? connection.target.authority
+    connection.send(formatRequest({ method, isUpgrade, path: this.#path, host, headers: this.#headersAt(host, connection.target), hasBody: this.#upload !== null }))
     this.#upload?.start(connection)
   }
 
@@ -244,6 +246,14 @@ export class Exchange implements UpstreamRequest, Stream {
     streams?.keep(this)
   }
 
+  /** Returns the headers of the request, with an address of WebDAV as the target sees it. */
+  #headersAt (host: string, { tls }: Target): string[] {
+    const { place } = this.#upstream
+    if (place === null || this.request.raw.headers.destination === undefined) return this.#headers
+    const origin = `${tls === null ? 'http' : 'https'}://${host}`
+    return this.#headers.map((text, at, all) => at % 2 === 1 && all[at - 1] === 'destination' ? upstreamDestination(text, place, origin) : text)
+  }
+
   #awaitClient (): void {
     this.#taken = bytesTaken(this.#response.socket)
     this.#waiting = setTimeout(onStalled, this.#upstream.clientTimeoutMs, this)
@@ -254,6 +264,7 @@ export class Exchange implements UpstreamRequest, Stream {
     const ours = this.#reply.getHeaders()
     if (isAmbient(this.request.identityOrNull?.credential)) keepForOwner(headers)
     keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
+    if (this.#upstream.place !== null) mapToPublic(headers, this.#upstream.place)
     return responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours, this.#upstream.ownCookies)
   }
 

@@ -1,18 +1,18 @@
 import type { onRequestHookHandler } from 'fastify'
 import { PathRefusedError } from '../../lib/errors.ts'
 import { foldCase } from '../../lib/fold.ts'
-import { isSameService, type Addresses } from '../../lib/proxy/service-address.ts'
+import { shareService, type Addresses } from '../../lib/proxy/service-address.ts'
 
-interface Place { prefix: string, target: string }
+interface Place { prefix: string, targets: readonly string[] }
 
 /**
  * Rejects paths that differ only in case from the prefix of another upstream of the same service inside this prefix. A service that ignores
  * case reads `/app/ADMIN` as `/app/admin`, so the requirements of that prefix would be bypassed. Case is that of Unicode, in which the
  * Kelvin sign is a k. Returns no hook if there is no prefix inside.
  */
-export function refuseOtherCase ({ prefix, target }: Place, all: readonly Place[], addresses: Addresses = new Map()): onRequestHookHandler[] {
+export function refuseOtherCase ({ prefix, targets }: Place, all: readonly Place[], addresses: Addresses = new Map()): onRequestHookHandler[] {
   const outer = prefix === '/' ? '/' : `${foldCase(prefix)}/`
-  const inner = all.filter(other => other.prefix !== prefix && isSameService(other.target, target, addresses)).map(other => foldCase(other.prefix)).filter(other => other.startsWith(outer))
+  const inner = all.filter(other => other.prefix !== prefix && shareService(other.targets, targets, addresses)).map(other => foldCase(other.prefix)).filter(other => other.startsWith(outer))
   if (inner.length === 0) return []
   return [(request, _reply, done) => {
     const path = foldPath(request.raw.url!.split('?')[0]!)

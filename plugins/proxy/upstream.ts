@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { ConfigInvalidError, RequestTimeoutError, UpstreamResponseInvalidError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
 import type { HeaderPolicy } from '../../lib/proxy/forwarding.ts'
+import type { PublicPlace } from '../../lib/proxy/public-address.ts'
 import type { UpstreamCounts } from './upstream-counts.ts'
 import type { Streams } from '../streams.ts'
 import { ResponseInvalid } from '../../lib/proxy/response-invalid.ts'
@@ -29,6 +30,8 @@ export interface Upstream extends HeaderPolicy {
   readonly clientTimeoutMs: number
   /** Value of Host for the upstream; null for the authority of the target. */
   readonly host: string | null
+  /** How addresses in headers are mapped; null if they are not. */
+  readonly place: PublicPlace | null
   readonly websocket: boolean
   /** Registry that ends streams with their session; null if it is not registered. */
   readonly streams: Streams | null

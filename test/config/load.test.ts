@@ -159,6 +159,11 @@ const misconfigurations: Array<[reason: string, input: unknown, line: string | R
   ['a target without a scheme', withUpstream({ target: 'localhost:3001' }), 'upstreams[0].target: must be an http or https address; write for example http://127.0.0.1:3001'],
   ['a target with a path', withUpstream({ target: 'http://127.0.0.1:3001/v1' }), 'upstreams[0].target: must not have a path; move the path to rewritePrefix'],
   ['a target with a password', withUpstream({ target: 'http://joe:pw@127.0.0.1:3001' }), 'upstreams[0].target: must not carry a user or a password; remove what stands before the @'],
+  ['no target', withUpstream({ target: undefined }), 'upstreams[0].target: is required; add target: http://127.0.0.1:3001, or targets'],
+  ['a target beside targets', withUpstream({ targets: ['http://127.0.0.1:3002'] }), 'upstreams[0].target: cannot stand beside targets; move it into targets'],
+  ['TLS to a plain target', withUpstream({ tls: { serverName: 'wiki.internal' } }), 'upstreams[0].tls: is for https targets alone; write https in every target, or remove it'],
+  ['a certificate without its key', withUpstream({ target: 'https://wiki.internal', tls: { cert: 'a.pem' } }), 'upstreams[0].tls.key: is required with cert; add it, or remove cert'],
+  ['an address as the name of a server', withUpstream({ target: 'https://wiki.internal', tls: { serverName: '10.0.0.1' } }), 'upstreams[0].tls.serverName: must be a name, because certificates name no server of TLS by its address in the handshake; remove it'],
   ['a rewrite that is no path', withUpstream({ rewritePrefix: '/v1/' }), 'upstreams[0].rewritePrefix: must not end with /; remove it'],
   ['an unknown access', withUpstream({ access: 'publik' }), 'upstreams[0].access: must be any, session, token, or public; did you mean public?'],
   ['two scopes in one text', withUpstream({ scopes: ['orders:read orders:write'] }), 'upstreams[0].scopes[0]: must be one scope of visible ASCII characters without space, " and \\; write one list entry a scope'],
@@ -252,8 +257,10 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     pages: false,
     upstreams: [{
       prefix: '/orders',
-      target: 'http://127.0.0.1:3001',
+      targets: ['http://127.0.0.1:3001'],
       rewritePrefix: '/orders',
+      responseHeadersBytes: 65_536,
+      tls: null,
       audience: 'orders',
       access: 'any',
       scopes: [],
@@ -261,6 +268,8 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
       forward: 'mint',
       authorization: 'strip',
       websocket: false,
+      passHostHeader: true,
+      redirects: 'rewrite',
       timeoutMs: 30_000,
       connections: 256,
       consistency: 'replica',
@@ -277,7 +286,7 @@ t.test('the keys of an issuer are a file beside the configuration, or an address
 t.test('addresses are normalised to scheme, host and port', async t => {
   const config = checkConfig({ ...withUpstream({ target: 'https://API.example.com:443/' }), origin: 'HTTPS://App.Example.com:443/' }, where)
 
-  t.match(config, { origin: 'https://app.example.com', upstreams: [{ target: 'https://api.example.com' }] })
+  t.match(config, { origin: 'https://app.example.com', upstreams: [{ targets: ['https://api.example.com'] }] })
 })
 
 t.test('http is accepted on this machine alone, and cookies are not secure there', async t => {

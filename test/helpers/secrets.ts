@@ -95,7 +95,7 @@ function bearersOf (request: Received): string[] {
 }
 
 /** The settings that the rule about Authorization depends on. */
-export interface Destination { target: string, audience: string | null, forward: 'mint' | 'pass' | 'headers' | 'none', authorization: 'keep' | 'strip' }
+export interface Destination { targets: readonly string[], audience: string | null, forward: 'mint' | 'pass' | 'headers' | 'none', authorization: 'keep' | 'strip' }
 
 /**
  * Returns whether a service may receive a token in Authorization: a token minted for it, or one that its settings forward. No other
@@ -113,7 +113,7 @@ function audienceOf (token: string): unknown {
 
 function searchReceived (destinations: readonly Destination[]): void {
   for (const { port, request } of received) {
-    const here = destinations.filter(({ target }) => Number(new URL(target).port) === port)
+    const here = destinations.filter(({ targets }) => targets.some(target => Number(new URL(target).port) === port))
     if (here.length === 0) continue
     const { method, url, body = '' } = request
     const [token = '', ...more] = bearersOf(request)
