@@ -10,6 +10,8 @@ export interface Head {
   length: number | null
   /** True if the transfer coding is `chunked`. */
   isChunked: boolean
+  /** Value of Connection, all lines of it; empty if it is absent. */
+  connection: string
   /** True if the connection persists after the response. */
   keepsAlive: boolean
   /** Value of Keep-Alive; empty if it is absent. */
@@ -31,13 +33,14 @@ const longestKnownName = 64
 export function readHead (text: string): Head {
   const match = statusLine.exec(text)
   if (match === null) throw new ResponseInvalid('its status line is not one of HTTP/1.0 or HTTP/1.1')
-  const head: Head = { status: Number(match[2]), headers: [], length: null, isChunked: false, keepsAlive: match[1] === '1', keepAlive: '' }
+  const head: Head = { status: Number(match[2]), headers: [], length: null, isChunked: false, connection: '', keepsAlive: false, keepAlive: '' }
   const end = text.length - 2
   for (let at = match[0].length; at < end;) {
     const lineEnd = text.indexOf('\r\n', at)
     readLine(head, text, at, lineEnd)
     at = lineEnd + 2
   }
+  head.keepsAlive = keepsAlive(head.connection, match[1]!)
   if (head.isChunked) checkChunked(head, match[1]!)
   return head
 }
@@ -58,7 +61,7 @@ function readLine (head: Head, text: string, from: number, to: number): void {
     case 'content-length': head.length = lengthOf(value, head.length); break
     case 'transfer-encoding': head.isChunked = isChunkedAlone(value, head.isChunked); break
     case 'keep-alive': head.keepAlive = value; break
-    case 'connection': head.keepsAlive = keepsAlive(value, head.keepsAlive); break
+    case 'connection': head.connection = head.connection === '' ? value : `${head.connection},${value}`; break
   }
 }
 
@@ -93,11 +96,10 @@ function isChunkedAlone (value: string, isAnother: boolean): true {
   return true
 }
 
-function keepsAlive (value: string, before: boolean): boolean {
-  if (value === 'keep-alive') return true
-  const options = value.toLowerCase().split(',').map(option => option.trim())
-  if (options.includes('close')) return false
-  return before || options.includes('keep-alive')
+function keepsAlive (connection: string, minor: string): boolean {
+  if (connection === '' || connection === 'keep-alive') return minor === '1' || connection !== ''
+  const options = connection.toLowerCase().split(',').map(option => option.trim())
+  return !options.includes('close') && (minor === '1' || options.includes('keep-alive'))
 }
 
 function checkChunked ({ length }: Head, minor: string): void {

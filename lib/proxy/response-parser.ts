@@ -92,7 +92,7 @@ export class ResponseParser {
   /** Ends the response with its connection, which was closed in order. Throws a ResponseInvalid if the response is incomplete. */
   finish (): void {
     if (this.#state === 'close') this.#end()
-    else if (this.#state !== 'idle' && this.#state !== 'upgraded') throw new ResponseInvalid('it ends in the middle')
+    else if (this.#state !== 'idle' && this.#state !== 'upgraded') throw new ResponseInvalid('the connection ends before its end')
   }
 
   /** True if no byte of the expected response has arrived. */
