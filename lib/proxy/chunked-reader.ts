@@ -1,8 +1,11 @@
 import { checkTrailer } from './response-head.ts'
 import { ResponseInvalid } from './response-invalid.ts'
 
-/** Maximum length of the line that begins a chunk, with its extensions. */
-const longestSizeLine = 1024
+/** Maximum length of the extensions of a chunk. */
+const longestExtensions = 1024
+
+/** Extensions without blanks: names, and values that are words or quoted texts. */
+const extensions = /^(?:;[\w!#$%&'*+.^`|~-]+(?:=(?:[\w!#$%&'*+.^`|~-]+|"(?:[^"\\]|\\.)*"))?)+$/
 
 /** More digits could not be a number of bytes that a program can count. */
 const mostDigits = 12
@@ -15,7 +18,6 @@ export class ChunkedReader {
   #state: State = 'ended'
   #size = 0
   #digits = 0
-  #lineBytes = 0
   #trailerBytes = 0
   #line = ''
   /** Part of the buffer that holds the data after `read`. */
@@ -49,7 +51,7 @@ export class ChunkedReader {
 
   #startChunk (): void {
     this.#state = 'size'
-    this.#size = this.#digits = this.#lineBytes = 0
+    this.#size = this.#digits = 0
   }
 
   #readData (bytes: Buffer, from: number): number {
@@ -92,14 +94,20 @@ export class ChunkedReader {
       this.#size = this.#size * 16 + digit
     } else if (this.#digits === 0) throw new ResponseInvalid('the size of a chunk is not a number')
     else if (byte === 0x0d) this.#state = 'size-lf'
-    else if (byte === 0x3b) this.#state = 'extension'
-    else throw new ResponseInvalid('the size of a chunk is not a number')
+    else if (byte === 0x3b) {
+      this.#state = 'extension'
+      this.#line = ';'
+    } else throw new ResponseInvalid('the size of a chunk is not a number')
   }
 
   #readExtension (byte: number): void {
-    if (++this.#lineBytes > longestSizeLine) throw new ResponseInvalid('the extensions of a chunk are too long')
-    if (byte === 0x0d) this.#state = 'size-lf'
-    else if (!isText(byte)) throw new ResponseInvalid('the extensions of a chunk have a control character')
+    if (byte === 0x0d) {
+      if (!extensions.test(this.#line)) throw new ResponseInvalid('the extensions of a chunk are malformed')
+      this.#line = ''
+      this.#state = 'size-lf'
+    } else if (!isText(byte)) throw new ResponseInvalid('the extensions of a chunk have a control character')
+    else if (this.#line.length === longestExtensions) throw new ResponseInvalid('the extensions of a chunk are too long')
+    else this.#line += String.fromCharCode(byte)
   }
 
   #readTrailer (byte: number): void {

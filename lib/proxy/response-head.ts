@@ -47,8 +47,8 @@ export function readHead (text: string): Head {
 
 /** Checks a trailer of a chunked body. Throws a ResponseInvalid if it is not a header. */
 export function checkTrailer (line: string): void {
-  const colon = line.indexOf(':')
-  nameOf(line.slice(0, Math.max(0, colon)))
+  const name = nameOf(line.slice(0, Math.max(0, line.indexOf(':'))))
+  if (name === 'content-length' || name === 'transfer-encoding') throw new ResponseInvalid('its trailers have a header of the framing')
 }
 
 function readLine (head: Head, text: string, from: number, to: number): void {

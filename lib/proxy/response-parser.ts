@@ -143,7 +143,7 @@ export class ResponseParser {
     const { status } = head
     if (status === 101) this.#upgrade(head)
     else if (status < 200) {
-      if (head.length !== null || head.isChunked) throw new ResponseInvalid('an informational response has a body')
+      if (head.length !== null || head.isChunked || !head.keepsAlive) throw new ResponseInvalid('an informational response has a body, or ends the connection')
       if (++this.#informational > mostInformational) throw new ResponseInvalid('too many informational responses')
     } else this.#beginBody(head)
   }
