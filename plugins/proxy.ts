@@ -8,7 +8,7 @@ import { checkOptions } from '../lib/options.ts'
 import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { limits } from '../lib/settings/limits.ts'
 import { forwarding } from '../lib/settings/upstream.ts'
-import { createOwnCookies } from '../lib/http/own-cookies.ts'
+import { createOwnCookies, joinOwnCookies } from '../lib/http/own-cookies.ts'
 import { neverForwardedWith } from '../lib/proxy/forwarding.ts'
 import { publicPlace } from '../lib/proxy/public-address.ts'
 import { areHeaders } from '../lib/proxy/request-head.ts'
@@ -16,7 +16,7 @@ import { plainAddress } from '../lib/http/trusted-peers.ts'
 import { asError } from '../lib/as-error.ts'
 import { UpstreamCounts } from './proxy/upstream-counts.ts'
 import { createVerifiers } from './authenticate/schemes.ts'
-import { partsAround, scopeParts } from './portcullis.ts'
+import { partsAround, partsWithin, scopeParts } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
 import { Pool } from './proxy/pool.ts'
@@ -34,7 +34,10 @@ declare module './portcullis.ts' {
   }
 }
 
-/** Returns headers to add, as name, value, name, value…, with names in lower case. Headers of these names from the client are removed. */
+/**
+ * Returns headers to add, as name, value, name, value…, with names in lower case. The client's headers of these names are removed from this
+ * request; `identityHeaderNames` removes them from every request.
+ */
 export type IdentityHeaders = (request: FastifyRequest) => readonly string[] | Promise<readonly string[]>
 
 const own = {
@@ -61,6 +64,11 @@ const own = {
    * once.
    */
   identityHeaders: Type.Optional(Type.Unsafe<IdentityHeaders>(Type.Any())),
+  /**
+   * Names of the headers that `identityHeaders` returns for some requests. The client's headers of these names are removed from every
+   * request; X-Auth-Subject, X-Auth-Session and X-Auth-Scope always are.
+   */
+  identityHeaderNames: optional([], Type.Array(Type.String({ pattern: '^[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*$', errorMessage: 'must be letters and digits, in words that are joined by -' }))),
   /** Counter of the requests in flight, for draining. */
   counter: Type.Optional(Type.Unsafe<{ inFlight: number }>(Type.Any()))
 }
@@ -100,8 +108,8 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     timeoutMs,
     clientTimeoutMs,
     keepAuthorization: options.authorization === 'keep',
-    ownCookies: fastify.hasPlugin('portcullis-cookies') ? fastify.portcullis.cookies.own : createOwnCookies('portcullis'),
-    never: neverForwardedWith(createVerifiers(scopeParts(fastify)).flatMap(({ scheme }) => scheme.headers)),
+    ownCookies: createOwnCookies('portcullis'),
+    never: neverForwardedWith([...createVerifiers(scopeParts(fastify)).flatMap(({ scheme }) => scheme.headers), ...options.identityHeaderNames]),
     stripCors: options.cors === 'strip',
     websocket: options.websocket,
     streams,
@@ -112,6 +120,11 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   const forward = createForward(upstream, prefix, options)
   if (options.websocket) acceptUpgrades(fastify.server)
   addRoutes(fastify, upstream.prefix, [...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
+  // The cookies of every scope of the server are credentials here, whatever the order of registration.
+  fastify.addHook('onReady', async () => {
+    const all = partsWithin(partsAround(scopeParts(fastify)).at(-1)!, 'cookies').map(({ own }) => own)
+    if (all.length > 0) upstream.ownCookies = joinOwnCookies(all)
+  })
   // close() is not used, because it would wait for streams that do not end by themselves.
   fastify.addHook('onClose', () => upstream.pool.destroy())
 }, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })

@@ -40,6 +40,15 @@ export interface OwnCookies {
   areSetBy (header: string): boolean
 }
 
+/** Recognises the cookies of several deployments. */
+export function joinOwnCookies (several: readonly OwnCookies[]): OwnCookies {
+  if (several.length === 1) return several[0]!
+  return {
+    without: header => several.reduce<string | null>((left, own) => left === null ? null : own.without(left), header),
+    areSetBy: header => several.some(own => own.areSetBy(header))
+  }
+}
+
 export function createOwnCookies (name: string): OwnCookies {
   const names = [true, false].flatMap(isSecure => Object.values(cookieNames(name, isSecure))).flatMap(({ name, former }) => former === null ? name : [name, former])
   // The match ignores case and a leading `=`, because browsers send a cookie without a name as its bare value. Some browsers skip a leading

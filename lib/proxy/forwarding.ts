@@ -37,16 +37,16 @@ const neverReturned = new Set([...hopByHop, 'secure-session-registration', 'secu
 /** Response headers of the gateway that are added to those of the upstream; all others replace them. */
 const combined = new Set(['set-cookie', 'vary', 'access-control-expose-headers'])
 
-/** Returns the names of client headers that are never forwarded, in lower case, including `headers`. */
+/** Returns the names of client headers that are never forwarded, as servers read them, including `headers`. */
 export function neverForwardedWith (headers: readonly string[]): ReadonlySet<string> {
-  return headers.length === 0 ? neverForwarded : new Set([...neverForwarded, ...headers])
+  return headers.length === 0 ? neverForwarded : new Set([...neverForwarded, ...headers.map(fold)])
 }
 
 export interface HeaderPolicy {
   /** True if the client's Authorization header is forwarded to the upstream. */
   readonly keepAuthorization: boolean
   /** The gateway's cookies, which no upstream receives or sets. */
-  readonly ownCookies: OwnCookies
+  ownCookies: OwnCookies
   /** Client headers that are never forwarded (see `neverForwardedWith`). The default contains no headers of further credential schemes. */
   readonly never?: ReadonlySet<string>
 }

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { TokenInvalidError } from '../../lib/errors.ts'
+import { ConfigInvalidError, TokenInvalidError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/principal.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { IdentityHeaders } from '../proxy.ts'
@@ -9,8 +9,9 @@ export type Forward = 'mint' | 'pass' | 'headers' | 'none'
 
 const nothing: readonly string[] = []
 
-/** Creates the function that returns the headers for an upstream. `audience` is required to mint. */
+/** Creates the function that returns the headers for an upstream. Throws a ConfigInvalidError for `mint` without portcullis-mint. */
 export function createIdentityHeaders (portcullis: Portcullis, forward: Forward, audience: string | null): IdentityHeaders {
+  if (forward === 'mint' && typeof portcullis.mint !== 'function') throw new ConfigInvalidError('createIdentityHeaders: mint needs portcullis-mint; register it before, or choose headers or none')
   switch (forward) {
     case 'mint': return ({ identityOrNull }) => identityOrNull === null || audience === null ? nothing : ['authorization', `Bearer ${portcullis.mint(identityOrNull, audience)}`]
     case 'headers': return ({ identityOrNull }) => identityOrNull === null ? nothing : plainHeaders(identityOrNull)
