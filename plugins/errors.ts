@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import { NotFoundError } from '../lib/errors.ts'
 import { loggedPath } from '../lib/http/logged-path.ts'
 import { checkOptions } from '../lib/options.ts'
+import { isShown, problemPage } from '../lib/http/problem-page.ts'
 import { ownHeaders } from '../lib/http/security-headers.ts'
 import { toProblem, type ProblemBody } from '../lib/http/problem.ts'
 import { linger } from './server/linger.ts'
@@ -46,10 +47,14 @@ export function createOwnHeadersHook (origin: string | undefined): onSendHookHan
   }
 }
 
-/** Sends the response to an error, for the error handler, and for requests that Fastify rejects before the handler exists. */
-export function sendProblem (error: unknown, request: FastifyRequest, reply: FastifyReply, security: Readonly<Record<string, string>>): void {
+/**
+ * Sends the response to an error, for the error handler, and for requests that Fastify rejects before the handler exists: a page if a
+ * browser shows the response, else a problem document. `signInPath` is for errors that signing in resolves.
+ */
+export function sendProblem (error: unknown, request: FastifyRequest, reply: FastifyReply, security: Readonly<Record<string, string>>, { signInPath }: { signInPath?: string } = {}): void {
   const body = beginProblem(error, request, reply.headers(security))
-  void reply.send(JSON.stringify(body))
+  if (isShown(request.raw.headers)) void reply.type('text/html; charset=utf-8').send(problemPage(body, { requestId: request.id, signInPath }))
+  else void reply.send(JSON.stringify(body))
 }
 
 /** Logs an error and begins its response, with status and headers. The caller sends the body. */

@@ -66,7 +66,7 @@ export function toProblem (error: unknown, retryAfterSeconds = 1 + Math.floor(Ma
   const raised = (typeof error === 'object' && error !== null ? error : {}) as Raised
   const { status, code, title, detail } = outcomeOf(raised)
   const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
-  if (status < 500 || status === 503) copyHeaders(raised.headers, headers)
+  if (status < 500 || status === 502 || status === 503) copyHeaders(raised.headers, headers)
   headers['cache-control'] = 'no-store'
   if (status === 503 || status === 429) headers['retry-after'] ??= String(retryAfterSeconds)
   const challenge = challengeFor(code)

@@ -21,7 +21,9 @@ export function createSignInRedirect ({ origin, signInPath, ignoreBearer }: Sign
   const security = ownHeaders(origin)
   return function redirectOrSendProblem (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
     const isStepUp = error.code === 'PTC_ERR_STEP_UP_REQUIRED'
-    if (!(isStepUp || needsSignIn(error)) || !isNavigation(request.raw.method, request.raw.headers) || (!ignoreBearer && hasBearer(request))) return sendProblem(error, request, reply, security)
+    const isHelped = (isStepUp || needsSignIn(error)) && (ignoreBearer || !hasBearer(request))
+    // A form that was posted cannot be posted again after a redirect.
+    if (!isHelped || !isNavigation(request.raw.method, request.raw.headers)) return sendProblem(error, request, reply, security, isHelped ? { signInPath: signInAddress(signInPath, null, { isStepUp }) } : {})
     noteRefusal(error, request)
     // An address that is too long to return to yields null, and the sign-in page uses its default.
     const path = localPath(request.raw.url!, origin)
