@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { until } from '../helpers/build-app.ts'
+import { compileCache } from '../helpers/compile-cache.ts'
 import { writeConfig } from '../helpers/portcullis.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
@@ -15,7 +16,7 @@ const skip = spawnSync('unshare', [...inNamespace, 'true']).status === 0 ? false
 
 /** Runs `portcullis start` as the first process of a namespace. */
 async function startFirst (t: Test, config: string, args: string[] = []) {
-  const parent = spawn('unshare', [...inNamespace, process.execPath, cli, 'start', '--config', config, ...args], { env: { PATH: process.env['PATH'] ?? '' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const parent = spawn('unshare', [...inNamespace, process.execPath, cli, 'start', '--config', config, ...args], { env: { PATH: process.env['PATH'] ?? '', ...compileCache }, stdio: ['ignore', 'pipe', 'pipe'] })
   let printed = ''
   for (const stream of [parent.stdout, parent.stderr]) stream.setEncoding('utf8').on('data', chunk => { printed += String(chunk) })
   const ended = once(parent, 'close').then(([code]) => code as number | null)

@@ -4,6 +4,7 @@ import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
 import { findClosedPort } from './closed-port.ts'
+import { compileCache } from './compile-cache.ts'
 import { patienceMs } from './patience.ts'
 
 const project = join(import.meta.dirname, '..', '..')
@@ -57,7 +58,7 @@ export class Terminal {
   constructor (t: Test, folder: string) {
     const path = [join(project, 'node_modules', '.bin'), process.env['PATH'] ?? ''].join(delimiter)
     // The shell has a separate process group, so that its child processes can be ended with it.
-    this.#shell = spawn('bash', ['--noprofile', '--norc'], { cwd: folder, detached: true, env: { PATH: path, HOME: join(folder, 'home'), npm_config_update_notifier: 'false' }, stdio: ['pipe', 'pipe', 'ignore'] })
+    this.#shell = spawn('bash', ['--noprofile', '--norc'], { cwd: folder, detached: true, env: { PATH: path, ...compileCache, HOME: join(folder, 'home'), npm_config_update_notifier: 'false' }, stdio: ['pipe', 'pipe', 'ignore'] })
     const ended = once(this.#shell, 'close')
     this.#shell.stdout!.setEncoding('utf8').on('data', chunk => { this.#printed += String(chunk) })
     this.#shell.stdin!.write('exec 2>&1\n')

@@ -8,6 +8,7 @@ import type { Test } from 'tap'
 import { main } from '../../cli/main.ts'
 import { hashPassword } from '../../users/password.ts'
 import { generousLimits, password } from './build-gateway.ts'
+import { compileCache } from './compile-cache.ts'
 import { patienceMs } from './patience.ts'
 import { learnConfigured, learnSecret, report } from './secrets.ts'
 
@@ -33,7 +34,7 @@ function learnGiven ({ stdin = '', env = {} }: RunOptions): void {
 function spawnPortcullis (t: Test, args: string[], options: RunOptions): Running {
   const { stdin = '', env = {}, launcher = process.execPath } = options
   learnGiven(options)
-  const child = spawn(launcher, [cli, ...args], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(launcher, [cli, ...args], { env: { PATH: process.env['PATH'] ?? '', ...compileCache, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', chunk => { output.stdout += String(chunk) })
   child.stderr.setEncoding('utf8').on('data', chunk => { output.stderr += String(chunk) })

@@ -11,6 +11,17 @@ const kinds = new Map<string, Kind>()
 /** The secrets by their beginning, to find any of many in one pass over a text. */
 const byBeginning = new Map<string, string[]>()
 const beginningLength = 8
+/** Whether any secret begins with these two characters: most places of a text need no more than this look. */
+const pairs = new Uint8Array(1 << 16)
+const pairAt = (text: string, at: number): number => (text.charCodeAt(at) & 255) << 8 | text.charCodeAt(at + 1) & 255
+
+/** Forgets what an earlier file of the same process recorded. */
+export function forgetSecrets (): void {
+  kinds.clear()
+  byBeginning.clear()
+  pairs.fill(0)
+  received = []
+}
 
 /** Records a secret. Texts shorter than a beginning are ignored. Give only the unguessable part of cookies and tokens: see below. */
 export function learnSecret (kind: Kind, secret: string): void {
@@ -18,6 +29,7 @@ export function learnSecret (kind: Kind, secret: string): void {
   kinds.set(secret, kind)
   const beginning = secret.slice(0, beginningLength)
   byBeginning.set(beginning, [...byBeginning.get(beginning) ?? [], secret])
+  pairs[pairAt(secret, 0)] = 1
 }
 
 /** Records a token by its signature, because header and claims give no access. */
@@ -155,6 +167,7 @@ export function report (place: string, text: string): void {
 function find (text: string): Set<string> {
   const found = new Set<string>()
   for (let at = 0; at + beginningLength <= text.length; at++) {
+    if (pairs[pairAt(text, at)] === 0) continue
     for (const secret of byBeginning.get(text.slice(at, at + beginningLength)) ?? []) if (text.startsWith(secret, at)) found.add(secret)
   }
   return found

@@ -42,16 +42,16 @@ t.test('an http origin has no HSTS', async t => {
 t.test('an unexpected error is a constant answer and one whole line in the log', async t => {
   const lines: string[] = []
   const app = await build(t, app => app.get('/', async () => {
-    throw Object.assign(new Error('outer', { cause: new Error('inner') }), { headers: { cookie: 'secret' }, request: { secret: 'secret' } })
+    throw Object.assign(new Error('outer', { cause: new Error('inner') }), { headers: { cookie: 'sesame' }, request: { sesame: 'sesame' } })
   }), lines)
 
-  const response = await app.inject({ url: '/', headers: { cookie: 'secret=1' } })
+  const response = await app.inject({ url: '/', headers: { cookie: 'a=sesame' } })
 
   t.equal(response.statusCode, 500)
   t.same(response.json(), { type: 'urn:portcullis:error:ptc-err-internal', title: 'Something went wrong', status: 500, code: 'PTC_ERR_INTERNAL' })
   t.equal(lines.length, 1)
   t.match(JSON.parse(lines[0]!), { reqId: String, error: { message: 'outer', stack: /errors\.test/, cause: { message: 'inner' } } })
-  t.notMatch(lines[0], /secret/)
+  t.notMatch(lines[0], /sesame/)
 })
 
 t.test('why a credential was refused is in the log at level debug, and never in the answer', async t => {

@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import { test, type Test } from 'tap'
+import t, { type Test } from 'tap'
 import { checkConfig } from '../../config/load.ts'
 import { composeGateway } from '../../gateway/gateway.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
@@ -55,7 +55,7 @@ async function get (url: string, headers: Record<string, string>, times = 1): Pr
   }
 }
 
-test('an access token is verified without asking the store', async t => {
+t.test('an access token is verified without asking the store', async t => {
   const { url, calls } = await startRecordedGateway(t)
   const { token } = await signInForTokens(url)
   const headers = { authorization: `Bearer ${token}` }
@@ -70,7 +70,7 @@ test('an access token is verified without asking the store', async t => {
   t.strictSame(calls, [])
 })
 
-test('a session cookie is asked for once, and then known', async t => {
+t.test('a session cookie is asked for once, and then known', async t => {
   const { url, calls } = await startRecordedGateway(t)
   const { cookie } = await signIn(url)
   calls.length = 0
@@ -83,7 +83,7 @@ test('a session cookie is asked for once, and then known', async t => {
   t.strictSame(calls, [])
 })
 
-test('twenty first requests with one cookie read its session together', async t => {
+t.test('twenty first requests with one cookie read its session together', async t => {
   const { url, calls } = await startRecordedGateway(t)
   const { cookie } = await signIn(url)
   calls.length = 0
@@ -94,7 +94,7 @@ test('twenty first requests with one cookie read its session together', async t 
   t.ok(calls.every(call => call === 'read'))
 })
 
-test('a revoked credential is refused without asking the store', async t => {
+t.test('a revoked credential is refused without asking the store', async t => {
   const { url, calls } = await startRecordedGateway(t)
   const { token } = await signInForTokens(url)
   const headers = { authorization: `Bearer ${token}` }
@@ -109,7 +109,7 @@ test('a revoked credential is refused without asking the store', async t => {
   t.strictSame(calls, [])
 })
 
-test('where strict is demanded the store is asked about every request', async t => {
+t.test('where strict is demanded the store is asked about every request', async t => {
   const { url, calls } = await startRecordedGateway(t)
   const { cookie } = await signIn(url)
   await get(`${url}/strict/1`, { cookie })

@@ -18,6 +18,10 @@ crypto.timingSafeEqual = (left, right) => {
   return equal
 }
 syncBuiltinESMExports()
+t.teardown(() => {
+  crypto.timingSafeEqual = timingSafeEqual
+  syncBuiltinESMExports()
+})
 
 // Only now, so that what they import is the one that is watched.
 const { adminToken, startAdministered } = await import('../helpers/admin.ts')

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { join } from 'node:path'
 import { findClosedPort } from '../helpers/closed-port.ts'
+import { compileCache } from '../helpers/compile-cache.ts'
 import type { Endings } from './endings.ts'
 
 const cli = join(import.meta.dirname, '..', '..', 'cli.ts')
@@ -55,7 +56,7 @@ export class Gateway {
     const { name, config, storeUrl, endings } = options
     const [port, adminPort] = [await findClosedPort(), await findClosedPort()]
     const child = spawn(process.execPath, [cli, 'start', '--config', config], {
-      env: { PATH: process.env['PATH'] ?? '', PORT: String(port), ADMIN_PORT: String(adminPort), STORE_URL: storeUrl },
+      env: { PATH: process.env['PATH'] ?? '', ...compileCache, PORT: String(port), ADMIN_PORT: String(adminPort), STORE_URL: storeUrl },
       stdio: ['ignore', 'pipe', 'pipe']
     })
     endings.own(child)

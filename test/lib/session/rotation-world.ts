@@ -90,7 +90,15 @@ class StoreWorld {
 
   /** What ended says nothing any more. */
   end (state: StoreState): void {
-    Object.assign(this, { state, isFirst: false, received: false, rotatedAge: 0, holdLeft: holdOver, lastUsedAge: 0, issuedAge: 0, level: 0, stepUp: null })
+    this.state = state
+    this.isFirst = false
+    this.received = false
+    this.rotatedAge = 0
+    this.holdLeft = holdOver
+    this.lastUsedAge = 0
+    this.issuedAge = 0
+    this.level = 0
+    this.stepUp = null
     this.closed.fill(null)
     this.superseded.fill(null)
     this.own.fill(0)
@@ -281,12 +289,18 @@ export class World {
   }
 
   #packMessages (): number {
-    const packed = this.messages.map(({ phase, distance, age }) => phases.indexOf(phase) + 1 | pack(distance) << 3 | age << 7)
+    if (this.messages.length === 0) return 0
+    if (this.messages.length === 1) return packMessage(this.messages[0]!)
+    const packed = this.messages.map(packMessage)
     packed.sort((a, b) => a - b)
     let word = 0
     for (const message of packed) word = word << messageBits | message
     return word
   }
+}
+
+function packMessage ({ phase, distance, age }: Message): number {
+  return phases.indexOf(phase) + 1 | pack(distance) << 3 | age << 7
 }
 
 function moved (distance: number, by: number): number {
