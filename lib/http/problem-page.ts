@@ -1,10 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { ProblemBody } from './problem.ts'
-
-/** Returns whether a browser shows the response as a page, whatever the method. */
-export function isShown (headers: IncomingHttpHeaders): boolean {
-  return headers['sec-fetch-mode'] === 'navigate'
-}
 
 export interface PageOptions {
   /** Id of the request, which the log contains. */

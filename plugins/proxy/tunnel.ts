@@ -65,8 +65,8 @@ export class Tunnel {
 
   #onUpstreamEnd (): void {
     this.#endWithin(this.#options.clientTimeoutMs)
-    // A Close frame cannot be inserted in the middle of a frame.
-    if (!this.#toClient.stop(1011)) this.#client.destroy()
+    // Without a Close frame of the upstream the client must not receive one either, so that it reports 1006 and connects again.
+    this.#client.end()
   }
 
   #onClientClose (): void {

@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { post, signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { navigation, open, titleOf } from '../helpers/forms.ts'
 import { createOutage } from '../helpers/outage.ts'
@@ -6,6 +6,15 @@ import { assertProblem } from '../helpers/problem.ts'
 import { send } from '../helpers/send.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 import type { Store } from '../../stores/store.ts'
+
+async function assertPage (t: Test, response: Response, status: number, code: string): Promise<string> {
+  const text = await response.text()
+  t.equal(response.status, status, text)
+  t.equal(response.headers.get('content-type'), 'text/html; charset=utf-8')
+  t.match(response.headers.get('content-security-policy'), /default-src 'none'/)
+  t.match(text, new RegExp(`^<!doctype html>[^]*<code>${code}</code>[^]*Request <code>${response.headers.get('x-request-id')!}</code>`))
+  return text
+}
 
 t.test('a navigation without a session is led to the sign-in page, and nothing is forwarded', async t => {
   const { url, orders } = await startGateway(t, { pages: true })
@@ -35,19 +44,19 @@ t.test('what is no navigation is told the problem', async t => {
   for (const method of ['POST', 'HEAD', 'OPTIONS']) t.equal((await send(method, `${url}/orders`, { headers: Object.entries(navigation).flat() })).status, 401, method)
 })
 
-t.test('a navigation that is refused for another reason is told the problem', async t => {
+t.test('a navigation that is refused for another reason is shown the problem as a page', async t => {
   const outage = createOutage()
   const { url } = await startGateway(t, { pages: true, revocation: { consistency: 'strict' }, identity: async ({ username }) => ({ subject: username, scopes: [] }) }, { wrapStore: outage.wrapStore })
   const { cookie } = await signIn(url)
   const { token } = await signInForTokens(url)
 
-  await assertProblem(t, await open(`${url}/orders`, { ...navigation, cookie }), 403, 'PTC_ERR_SCOPE_INSUFFICIENT')
-  await assertProblem(t, await open(`${url}/orders`, { ...navigation, cookie, authorization: `Bearer ${token}` }), 400, 'PTC_ERR_CREDENTIALS_AMBIGUOUS')
-  await assertProblem(t, await open(`${url}/orders`, { ...navigation, cookie: `${cookie}; ${cookie}` }), 400, 'PTC_ERR_COOKIE_DUPLICATE')
-  await assertProblem(t, await open(`${url}/orders`, { ...navigation, authorization: 'Bearer garbage' }), 401, 'PTC_ERR_TOKEN_INVALID')
-  await assertProblem(t, await open(`${url}/nowhere`, navigation), 404, 'PTC_ERR_NOT_FOUND')
+  await assertPage(t, await open(`${url}/orders`, { ...navigation, cookie }), 403, 'PTC_ERR_SCOPE_INSUFFICIENT')
+  await assertPage(t, await open(`${url}/orders`, { ...navigation, cookie, authorization: `Bearer ${token}` }), 400, 'PTC_ERR_CREDENTIALS_AMBIGUOUS')
+  await assertPage(t, await open(`${url}/orders`, { ...navigation, cookie: `${cookie}; ${cookie}` }), 400, 'PTC_ERR_COOKIE_DUPLICATE')
+  await assertPage(t, await open(`${url}/orders`, { ...navigation, authorization: 'Bearer garbage' }), 401, 'PTC_ERR_TOKEN_INVALID')
+  await assertPage(t, await open(`${url}/nowhere`, navigation), 404, 'PTC_ERR_NOT_FOUND')
   outage.begin()
-  await assertProblem(t, await open(`${url}/billing`, { ...navigation, cookie }), 503, 'PTC_ERR_STORE_UNAVAILABLE')
+  await assertPage(t, await open(`${url}/billing`, { ...navigation, cookie }), 503, 'PTC_ERR_STORE_UNAVAILABLE')
   outage.end()
 })
 
@@ -63,7 +72,7 @@ t.test('where signing in would not help, nobody is sent to it', async t => {
   })
   const { cookie } = await signIn(url)
 
-  for (const headers of [{}, { cookie }] as Array<Record<string, string>>) await assertProblem(t, await open(`${url}/api`, { ...navigation, ...headers }), 401, 'PTC_ERR_CREDENTIALS_MISSING')
+  for (const headers of [{}, { cookie }] as Array<Record<string, string>>) await assertPage(t, await open(`${url}/api`, { ...navigation, ...headers }), 401, 'PTC_ERR_CREDENTIALS_MISSING')
   t.equal((await open(`${url}/shop`, navigation)).status, 200)
   t.equal((await open(`${url}/registry`, { ...navigation, authorization: 'Bearer of-the-registry' })).status, 303, 'a header that is the service\'s own is no credential here')
 })
@@ -81,7 +90,7 @@ t.test('a navigation that needs a recent sign-in is led to the password, and bac
   const page = await open(`${url}${response.headers.get('location')}`, { ...navigation, cookie })
   t.equal(page.status, 200, 'it does not lead back by itself')
   t.match(titleOf(await page.text()), 'Confirm that it is you')
-  await assertProblem(t, await open(`${url}/vault/1`, { ...navigation, authorization: `Bearer ${token}` }), 401, 'PTC_ERR_STEP_UP_REQUIRED')
+  await assertPage(t, await open(`${url}/vault/1`, { ...navigation, authorization: `Bearer ${token}` }), 401, 'PTC_ERR_STEP_UP_REQUIRED')
   await assertProblem(t, await open(`${url}/vault/1`, { cookie }), 401, 'PTC_ERR_STEP_UP_REQUIRED')
 })
 
@@ -110,5 +119,27 @@ t.test('a budget of the upstream counts navigations that are led away', async t 
   const { url } = await startGateway(t, { pages: true, upstreams: [{ prefix: '/orders', target: upstream.url, audience: 'orders', rateLimit: { max: 1, window: '1h' } }] })
 
   t.equal((await open(`${url}/orders`, { ...navigation, cookie: '__Host-Http-portcullis=garbage' })).status, 303)
-  await assertProblem(t, await open(`${url}/orders`, { ...navigation, cookie: '__Host-Http-portcullis=garbage' }), 429, 'PTC_ERR_RATE_LIMITED')
+  await assertPage(t, await open(`${url}/orders`, { ...navigation, cookie: '__Host-Http-portcullis=garbage' }), 429, 'PTC_ERR_RATE_LIMITED')
+})
+
+t.test('a form that is posted without a session is told that nothing was done, and where to sign in', async t => {
+  const { url } = await startGateway(t, { pages: true })
+  const headers = Object.entries({ ...navigation, 'sec-fetch-site': 'same-origin' }).flat()
+  const post = async (path: string): Promise<string> => {
+    const { status, headers: answered, text } = await send('POST', url + path, { headers, body: 'a=1' })
+    t.equal(answered['content-type'], 'text/html; charset=utf-8', `${path}: ${status}`)
+    return text
+  }
+
+  t.match(await post('/orders'), /nothing was done\. <a href="\/auth\/sign-in">Sign in<\/a>/)
+  t.match(await post('/orders'), /<code>PTC_ERR_CREDENTIALS_MISSING<\/code>/)
+  t.notMatch(await post('/nowhere'), /<a /)
+})
+
+t.test('a page of a problem repeats nothing of the request', async t => {
+  const { url } = await startGateway(t, { pages: true })
+  for (const path of ['/orders/..%2f<script>', '/<script>alert(1)</script>', '/nowhere?<b>', '/%00']) {
+    const text = await (await open(`${url}${path}`, navigation)).text()
+    t.notMatch(text, /script>|alert|<b>/, path)
+  }
 })
