@@ -10,6 +10,8 @@ const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'proxy-authent
 const neverForwarded = new Set([
   ...hopByHop, 'proxy-authorization', 'proxy-authentication-info', 'expect', 'host', 'set-cookie', 'forwarded', 'x-real-ip', 'x-request-id',
   'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-original-url', 'x-rewrite-url',
+  // CGI programs read it as HTTP_PROXY, the proxy for their own requests.
+  'proxy',
   // Proofs of the gateway's own sessions (Device Bound Session Credentials).
   'secure-session-response', 'sec-secure-session-id'
 ])

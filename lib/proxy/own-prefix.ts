@@ -18,9 +18,23 @@ export function keepWithinPrefix (upstream: IncomingHttpHeaders, url: string, { 
   const allowed = upstream['service-worker-allowed']
   if (allowed !== undefined && !isScopeWithin(allowed, url, { prefix: own, origin })) delete upstream['service-worker-allowed']
   if (!url.startsWith(own)) upstream['service-worker-allowed'] ??= own
-  // Alternative services, and reports of all requests (Network Error Logging), apply to the whole origin.
-  if (upstream['alt-svc'] !== undefined) delete upstream['alt-svc']
-  if (upstream.nel !== undefined) delete upstream.nel
+  for (const name of ofTheOrigin) if (upstream[name] !== undefined) delete upstream[name]
+  const cleared = upstream['clear-site-data']
+  if (cleared !== undefined) keepCacheClearing(upstream, String(cleared))
+  const dictionary = upstream['use-as-dictionary']
+  if (dictionary !== undefined && !String(dictionary).includes(`match="${own}`)) delete upstream['use-as-dictionary']
+}
+
+/**
+ * Headers that apply to the whole origin: alternative services, reports of all requests (Network Error Logging and its endpoints), the
+ * status of a sign-in (FedCM), and HSTS, with which a service could cancel that of the gateway.
+ */
+const ofTheOrigin = ['alt-svc', 'nel', 'report-to', 'set-login', 'strict-transport-security']
+
+/** Leaves `"cache"` of Clear-Site-Data, because all other directives remove what other services of the origin have stored. */
+function keepCacheClearing (upstream: IncomingHttpHeaders, value: string): void {
+  if (/(?:^|,)\s*"cache"\s*(?:,|$)/.test(value)) upstream['clear-site-data'] = '"cache"'
+  else delete upstream['clear-site-data']
 }
 
 /**

@@ -30,6 +30,8 @@ export interface UpstreamRequest extends ExpectedResponse {
   onFailure (error: Error, connection: Connection): void
   /** The upstream has made no progress within the time limit. */
   onStall (): void
+  /** Another request waits for a connection, and this one may be ended if its client holds it by sending or reading slowly. */
+  onOthersWait (): void
 }
 
 /** A connection to a target. It serves one request at a time. */
@@ -137,6 +139,11 @@ export class Connection implements ResponseReceiver {
   /** Ends a connection that is not established in time. */
   refuse (): void {
     this.#fail(new Error('the connection was not established in time'))
+  }
+
+  /** Tells the request that others wait for a connection. */
+  press (): void {
+    this.#request?.onOthersWait()
   }
 
   onHead (status: number, headers: string[], length: number | null): void {

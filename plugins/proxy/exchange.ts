@@ -21,10 +21,17 @@ import { checkAnswer } from './handshake.ts'
 import type { Target } from './pool.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
+import { Pace } from './pace.ts'
 import { failureOf, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
 
 /** Maximum length of a body that is sent as one string with the headers, which Node writes without a vector of buffers. */
 const smallBodyBytes = 8192
+
+/**
+ * Time after which a slow client is ended while others wait for its connection. Without this bound one client could hold all connections of
+ * an upstream with a few bytes now and then.
+ */
+const slowAfterMs = 10_000
 
 const exchangeOf = Symbol('exchange')
 
@@ -68,6 +75,8 @@ export class Exchange implements UpstreamRequest, Stream {
   /** Number of bytes that the client had accepted when its response was last found full. */
   #taken = 0
   #drains = false
+  /** Pace of the client, while others wait for the connection. */
+  #pace: Pace | null = null
   #retried = false
   /** Targets that could not be reached. */
   #tried: Target[] | null = null
@@ -197,9 +206,19 @@ export class Exchange implements UpstreamRequest, Stream {
   }
 
   onStall (): void {
-    const error = this.#upload?.isAwaitingClient === true ? Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } }) : new UpstreamTimeoutError()
+    const error = this.#upload?.isAwaitingClient === true ? tooSlow() : new UpstreamTimeoutError()
     if (this.#answering) this.#response.destroy()
     else this.fail(error)
+  }
+
+  /** Ends a request whose client sends or reads so slowly that it holds the connection instead of using it. */
+  onOthersWait (): void {
+    const isSending = this.#upload?.isAwaitingClient === true
+    if (!isSending && this.connection?.isPaused !== true) return
+    this.#pace ??= new Pace(Math.min(slowAfterMs, this.#upstream.timeoutMs / 2))
+    if (!this.#pace.isSlow(isSending ? this.#upload!.bytes : bytesTaken(this.#response.socket))) return
+    if (this.#answering) this.#response.destroy()
+    else this.fail(tooSlow())
   }
 
   resume (): void {
@@ -314,6 +333,10 @@ export class Exchange implements UpstreamRequest, Stream {
     const message: UpstreamMessage = { upstream: prefix, method: this.request.method, status, durationMs }
     upstreamChannel.publish(message)
   }
+}
+
+function tooSlow (): Error {
+  return Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } })
 }
 
 function onClose (this: Response): void {

@@ -179,6 +179,7 @@ export class Pool {
     for (const { all } of this.targets) {
       count += all.size
       for (const connection of all) this.#lookAt(connection, limits)
+      if (this.#waiting.size > 0) for (const connection of all) connection.press()
     }
     if (count > 0) return
     clearInterval(this.#looking!)

@@ -11,6 +11,8 @@ export class Upload {
   #isComplete = false
   #isHeld = false
   #isStopped = false
+  /** Number of bytes that the client has sent. */
+  bytes = 0
 
   constructor (request: IncomingMessage, response: ServerResponse, { isChunked }: { isChunked: boolean }) {
     this.#request = request
@@ -50,6 +52,7 @@ export class Upload {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    this.bytes += chunk.length
     if (this.#isChunked ? this.#connection!.writeChunk(chunk) : this.#connection!.write(chunk)) return
     this.#isHeld = true
     this.#request.pause()

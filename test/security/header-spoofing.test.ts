@@ -12,10 +12,10 @@ import { startUpstream, type RecordedRequest } from '../helpers/upstream.ts'
  */
 
 /** What only we may say, in the spelling of documents. */
-const ours = ['X-Auth-Subject', 'X-Auth-Session', 'X-Auth-Scope', 'Authorization', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Proto', 'X-Request-Id', 'CDN-Loop']
+const ours = ['X-Auth-Subject', 'X-Auth-Session', 'X-Auth-Scope', 'Authorization', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Proto', 'X-Request-Id', 'CDN-Loop']
 
 /** What other gateways say, and services behind one may believe. We never say it, so nobody does. */
-const others = ['Forwarded', 'X-Real-IP', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups', 'X-Forwarded-Preferred-Username', 'X-Forwarded-Access-Token', 'X-Forwarded-Uri', 'X-Forwarded-Client-Cert', 'X-Forwarded-Server', 'X-Forwarded', 'Proxy-Authorization', 'X-Original-URL', 'X-Rewrite-URL']
+const others = ['Forwarded', 'X-Real-IP', 'X-Forwarded-Prefix', 'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups', 'X-Forwarded-Preferred-Username', 'X-Forwarded-Access-Token', 'X-Forwarded-Uri', 'X-Forwarded-Client-Cert', 'X-Forwarded-Server', 'X-Forwarded', 'Proxy-Authorization', 'X-Original-URL', 'X-Rewrite-URL']
 
 /** Spellings of a name that somebody reads as that name. */
 function spellings (name: string): string[] {
@@ -64,6 +64,7 @@ function assertOurs (t: Test, request: RecordedRequest, path: string, sid: strin
     'X-Forwarded-For': /^127\.0\.0\.1$/,
     'X-Forwarded-Host': /^app\.example\.com$/,
     'X-Forwarded-Proto': /^https$/,
+    'X-Forwarded-Port': /^443$/,
     'X-Request-Id': /^[\da-f-]{36}$/,
     'CDN-Loop': /portcullis-[\da-f]{16}$/
   }
