@@ -6,7 +6,7 @@ import { credentialOf, type RevocableClaims } from '../lib/revocation/revocable-
 import { isOfOtherOrigin } from '../lib/session/origin.ts'
 import { tokenKeyOf } from '../lib/revocation/revocation-id.ts'
 import { checkRevokeRequest, type RevokeRequest } from '../lib/revocation/revoke-request.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import type { CredentialClaims, LogEntry } from '../lib/revocation/entries.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { longestTokenTtl } from '../lib/settings/access-token.ts'

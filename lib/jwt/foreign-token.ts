@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { clockToleranceSeconds } from './claims.ts'
-import type { Identity } from '../principal.ts'
+import type { Identity } from '../identity.ts'
 import { canonicalAlgorithm, type VerificationAlgorithm } from './jws-verify.ts'
 import { freezeWithKeys } from '../revocation/credential-ids.ts'
 

@@ -1,5 +1,5 @@
 import { ScopeInsufficientError, StepUpRequiredError } from '../../lib/errors.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { seconds } from '../../lib/session/lifetime.ts'
 import type { Store } from '../../stores/store.ts'
 import type { Access, Scheme } from './scheme.ts'

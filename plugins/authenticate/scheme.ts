@@ -1,6 +1,6 @@
 import type { ChallengeDetails } from '../../lib/http/challenge.ts'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import type { Portcullis } from '../portcullis.ts'
 
 /** Values of `access` in a route's requirements. Each stands for the schemes that name it. */

@@ -1,6 +1,6 @@
 import { CredentialsAmbiguousError, CredentialsMissingError, StoreUnavailableError } from '../../lib/errors.ts'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { partOrNull, type Portcullis } from '../portcullis.ts'
 import type { RefreshToken } from '../refresh-token.ts'
 import type { Demand } from './demand.ts'

@@ -1,5 +1,5 @@
 import { deviceName } from '../../lib/http/user-agent.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { ago, inWords } from '../../lib/instants.ts'
 import { lastUseOnGrid, seconds } from '../../lib/session/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
