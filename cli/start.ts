@@ -2,10 +2,10 @@ import cluster from 'node:cluster'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
-import { whenBroken } from './broken.ts'
+import { whenBroken } from './uncaught-errors.ts'
 import { listen } from './listen.ts'
 import type { Edge } from './edge.ts'
-import { noteStart, whenToldToEnd } from './told.ts'
+import { noteStart, whenToldToEnd } from './log-lifecycle.ts'
 
 const mostWorkers = 64
 

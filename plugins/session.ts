@@ -19,7 +19,7 @@ import type { Store } from '../stores/store.ts'
 import { addPart, beginPart, partOrNull } from './portcullis.ts'
 import type { DeviceGuard } from './session/device-guard.ts'
 import { lifetimesOf, openRecord } from './session/lifetimes.ts'
-import { endOthers, takeOver } from './session/presented.ts'
+import { endOthers, takeOver } from './session/carried-sessions.ts'
 import { SessionResolver } from './session/resolver.ts'
 import { Touches } from './session/touches.ts'
 

@@ -1,8 +1,8 @@
 import { AggregatorRegistry } from 'prom-client'
 import type { Config } from '../../config/config.ts'
-import { composeOperators } from '../../gateway/primary.ts'
+import { composeOperators } from '../../gateway/operators.ts'
 import { driverOf } from '../../stores/drivers.ts'
-import { noteStart, whenToldToEnd } from '../told.ts'
+import { noteStart, whenToldToEnd } from '../log-lifecycle.ts'
 import type { Edge } from '../edge.ts'
 import { WorkerPool } from './pool.ts'
 

@@ -4,7 +4,7 @@ import { publish, sourceOf } from '../../lib/events.ts'
 import type { SessionMode, SessionRecord } from '../../lib/session/record.ts'
 import { describeSignIn, type SignIn } from '../../lib/session/sign-in.ts'
 import { addPart, partOrNull, partsAlike, scopeParts, type Portcullis } from '../portcullis.ts'
-import { assertNoCookieTwice } from './presented.ts'
+import { assertNoCookieTwice } from './carried-sessions.ts'
 
 declare module '../portcullis.ts' {
   interface Portcullis {
