@@ -1,7 +1,7 @@
 import type { SessionRecord } from './session/record.ts'
 import type { AccessTokenClaims } from './jwt/claims.ts'
 import { seconds } from './session/lifetime.ts'
-import { freezeWithKeys } from './revocation/credential-ids.ts'
+import { freezeWithKeys } from './revocation/revocation-keys.ts'
 
 /**
  * The caller behind a verified credential. The object stays the same as long as the credential is the same, so it can be compared and

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { clockToleranceSeconds } from './claims.ts'
 import type { Identity } from '../identity.ts'
 import { canonicalAlgorithm, type VerificationAlgorithm } from './jws-verify.ts'
-import { freezeWithKeys } from '../revocation/credential-ids.ts'
+import { freezeWithKeys } from '../revocation/revocation-keys.ts'
 
 /** Rules for the access tokens of another issuer. */
 export interface ForeignTokenRules {
