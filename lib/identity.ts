@@ -10,7 +10,7 @@ import { freezeWithKeys } from './revocation/revocation-keys.ts'
 export interface Identity {
   /** Subject of the credential; `<issuer name>|<sub>` for another issuer's token. */
   readonly subject: string
-  /** Id of the session; null for another issuer's token, which has no session here. */
+  /** Id of the session; null for a credential without a session here, such as another issuer's token. */
   readonly sid: string | null
   /** Kind of the credential that was presented. */
   readonly credential: 'session' | 'token'
@@ -34,6 +34,16 @@ export interface Identity {
   readonly generation: number | null
   /** Expiry of the credential, in seconds since the epoch. */
   readonly expiresAt: number
+}
+
+/** Returns whether the record of a session of the gateway decides how long the credential is valid. */
+export function hasSession (identity: Identity): identity is Identity & { readonly sid: string } {
+  return identity.sid !== null
+}
+
+/** Returns whether the credential is another issuer's access token. The gateway's own access tokens all name their session. */
+export function isForeignToken (identity: Pick<Identity, 'credential' | 'sid'>): boolean {
+  return identity.credential === 'token' && identity.sid === null
 }
 
 export function identityOfSession (record: SessionRecord): Identity {
