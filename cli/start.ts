@@ -24,7 +24,7 @@ async function runAlone (config: Config, edge: Edge): Promise<number> {
   // The gateway is loaded only after the configuration is known to be valid, because checking that is much faster.
   const { composeGateway } = await import('../gateway/gateway.ts')
   const gateway = await composeGateway(config)
-  noteStart(gateway)
+  noteStart(gateway, edge)
   const broken = whenBroken(gateway, signals)
   try {
     stdout.write(`portcullis listening on ${await listen(gateway, config.listen)}\n`)

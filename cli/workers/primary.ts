@@ -35,7 +35,7 @@ export async function runPrimary (config: Config, count: number, edge: Edge): Pr
       await pool.end()
       throw error
     })
-  noteStart(operators)
+  noteStart(operators, edge)
   stdout.write(`portcullis listening on ${url}\n`)
   await whenToldToEnd(operators, told)
   await pool.end()
