@@ -9,7 +9,7 @@ import { keyWords } from './key-table.ts'
  * key is enough to check a credential, and to re-assert the revocation to a store that has lost it.
  */
 
-export const keyBytes = 16
+const keyBytes = 16
 
 /** Returns the key of a `jti` with its issuer. The empty issuer stands for every issuer. All keys of one `jti` are in one shard. */
 export function tokenKeyOf (issuer: string, jti: string): string {
@@ -20,11 +20,11 @@ export function subjectKeyOf (subject: string): string {
   return subjectKeyBytes(subject).toString('base64url')
 }
 
-export function tokenKeyBytes (issuer: string, jti: string): Buffer {
+function tokenKeyBytes (issuer: string, jti: string): Buffer {
   return keyOf(['jti', issuer, jti], shardOfText(jti))
 }
 
-export function subjectKeyBytes (subject: string): Buffer {
+function subjectKeyBytes (subject: string): Buffer {
   return keyOf(['subject', subject], shardOfText(subject))
 }
 
