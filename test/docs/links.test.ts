@@ -38,7 +38,7 @@ function pathsOf (text: string): string[] {
 /** Returns whether a path exists from the root or from the document; a name without a folder may be anywhere. A `*` stands for a name. */
 function isPresent (document: string, path: string): boolean {
   const name = path.replace(/\/$/, '')
-  const matcher = new RegExp(`^${RegExp.escape(posix.normalize(name)).replaceAll('\\*\\*', '.*').replaceAll('\\*', '[^/]*')}$`)
+  const matcher = new RegExp(`^${posix.normalize(name).replaceAll('.', '\\.').replaceAll('*', '[^/]*')}$`)
   const fromDocument = posix.join(posix.dirname(document), name)
   if (folders.has(name) || folders.has(fromDocument) || files.includes(fromDocument)) return true
   return files.some(file => matcher.test(file) || (!name.includes('/') && matcher.test(posix.basename(file))))
