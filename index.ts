@@ -31,7 +31,7 @@ export { default as sessionsRoutes, type SessionsRoutesOptions } from './routes/
 export { default as wellKnownRoutes } from './routes/well-known.ts'
 export { eventChannel, type SecurityEvent } from './lib/events.ts'
 export { ClaimsUnidentifiableError } from './lib/errors.ts'
-export { type Identity } from './lib/principal.ts'
+export { type Identity } from './lib/identity.ts'
 export { type SessionView } from './lib/session/view.ts'
 export { type SignIn } from './lib/session/sign-in.ts'
 export { type SessionRecord } from './lib/session/record.ts'

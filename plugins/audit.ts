@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { listenTo } from '../lib/events.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { scopeParts } from './portcullis.ts'
 
 const audited = new WeakSet<object>()

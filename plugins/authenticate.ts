@@ -4,9 +4,10 @@ import fp from 'fastify-plugin'
 import { METHODS } from 'node:http'
 import { isSafe } from '../lib/http/csrf.ts'
 import { ConfigInvalidError, CredentialsMissingError } from '../lib/errors.ts'
-import type { Identity } from '../lib/principal.ts'
-import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
+import type { Identity } from '../lib/identity.ts'
+import { DurationOption, checkOptions, durationMs } from '../lib/check-options.ts'
 import { asError } from '../lib/as-error.ts'
+import { accesses } from '../lib/settings/upstream.ts'
 import { assertRecent, credentialsFor, type Demand } from './authenticate/demand.ts'
 import { challenged, Judge } from './authenticate/judge.ts'
 import type { Scheme } from './authenticate/scheme.ts'
@@ -58,7 +59,7 @@ const Method = Type.Union(METHODS.map(name => Type.Literal(name)), { errorMessag
 /** Requirements of a route; docs/guides/composing.md has a row for each of them. */
 export const Demanded = Type.Object({
   audience: Type.Optional(Type.String({ minLength: 1 })),
-  access: Type.Union([Type.Literal('any'), Type.Literal('session'), Type.Literal('token'), Type.Literal('public')], { default: 'any', errorMessage: 'must be any, session, token or public' }),
+  access: Type.Union(accesses.map(name => Type.Literal(name)), { default: 'any', errorMessage: `must be ${new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(accesses)}` }),
   scopes: Type.Array(Type.String({ pattern: '^[!#-\\[\\]-~]+$' }), { default: [] }),
   stepUp: Type.Optional(Type.Object({ maxAge: DurationOption, methods: Type.Optional(Type.Array(Method, { minItems: 1 })) }, { additionalProperties: false })),
   consistency: Type.Union([Type.Literal('replica'), Type.Literal('strict')], { default: 'replica', errorMessage: 'must be replica or strict' }),

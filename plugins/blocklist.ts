@@ -4,9 +4,10 @@ import { SessionNotFoundError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, type SecurityEvent } from '../lib/events.ts'
 import { credentialOf, type RevocableClaims } from '../lib/revocation/revocable-claims.ts'
 import { isOfOtherOrigin } from '../lib/session/origin.ts'
-import { tokenKeyOf } from '../lib/revocation/revocation-id.ts'
+import { retentionOf, toleranceMs, type Retention } from '../lib/revocation/retention.ts'
+import { tokenKeyOf } from '../lib/revocation/revocation-keys.ts'
 import { checkRevokeRequest, type RevokeRequest } from '../lib/revocation/revoke-request.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import type { CredentialClaims, LogEntry } from '../lib/revocation/entries.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { longestTokenTtl } from '../lib/settings/access-token.ts'
@@ -89,9 +90,6 @@ export interface Blocklist {
   readonly stalenessMs: number
 }
 
-/** Time for which tokens are accepted after `exp`, and for which their revocations are kept longer. */
-const toleranceMs = 5000
-
 /**
  * Rejects credentials that were revoked before they expired. It holds a replica of the store's revocation log in the memory of this
  * process.
@@ -99,20 +97,12 @@ const toleranceMs = 5000
 export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, options) {
   const portcullis = beginPart(fastify, 'blocklist')
   const { maxTokenAgeMs, maxForeignTokenAgeMs = maxTokenAgeMs, absoluteTimeoutMs, maxStalenessMs, staleForMs } = checkOptions('portcullis-blocklist', Options, options)
-  const retention = lengthen(portcullis.store, {
-    maxTokenAgeMs: maxTokenAgeMs + toleranceMs,
-    maxForeignTokenAgeMs: maxForeignTokenAgeMs + toleranceMs,
-    // Sessions from before a cut live at most for `absoluteTimeout`, and their tokens no longer. Foreign tokens live for their maximum
-    // lifetime.
-    keepCutsForMs: Math.max(absoluteTimeoutMs, maxForeignTokenAgeMs) + toleranceMs
-  })
+  const retention = lengthen(portcullis.store, retentionOf({ maxTokenAgeMs, maxForeignTokenAgeMs, absoluteTimeoutMs }))
   const follower = new LogFollower(portcullis.store, { maxStalenessMs, get longestMs () { return retention.keepCutsForMs } }, portcullis)
   await follower.start()
   fastify.addHook('onClose', () => follower.stop())
   addPart(fastify, 'blocklist', new ReplicatedBlocklist(portcullis, follower, { retention, maxStalenessMs, staleForMs }))
 }, { name: 'portcullis-blocklist', fastify: '5.x', dependencies: ['portcullis-store'] })
-
-interface Retention { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, keepCutsForMs: number }
 
 interface Limits { retention: Readonly<Retention>, maxStalenessMs: number, staleForMs: number }
 

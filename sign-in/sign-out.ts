@@ -4,7 +4,7 @@ import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError
 import { publish, sourceOf } from '../lib/events.ts'
 import { freshSeconds } from '../lib/session/lifetime.ts'
 import type { Portcullis } from '../plugins/portcullis.ts'
-import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../plugins/session/presented.ts'
+import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../plugins/session/carried-sessions.ts'
 
 export interface SignOutOptions {
   scope: 'this' | 'others' | 'all'

@@ -1,8 +1,9 @@
 import { ScopeInsufficientError, StepUpRequiredError } from '../../lib/errors.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { seconds } from '../../lib/session/lifetime.ts'
+import type { Access } from '../../lib/settings/upstream.ts'
 import type { Store } from '../../stores/store.ts'
-import type { Access, Scheme } from './scheme.ts'
+import type { Scheme } from './scheme.ts'
 import { schemeOf } from './schemes.ts'
 
 /** Clock of the store. */

@@ -1,10 +1,8 @@
 import type { ChallengeDetails } from '../../lib/http/challenge.ts'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
+import type { Access } from '../../lib/settings/upstream.ts'
 import type { Portcullis } from '../portcullis.ts'
-
-/** Values of `access` in a route's requirements. Each stands for the schemes that name it. */
-export type Access = 'any' | 'session' | 'token' | 'public'
 
 type ErrorClass = new (options: { cause: Error }) => Error
 

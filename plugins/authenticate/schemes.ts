@@ -1,4 +1,4 @@
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Scheme, SchemeVerifier } from './scheme.ts'
 import { accessToken } from './schemes/access-token.ts'

@@ -16,7 +16,7 @@ import type { Rotation } from '../../stores/store.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Budget } from '../rate-limit.ts'
 import { openRecord, type Lifetimes } from '../session/lifetimes.ts'
-import { takeOver } from '../session/presented.ts'
+import { takeOver } from '../session/carried-sessions.ts'
 
 export interface AccessTokenRequest {
   subject: string

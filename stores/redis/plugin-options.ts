@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { ConfigInvalidError } from '../../lib/errors.ts'
-import { checkOptions, type Duration } from '../../lib/options.ts'
+import { checkOptions, type Duration } from '../../lib/check-options.ts'
 import { durationOption, optionsOf } from '../../lib/settings/options.ts'
 import { storePluginName } from '../driver.ts'
 import { defaultKeyPrefix, mostDatabase } from './addresses.ts'

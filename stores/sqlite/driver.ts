@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { Type } from '@sinclair/typebox'
-import { checkOptions, type Duration } from '../../lib/options.ts'
+import { checkOptions, type Duration } from '../../lib/check-options.ts'
 import type { Decoded } from '../../lib/settings/decode.ts'
 import { durationOption, optionsOf } from '../../lib/settings/options.ts'
 import { storePluginName, type StoreDriver } from '../driver.ts'

@@ -1,0 +1,83 @@
+import type { SessionRecord } from './session/record.ts'
+import type { AccessTokenClaims } from './jwt/claims.ts'
+import { seconds } from './session/lifetime.ts'
+import { freezeWithKeys } from './revocation/revocation-keys.ts'
+
+/**
+ * The caller behind a verified credential. The object stays the same as long as the credential is the same, so it can be compared and
+ * cached by object identity.
+ */
+export interface Identity {
+  /** Subject of the credential; `<issuer name>|<sub>` for another issuer's token. */
+  readonly subject: string
+  /** Id of the session; null for a credential without a session here, such as another issuer's token. */
+  readonly sid: string | null
+  /** Kind of the credential that was presented. */
+  readonly credential: 'session' | 'token'
+  /** Audiences for which the credential is valid. */
+  readonly audiences: readonly string[]
+  readonly scopes: readonly string[]
+  /**
+   * Time of the subject's last authentication in seconds since the epoch, its strength and its methods (RFC 9068). If another issuer's
+   * token does not state them: 0, which is never recent enough, an empty text and an empty list.
+   */
+  readonly authTime: number
+  readonly acr: string
+  readonly amr: readonly string[]
+  /** Number that cuts are compared with: the epoch of the session, or for another issuer's token the second of its issue. */
+  readonly epoch: number
+  /** `iss` of the access token; null with a session cookie. */
+  readonly issuer: string | null
+  /** Id of the access token; null with a session cookie. */
+  readonly jti: string | null
+  /** Generation of the refresh token that was issued with the access token; null otherwise. */
+  readonly generation: number | null
+  /** Expiry of the credential, in seconds since the epoch. */
+  readonly expiresAt: number
+}
+
+/** Returns whether the record of a session of the gateway decides how long the credential is valid. */
+export function hasSession (identity: Identity): identity is Identity & { readonly sid: string } {
+  return identity.sid !== null
+}
+
+/** Returns whether the credential is another issuer's access token. The gateway's own access tokens all name their session. */
+export function isForeignToken (identity: Pick<Identity, 'credential' | 'sid'>): boolean {
+  return identity.credential === 'token' && identity.sid === null
+}
+
+export function identityOfSession (record: SessionRecord): Identity {
+  return freezeWithKeys<Identity>({
+    subject: record.subject,
+    sid: record.sid,
+    credential: 'session',
+    audiences: record.audiences,
+    scopes: record.scopes,
+    authTime: seconds(record.authTimeMs),
+    acr: record.acr,
+    amr: record.amr,
+    epoch: record.epoch,
+    issuer: null,
+    jti: null,
+    generation: null,
+    expiresAt: seconds(record.expiresAtMs)
+  })
+}
+
+export function identityOfToken (claims: AccessTokenClaims): Identity {
+  return freezeWithKeys<Identity>({
+    subject: claims.sub,
+    sid: claims.sid,
+    credential: 'token',
+    audiences: [claims.aud].flat(),
+    scopes: claims.scope === '' ? [] : claims.scope.split(' '),
+    authTime: claims.auth_time,
+    acr: claims.acr,
+    amr: claims.amr,
+    epoch: claims.epoch,
+    issuer: claims.iss,
+    jti: claims.jti,
+    generation: claims.gen ?? null,
+    expiresAt: claims.exp
+  })
+}
