@@ -1,4 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
+import { emitWarning } from 'node:process'
+import { asError } from './as-error.ts'
 
 export type EventName =
   | 'session.opened' | 'session.closed' | 'session.expired' | 'login.refused'
@@ -8,6 +10,8 @@ export type EventName =
 /** An event for operators. It never contains a secret, a cookie or a token. */
 export interface SecurityEvent {
   event: EventName
+  /** Time of the event by the store's clock, in milliseconds since the epoch. `publish` sets it if the scope has a store. */
+  at?: number
   sid?: string
   subject?: string
   ip?: string
@@ -43,22 +47,40 @@ export const eventChannel = channel('portcullis:event')
 /** Scope of each event. It is stored outside the event, so that a subscriber that serializes the event does not serialize the server. */
 const places = new WeakMap<SecurityEvent, object>()
 
+/** Parts of a scope, of which events need the store's clock alone. */
+interface Place { readonly store?: { nowMs (): number } }
+
 /**
  * Publishes an event. `where` is `portcullis` of the scope in which it happened; one process may hold several servers, and a server several
  * scopes.
  */
 export function publish (event: SecurityEvent, where: object): void {
   if (!eventChannel.hasSubscribers) return
-  places.set(event, where)
-  eventChannel.publish(event)
+  const at = event.at ?? (where as Place).store?.nowMs()
+  const published = at === undefined ? event : { ...event, at }
+  places.set(published, where)
+  eventChannel.publish(published)
 }
 
-/** Subscribes to the events of one scope and of the scopes in it. Returns a function that ends the subscription. */
-export function listenTo (where: object, listener: (event: SecurityEvent) => void): () => void {
+/**
+ * Subscribes to the events of one scope and of the scopes in it. Returns a function that ends the subscription. An exception of the
+ * listener becomes a warning of the process. An exception of a subscriber of `eventChannel` would become an uncaught exception.
+ */
+export function listenTo (where: object, listener: (event: SecurityEvent) => void | Promise<void>): () => void {
   const onEvent = (event: unknown): void => {
     const place = places.get(event as SecurityEvent)
-    if (place === where || (place !== undefined && Object.prototype.isPrototypeOf.call(where, place))) listener(event as SecurityEvent)
+    if (place === where || (place !== undefined && Object.prototype.isPrototypeOf.call(where, place))) tell(listener, event as SecurityEvent)
   }
   eventChannel.subscribe(onEvent)
   return () => { eventChannel.unsubscribe(onEvent) }
+}
+
+function tell (listener: (event: SecurityEvent) => void | Promise<void>, event: SecurityEvent): void {
+  const warn = (thrown: unknown): void => { emitWarning(asError(thrown)) }
+  try {
+    const told = listener(event)
+    if (told instanceof Promise) told.catch(warn)
+  } catch (thrown) {
+    warn(thrown)
+  }
 }
