@@ -1,5 +1,4 @@
 import { channel } from 'node:diagnostics_channel'
-import { emitWarning } from 'node:process'
 import { asError } from './as-error.ts'
 
 export type EventName =
@@ -62,25 +61,27 @@ export function publish (event: SecurityEvent, where: object): void {
   eventChannel.publish(published)
 }
 
+type Listener = (event: SecurityEvent) => void | Promise<void>
+
 /**
- * Subscribes to the events of one scope and of the scopes in it. Returns a function that ends the subscription. An exception of the
- * listener becomes a warning of the process. An exception of a subscriber of `eventChannel` would become an uncaught exception.
+ * Subscribes to the events of one scope and of the scopes in it. Returns a function that ends the subscription. `onError` receives what the
+ * listener throws, or its rejection. An exception of a subscriber of `eventChannel` would be an uncaught exception of the process.
  */
-export function listenTo (where: object, listener: (event: SecurityEvent) => void | Promise<void>): () => void {
+export function listenTo (where: object, listener: Listener, onError: (error: Error) => void): () => void {
   const onEvent = (event: unknown): void => {
     const place = places.get(event as SecurityEvent)
-    if (place === where || (place !== undefined && Object.prototype.isPrototypeOf.call(where, place))) tell(listener, event as SecurityEvent)
+    if (place === where || (place !== undefined && Object.prototype.isPrototypeOf.call(where, place))) tell(listener, event as SecurityEvent, onError)
   }
   eventChannel.subscribe(onEvent)
   return () => { eventChannel.unsubscribe(onEvent) }
 }
 
-function tell (listener: (event: SecurityEvent) => void | Promise<void>, event: SecurityEvent): void {
-  const warn = (thrown: unknown): void => { emitWarning(asError(thrown)) }
+function tell (listener: Listener, event: SecurityEvent, onError: (error: Error) => void): void {
+  const report = (thrown: unknown): void => { onError(asError(thrown)) }
   try {
     const told = listener(event)
-    if (told instanceof Promise) told.catch(warn)
+    if (told instanceof Promise) told.catch(report)
   } catch (thrown) {
-    warn(thrown)
+    report(thrown)
   }
 }
