@@ -95,6 +95,15 @@ t.test('a scope with cookies of its own has the sessions that the page says, apa
   t.equal((await app.inject({ url: '/me', headers })).statusCode, 401)
 })
 
+t.test('a listener receives the events of its server, with their time, as the page says', async t => {
+  const app = await createApp(t, 'http://localhost:3000')
+  const written: object[] = []
+  const auditLog = { write: async (event: object) => { written.push(event) } }
+  await runSnippet(2, { app, auditLog, listenTo: exported.listenTo, publish: exported.publish })
+
+  t.match(written, [{ event: 'login.refused', account: 'unknown', ip: '192.0.2.1', at: Number }])
+})
+
 t.test('the challenge of the page is the one that is sent', async t => {
   const app = Fastify(exported.serverOptions())
   t.teardown(() => app.close())
