@@ -8,12 +8,17 @@ export type EventName =
 
 /** An event for operators. It never contains a secret, a cookie or a token. */
 export interface SecurityEvent {
+  /** What happened. */
   event: EventName
   /** Time of the event by the store's clock, in milliseconds since the epoch. `publish` sets it if the scope has a store. */
   at?: number
+  /** Session that the event is about. */
   sid?: string
+  /** Subject that the event is about. */
   subject?: string
+  /** Address of the client. */
   ip?: string
+  /** Outcome, as docs/reference/metrics-and-events.md lists them for each event. */
   outcome?: string
   /** Id of the request; the response carries it as `X-Request-Id`. */
   request?: string
@@ -24,6 +29,7 @@ export interface SecurityEvent {
    * password.
    */
   account?: 'unknown'
+  /** Method of the request. */
   method?: string
   /** Path of the request, without its query. */
   path?: string

@@ -87,6 +87,7 @@ export interface Blocklist {
   note (entry: LogEntry): void
   /** Number of revocations in force in this process, and of some that ended recently. */
   readonly size: number
+  /** Time since the store last answered. */
   readonly stalenessMs: number
 }
 

@@ -23,6 +23,7 @@ declare module './portcullis.ts' {
 export interface Metrics {
   /** Returns all metrics in Prometheus' text format. */
   text (): Promise<string>
+  /** Value of Content-Type for `text`. */
   readonly contentType: string
   /** Registry of the metrics for prom-client, which can aggregate those of several processes. */
   readonly registry: Registry

@@ -1,7 +1,9 @@
 import Fastify from 'fastify'
+import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { usage } from '../../cli/usage.ts'
 import { configSchema } from '../../config/schema.ts'
+import * as exported from '../../index.ts'
 import { parseDurationMs } from '../../lib/duration.ts'
 import * as errors from '../../lib/errors.ts'
 import type { EventName } from '../../lib/events.ts'
@@ -156,3 +158,19 @@ function comparable (value: string): string {
   const plain = value.replaceAll(/[\s,]/g, '')
   return /^\d+(?:s|m|h|d)$/.test(plain) ? `${parseDurationMs(plain)} ms` : plain
 }
+
+t.test('the reference of the plugins is what their declarations and schemas say: npm run docs', async t => {
+  const { NODE_OPTIONS: _, ...env } = process.env
+
+  t.equal(await read('plugins.md'), execFileSync(process.execPath, ['scripts/plugin-reference.ts'], { cwd: new URL('../../', import.meta.url), env, encoding: 'utf8' }))
+})
+
+t.test('the reference of the plugins has a section for every plugin that is exported, and a meaning in every row', async t => {
+  const page = await read('plugins.md')
+  const meta = Symbol.for('plugin-meta')
+  const sections = [...page.matchAll(/^## (\w+)$/gm)].map(([, name]) => name)
+
+  t.same(Object.entries(exported).filter(([, value]) => meta in Object(value)).map(([name]) => name).sort(), sections.filter(name => !['serverOptions', 'Routes', 'Types'].includes(name!)).sort())
+  for (const name of Object.keys(exported).filter(name => name.endsWith('Routes'))) t.match(page, `### ${name}\n`)
+  t.same(page.split('\n').filter(line => /^\|.*\| \|$/.test(line)), [])
+})
