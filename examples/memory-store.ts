@@ -177,17 +177,7 @@ export class MemoryStore implements Store {
 
   async reassert (revocations: readonly Revocation[]): Promise<'asserted'> {
     const nowMs = this.#begin()
-    for (const lost of revocations.filter(({ expiresAtMs }) => expiresAtMs > nowMs)) {
-      if (lost.kind === 'sid') this.#end(lost.sid, lost.expiresAtMs - nowMs)
-      else if (lost.kind === 'jti') this.#revokeToken(lost)
-      else if (lost.kind === 'all' && lost.belowEpoch > this.#data.floor) {
-        this.#data.floor = lost.belowEpoch
-        this.#append(lost)
-      } else if (lost.kind === 'subject' && lost.belowEpoch > (this.#data.cuts.get(lost.subjectKey)?.epoch ?? 0)) {
-        for (const { record } of this.#data.sessions.values()) if (subjectKeyOf(record.subject) === lost.subjectKey && record.epoch < lost.belowEpoch && record.sid !== lost.exceptSid) this.#data.sessions.delete(record.sid)
-        this.#keepCut(lost, this.#data.cuts.get(lost.subjectKey)?.keepUntilMs ?? 0)
-      }
-    }
+    for (const lost of revocations) if (lost.expiresAtMs > nowMs) this.#again(lost, nowMs)
     return 'asserted'
   }
 
@@ -293,6 +283,27 @@ export class MemoryStore implements Store {
   #revokeToken (revocation: CutOf<'jti'>): void {
     const isKnown = this.#data.log.some(({ entry }) => entry.kind === 'jti' && entry.tokenKey === revocation.tokenKey && entry.expiresAtMs >= revocation.expiresAtMs)
     if (!isKnown) this.#append(revocation)
+  }
+
+  /** Repeats a revocation with its effects, unless it is in force. */
+  #again (lost: Revocation, nowMs: number): void {
+    switch (lost.kind) {
+      case 'sid': return this.#end(lost.sid, lost.expiresAtMs - nowMs)
+      case 'jti': return this.#revokeToken(lost)
+      case 'subject': return this.#cutAgain(lost)
+      case 'all':
+        if (lost.belowEpoch <= this.#data.floor) return
+        this.#data.floor = lost.belowEpoch
+        this.#append(lost)
+    }
+  }
+
+  #cutAgain (lost: CutOf<'subject'>): void {
+    const known = this.#data.cuts.get(lost.subjectKey)
+    if (known !== undefined && lost.belowEpoch <= known.epoch) return
+    const isEnded = ({ sid, subject, epoch }: SessionRecord): boolean => subjectKeyOf(subject) === lost.subjectKey && epoch < lost.belowEpoch && sid !== lost.exceptSid
+    for (const { record } of this.#data.sessions.values()) if (isEnded(record)) this.#data.sessions.delete(record.sid)
+    this.#keepCut(lost, known?.keepUntilMs ?? 0)
   }
 
   #keepCut (cut: CutOf<'subject'>, keepUntilMs: number): void {

@@ -29,9 +29,30 @@ const kinds = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format([...d
 
 /** Every method of a store; the type makes the list complete. */
 const methods: Record<Exclude<keyof Store, 'type'>, true> = {
-  nowMs: true, open: true, read: true, touch: true, rotate: true, noteReceived: true, renew: true, bindDevice: true, renewDevice: true, close: true, list: true,
-  revokeToken: true, revokeSubject: true, revokeAll: true, reassert: true, isGood: true, snapshot: true, pull: true, onGrowth: true,
-  readKeys: true, writeKeys: true, putNote: true, readNotes: true, end: true
+  nowMs: true,
+  open: true,
+  read: true,
+  touch: true,
+  rotate: true,
+  noteReceived: true,
+  renew: true,
+  bindDevice: true,
+  renewDevice: true,
+  close: true,
+  list: true,
+  revokeToken: true,
+  revokeSubject: true,
+  revokeAll: true,
+  reassert: true,
+  isGood: true,
+  snapshot: true,
+  pull: true,
+  onGrowth: true,
+  readKeys: true,
+  writeKeys: true,
+  putNote: true,
+  readNotes: true,
+  end: true
 }
 
 /** Opens the store, sqlite by default, and ends it with the server. */

@@ -162,34 +162,51 @@ function partSection (part: Member, declarations: Declarations): { section: stri
 }
 
 function optionRows (members: Member[], schema: Record<string, TSchema>, declarations: Declarations, path = ''): string[][] {
-  const inOrder = [...Object.keys(schema), ...members.map(({ name }) => name)].filter((name, index, all) => all.indexOf(name) === index)
-  return inOrder.flatMap(name => {
+  const names = new Set([...Object.keys(schema), ...members.map(({ name }) => name)])
+  return [...names].flatMap(name => {
     const member = members.find(member => member.name === name)
-    const option = schema[name]
-    const nested = (option?.['properties'] ?? (option?.['items'] as TSchema | undefined)?.['properties']) as Record<string, TSchema> | undefined
-    const isRequired = member?.isOptional === false && option?.default === undefined && option?.[OptionalKind] === undefined
-    const row = [`${path}${name}`, valueOf(option, member), isRequired ? 'required' : defaultOf(option), member?.comment ?? '']
-    if (nested === undefined || member === undefined) return [row]
-    return [row, ...optionRows(declarations.nestedOf(member), nested, declarations, `${path}${name}${option?.['items'] === undefined ? '' : '[]'}.`)]
+    if (member === undefined) throw new Error(`${path}${name} is not declared`)
+    const option: Option = schema[name] ?? {}
+    const row = [`${path}${name}`, valueOf(option, member), isRequired(option, member) ? 'required' : defaultOf(option), member.comment]
+    const nested = option.properties ?? option.items?.properties
+    if (nested === undefined) return [row]
+    return [row, ...optionRows(declarations.nestedOf(member), nested, declarations, `${path}${name}${option.items === undefined ? '' : '[]'}.`)]
   })
 }
 
-/** Returns the value that an option takes: in words if its schema has them, otherwise its type. */
-function valueOf (option: TSchema | undefined, member: Member | undefined): string {
-  const { unit, bounds, type, const: literal, minimum, maximum, anyOf, items, properties } = (option ?? {}) as { unit?: string, bounds?: { minimum: string, maximum: string }, type?: string, const?: string, minimum?: number, maximum?: number, anyOf?: Array<{ const?: string }>, items?: TSchema, properties?: object }
-  if (unit === 'duration') return bounds === undefined ? 'duration' : `duration, \`${bounds.minimum}\` to \`${bounds.maximum}\``
-  if (literal !== undefined) return code(`'${literal}'`)
-  if (anyOf?.every(branch => branch.const !== undefined) === true) return anyOf.map(branch => code(`'${branch.const}'`)).join(', ')
-  if (type === 'integer') return maximum === undefined ? `integer, at least ${minimum}` : `integer, ${minimum} to ${maximum}`
-  if (items?.['properties'] !== undefined) return 'list of groups'
-  if (properties !== undefined && Object.keys(properties).length > 0) return 'group'
-  return code(member?.type ?? type ?? 'text')
+/** The members of an option's schema that this script reads. */
+interface Option {
+  type?: string
+  default?: unknown
+  unit?: string
+  bounds?: { minimum: string, maximum: string }
+  minimum?: number
+  maximum?: number
+  const?: string
+  anyOf?: Option[]
+  items?: Option
+  properties?: Record<string, TSchema>
+  [OptionalKind]?: unknown
 }
 
-function defaultOf (option: TSchema | undefined): string {
-  const value = option?.default as unknown
+function isRequired (option: Option, { isOptional }: Member): boolean {
+  return !isOptional && option.default === undefined && option[OptionalKind] === undefined
+}
+
+/** Returns the value that an option takes: in words if its schema has them, otherwise its type. */
+function valueOf (option: Option, { type }: Member): string {
+  const { anyOf = [], minimum, maximum } = option
+  const literals = (option.const === undefined ? anyOf : [option]).map(branch => branch.const)
+  if (literals.length > 0 && !literals.includes(undefined)) return literals.map(literal => code(`'${literal}'`)).join(', ')
+  if (option.unit === 'duration') return option.bounds === undefined ? 'duration' : `duration, \`${option.bounds.minimum}\` to \`${option.bounds.maximum}\``
+  if (option.type === 'integer') return maximum === undefined ? `integer, at least ${minimum}` : `integer, ${minimum} to ${maximum}`
+  if (option.items?.properties !== undefined) return 'list of groups'
+  return option.properties === undefined ? code(type) : 'group'
+}
+
+function defaultOf ({ default: value, unit }: Option): string {
   if (value === undefined || (typeof value === 'object' && JSON.stringify(value) === '{}')) return ''
-  return option!['unit'] === 'duration' && typeof value === 'number' ? code(`${value / 1000}s`) : code(typeof value === 'string' ? `'${value}'` : JSON.stringify(value))
+  return unit === 'duration' && typeof value === 'number' ? code(`${value / 1000}s`) : code(typeof value === 'string' ? `'${value}'` : JSON.stringify(value))
 }
 
 function * serverRows (declarations: Declarations): Generator<string[]> {
@@ -227,7 +244,7 @@ function membersTable (head: string, rows: string[][]): string {
 }
 
 function table (head: string[], rows: string[][]): string {
-  return `${[head, head.map(() => '---'), ...rows.map(row => row.map(escape))].map(cells => `| ${cells.join(' | ')} |\n`).join('').replaceAll(/\|  (?=\|)/g, '| ')}\n`
+  return `${[head, head.map(() => '---'), ...rows.map(row => row.map(escape))].map(cells => `| ${cells.join(' | ')} |\n`).join('').replaceAll(/\| {2}(?=\|)/g, '| ')}\n`
 }
 
 function code (text: string): string {
