@@ -16,13 +16,16 @@ export interface Identity {
   readonly credential: 'session' | 'token'
   /** Audiences for which the credential is valid. */
   readonly audiences: readonly string[]
+  /** Scopes of the credential. */
   readonly scopes: readonly string[]
   /**
-   * Time of the subject's last authentication in seconds since the epoch, its strength and its methods (RFC 9068). If another issuer's
-   * token does not state them: 0, which is never recent enough, an empty text and an empty list.
+   * Time of the subject's last authentication, in seconds since the epoch. If another issuer's token does not state it: 0, which is never
+   * recent enough.
    */
   readonly authTime: number
+  /** Strength of that authentication (RFC 9068); an empty text if another issuer's token does not state it. */
   readonly acr: string
+  /** Methods of that authentication (RFC 8176); an empty list if another issuer's token does not state them. */
   readonly amr: readonly string[]
   /** Number that cuts are compared with: the epoch of the session, or for another issuer's token the second of its issue. */
   readonly epoch: number

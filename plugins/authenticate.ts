@@ -11,8 +11,9 @@ import { accesses } from '../lib/settings/upstream.ts'
 import { assertRecent, credentialsFor, type Demand } from './authenticate/demand.ts'
 import { challenged, Judge } from './authenticate/judge.ts'
 import type { Scheme } from './authenticate/scheme.ts'
+import { pluginsFor } from './authenticate/schemes.ts'
 import type { VerificationCounts } from './authenticate/verification-counts.ts'
-import { addPart, beginPart } from './portcullis.ts'
+import { addPart, beginPart, partOrNull } from './portcullis.ts'
 
 export const identityOf: unique symbol = Symbol('identity')
 
@@ -74,13 +75,17 @@ export const Demanded = Type.Object({
  */
 export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 
-/** Authenticates and authorizes requests: caller, audience, scopes, age of the authentication, and the site that caused the request. */
+/**
+ * Authenticates and authorizes requests: caller, audience, scopes, age of the authentication, and the site that caused the request. Access
+ * tokens are accepted if portcullis-access-token is registered before.
+ */
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
   const portcullis = beginPart(fastify, 'authenticate')
-  const { store, blocklist, accessToken } = portcullis
+  const { store, blocklist } = portcullis
+  const accessToken = partOrNull(portcullis, 'accessToken')
   const judge = new Judge(portcullis, origin)
-  if (blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
+  if (accessToken !== null && blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
   addPart(fastify, 'verifications', judge.verifications)
   addPart(fastify, 'authenticate', demand => authenticateHook(judge, demandOf(demand, judge.schemes)))
@@ -100,7 +105,7 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
     }
     done()
   })
-}, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
+}, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-session', 'portcullis-blocklist'] })
 
 /** Adds the request decorators, unless a scope around this one has added them. Their values belong to the request. */
 function decorateRequest (fastify: FastifyInstance): void {
@@ -119,9 +124,11 @@ function decorateRequest (fastify: FastifyInstance): void {
 function demandOf (demand: AuthenticateDemand, schemes: readonly Scheme[]): Demand {
   const { access, stepUp, audience, ...rest } = checkOptions('portcullis.authenticate', Demanded, demand)
   if (audience === undefined && access !== 'public') throw new ConfigInvalidError('portcullis.authenticate: audience is required unless access is public')
+  const credentials = credentialsFor(access, schemes)
+  if (credentials.schemes.length === 0) throw new ConfigInvalidError(`portcullis.authenticate: access: ${access} needs ${pluginsFor(access)}; register it before portcullis-authenticate`)
   return {
     ...rest,
-    ...credentialsFor(access, schemes),
+    ...credentials,
     audience: audience ?? null,
     stepUp: stepUp === undefined ? null : { maxAgeSeconds: Math.floor(durationMs(stepUp.maxAge) / 1000), methods: stepUp.methods === undefined ? null : withHead(stepUp.methods) }
   }

@@ -8,6 +8,7 @@ import { retentionOf, toleranceMs, type Retention } from '../lib/revocation/rete
 import { tokenKeyOf } from '../lib/revocation/revocation-keys.ts'
 import { checkRevokeRequest, type RevokeRequest } from '../lib/revocation/revoke-request.ts'
 import { checkOptions } from '../lib/check-options.ts'
+import type { Identity } from '../lib/identity.ts'
 import type { CredentialClaims, LogEntry } from '../lib/revocation/entries.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { longestTokenTtl } from '../lib/settings/access-token.ts'
@@ -51,14 +52,14 @@ export interface Blocklist {
   /**
    * Returns whether the credential was revoked, from memory. Throws StoreUnavailableError if the store has not answered in time; call
    * `assertNotRevoked` then. Throws ClaimsUnidentifiableError for claims that do not identify a token. It never returns false because of
-   * missing knowledge.
+   * missing knowledge. `claims` are the payload of a token, or an identity such as `request.identity`.
    */
-  isRevoked (claims: RevocableClaims): boolean
+  isRevoked (claims: RevocableClaims | Identity): boolean
   /**
    * Throws TokenInvalidError if the credential was revoked, and otherwise as `isRevoked` does. Queries the store if the replica is stale,
    * and throws StoreUnavailableError if that fails too.
    */
-  assertNotRevoked (claims: RevocableClaims): Promise<void>
+  assertNotRevoked (claims: RevocableClaims | Identity): Promise<void>
   /**
    * Makes a revocation effective and durable. It applies in this process at once, and in every other process as soon as that process reads
    * it from the store. `by` is its origin for the audit log. Rejects with a TypeError that names the field if the request is malformed, and
@@ -87,6 +88,7 @@ export interface Blocklist {
   note (entry: LogEntry): void
   /** Number of revocations in force in this process, and of some that ended recently. */
   readonly size: number
+  /** Time since the store last answered. */
   readonly stalenessMs: number
 }
 
@@ -137,14 +139,14 @@ class ReplicatedBlocklist implements Blocklist {
   get size (): number { return this.#follower.replica.size }
   get stalenessMs (): number { return this.#follower.stalenessMs }
 
-  isRevoked (claims: RevocableClaims): boolean {
+  isRevoked (claims: RevocableClaims | Identity): boolean {
     const credential = credentialOf(claims, this.#store.nowMs() / 1000)
     if (this.knowsAsRevoked(credential)) return true
     this.#follower.assertFresh()
     return false
   }
 
-  async assertNotRevoked (claims: RevocableClaims): Promise<void> {
+  async assertNotRevoked (claims: RevocableClaims | Identity): Promise<void> {
     const credential = credentialOf(claims, this.#store.nowMs() / 1000)
     if (this.knowsAsRevoked(credential)) throw new TokenInvalidError()
     if (!this.isFresh() && !await this.isGoodInStore(credential, true)) throw new TokenInvalidError()

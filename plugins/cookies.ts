@@ -34,6 +34,7 @@ export interface Cookies {
   readAll (request: Pick<RequestFacts, 'headers'>, kind: CookieKind): string[]
   /** Sets a cookie for `maxAgeSeconds`; without it, browsers keep the cookie until they are closed. */
   set (reply: FastifyReply, kind: CookieKind, value: string, maxAgeSeconds?: number): void
+  /** Deletes a cookie in the browser. The session that it names continues; `blocklist.revoke` ends it. */
   clear (reply: FastifyReply, kind: CookieKind): void
   /** Returns the name of a cookie and its attributes as in Set-Cookie, without the lifetime. */
   describe (kind: CookieKind): { name: string, attributes: string }

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, InternalError, MethodNotAllowedError, UpstreamLoopError } from '../lib/errors.ts'
 import { loopName, passedHops } from '../lib/proxy/cdn-loop.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { limits } from '../lib/settings/limits.ts'
 import { forwarding } from '../lib/settings/upstream.ts'

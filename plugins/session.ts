@@ -42,6 +42,7 @@ declare module './portcullis.ts' {
 export interface Sessions {
   /** Implements `reply.openSession` in this scope. */
   open (reply: FastifyReply, signIn: SignIn): Promise<{ session: SessionView }>
+  /** Maximum time between two uses, in milliseconds. */
   readonly idleTimeoutMs: number
   /**
    * Returns the identity that a session cookie represents; see SessionResolver. Revocation is checked separately. A session that is bound
@@ -66,6 +67,7 @@ export interface Sessions {
    * replaces it. Returns null if the session is gone, idle, or of another origin (`read`).
    */
   renew (reply: FastifyReply, sid: string, fresh: Strength): Promise<SessionRecord | null>
+  /** Returns a session as its owner may see it. */
   view (record: SessionRecord): SessionView
 }
 

@@ -56,7 +56,7 @@ export default fp(async function streamsPlugin (fastify, options) {
     clearInterval(reading)
     registry.stop()
   })
-}, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-access-token', 'portcullis-authenticate'] })
+}, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-authenticate'] })
 
 function createSource (parts: Portcullis): StreamSource {
   const { store, blocklist, session } = parts

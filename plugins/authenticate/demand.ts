@@ -41,8 +41,9 @@ export function credentialsFor (access: Access, among: readonly Scheme[]): Crede
 }
 
 function describeMissing (schemes: readonly Scheme[], others: readonly Scheme[]): string {
-  if (others.length === 0) return `neither ${schemes.map(({ title }) => title).join(' nor ')}`
-  return `no ${schemes.map(nounOf).join(' and no ')}; ${others.map(scheme => `${nounOf(scheme)}s`).join(' and ')} do not count here`
+  if (others.length === 0 && schemes.length > 1) return `neither ${schemes.map(({ title }) => title).join(' nor ')}`
+  const missing = `no ${schemes.map(nounOf).join(' and no ')}`
+  return others.length === 0 ? missing : `${missing}; ${others.map(scheme => `${nounOf(scheme)}s`).join(' and ')} do not count here`
 }
 
 function nounOf ({ title }: Scheme): string {

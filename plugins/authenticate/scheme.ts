@@ -12,6 +12,8 @@ export interface Scheme {
   readonly name: Identity['credential']
   /** Name of one such credential in the causes of errors, with its article. */
   readonly title: string
+  /** Plugin that verifies the credential. */
+  readonly plugin: string
   /** Values of `access` for which the credential is accepted. */
   readonly accesses: readonly Access[]
   /** True if the credential is sent in the Authorization header, which `ignoreBearer` leaves to the upstream. */

@@ -9,6 +9,7 @@ import { checkSecretFile, secretBeside } from './secret-file.ts'
 import { settings } from './settings.ts'
 
 export interface SqliteOptions {
+  /** Selects SQLite, the default. */
   type?: 'sqlite'
   /** The database file, which is created if it is missing; `:memory:` for tests. Default `portcullis.db`. */
   path?: string

@@ -102,7 +102,7 @@ t.test('a scope with cookies of its own has the sessions that the page says, apa
 t.test('the tests for a custom store get what the contract expects of a fixture', async t => {
   const directory = t.testdir({})
   const fixtures: Array<[name: string, create: contract.CreateStore]> = []
-  await runSnippet(2, {
+  await runSnippet(3, {
     t,
     storeContract: (_t: Test, name: string, create: contract.CreateStore) => fixtures.push([name, create]),
     createDatabase: async () => join(directory, 'store.db'),
@@ -118,6 +118,15 @@ t.test('the tests for a custom store get what the contract expects of a fixture'
   t.equal(store.nowMs(), startedAtMs + 1000)
   t.same(await (await second()).read(record.sid), record)
   t.same([...text.matchAll(/^import \{ (\w+) \} from 'portcullis\/store-contract'$/gm)].map(([, name]) => name), Object.keys(contract))
+})
+
+t.test('a listener receives the events of its server, with their time, as the page says', async t => {
+  const app = await createApp(t, 'http://localhost:3000')
+  const written: object[] = []
+  const auditLog = { write: async (event: object) => { written.push(event) } }
+  await runSnippet(2, { app, auditLog, listenTo: exported.listenTo, publish: exported.publish })
+
+  t.match(written, [{ event: 'login.refused', account: 'unknown', ip: '192.0.2.1', at: Number }])
 })
 
 t.test('the challenge of the page is the one that is sent', async t => {

@@ -3,7 +3,7 @@ import { readBearer } from '../../../lib/http/bearer.ts'
 import { challengeFor } from '../../../lib/http/challenge.ts'
 import type { RequestFacts } from '../../../lib/http/request-facts.ts'
 import { isForeignToken, type Identity } from '../../../lib/identity.ts'
-import type { Portcullis } from '../../portcullis.ts'
+import { partOrNull, type Portcullis } from '../../portcullis.ts'
 import type { Scheme, SchemeVerifier } from '../scheme.ts'
 
 /**
@@ -13,6 +13,7 @@ import type { Scheme, SchemeVerifier } from '../scheme.ts'
 export const accessToken: Scheme = {
   name: 'token',
   title: 'an access token',
+  plugin: 'portcullis-access-token',
   accesses: ['any', 'token', 'public'],
   isInAuthorization: true,
   headers: [],
@@ -21,7 +22,7 @@ export const accessToken: Scheme = {
   challenge: challengeFor,
   // Clients replace a token of the gateway while its session continues. Another issuer's token has no session.
   streams: { endMs: identity => isForeignToken(identity) ? (identity.expiresAt + 1) * 1000 : Infinity, asksStore: true, hasDevice: false },
-  create: parts => new AccessTokens(parts)
+  create: parts => partOrNull(parts, 'accessToken') === null ? null : new AccessTokens(parts)
 }
 
 class AccessTokens implements SchemeVerifier {

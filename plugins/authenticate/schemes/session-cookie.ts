@@ -9,6 +9,7 @@ import type { Scheme, SchemeVerifier } from '../scheme.ts'
 export const sessionCookie: Scheme = {
   name: 'session',
   title: 'a session cookie',
+  plugin: 'portcullis-session',
   accesses: ['any', 'session', 'public'],
   isInAuthorization: false,
   headers: [],
