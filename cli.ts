@@ -9,7 +9,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', ignore
 
 const { main } = await import('./cli/main.ts')
 
-process.exitCode = await main(process.argv.slice(2), { env: process.env, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, signals: process, whenTold: async () => await endSignals.next() })
+process.exitCode = await main(process.argv.slice(2), { env: process.env, stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, uid: process.getuid?.(), nodeVersion: process.versions.node, signals: process, whenTold: async () => await endSignals.next() })
 
 function ignoreClosedPipe (error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error

@@ -33,5 +33,21 @@ export default [
       'n/no-process-env': 'off'
     }
   },
-  { files: ['cli.ts'], rules: { 'n/no-process-env': 'off' } }
+  { files: ['cli.ts'], rules: { 'n/no-process-env': 'off' } },
+  {
+    files: ['lib/**/*.ts', 'stores/**/*.ts', 'users/**/*.ts', 'config/**/*.ts', 'plugins/**/*.ts', 'sign-in/**/*.ts', 'routes/**/*.ts', 'gateway/**/*.ts'],
+    rules: {
+      // nextTick schedules and versions are constants; everything else is of the process, and is passed in.
+      'no-restricted-syntax': ['error', { selector: 'MemberExpression[object.name="process"]:not([property.name=/^(nextTick|versions)$/])', message: 'cli.ts alone reads the process; pass in what is needed.' }]
+    }
+  },
+  { files: ['cli/**/*.ts'], rules: { 'no-restricted-globals': ['error', { name: 'process', message: 'cli.ts alone reads the process; add what is needed to Edge.' }] } },
+  {
+    files: ['lib/**/*.ts'],
+    rules: {
+      'no-restricted-globals': ['error', ...['performance', 'setTimeout', 'setInterval', 'setImmediate'].map(name => ({ name, message: 'lib/ keeps no time; pass in the time, or the timer.' }))],
+      'no-restricted-properties': ['error', { object: 'Date', property: 'now', message: 'lib/ keeps no time; pass in the time.' }],
+      'no-restricted-imports': ['error', ...['node:perf_hooks', 'node:process', 'node:timers', 'node:timers/promises'].map(name => ({ name, message: 'lib/ keeps no time; pass in the time, or the timer.' }))]
+    }
+  }
 ]

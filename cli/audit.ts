@@ -6,21 +6,21 @@ import type { Edge } from './edge.ts'
  * Writes one audit line on standard error, in the format of the gateway's audit lines and with the system's user as `by`. A command
  * has no log, so the caller decides where the line goes.
  */
-export function writeAudit ({ stderr, env }: Pick<Edge, 'stderr' | 'env'>, event: SecurityEvent): void {
-  stderr.write(`${JSON.stringify({ level: 30, time: Date.now(), hostname: hostname(), audit: true, ...event, by: operatorOf(env) })}\n`)
+export function writeAudit ({ stderr, env, uid }: Pick<Edge, 'stderr' | 'env' | 'uid'>, event: SecurityEvent): void {
+  stderr.write(`${JSON.stringify({ level: 30, time: Date.now(), hostname: hostname(), audit: true, ...event, by: operatorOf(env, uid) })}\n`)
 }
 
 /** Returns the name of the system's user; under sudo, of the user who invoked it. */
-function operatorOf ({ SUDO_USER: caller }: Edge['env']): string {
-  const user = systemUser()
+function operatorOf ({ SUDO_USER: caller }: Edge['env'], uid: Edge['uid']): string {
+  const user = systemUser(uid)
   return caller === undefined || caller === '' || caller === user ? user : `${caller} (as ${user})`
 }
 
 /** Returns the user's name, or the uid when it has no name, as in containers. */
-function systemUser (): string {
+function systemUser (uid: Edge['uid']): string {
   try {
     return userInfo().username
   } catch {
-    return `uid ${process.getuid?.() ?? 'unknown'}`
+    return `uid ${uid ?? 'unknown'}`
   }
 }

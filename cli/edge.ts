@@ -9,6 +9,9 @@ export interface Edge {
   stdin: NodeJS.ReadableStream
   stdout: NodeJS.WritableStream
   stderr: NodeJS.WritableStream
+  /** Id of the system's user; undefined where the system has none. */
+  uid: number | undefined
+  nodeVersion: string
   signals: { on (failure: Failure, listener: (reason: unknown) => void): unknown, once (failure: Failure, listener: (reason: unknown) => void): unknown }
   /**
    * Resolves to the next signal that asks the process to end. A signal that arrives while no promise is pending ends the process at

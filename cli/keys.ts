@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts'
 import { secretsOf } from '../config/store.ts'
 import type { SecurityEvent } from '../lib/events.ts'
 import { signerAt } from '../lib/jwt/key-schedule.ts'
+import { keptForMs } from '../lib/revocation/retention.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
 import { KeyRing } from '../plugins/keys/key-ring.ts'
 import type { Store } from '../stores/store.ts'
@@ -32,7 +33,7 @@ function chosen ([action, kid, ...more]: string[]): (ring: KeyRing, nowMs: numbe
 /** Opens the key ring as a gateway does: an empty store gets its first key. */
 async function openRing (store: Store, config: Config): Promise<KeyRing> {
   const { keys: { algorithm, publishAheadMs }, accessToken: { ttlMs } } = config
-  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', await secretsOf(config)), algorithm, maxTokenAgeMs: ttlMs + 5000, publishAheadMs })
+  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', await secretsOf(config)), algorithm, maxTokenAgeMs: keptForMs(ttlMs), publishAheadMs })
   await ring.ensureCurrent()
   return ring
 }

@@ -35,14 +35,14 @@ function chosen ({ values: { session, subject, jti, issuer, all } }: Arguments):
   if (subject !== undefined) return async (store, config) => await revokeSubject(store, config, subject)
   if (jti !== undefined) return async (store, config) => await revokeToken(store, config, { jti, issuer: issuer ?? config.origin })
   return async (store, config) => {
-    await store.revokeAll({ keepForMs: retention(config).cutMs })
+    await store.revokeAll({ keepForMs: retention(config).keepCutsForMs })
     return { text: 'ended every session, and every token that was issued until now', event: { outcome: 'all' } }
   }
 }
 
 async function revokeSession (store: Store, config: Config, sid: string): Promise<Revoked> {
   if (!isSid(sid)) throw new UsageError('--session: is not a session id')
-  const record = await store.close(sid, { maxTokenAgeMs: retention(config).sessionMs, origin: config.origin })
+  const record = await store.close(sid, { maxTokenAgeMs: retention(config).maxTokenAgeMs, origin: config.origin })
   if (record !== null && isOfOtherOrigin(record, config.origin)) throw new UsageError(`--session: is a session of ${record.origin}; give --config of the gateway there`)
   if (record === null) return { text: `revoked session ${sid}, which had no record`, event: { outcome: 'sid', sid, sessions: 0 } }
   return { text: `revoked session ${sid} of ${record.subject}`, event: { outcome: 'sid', sid, subject: record.subject, sessions: 1 } }
@@ -50,7 +50,7 @@ async function revokeSession (store: Store, config: Config, sid: string): Promis
 
 async function revokeSubject (store: Store, config: Config, subject: string): Promise<Revoked> {
   const open = (await store.list(subject)).filter(record => !isIdle(record, store.nowMs(), config.session.idleTimeoutMs)).length
-  await store.revokeSubject(subject, { exceptSid: null, keepForMs: retention(config).cutMs })
+  await store.revokeSubject(subject, { exceptSid: null, keepForMs: retention(config).keepCutsForMs })
   return { text: describeEnded(open, subject), event: { outcome: 'subject', subject, sessions: open } }
 }
 
@@ -58,7 +58,7 @@ async function revokeToken (store: Store, config: Config, { jti, issuer }: { jti
   const issuers = issuersOf(config)
   // A revocation under an unknown issuer would match no token.
   if (!issuers.includes(issuer)) throw new UsageError(`--issuer: must be the iss of the token, ${issuers.join(' or ')}`)
-  await store.revokeToken({ issuer, jti, expiresAtMs: store.nowMs() + retention(config).tokenMs })
+  await store.revokeToken({ issuer, jti, expiresAtMs: store.nowMs() + retention(config).maxForeignTokenAgeMs })
   return { text: `revoked token ${jti} of ${issuer}`, event: { outcome: 'jti' } }
 }
 

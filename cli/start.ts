@@ -2,10 +2,10 @@ import cluster from 'node:cluster'
 import type { Config } from '../config/config.ts'
 import { loadConfig } from '../config/load.ts'
 import { required, UsageError, type Arguments } from './arguments.ts'
-import { whenBroken } from './broken.ts'
+import { whenBroken } from './uncaught-errors.ts'
 import { listen } from './listen.ts'
 import type { Edge } from './edge.ts'
-import { noteStart, whenToldToEnd } from './told.ts'
+import { noteStart, whenToldToEnd } from './log-lifecycle.ts'
 
 const mostWorkers = 64
 
@@ -24,7 +24,7 @@ async function runAlone (config: Config, edge: Edge): Promise<number> {
   // The gateway is loaded only after the configuration is known to be valid, because checking that is much faster.
   const { composeGateway } = await import('../gateway/gateway.ts')
   const gateway = await composeGateway(config)
-  noteStart(gateway)
+  noteStart(gateway, edge)
   const broken = whenBroken(gateway, signals)
   try {
     stdout.write(`portcullis listening on ${await listen(gateway, config.listen)}\n`)

@@ -3,13 +3,11 @@ import { Value } from '@sinclair/typebox/value'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import type { Config } from './config.ts'
 import { substitute, type Environment } from './environment.ts'
-import { checkIssuers } from './issuer-rules.ts'
 import { findProblems, type Problem } from './problems.ts'
 import { readInput } from './read.ts'
 import { resolveConfig } from './resolve.ts'
-import { checkGateway, checkPrefixes, checkUpstream } from './rules.ts'
+import { checkGateway, checkIssuers, checkPrefixes, checkTargets, checkUpstream } from './rules.ts'
 import { configSchema, type Settings } from './schema.ts'
-import { checkTargets } from './target-rules.ts'
 
 /** Reads and checks a configuration file. Throws ConfigInvalidError with one line for each error. */
 export async function loadConfig (file: string, env: Environment): Promise<Config> {

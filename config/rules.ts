@@ -1,5 +1,6 @@
-import { parseDurationMs } from '../lib/duration.ts'
+import { isThisMachine, plainHost, serviceAt } from '../lib/proxy/service-address.ts'
 import { reference } from '../lib/settings/fields.ts'
+import { parseDurationMs } from '../lib/units.ts'
 import { driverOf } from '../stores/drivers.ts'
 import type { Problem } from './problems.ts'
 import type { Settings } from './schema.ts'
@@ -121,4 +122,43 @@ export function checkPrefixes (prefixes: Array<string | undefined>): Problem[] {
 /** Returns `forward` or its default: `none` for a public upstream without an audience, which a minted token needs; else `mint`. */
 export function forwardOf ({ forward, access, audience }: Pick<Upstream, 'access'> & { forward?: Upstream['forward'] | null, audience?: string | null | undefined }): NonNullable<Upstream['forward']> {
   return forward ?? (access === 'public' && (audience ?? null) === null ? 'none' : 'mint')
+}
+
+/** Finds contradictions between the issuers, and between an issuer and the gateway. */
+export function checkIssuers (issuers: Settings['issuers'], origin: string): Problem[] {
+  return issuers.flatMap(({ name, issuer, jwks, jwksUri }, index) => {
+    const problems: Problem[] = []
+    const refuse = (setting: string, text: string) => problems.push({ setting: `issuers[${index}].${setting}`, text })
+    const sameName = issuers.findIndex(other => other.name === name)
+    const sameIssuer = issuers.findIndex(other => other.issuer === issuer)
+
+    if (sameName < index) refuse('name', `is that of issuers[${sameName}] too, so two people could be one subject; choose another`)
+    if (sameIssuer < index) refuse('issuer', `is that of issuers[${sameIssuer}] too; remove one`)
+    if (URL.parse(issuer)?.href === new URL(origin).href) refuse('issuer', 'must not be the origin, whose tokens are accepted anyway; remove it')
+    if (jwks === undefined && jwksUri === undefined) refuse('jwks', 'is required unless jwksUri is set; add jwks: <path>, or jwksUri: <address>')
+    if (jwks !== undefined && jwksUri !== undefined) refuse('jwksUri', 'cannot be set together with jwks; remove one of them')
+    return problems
+  })
+}
+
+/** Finds targets that lead back to the gateway. Their requests would loop, or reach the listener of operators. */
+export function checkTargets ({ origin, listen, admin, upstreams }: Settings): Problem[] {
+  const named = upstreams.flatMap(({ target, targets }, index) => [
+    ...target === undefined ? [] : [{ target, setting: `upstreams[${index}].target` }],
+    ...(targets ?? []).map((address, at) => ({ target: address, setting: `upstreams[${index}].targets[${at}]` }))
+  ])
+  return named.flatMap(({ target, setting }) => {
+    const refuse = (text: string): Problem[] => [{ setting, text }]
+    const at = serviceAt(target)
+
+    if (isListener(listen, at)) return refuse('is where the gateway itself listens, so requests would go round; name the service')
+    if (admin !== undefined && isListener(admin, at)) return refuse('is the listener of admin, which must not be where clients are; name the service')
+    return new URL(target).origin === new URL(origin).origin ? refuse('is origin, which leads here again; name the address of the service itself') : []
+  })
+}
+
+/** Compares by the texts alone; other names and addresses of this machine are not looked up. */
+function isListener (listener: { host: string, port: number }, { host, port }: { host: string, port: number }): boolean {
+  if (listener.port !== port) return false
+  return plainHost(listener.host) === host || (isThisMachine(host) && isThisMachine(listener.host))
 }

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildGateway } from '../gateway/gateway.ts'
+import { buildGateway } from '../index.ts'
 import { startDemoApp } from './demo-app.ts'
 import { startUpstream } from './upstream.ts'
 

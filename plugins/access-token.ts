@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { RecencyCache } from '../lib/cache.ts'
 import { accessTokenClaimsOf, areAccessTokenClaims } from '../lib/jwt/claims.ts'
 import { TokenInvalidError } from '../lib/errors.ts'
-import { identityOfToken, type Identity } from '../lib/principal.ts'
+import { identityOfToken, type Identity } from '../lib/identity.ts'
 import { hasGoodSignature } from '../lib/jwt/jws-verify.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { parseToken, type TokenParts } from '../lib/jwt/token-format.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { accessToken } from '../lib/settings/access-token.ts'
@@ -25,12 +25,18 @@ declare module './portcullis.ts' {
 export interface AccessToken {
   /** The `iss` of every token that this gateway issues. */
   readonly issuer: string
+  /** Lifetime of a token, in seconds. */
   readonly ttlSeconds: number
   /** Number of tokens that were not cached and had to be verified. */
   readonly checked: number
+  /**
+   * Issues a token of a session for these audiences. It expires no later than the session. `generation` is that of the refresh token with
+   * which it is issued; null without one.
+   */
   issue (record: SessionRecord, grant: { audience: string[], generation: number | null }): string
   /**
-   * Returns the identity of a token whose format, signature, type, issuer and times are valid. Audience and revocation are not checked yet.
+   * Returns the identity of a token whose format, signature, type, issuer and times are valid. Audience and revocation are not checked:
+   * pass the identity to `blocklist.assertNotRevoked`, and compare its audiences. Minted tokens are rejected.
    * Returns a promise only if the key is not known yet. Throws, or rejects with, TokenInvalidError.
    */
   verify (token: string): Identity | Promise<Identity>
@@ -42,6 +48,7 @@ export interface AccessToken {
 export interface ForeignVerifier {
   /** Returns the identity of a token that was verified before; undefined otherwise. */
   recall (token: string): Identity | undefined
+  /** Returns the identity of a token of one of the issuers. Returns a promise only if the key is not known yet. */
   verify (token: string, parts: TokenParts): Identity | Promise<Identity>
 }
 

@@ -4,14 +4,16 @@ import fp from 'fastify-plugin'
 import { METHODS } from 'node:http'
 import { isSafe } from '../lib/http/csrf.ts'
 import { ConfigInvalidError, CredentialsMissingError } from '../lib/errors.ts'
-import type { Identity } from '../lib/principal.ts'
-import { DurationOption, checkOptions, durationMs } from '../lib/options.ts'
+import type { Identity } from '../lib/identity.ts'
+import { DurationOption, checkOptions, durationMs } from '../lib/check-options.ts'
 import { asError } from '../lib/as-error.ts'
+import { accesses } from '../lib/settings/upstream.ts'
 import { assertRecent, credentialsFor, type Demand } from './authenticate/demand.ts'
 import { challenged, Judge } from './authenticate/judge.ts'
 import type { Scheme } from './authenticate/scheme.ts'
+import { pluginsFor } from './authenticate/schemes.ts'
 import type { VerificationCounts } from './authenticate/verification-counts.ts'
-import { addPart, beginPart } from './portcullis.ts'
+import { addPart, beginPart, partOrNull } from './portcullis.ts'
 
 export const identityOf: unique symbol = Symbol('identity')
 
@@ -58,7 +60,7 @@ const Method = Type.Union(METHODS.map(name => Type.Literal(name)), { errorMessag
 /** Requirements of a route; docs/guides/composing.md has a row for each of them. */
 export const Demanded = Type.Object({
   audience: Type.Optional(Type.String({ minLength: 1 })),
-  access: Type.Union([Type.Literal('any'), Type.Literal('session'), Type.Literal('token'), Type.Literal('public')], { default: 'any', errorMessage: 'must be any, session, token or public' }),
+  access: Type.Union(accesses.map(name => Type.Literal(name)), { default: 'any', errorMessage: `must be ${new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(accesses)}` }),
   scopes: Type.Array(Type.String({ pattern: '^[!#-\\[\\]-~]+$' }), { default: [] }),
   stepUp: Type.Optional(Type.Object({ maxAge: DurationOption, methods: Type.Optional(Type.Array(Method, { minItems: 1 })) }, { additionalProperties: false })),
   consistency: Type.Union([Type.Literal('replica'), Type.Literal('strict')], { default: 'replica', errorMessage: 'must be replica or strict' }),
@@ -73,13 +75,17 @@ export const Demanded = Type.Object({
  */
 export type AuthenticateDemand = Partial<Static<typeof Demanded>>
 
-/** Authenticates and authorizes requests: caller, audience, scopes, age of the authentication, and the site that caused the request. */
+/**
+ * Authenticates and authorizes requests: caller, audience, scopes, age of the authentication, and the site that caused the request. Access
+ * tokens are accepted if portcullis-access-token is registered before.
+ */
 export default fp<AuthenticateOptions>(async function authenticatePlugin (fastify, options) {
   const { origin } = checkOptions('portcullis-authenticate', Options, options)
   const portcullis = beginPart(fastify, 'authenticate')
-  const { store, blocklist, accessToken } = portcullis
+  const { store, blocklist } = portcullis
+  const accessToken = partOrNull(portcullis, 'accessToken')
   const judge = new Judge(portcullis, origin)
-  if (blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
+  if (accessToken !== null && blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
   addPart(fastify, 'verifications', judge.verifications)
   addPart(fastify, 'authenticate', demand => authenticateHook(judge, demandOf(demand, judge.schemes)))
@@ -99,7 +105,7 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
     }
     done()
   })
-}, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-access-token', 'portcullis-session', 'portcullis-blocklist'] })
+}, { name: 'portcullis-authenticate', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-session', 'portcullis-blocklist'] })
 
 /** Adds the request decorators, unless a scope around this one has added them. Their values belong to the request. */
 function decorateRequest (fastify: FastifyInstance): void {
@@ -118,9 +124,11 @@ function decorateRequest (fastify: FastifyInstance): void {
 function demandOf (demand: AuthenticateDemand, schemes: readonly Scheme[]): Demand {
   const { access, stepUp, audience, ...rest } = checkOptions('portcullis.authenticate', Demanded, demand)
   if (audience === undefined && access !== 'public') throw new ConfigInvalidError('portcullis.authenticate: audience is required unless access is public')
+  const credentials = credentialsFor(access, schemes)
+  if (credentials.schemes.length === 0) throw new ConfigInvalidError(`portcullis.authenticate: access: ${access} needs ${pluginsFor(access)}; register it before portcullis-authenticate`)
   return {
     ...rest,
-    ...credentialsFor(access, schemes),
+    ...credentials,
     audience: audience ?? null,
     stepUp: stepUp === undefined ? null : { maxAgeSeconds: Math.floor(durationMs(stepUp.maxAge) / 1000), methods: stepUp.methods === undefined ? null : withHead(stepUp.methods) }
   }

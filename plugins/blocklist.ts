@@ -4,9 +4,11 @@ import { SessionNotFoundError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, type SecurityEvent } from '../lib/events.ts'
 import { credentialOf, type RevocableClaims } from '../lib/revocation/revocable-claims.ts'
 import { isOfOtherOrigin } from '../lib/session/origin.ts'
-import { tokenKeyOf } from '../lib/revocation/revocation-id.ts'
+import { retentionOf, toleranceMs, type Retention } from '../lib/revocation/retention.ts'
+import { tokenKeyOf } from '../lib/revocation/revocation-keys.ts'
 import { checkRevokeRequest, type RevokeRequest } from '../lib/revocation/revoke-request.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
+import type { Identity } from '../lib/identity.ts'
 import type { CredentialClaims, LogEntry } from '../lib/revocation/entries.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { longestTokenTtl } from '../lib/settings/access-token.ts'
@@ -50,14 +52,14 @@ export interface Blocklist {
   /**
    * Returns whether the credential was revoked, from memory. Throws StoreUnavailableError if the store has not answered in time; call
    * `assertNotRevoked` then. Throws ClaimsUnidentifiableError for claims that do not identify a token. It never returns false because of
-   * missing knowledge.
+   * missing knowledge. `claims` are the payload of a token, or an identity such as `request.identity`.
    */
-  isRevoked (claims: RevocableClaims): boolean
+  isRevoked (claims: RevocableClaims | Identity): boolean
   /**
    * Throws TokenInvalidError if the credential was revoked, and otherwise as `isRevoked` does. Queries the store if the replica is stale,
    * and throws StoreUnavailableError if that fails too.
    */
-  assertNotRevoked (claims: RevocableClaims): Promise<void>
+  assertNotRevoked (claims: RevocableClaims | Identity): Promise<void>
   /**
    * Makes a revocation effective and durable. It applies in this process at once, and in every other process as soon as that process reads
    * it from the store. `by` is its origin for the audit log. Rejects with a TypeError that names the field if the request is malformed, and
@@ -86,11 +88,9 @@ export interface Blocklist {
   note (entry: LogEntry): void
   /** Number of revocations in force in this process, and of some that ended recently. */
   readonly size: number
+  /** Time since the store last answered. */
   readonly stalenessMs: number
 }
-
-/** Time for which tokens are accepted after `exp`, and for which their revocations are kept longer. */
-const toleranceMs = 5000
 
 /**
  * Rejects credentials that were revoked before they expired. It holds a replica of the store's revocation log in the memory of this
@@ -99,20 +99,12 @@ const toleranceMs = 5000
 export default fp<BlocklistOptions>(async function blocklistPlugin (fastify, options) {
   const portcullis = beginPart(fastify, 'blocklist')
   const { maxTokenAgeMs, maxForeignTokenAgeMs = maxTokenAgeMs, absoluteTimeoutMs, maxStalenessMs, staleForMs } = checkOptions('portcullis-blocklist', Options, options)
-  const retention = lengthen(portcullis.store, {
-    maxTokenAgeMs: maxTokenAgeMs + toleranceMs,
-    maxForeignTokenAgeMs: maxForeignTokenAgeMs + toleranceMs,
-    // Sessions from before a cut live at most for `absoluteTimeout`, and their tokens no longer. Foreign tokens live for their maximum
-    // lifetime.
-    keepCutsForMs: Math.max(absoluteTimeoutMs, maxForeignTokenAgeMs) + toleranceMs
-  })
+  const retention = lengthen(portcullis.store, retentionOf({ maxTokenAgeMs, maxForeignTokenAgeMs, absoluteTimeoutMs }))
   const follower = new LogFollower(portcullis.store, { maxStalenessMs, get longestMs () { return retention.keepCutsForMs } }, portcullis)
   await follower.start()
   fastify.addHook('onClose', () => follower.stop())
   addPart(fastify, 'blocklist', new ReplicatedBlocklist(portcullis, follower, { retention, maxStalenessMs, staleForMs }))
 }, { name: 'portcullis-blocklist', fastify: '5.x', dependencies: ['portcullis-store'] })
-
-interface Retention { maxTokenAgeMs: number, maxForeignTokenAgeMs: number, keepCutsForMs: number }
 
 interface Limits { retention: Readonly<Retention>, maxStalenessMs: number, staleForMs: number }
 
@@ -147,14 +139,14 @@ class ReplicatedBlocklist implements Blocklist {
   get size (): number { return this.#follower.replica.size }
   get stalenessMs (): number { return this.#follower.stalenessMs }
 
-  isRevoked (claims: RevocableClaims): boolean {
+  isRevoked (claims: RevocableClaims | Identity): boolean {
     const credential = credentialOf(claims, this.#store.nowMs() / 1000)
     if (this.knowsAsRevoked(credential)) return true
     this.#follower.assertFresh()
     return false
   }
 
-  async assertNotRevoked (claims: RevocableClaims): Promise<void> {
+  async assertNotRevoked (claims: RevocableClaims | Identity): Promise<void> {
     const credential = credentialOf(claims, this.#store.nowMs() / 1000)
     if (this.knowsAsRevoked(credential)) throw new TokenInvalidError()
     if (!this.isFresh() && !await this.isGoodInStore(credential, true)) throw new TokenInvalidError()

@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { hasCookie, readCookie } from '../lib/http/cookie-header.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import type { RequestFacts } from '../lib/http/request-facts.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { cookieNames, createOwnCookies, type CookieKind, type CookieName, type OwnCookies } from '../lib/http/own-cookies.ts'
 import { cookies } from '../lib/settings/cookies.ts'
 import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
@@ -34,6 +34,7 @@ export interface Cookies {
   readAll (request: Pick<RequestFacts, 'headers'>, kind: CookieKind): string[]
   /** Sets a cookie for `maxAgeSeconds`; without it, browsers keep the cookie until they are closed. */
   set (reply: FastifyReply, kind: CookieKind, value: string, maxAgeSeconds?: number): void
+  /** Deletes a cookie in the browser. The session that it names continues; `blocklist.revoke` ends it. */
   clear (reply: FastifyReply, kind: CookieKind): void
   /** Returns the name of a cookie and its attributes as in Set-Cookie, without the lifetime. */
   describe (kind: CookieKind): { name: string, attributes: string }

@@ -3,7 +3,7 @@ import type { onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { isPreflight, preflightHeaders, readableHeaders } from '../lib/http/cors.ts'
 import { CsrfRefusedError } from '../lib/errors.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { ownHeaders } from '../lib/http/security-headers.ts'
 import { linger } from './server/linger.ts'
 

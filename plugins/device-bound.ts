@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { secretOption } from '../lib/settings/secret.ts'
 import { deviceBound } from '../lib/settings/session.ts'

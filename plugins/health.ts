@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { json, problems, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler } from '../lib/http/type-provider.ts'
 import { addPart, beginPart, partsWithin } from './portcullis.ts'

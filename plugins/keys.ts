@@ -3,7 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { leastPublishAheadMs } from '../lib/jwt/key-schedule.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
+import { keptForMs } from '../lib/revocation/retention.ts'
 import { persist } from '../stores/retry.ts'
 import { deriveSecret, type DerivedSecret } from '../lib/secrets.ts'
 import { longestTokenTtl } from '../lib/settings/access-token.ts'
@@ -36,7 +37,6 @@ export interface KeysOptions extends OptionsFrom<typeof keys.properties, typeof 
 
 const Options = optionsOf(keys.properties, own)
 
-const toleranceMs = 5000
 const lookEveryMs = 60_000
 const longestWaitMs = 60_000
 
@@ -45,7 +45,7 @@ export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   const { secret, algorithm, rotateEveryMs, publishAheadMs, maxTokenAgeMs } = checkOptions('portcullis-keys', Options, options)
   if (publishAheadMs < leastPublishAheadMs) throw new ConfigInvalidError('portcullis-keys: publishAhead must be at least 5s')
   const { store } = beginPart(fastify, 'keys')
-  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: maxTokenAgeMs + toleranceMs, publishAheadMs })
+  const ring = new KeyRing(store, { secrets: deriveSecrets('portcullis-keys', secret), algorithm, maxTokenAgeMs: keptForMs(maxTokenAgeMs), publishAheadMs })
   // Fastify would end a plugin that exceeds its own limit, without stating the reason.
   const { pluginTimeout = 0 } = fastify.initialConfig
   const forMs = pluginTimeout === 0 ? longestWaitMs : Math.min(longestWaitMs, pluginTimeout / 2)

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Registry } from 'prom-client'
 import { listenTo } from '../lib/events.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { plain, noStoreHeader, problems, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler } from '../lib/http/type-provider.ts'
 import type { UpstreamCounts } from './proxy/upstream-counts.ts'
@@ -23,6 +23,7 @@ declare module './portcullis.ts' {
 export interface Metrics {
   /** Returns all metrics in Prometheus' text format. */
   text (): Promise<string>
+  /** Value of Content-Type for `text`. */
   readonly contentType: string
   /** Registry of the metrics for prom-client, which can aggregate those of several processes. */
   readonly registry: Registry
@@ -41,7 +42,7 @@ export default fp(async function metricsPlugin (fastify, options) {
   addRateLimits(registry, portcullis)
   addLogEntries(registry, portcullis)
   addInfo(registry, { name: 'portcullis_build_info', help: 'Always 1. The versions of Portcullis and of Node that run.' }, { version, node: process.versions.node })
-  const stopListening = listenTo(portcullis, createEventCounter(registry))
+  const stopListening = listenTo(portcullis, createEventCounter(registry), error => { fastify.log.error({ error }, 'an event could not be counted') })
   fastify.addHook('onClose', async () => { stopListening() })
   const all = Registry.merge([registry, processMetrics()])
   addPart(fastify, 'metrics', { registry: all, contentType: all.contentType, text: async () => await all.metrics() })

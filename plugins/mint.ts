@@ -2,9 +2,9 @@ import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { randomBytes } from 'node:crypto'
 import { mintedTtlSeconds } from '../lib/jwt/claims.ts'
-import type { Identity } from '../lib/principal.ts'
+import type { Identity } from '../lib/identity.ts'
 import { signToken } from '../lib/jwt/jws.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {

@@ -36,6 +36,11 @@ const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
   streams: { plugin: 'streams', on: ['session', 'accessToken'] }
 }
 
+/**
+ * A part whose absence its dependents note when they are registered: `authenticate` takes no access tokens if there is no `accessToken` yet.
+ */
+const early: PartName = 'accessToken'
+
 /** Parts of each scope and of all scopes in it, in the order of registration. */
 const registered = new WeakMap<object, Array<{ name: string, part: unknown, scope: object }>>()
 
@@ -52,10 +57,14 @@ export function beginPart (fastify: FastifyInstance, name: PartName): Portcullis
 /** Adds a part to `fastify.portcullis` of this scope. The scopes in it inherit the part; the scopes around it do not. */
 export function addPart<Part extends PartName> (fastify: FastifyInstance, name: Part, part: Portcullis[Part]): void {
   const parts = beginPart(fastify, name)
+  if (name === early && partOrNull(parts, name) === null) refuseLate(parts, name)
   for (const { scope } of entriesIn(parts, name)) refuseTaken(scope, name)
   Object.defineProperty(parts, name, { value: part, enumerable: true, configurable: true, writable: true })
   const outer = outerParts(parts)
-  if (outer !== null && partOrNull(outer, name) !== null) for (const dependent of dependentsOf(name)) refuseInherited(parts, dependent, name)
+  if (outer !== null) {
+    const isInherited = partOrNull(outer, name) !== null
+    for (const dependent of dependentsOf(name)) if (isInherited || (name === early && partOrNull(outer, dependent) !== null)) refuseInherited(parts, dependent, name)
+  }
   for (const scope of partsAround(parts)) registered.get(scope)?.push({ name, part, scope: parts })
 }
 
@@ -130,6 +139,11 @@ function refuseTaken (parts: object, name: PartName): void {
     if (!Object.hasOwn(parts, dependent) && partOrNull(parts, dependent) !== null) throw new ConfigInvalidError(`portcullis.${name}: a scope in this one has a ${name} part itself, and the ${dependent} of this scope; register portcullis-${dependent} in that scope too, or portcullis-${name} here before it`)
     refuseInherited(parts, dependent, name)
   }
+}
+
+/** Throws ConfigInvalidError if the scope has a dependent that was registered without the part, and would not use it. */
+function refuseLate (parts: Portcullis, name: PartName): void {
+  for (const dependent of dependentsOf(name)) if (hasOwnPart(parts, dependent)) throw new ConfigInvalidError(`portcullis.${name}: register its plugin before portcullis-${builtOn[dependent]?.plugin ?? dependent}, which takes no access tokens otherwise`)
 }
 
 function refuseInherited (parts: object, name: PartName, because: PartName): void {

@@ -4,8 +4,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, InternalError, MethodNotAllowedError, UpstreamLoopError, UpstreamUnreachableError } from '../lib/errors.ts'
 import { loopName, passedHops } from '../lib/proxy/cdn-loop.ts'
-import { checkOptions } from '../lib/options.ts'
-import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
+import { durationOption, optional, optionsOf, type DecodedOptions, type OptionsFrom } from '../lib/settings/options.ts'
 import { limits } from '../lib/settings/limits.ts'
 import { forwarding } from '../lib/settings/upstream.ts'
 import { createOwnCookies, joinOwnCookies } from '../lib/http/own-cookies.ts'
@@ -21,6 +21,7 @@ import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
 import { Pool } from './proxy/pool.ts'
 import { originOfTarget, type Upstream } from './proxy/upstream.ts'
+import type { Streams } from './streams.ts'
 import { hasServerOptions } from './server-options.ts'
 import { supportEveryMethod } from './server/methods.ts'
 import { acceptUpgrades } from './server/upgrades.ts'
@@ -97,12 +98,29 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   if (!prefixPattern.test(prefix)) throw new ConfigInvalidError('proxy: prefix must be / or plain segments such as /orders')
   const streams = fastify.hasPlugin('portcullis-streams') ? fastify.portcullis.streams : null
   if (options.websocket && streams === null) throw new ConfigInvalidError('proxy: websocket needs portcullis-streams; register it before')
+  const upstream = createUpstream(fastify, options, { prefix, streams })
+  countIn(fastify, upstream.counts)
+  const forward = createForward(upstream, prefix, options)
+  if (options.websocket) acceptUpgrades(fastify.server)
+  addRoutes(fastify, upstream.prefix, [...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
+  // The cookies of every scope of the server are credentials here, whatever the order of registration.
+  fastify.addHook('onReady', async () => {
+    const all = partsWithin(partsAround(scopeParts(fastify)).at(-1)!, 'cookies').map(({ own }) => own)
+    if (all.length > 0) upstream.ownCookies = joinOwnCookies(all)
+  })
+  // close() is not used, because it would wait for streams that do not end by themselves.
+  fastify.addHook('onClose', () => upstream.pool.destroy())
+}, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })
+
+type CheckedOptions = DecodedOptions<typeof Options>
+
+function createUpstream (fastify: FastifyInstance, options: CheckedOptions, { prefix, streams }: { prefix: string, streams: Streams | null }): Upstream {
   const { timeoutMs, clientTimeoutMs } = options
   const targets = targetsOf(options)
-  const upstream: Upstream = {
+  return {
     prefix: prefix === '' ? '/' : prefix,
     origin: new URL(options.origin).origin,
-    host: options.passHostHeader ? new URL(options.origin).host : null,
+    host: options.passHostHeader ? new URL(options.origin).host : undefined,
     place: options.redirects === 'keep' ? null : publicPlace({ origin: new URL(options.origin).origin, prefix, base: options.rewritePrefix?.replace(/\/$/, '') ?? prefix, targets, passesHost: options.passHostHeader }),
     pool: new Pool({ targets, connections: options.connections, mostWaiting, timeoutMs, responseHeadBytes: options.responseHeadBytes, ...options.tls === undefined ? {} : { tls: options.tls } }),
     timeoutMs,
@@ -116,18 +134,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     counter: options.counter ?? { inFlight: 0 },
     counts: new UpstreamCounts(prefix === '' ? '/' : prefix)
   }
-  countIn(fastify, upstream.counts)
-  const forward = createForward(upstream, prefix, options)
-  if (options.websocket) acceptUpgrades(fastify.server)
-  addRoutes(fastify, upstream.prefix, [...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
-  // The cookies of every scope of the server are credentials here, whatever the order of registration.
-  fastify.addHook('onReady', async () => {
-    const all = partsWithin(partsAround(scopeParts(fastify)).at(-1)!, 'cookies').map(({ own }) => own)
-    if (all.length > 0) upstream.ownCookies = joinOwnCookies(all)
-  })
-  // close() is not used, because it would wait for streams that do not end by themselves.
-  fastify.addHook('onClose', () => upstream.pool.destroy())
-}, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })
+}
 
 function targetsOf ({ target, targets }: { target?: string, targets?: string[] }): string[] {
   if ((target === undefined) === (targets === undefined)) throw new ConfigInvalidError('proxy: target or targets is required, and not both')
@@ -168,7 +175,10 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
   return function forward (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
     const hops = passedHops(request.raw.headers['cdn-loop'], name)
     if (hops === null) return done(new UpstreamLoopError())
-    if (isRewritten && isBarePrefix(request, prefix)) return void reply.redirect(withSlash(request.raw.url!, prefix), 308)
+    if (isRewritten && isBarePrefix(request, prefix)) {
+      reply.redirect(withSlash(request.raw.url!, prefix), 308)
+      return
+    }
     const identity = identityHeaders === undefined ? [] : identityHeaders(request)
     const url = request.raw.url!
     const path = base === undefined ? url : replacePrefix(url, prefix, base)

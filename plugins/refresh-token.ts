@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import type { SignIn } from '../lib/session/sign-in.ts'
 import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { defaultOverlapMs, refreshToken } from '../lib/settings/refresh-token.ts'

@@ -4,10 +4,10 @@ import type { Strength } from '../lib/session/authentication.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import { createExpiryReport } from './session/expiries.ts'
 import type { RequestFacts } from '../lib/http/request-facts.ts'
-import type { Identity } from '../lib/principal.ts'
+import type { Identity } from '../lib/identity.ts'
 import { gridMs, isIdle } from '../lib/session/lifetime.ts'
 import { viewSession, type SessionView } from '../lib/session/view.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { isOfOtherOrigin } from '../lib/session/origin.ts'
 import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../lib/session/session-cookie.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
@@ -19,7 +19,7 @@ import type { Store } from '../stores/store.ts'
 import { addPart, beginPart, partOrNull } from './portcullis.ts'
 import type { DeviceGuard } from './session/device-guard.ts'
 import { lifetimesOf, openRecord } from './session/lifetimes.ts'
-import { endOthers, takeOver } from './session/presented.ts'
+import { endOthers, takeOver } from './session/carried-sessions.ts'
 import { SessionResolver } from './session/resolver.ts'
 import { Touches } from './session/touches.ts'
 
@@ -42,6 +42,7 @@ declare module './portcullis.ts' {
 export interface Sessions {
   /** Implements `reply.openSession` in this scope. */
   open (reply: FastifyReply, signIn: SignIn): Promise<{ session: SessionView }>
+  /** Maximum time between two uses, in milliseconds. */
   readonly idleTimeoutMs: number
   /**
    * Returns the identity that a session cookie represents; see SessionResolver. Revocation is checked separately. A session that is bound
@@ -66,6 +67,7 @@ export interface Sessions {
    * replaces it. Returns null if the session is gone, idle, or of another origin (`read`).
    */
   renew (reply: FastifyReply, sid: string, fresh: Strength): Promise<SessionRecord | null>
+  /** Returns a session as its owner may see it. */
   view (record: SessionRecord): SessionView
 }
 

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import type { CreateCounts } from '../stores/counts.ts'
 import { storePluginName, type OpenedStore } from '../stores/driver.ts'
 import { drivers, findDriver, type DriverOptions } from '../stores/drivers.ts'
@@ -27,6 +27,34 @@ const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Un
 
 const kinds = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format([...drivers.map(({ type }) => type), 'custom'])
 
+/** Every method of a store; the type makes the list complete. */
+const methods: Record<Exclude<keyof Store, 'type'>, true> = {
+  nowMs: true,
+  open: true,
+  read: true,
+  touch: true,
+  rotate: true,
+  noteReceived: true,
+  renew: true,
+  bindDevice: true,
+  renewDevice: true,
+  close: true,
+  list: true,
+  revokeToken: true,
+  revokeSubject: true,
+  revokeAll: true,
+  reassert: true,
+  isGood: true,
+  snapshot: true,
+  pull: true,
+  onGrowth: true,
+  readKeys: true,
+  writeKeys: true,
+  putNote: true,
+  readNotes: true,
+  end: true
+}
+
 /** Opens the store, sqlite by default, and ends it with the server. */
 export default fp<StoreOptions>(async function storePlugin (fastify, options) {
   beginPart(fastify, 'store')
@@ -38,9 +66,17 @@ export default fp<StoreOptions>(async function storePlugin (fastify, options) {
 }, { name: storePluginName, fastify: '5.x' })
 
 async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Promise<OpenedStore> {
-  if (options.type === 'custom') return { store: checkOptions(storePluginName, CustomOptions, options).store }
+  if (options.type === 'custom') return { store: assertStore(checkOptions(storePluginName, CustomOptions, options).store) }
   const driver = findDriver(options.type)
   if (driver === undefined) throw new ConfigInvalidError(`${storePluginName}: type must be ${kinds}`)
   const warn = (text: string): void => fastify.log.warn(text)
   return await driver.open(options, { onWait: warn, onWarning: warn })
+}
+
+/** Throws ConfigInvalidError that names what a store of the application lacks, which a request would find missing much later. */
+function assertStore (store: Store): Store {
+  const missing = Object.keys(methods).filter(name => typeof store[name as keyof Store] !== 'function')
+  if (missing.length > 0) throw new ConfigInvalidError(`${storePluginName}: store must implement Store; it has no method ${new Intl.ListFormat('en-GB').format(missing)}`)
+  if (typeof store.type !== 'string') throw new ConfigInvalidError(`${storePluginName}: store.type must be a text that names the kind of the store`)
+  return store
 }

@@ -2,9 +2,9 @@ import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { deviceInForce } from '../lib/session/device-binding.ts'
 import type { RequestFacts } from '../lib/http/request-facts.ts'
-import type { Identity } from '../lib/principal.ts'
+import { hasSession, type Identity } from '../lib/identity.ts'
 import { gridMs } from '../lib/session/lifetime.ts'
-import { checkOptions } from '../lib/options.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { schemeOf } from './authenticate/schemes.ts'
 import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
 import { StreamRegistry, type Stream, type StreamSource } from './streams/registry.ts'
@@ -56,7 +56,7 @@ export default fp(async function streamsPlugin (fastify, options) {
     clearInterval(reading)
     registry.stop()
   })
-}, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-access-token', 'portcullis-authenticate'] })
+}, { name: 'portcullis-streams', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-blocklist', 'portcullis-session', 'portcullis-authenticate'] })
 
 function createSource (parts: Portcullis): StreamSource {
   const { store, blocklist, session } = parts
@@ -65,8 +65,8 @@ function createSource (parts: Portcullis): StreamSource {
     isRevoked: identity => blocklist.knowsAsRevoked(identity),
     deviceEnd: (identity, request) => deviceEnd(parts, identity, request),
     async readEnd (identity, request) {
-      // A foreign token represents no session of the gateway, so its streams end with the token.
-      if (identity.sid === null) return await blocklist.isGoodInStore(identity, false) ? identity.expiresAt * 1000 : null
+      // Streams of a credential without a session, such as another issuer's token, end with the credential.
+      if (!hasSession(identity)) return await blocklist.isGoodInStore(identity, false) ? identity.expiresAt * 1000 : null
       const record = await session.read(identity.sid)
       if (record === null) return null
       // A stream that is older than the binding ends as if the first device cookie had opened it.
@@ -84,7 +84,7 @@ function createSource (parts: Portcullis): StreamSource {
  */
 function deviceEnd (parts: Portcullis, identity: Identity, request: RequestFacts | undefined): number | null {
   const deviceBound = partOrNull(parts, 'deviceBound')
-  if (deviceBound === null || request === undefined || identity.sid === null || !schemeOf(identity).streams.hasDevice) return null
+  if (deviceBound === null || request === undefined || !hasSession(identity) || !schemeOf(identity).streams.hasDevice) return null
   try {
     return deviceBound.endOfRequest(request, identity.sid)
   } catch {

@@ -18,7 +18,7 @@ export async function readmePage (page: string): Promise<string> {
   const figure = await openResults(['peers', 'revocation'])
   const cpu = (arm: string): string => figure('peers', 0, arm, 'cpuUs').toFixed(0)
   const others = setups.map(({ what, arm, storeCalls, isRevocable }) => [what, storeCalls, cpu(arm), isRevocable ? 'at the next request' : 'when the token expires'])
-  const untilRefused = `within ${figure('revocation', 0, 'redis', 'p99Ms').toFixed(1)} ms in other processes (p99)`
+  const untilRefused = `within ${figure('revocation', 0, 'redis', 'p99Ms').toFixed(1)} ms in other processes (Redis, p99)`
   const own = [['session cookie', 'cookie'], ['ES256 access token', 'token']].map(([credential = '', arm = '']) => [`**Portcullis**, ${credential}`, 'none', cpu(arm), untilRefused])
   return withTables('README.md', page, { peers: formatTable(head, [...others, ...own]) })
 }

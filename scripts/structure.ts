@@ -13,14 +13,19 @@ export const directions: Record<string, { holds: string, imports: string[] }> = 
   stores: { holds: 'the contract of a store, and the list of its drivers (`drivers.ts`): SQLite and Redis', imports: ['lib'] },
   users: { holds: 'the users who may sign in with a password', imports: ['stores', 'lib'] },
   config: { holds: 'the configuration: how it is read, checked and described', imports: ['users', 'stores', 'lib'] },
-  plugins: { holds: 'one concern a file, as a Fastify plugin', imports: ['stores', 'lib'] },
+  plugins: { holds: 'one concern a file, as a Fastify plugin, except the registry of their parts (`portcullis.ts`) and the options of the server (`server-options.ts`); `proxy`, `health` and `metrics` also define routes', imports: ['stores', 'lib'] },
   'sign-in': { holds: 'use cases: sign in and out, step up, refresh, end a session; and the list of ways to sign in (`ways.ts`)', imports: ['plugins', 'users', 'lib'] },
-  routes: { holds: 'one resource a file', imports: ['sign-in', 'plugins', 'stores', 'lib'] },
+  routes: { holds: 'one resource a file, as a plain plugin with its schemas and handlers', imports: ['sign-in', 'plugins', 'lib'] },
   gateway: { holds: 'compositions: the gateway, the listener of operators, the primary process of workers', imports: ['routes', 'sign-in', 'plugins', 'config', 'users', 'stores', 'lib'] },
   cli: { holds: 'the commands; `cli.ts` alone reads `process`', imports: ['gateway', 'plugins', 'config', 'users', 'stores', 'lib'] },
   'cli.ts': { holds: 'the entry of the command line', imports: ['cli'] },
   client: { holds: 'the part that runs in browsers', imports: [] },
   'index.ts': { holds: 'what the package exports', imports: ['gateway', 'routes', 'plugins', 'config', 'users', 'stores', 'lib'] }
+}
+
+/** Folders with programs that use the package as an application does, with those that each may import beside itself. */
+export const applications: typeof directions = {
+  examples: { holds: 'small applications, run by tests', imports: ['index.ts', 'stores/toolkit.ts'] }
 }
 
 const mostFilesOfFolder = 25
@@ -34,11 +39,12 @@ function within (name: string): string {
 }
 
 function rules (): IForbiddenRuleType[] {
-  const arrows = folders.map((name): IForbiddenRuleType => ({
+  const arrows = Object.entries({ ...directions, ...applications }).map(([name, { imports }]): IForbiddenRuleType => ({
     name: `arrow-from-${name}`,
     severity: 'error',
     from: { path: within(name) },
-    to: { path: '^(?!node_modules/)', dependencyTypesNot: ['core'], pathNot: ['node_modules/', '^node:', ...[name, ...directions[name]!.imports].map(within)] }
+    // Imports that begin with `/` are addresses that the gateway serves to browsers.
+    to: { path: '^(?!node_modules/)', dependencyTypesNot: ['core'], pathNot: ['node_modules/', '^node:', '^/', ...[name, ...imports].map(within)] }
   }))
   return [
     { name: 'circle', severity: 'error', from: {}, to: { circular: true } },
@@ -50,10 +56,19 @@ function rules (): IForbiddenRuleType[] {
 
 /** Returns the modules of production code with their imports, types included, and every broken rule as one line. */
 async function readModules (): Promise<{ modules: ICruiseResult['modules'], broken: string[] }> {
-  const { output } = await cruise(folders, { ruleSet: { forbidden: rules() }, validate: true, tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' }, tsConfig: { fileName: 'tsconfig.json' } }, undefined, { tsConfig: ts.getParsedCommandLineOfConfigFile('tsconfig.json', {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} })! })
+  const { output } = await cruise([...folders, ...Object.keys(applications)], { ruleSet: { forbidden: rules() }, validate: true, tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' }, tsConfig: { fileName: 'tsconfig.json' } }, undefined, { tsConfig: ts.getParsedCommandLineOfConfigFile('tsconfig.json', {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => {} })! })
   const { modules, summary } = output as ICruiseResult
   const broken = summary.violations.map(({ rule, from, to, cycle }) => `${rule.name}: ${from} → ${cycle === undefined ? to : cycle.map(({ name }) => name).join(' → ')}`)
   return { modules: modules.filter(({ source }) => folders.some(name => new RegExp(within(name)).test(source))), broken }
+}
+
+/** Returns the arrows of the table that no import follows, types included, each as one line. */
+function unusedArrows (modules: ICruiseResult['modules']): string[] {
+  const isWithin = (name: string, path: string): boolean => new RegExp(within(name)).test(path)
+  return folders.flatMap(name => {
+    const targets = modules.filter(({ source }) => isWithin(name, source)).flatMap(({ dependencies }) => dependencies.map(({ resolved }) => resolved))
+    return directions[name]!.imports.filter(other => !targets.some(target => isWithin(other, target))).map(other => `${name} imports nothing from ${other}: remove it from the table of scripts/structure.ts`)
+  })
 }
 
 /** Returns the longest chain of imports that remain at run time. */
@@ -78,9 +93,13 @@ function sizes (paths: string[]): Array<[folder: string, files: number]> {
   return [...counts].sort(([, one], [, other]) => other - one)
 }
 
+function shown (name: string): string {
+  return name.includes('.') ? name : `${name}/`
+}
+
 /** Returns the rows of CONTRIBUTING's table of folders. */
 export function directionRows (): string[] {
-  return Object.entries(directions).map(([name, { holds, imports }]) => `| \`${name}${name.includes('.') ? '' : '/'}\` | ${holds} | ${imports.map(other => `\`${other}/\``).join(', ')} |`)
+  return Object.entries({ ...directions, ...applications }).map(([name, { holds, imports }]) => `| \`${shown(name)}\` | ${holds} | ${imports.map(other => `\`${shown(other)}\``).join(', ')} |`)
 }
 
 /** Returns every measure as a row, and the problems as lines. */
@@ -102,6 +121,7 @@ export async function measureStructure (): Promise<{ rows: string[][], problems:
     ],
     problems: [
       ...broken,
+      ...unusedArrows(modules),
       ...[...new Set(stray)].map(name => `${name}: add it to the table of scripts/structure.ts`),
       ...files > mostFilesOfFolder ? [`${fullest}: ${files} files; split it by concept, at most ${mostFilesOfFolder} in a folder`] : [],
       ...root.size > mostRootEntries ? [`the root has ${root.size} entries; at most ${mostRootEntries}`] : []

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { configReference } from './config-reference.ts'
+import { pluginReference } from './plugin-reference.ts'
 import { openApiText } from './openapi.ts'
 import { readmePage } from './readme-page.ts'
 import { scalingPage } from './scaling-page.ts'
@@ -11,6 +12,7 @@ const read = async (path: string): Promise<string> => await readFile(new URL(pat
 const documents = {
   'README.md': await readmePage(await read('README.md')),
   'docs/reference/configuration.md': configReference(),
+  'docs/reference/plugins.md': await pluginReference(),
   'docs/reference/openapi.json': await openApiText(),
   'docs/guides/scaling.md': await scalingPage(await read('docs/guides/scaling.md'))
 }

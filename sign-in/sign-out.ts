@@ -3,8 +3,8 @@ import { readBearer } from '../lib/http/bearer.ts'
 import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import { freshSeconds } from '../lib/session/lifetime.ts'
-import type { Portcullis } from '../plugins/portcullis.ts'
-import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../plugins/session/presented.ts'
+import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
+import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../plugins/session/carried-sessions.ts'
 
 export interface SignOutOptions {
   scope: 'this' | 'others' | 'all'
@@ -34,8 +34,9 @@ async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOut
   const bearer = readBearer(request.raw)
   if (bearer !== null && portcullis.cookies.read(request, 'session') !== null) throw new CredentialsAmbiguousError()
   const sids = await presentedSids(request, portcullis)
-  if (bearer === null) return sids
-  const identity = await portcullis.accessToken.verifyExpired(bearer)
+  const accessToken = partOrNull(portcullis, 'accessToken')
+  if (bearer === null || accessToken === null) return sids
+  const identity = await accessToken.verifyExpired(bearer)
   if (!identity.audiences.includes(origin)) throw new TokenInvalidError({ cause: new Error('not for this audience') })
   return identity.sid === null ? sids : [...sids, identity.sid]
 }

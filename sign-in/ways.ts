@@ -10,7 +10,10 @@ export interface WaysOptions {
   identity: PasswordSource
 }
 
-/** Creates the ways to sign in, in the order in which they are tried. A new way is one file in this folder and one entry here. */
+/**
+ * Creates the ways to sign in, in the order in which they are tried. A way that is one exchange of posted members is one file in this
+ * folder and one entry here. A way that redirects the browser also needs routes, a kind of cookie, and more members of Way.
+ */
 export function createWays ({ identity }: WaysOptions): Way[] {
   return [
     createPasswordWay(identity)

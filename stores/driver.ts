@@ -35,6 +35,9 @@ export interface OpenedStore {
   createCounts?: CreateCounts
 }
 
+/** Description and bounds of the setting `timeout`, which every kind of store has. */
+export const operationTimeout = { description: 'Maximum duration of one operation; a longer one counts as an outage.', minimum: '50ms', maximum: '60s' } as const
+
 /** The plugin that takes the options of every driver; errors in the options begin with this name. */
 export const storePluginName = 'portcullis-store'
 

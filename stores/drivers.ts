@@ -2,7 +2,7 @@ import type { StoreDriver } from './driver.ts'
 import { redis } from './redis/driver.ts'
 import { sqlite } from './sqlite/driver.ts'
 
-/** Every kind of store; the first one is the default. A new kind is a folder of its own and one entry here. */
+/** Every kind of store; the first one is the default. A new kind is a folder, a file beside it that opens the store, and one entry here. */
 export const drivers = [sqlite, redis] as const
 
 /** The options of the plugin portcullis-store for the kinds of this list. */

@@ -1,8 +1,8 @@
 import { AggregatorRegistry } from 'prom-client'
 import type { Config } from '../../config/config.ts'
-import { composeOperators } from '../../gateway/primary.ts'
+import { composeOperators } from '../../gateway/operators.ts'
 import { driverOf } from '../../stores/drivers.ts'
-import { noteStart, whenToldToEnd } from '../told.ts'
+import { noteStart, whenToldToEnd } from '../log-lifecycle.ts'
 import type { Edge } from '../edge.ts'
 import { WorkerPool } from './pool.ts'
 
@@ -35,7 +35,7 @@ export async function runPrimary (config: Config, count: number, edge: Edge): Pr
       await pool.end()
       throw error
     })
-  noteStart(operators)
+  noteStart(operators, edge)
   stdout.write(`portcullis listening on ${url}\n`)
   await whenToldToEnd(operators, told)
   await pool.end()

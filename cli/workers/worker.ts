@@ -3,10 +3,10 @@ import { AggregatorRegistry, type Registry } from 'prom-client'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import { composeGateway } from '../../gateway/gateway.ts'
-import { whenBroken } from '../broken.ts'
+import { whenBroken } from '../uncaught-errors.ts'
 import { listen } from '../listen.ts'
 import type { Edge } from '../edge.ts'
-import { whenToldToEnd } from '../told.ts'
+import { whenToldToEnd } from '../log-lifecycle.ts'
 import { isEndMessage, reportEveryMs, type WorkerMessage } from './messages.ts'
 
 /** Runs one of the serving processes until the primary process or a signal tells it to end. */

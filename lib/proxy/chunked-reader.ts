@@ -81,9 +81,12 @@ export class ChunkedReader {
         this.#startChunk()
         break
       case 'trailer': this.#readTrailer(byte); break
-      default:
+      case 'trailer-lf':
         expect(byte, 0x0a)
         this.#endTrailer()
+        break
+      case 'data':
+      case 'ended': throw new TypeError('not a byte of the framing')
     }
   }
 

@@ -74,6 +74,12 @@ export function upstreamDestination (address: string, { origin, prefix, base }: 
   return match === null ? mapped : `${targetOrigin}${mapped}`
 }
 
+/** Maps the headers of a client's request that contain addresses. `targetOrigin` is the origin that the upstream sees. */
+export function mapToUpstream (headers: readonly string[], place: PublicPlace, targetOrigin: string): readonly string[] {
+  if (!headers.includes('destination')) return headers
+  return headers.map((text, at) => at % 2 === 1 && headers[at - 1] === 'destination' ? upstreamDestination(text, place, targetOrigin) : text)
+}
+
 /** Maps the headers of a response that contain addresses or paths. */
 export function mapToPublic (upstream: IncomingHttpHeaders, place: PublicPlace): void {
   for (const name of ['location', 'content-location'] as const) if (upstream[name] !== undefined) upstream[name] = publicAddress(String(upstream[name]), place)

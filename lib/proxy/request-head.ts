@@ -30,6 +30,14 @@ export function formatRequest ({ method, path, host, headers, hasBody, isUpgrade
   return withContent.has(method) ? `${text}content-length: 0\r\n\r\n` : `${text}\r\n`
 }
 
+/** Methods whose repetition is harmless (RFC 9110, section 9.2.2, and the registry of methods). */
+const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'REPORT', 'SEARCH'])
+
+/** Returns whether a request with this method and without a body can be repeated if its first response was lost. */
+export function isIdempotent (method: string): boolean {
+  return idempotent.has(method)
+}
+
 /** Returns whether headers as name, value, name, value… can be part of a head as they are. */
 export function areHeaders (headers: readonly string[]): boolean {
   for (let i = 0; i < headers.length; i += 2) if (!/^[\w!#$%&'*+.^`|~-]+$/.test(headers[i]!) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(headers[i + 1]!)) return false

@@ -1,4 +1,4 @@
-/** A revocation, in force until `expiresAtMs`. Tokens and subjects are identified by their keys (lib/revocation/revocation-id.ts). */
+/** A revocation, in force until `expiresAtMs`. Tokens and subjects are identified by their keys (lib/revocation/revocation-keys.ts). */
 export type Revocation =
   | { kind: 'sid', sid: string, expiresAtMs: number }
   | { kind: 'jti', tokenKey: string, expiresAtMs: number }

@@ -1,7 +1,7 @@
 import type { CredentialClaims, Revocation } from './entries.ts'
-import { anyJtiKeyAt, credentialKeys, credentialKeysLength, jtiKeyAt, keyTextAt, sidKeyAt, subjectKeyAt, writeKeys, writeKeyText, writeSidKey, type CredentialKeys } from './credential-ids.ts'
+import { anyJtiKeyAt, credentialKeys, credentialKeysLength, jtiKeyAt, keyTextAt, sidKeyAt, subjectKeyAt, writeKeys, writeKeyText, writeSidKey, type CredentialKeys } from './revocation-keys.ts'
 import { ClaimsUnidentifiableError } from '../errors.ts'
-import { forever, keyWords, KeyTable } from './id-table.ts'
+import { forever, keyWords, KeyTable } from './key-table.ts'
 
 type SubjectCut = Extract<Revocation, { kind: 'subject' }>
 

@@ -6,14 +6,17 @@ export type SessionMode = 'session' | 'tokens'
 export interface SessionRecord {
   /** Public id of the session (lib/session/sid.ts). */
   sid: string
+  /** Whose session it is. */
   subject: string
   /** Name with which the subject signed in. A step-up asks for the password of this name. */
   username: string
+  /** `session`: the client holds a session cookie; `tokens`: a refresh token. */
   mode: SessionMode
   /** Epoch of the subject when the session was opened. A cut ends all sessions below its number. */
   epoch: number
   /** SHA-256 of the session cookie's secret, base64url; null in tokens mode. */
   secretHash: string | null
+  /** Time of the sign-in. */
   createdAtMs: number
   /**
    * Time of the subject's last authentication; in tokens mode, that of the newest generation. A refresh never moves it forward. It moves
@@ -24,11 +27,15 @@ export interface SessionRecord {
   lastUsedAtMs: number
   /** Absolute end of the session, which never changes. */
   expiresAtMs: number
+  /** Strength of that authentication (RFC 9068). */
   acr: string
+  /** Methods of that authentication (RFC 8176). */
   amr: string[]
+  /** Scopes that credentials of this session have. */
   scopes: string[]
   /** Audiences for which access tokens of this session may be issued. */
   audiences: string[]
+  /** Client that opened the session. */
   client: { userAgent: string, ip: string }
   /**
    * Origin that opened the session, and the only one at which it is valid. Null in records of earlier versions, which are valid at every

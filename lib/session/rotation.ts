@@ -1,6 +1,7 @@
 /*
- * Refresh rotation as a pure function. This module alone decides what a presented refresh token means. SQLite calls it inside its
- * transaction; stores/redis/rotate.lua implements it in Lua, and replayed traces verify that both agree.
+ * Refresh rotation as a pure function. This module alone decides what a presented refresh token means; docs/reference/refresh.md shows
+ * the decision as a table. SQLite calls it inside its transaction. stores/redis/shared/rotation.lua implements it in Lua, function by
+ * function, and test/stores/rotation-traces.test.ts verifies that both agree.
  */
 
 import { covers, strengthen, type Authentication, type Strength } from './authentication.ts'

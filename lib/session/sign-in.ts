@@ -5,15 +5,17 @@ import type { SessionRecord } from './record.ts'
 
 /** A subject that has just authenticated. */
 export interface SignIn {
+  /** Permanent name of the user, by which its sessions are listed and revoked. */
   subject: string
   /** Name that the subject enters at sign-in. A step-up checks the password of this name. Default: the subject. */
   username?: string
   /** Scopes of the session. Default: none. */
   scopes?: string[]
-  /** Audiences for which the session is valid. Default: none. */
+  /** Audiences for which the session is valid. Default: none, so that it is valid nowhere. */
   audiences?: string[]
-  /** Strength and methods of the authentication (RFC 9068). Defaults: `1`, `["pwd"]`. */
+  /** Strength of the authentication (RFC 9068). Default: `1`. */
   acr?: string
+  /** Methods of the authentication (RFC 8176). Default: `["pwd"]`. */
   amr?: string[]
 }
 

@@ -9,7 +9,7 @@ const Instant = (description: string) => Type.Integer({ minimum: 0, description:
 /** Schema of a session as its owner sees it, for the responses of every endpoint and for OpenAPI documents. */
 export const Session = Type.Object({
   sid: Type.String({ pattern: sidPattern, description: 'Public id of the session; not a credential.' }),
-  subject: Type.String(),
+  subject: Type.String({ description: 'Whose session it is.' }),
   created_at: Instant('When it was opened'),
   auth_time: Instant('When the subject last authenticated'),
   acr: Type.String({ description: 'Strength of the authentication.' }),

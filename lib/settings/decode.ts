@@ -1,6 +1,5 @@
 import type { Static, TArray, TObject, TOptional, TSchema, TUnion } from '@sinclair/typebox'
-import { durationMs, type Duration } from '../duration.ts'
-import { parseSize } from '../size.ts'
+import { durationMs, parseSize, type Duration } from '../units.ts'
 
 /*
  * Decoding of settings: checked texts with a unit become numbers, under names that carry the unit.

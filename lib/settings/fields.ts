@@ -1,6 +1,5 @@
 import { Kind, Type, TypeRegistry, type TLiteral, type TProperties, type TSchema, type TUnion, type TUnsafe } from '@sinclair/typebox'
-import { parseDurationMs } from '../duration.ts'
-import { parseSize } from '../size.ts'
+import { parseDurationMs, parseSize } from '../units.ts'
 
 /** Returns the fault of a text in words that can follow "setting: "; null if the text is valid. */
 export type TextCheck = (text: string) => string | null

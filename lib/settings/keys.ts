@@ -5,6 +5,7 @@ import { choice, duration, group } from './fields.ts'
 const { Optional } = Type
 
 export const keys = group({
+  /** Signature of access tokens. */
   algorithm: Optional(choice(['ES256', 'EdDSA', 'RS256'], { description: 'Signature of access tokens.', default: 'ES256' })),
   /** Interval at which a new key is created. */
   rotateEvery: Optional(duration({ description: 'Interval at which the gateway creates a signing key.', default: '30d', minimum: '1h', maximum: '365d' })),

@@ -1,5 +1,5 @@
 import { Kind, OptionalKind, Type, TypeRegistry, type Static, type TArray, type TLiteral, type TObject, type TOptional, type TProperties, type TSchema, type TUnion, type TUnsafe } from '@sinclair/typebox'
-import { durationMs, parseDurationMs, durationPattern, type Duration } from '../duration.ts'
+import { durationMs, parseDurationMs, durationPattern, type Duration } from '../units.ts'
 import { decodedName, isPlain, propertiesFor, type Decoded, type DecodedName } from './decode.ts'
 import { checkOf } from './fields.ts'
 

@@ -1,6 +1,6 @@
 import { METHODS } from 'node:http'
 import { isIP, isIPv6 } from 'node:net'
-import { isAddressBlock, isEveryAddress, isMappedAddress } from '../http/cidr.ts'
+import { isAddressBlock, isEveryAddress, isMappedAddress } from '../http/trusted-peers.ts'
 import { nearest } from '../suggest.ts'
 import { cookieNamePattern } from '../http/own-cookies.ts'
 import type { TextCheck } from './fields.ts'

@@ -6,6 +6,11 @@ import * as check from './text-checks.ts'
 
 const { Optional } = Type
 
+/** Values of `access`. Each stands for the kinds of credentials that name it (plugins/authenticate/schemes/). */
+export const accesses = ['any', 'session', 'token', 'public'] as const
+
+export type Access = (typeof accesses)[number]
+
 /** Settings of forwarding. */
 export const forwarding = {
   /** `keep` forwards the client's Authorization header to the upstream. */
@@ -39,7 +44,7 @@ export const upstream = group({
     serverName: Optional(text(check.checkServerName, { description: 'Name that its certificate must have; by default the host of the target.', expects: 'a host name' }))
   }, { description: 'For https targets.' })),
   audience: Optional(text(check.checkAudience, { description: 'The aud of its tokens. Required unless access is public.', expects: 'a name', example: 'orders' })),
-  access: Optional(choice(['any', 'session', 'token', 'public'], { description: 'any: session cookie or access token; public: no credential is required.', default: 'any' })),
+  access: Optional(choice(accesses, { description: 'any: session cookie or access token; public: no credential is required.', default: 'any' })),
   scopes: Optional(list(text(check.checkScope, { description: 'Scope.', expects: 'a scope' }), { description: 'Scopes that a credential must carry, all of them, for every method.', default: [], uniqueItems: true })),
   stepUp: Optional(group({
     maxAge: duration({ description: 'Maximum age of the subject\'s last authentication.', minimum: '1s', maximum: '365d', example: '5m' }),

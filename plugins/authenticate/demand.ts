@@ -1,8 +1,9 @@
 import { ScopeInsufficientError, StepUpRequiredError } from '../../lib/errors.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { seconds } from '../../lib/session/lifetime.ts'
+import type { Access } from '../../lib/settings/upstream.ts'
 import type { Store } from '../../stores/store.ts'
-import type { Access, Scheme } from './scheme.ts'
+import type { Scheme } from './scheme.ts'
 import { schemeOf } from './schemes.ts'
 
 /** Clock of the store. */
@@ -40,8 +41,9 @@ export function credentialsFor (access: Access, among: readonly Scheme[]): Crede
 }
 
 function describeMissing (schemes: readonly Scheme[], others: readonly Scheme[]): string {
-  if (others.length === 0) return `neither ${schemes.map(({ title }) => title).join(' nor ')}`
-  return `no ${schemes.map(nounOf).join(' and no ')}; ${others.map(scheme => `${nounOf(scheme)}s`).join(' and ')} do not count here`
+  if (others.length === 0 && schemes.length > 1) return `neither ${schemes.map(({ title }) => title).join(' nor ')}`
+  const missing = `no ${schemes.map(nounOf).join(' and no ')}`
+  return others.length === 0 ? missing : `${missing}; ${others.map(scheme => `${nounOf(scheme)}s`).join(' and ')} do not count here`
 }
 
 function nounOf ({ title }: Scheme): string {

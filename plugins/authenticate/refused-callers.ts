@@ -1,5 +1,5 @@
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 
 /** Callers with a valid but insufficient credential. Their requests have no identity. */
 const refusedCallers = new WeakMap<RequestFacts, Identity>()

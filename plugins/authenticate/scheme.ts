@@ -1,10 +1,8 @@
 import type { ChallengeDetails } from '../../lib/http/challenge.ts'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
+import type { Access } from '../../lib/settings/upstream.ts'
 import type { Portcullis } from '../portcullis.ts'
-
-/** Values of `access` in a route's requirements. Each stands for the schemes that name it. */
-export type Access = 'any' | 'session' | 'token' | 'public'
 
 type ErrorClass = new (options: { cause: Error }) => Error
 
@@ -14,6 +12,8 @@ export interface Scheme {
   readonly name: Identity['credential']
   /** Name of one such credential in the causes of errors, with its article. */
   readonly title: string
+  /** Plugin that verifies the credential. */
+  readonly plugin: string
   /** Values of `access` for which the credential is accepted. */
   readonly accesses: readonly Access[]
   /** True if the credential is sent in the Authorization header, which `ignoreBearer` leaves to the upstream. */

@@ -1,4 +1,5 @@
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
+import type { Access } from '../../lib/settings/upstream.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Scheme, SchemeVerifier } from './scheme.ts'
 import { accessToken } from './schemes/access-token.ts'
@@ -10,6 +11,11 @@ export const schemes: readonly Scheme[] = [sessionCookie, accessToken]
 /** Creates the verifiers of a scope, in the order of the schemes. */
 export function createVerifiers (parts: Portcullis): SchemeVerifier[] {
   return schemes.flatMap(scheme => scheme.create(parts) ?? [])
+}
+
+/** Returns the plugins whose credentials a value of `access` stands for. */
+export function pluginsFor (access: Access): string {
+  return schemes.filter(({ accesses }) => accesses.includes(access)).map(({ plugin }) => plugin).join(' or ')
 }
 
 /** Returns whether browsers add credentials of this name to requests automatically; false without a credential. */

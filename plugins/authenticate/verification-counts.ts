@@ -1,5 +1,5 @@
 import { Durations } from '../../lib/histogram.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 
 export type VerificationOutcome = 'accepted' | 'refused' | 'unavailable'
 export type VerificationCache = 'hit' | 'miss'

@@ -1,8 +1,7 @@
 import { CredentialsAmbiguousError, CredentialsMissingError, StoreUnavailableError } from '../../lib/errors.ts'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { partOrNull, type Portcullis } from '../portcullis.ts'
-import type { RefreshToken } from '../refresh-token.ts'
 import type { Demand } from './demand.ts'
 import type { SchemeVerifier } from './scheme.ts'
 import type { VerificationCache, VerificationCounts, VerificationOutcome } from './verification-counts.ts'
@@ -10,12 +9,15 @@ import type { VerificationCache, VerificationCounts, VerificationOutcome } from 
 /** Codes of errors that count as no credential if access is public: an invalid credential, or an unavailable store. */
 const ignoredIfPublic = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STORE_UNAVAILABLE', 'PTC_ERR_ISSUER_UNAVAILABLE', 'PTC_ERR_CREDENTIALS_AMBIGUOUS', 'PTC_ERR_COOKIE_DUPLICATE']
 
+/** The part that notes which access tokens have reached their clients. */
+interface Receipts { noteReceived (identity: Identity): void }
+
 /** Finds the only credential of a request, lets its scheme verify it, and checks that it has not been revoked. */
 export class Verifier {
   readonly #parts: Portcullis
   readonly #verifiers: readonly SchemeVerifier[]
   readonly #ambient: readonly SchemeVerifier[]
-  #knownRefreshToken: RefreshToken | null | undefined
+  #knownReceipts: Receipts | null | undefined
   readonly #counts: VerificationCounts
   /** Source of the identity in the current verification. No other verification runs between its start and its result, or its promise. */
   #cache: VerificationCache = 'miss'
@@ -115,7 +117,7 @@ export class Verifier {
 
   #assertInForce (identity: Identity, verifier: SchemeVerifier, demand: Demand): Identity | Promise<Identity> {
     this.#assertNotRevoked(identity, verifier)
-    if (identity.generation !== null) this.#refreshToken()?.noteReceived(identity)
+    if (identity.generation !== null) this.#receipts()?.noteReceived(identity)
     if (verifier.verifyInStore !== null || this.#hasFreshReplica(demand)) return identity
     return this.#parts.blocklist.isGoodInStore(identity, demand.consistency === 'replica').then(isGood => {
       if (!isGood) throw revoked(verifier)
@@ -124,9 +126,9 @@ export class Verifier {
   }
 
   /** Returns the refresh token part. It is looked up at the first request, because no part is registered later. */
-  #refreshToken (): RefreshToken | null {
-    if (this.#knownRefreshToken === undefined) this.#knownRefreshToken = partOrNull(this.#parts, 'refreshToken')
-    return this.#knownRefreshToken
+  #receipts (): Receipts | null {
+    if (this.#knownReceipts === undefined) this.#knownReceipts = partOrNull(this.#parts, 'refreshToken')
+    return this.#knownReceipts
   }
 
   #hasFreshReplica (demand: Demand): boolean {

@@ -20,6 +20,7 @@ export interface SessionInstructions {
 }
 
 export interface DeviceBound extends DeviceGuard {
+  /** Lifetime of a device cookie, in milliseconds. */
   readonly cookieTtlMs: number
   /**
    * Returns the session whose cookie the request carries, regardless of its device, for `register` and `refresh`. Rejects if there is none.

@@ -9,6 +9,7 @@ import type { KeyDocument, Store } from '../../stores/store.ts'
 export interface Keys {
   /** Returns the key that signs now. */
   current (): SigningKey
+  /** Returns the key of this id, if its tokens may still be valid; null otherwise. */
   find (kid: string): SigningKey | null
   /** Returns the public keys, current and still valid ones (RFC 7517). */
   jwks (): { keys: Jwk[] }
@@ -16,6 +17,7 @@ export interface Keys {
   readonly version: number
   /** Time for which a new key is published before it signs. */
   readonly publishAheadMs: number
+  /** Calls back after the keys have changed. */
   onChange (listener: () => void): void
   /** Appends a key that signs once every process and service knows it. */
   rotate (): Promise<SigningKey>

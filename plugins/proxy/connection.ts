@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ResponseParser, type ExpectedResponse, type ResponseReceiver } from '../../lib/proxy/response-parser.ts'
-import type { Target } from './pool.ts'
-import { openSocket, UpstreamSocket } from './upstream-socket.ts'
+import { openSocket, UpstreamSocket, type Address } from './upstream-socket.ts'
 
 /**
  * A request at an upstream. Of `onResponseEnd`, `onUpgrade` and `onFailure` exactly one is called, and it is the last call, unless the
@@ -34,9 +33,25 @@ export interface UpstreamRequest extends ExpectedResponse {
   onOthersWait (): void
 }
 
+/** The target of a connection, which keeps it while it is unused. */
+export interface ConnectionTarget extends Address {
+  /** Value of Host for this address. */
+  readonly authority: string
+  /** Maximum length of the head of a response, in bytes. */
+  readonly responseHeadBytes: number
+  /** Time at which the target last refused a connection. */
+  refusedAtMs: number
+  /** Takes back a connection that can serve another request. */
+  release (connection: Connection): void
+  /** Forgets a connection that has ended, or that has become a WebSocket. */
+  forget (connection: Connection): void
+  /** Closes the unused connections. */
+  dropIdle (): void
+}
+
 /** A connection to a target. It serves one request at a time. */
 export class Connection implements ResponseReceiver {
-  readonly target: Target
+  readonly target: ConnectionTarget
   readonly #socket: Socket
   readonly #parser: ResponseParser
   /** True if the socket is read as a stream, which can be handed over after a change of protocols. */
@@ -52,7 +67,7 @@ export class Connection implements ResponseReceiver {
   /** True once the connection is established. */
   isOpen = false
 
-  constructor (target: Target, request: UpstreamRequest) {
+  constructor (target: ConnectionTarget, request: UpstreamRequest) {
     this.target = target
     this.#request = request
     this.#parser = new ResponseParser(this, target.responseHeadBytes)

@@ -1,28 +1,28 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import { RequestInvalidError, RequestTimeoutError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
+import { RequestInvalidError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
 import { withoutCors } from '../../lib/http/cors.ts'
 import { isEventStream, requestHeaders, responseHeaders } from '../../lib/proxy/forwarding.ts'
-import type { Identity } from '../../lib/principal.ts'
-import { mapToPublic, upstreamDestination } from '../../lib/proxy/public-address.ts'
-import { formatRequest } from '../../lib/proxy/request-head.ts'
+import type { Identity } from '../../lib/identity.ts'
+import { mapToPublic, mapToUpstream } from '../../lib/proxy/public-address.ts'
+import { formatRequest, isIdempotent } from '../../lib/proxy/request-head.ts'
 import { collectHeaders } from '../../lib/proxy/response-head.ts'
 import { keepWithinPrefix } from '../../lib/proxy/own-prefix.ts'
 import { keepForOwner } from '../../lib/proxy/private-cache.ts'
 import { isAmbient } from '../authenticate/schemes.ts'
 import { endEmpty, hasBody } from '../server/body.ts'
 import { flushHead } from '../server/head.ts'
-import { bytesTaken, reset } from '../server/stalls.ts'
+import { bytesTaken } from '../server/stalls.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
-import type { Connection, UpstreamRequest } from './connection.ts'
+import type { Connection, ConnectionTarget, UpstreamRequest } from './connection.ts'
 import { checkAnswer } from './handshake.ts'
-import type { Target } from './pool.ts'
+import { Pace } from './pace.ts'
+import { ResponseHold } from './response-hold.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
-import { Pace } from './pace.ts'
-import { failureOf, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
+import { failureOf, tooSlow, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
 
 /** Maximum length of a body that is sent as one string with the headers, which Node writes without a vector of buffers. */
 const smallBodyBytes = 8192
@@ -34,9 +34,6 @@ const smallBodyBytes = 8192
 const slowAfterMs = 10_000
 
 const exchangeOf = Symbol('exchange')
-
-/** Methods whose repetition is harmless (RFC 9110, section 9.2.2, and the registry of methods). */
-const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'REPORT', 'SEARCH'])
 
 /** Close codes of WebSockets (RFC 6455, Defined Status Codes). */
 const goingAway = 1001
@@ -63,7 +60,7 @@ export class Exchange implements UpstreamRequest, Stream {
   #path = ''
   #headers: string[] = []
   #upload: Upload | null = null
-  /** Timer of the wait for a connection to the upstream, or for the client to accept more of the response. */
+  /** Timer of the wait for a connection to the upstream. */
   #waiting: NodeJS.Timeout | null = null
   /** True once the error handler was called or the client has disconnected. Later events are ignored. */
   #over = false
@@ -72,14 +69,12 @@ export class Exchange implements UpstreamRequest, Stream {
   /** Content-Length of the upstream's response. */
   #contentLength: number | null = null
   #body: string | null = null
-  /** Number of bytes that the client had accepted when its response was last found full. */
-  #taken = 0
-  #drains = false
+  #hold: ResponseHold | null = null
   /** Pace of the client, while others wait for the connection. */
   #pace: Pace | null = null
   #retried = false
   /** Targets that could not be reached. */
-  #tried: Target[] | null = null
+  #tried: ConnectionTarget[] | null = null
   #isEventStream = false
   #upgrade: PendingUpgrade | null = null
   #tunnel: Tunnel | null = null
@@ -117,8 +112,10 @@ export class Exchange implements UpstreamRequest, Stream {
   onConnection (connection: Connection): void {
     this.#stopWaiting()
     const { method, isUpgrade } = this
-    const host = this.#upstream.host ?? connection.target.authority
-    connection.send(formatRequest({ method, isUpgrade, path: this.#path, host, headers: this.#headersAt(host, connection.target), hasBody: this.#upload !== null }))
+    const { authority, tls } = connection.target
+    const { host = authority, place } = this.#upstream
+    const headers = place === null ? this.#headers : mapToUpstream(this.#headers, place, `${tls === null ? 'http' : 'https'}://${host}`)
+    connection.send(formatRequest({ method, isUpgrade, path: this.#path, host, headers, hasBody: this.#upload !== null }))
     this.#upload?.start(connection)
   }
 
@@ -154,10 +151,8 @@ export class Exchange implements UpstreamRequest, Stream {
     }
     // The connection reuses its buffer.
     if (this.#response.write(Buffer.from(bytes))) return true
-    this.#stopWaiting()
-    this.#awaitClient()
-    if (!this.#drains) this.#response.on('drain', onDrain)
-    this.#drains = true
+    this.#hold ??= new ResponseHold(this.#response, this.#upstream.clientTimeoutMs, () => { this.connection?.resume() })
+    this.#hold.begin()
     return false
   }
 
@@ -221,21 +216,8 @@ export class Exchange implements UpstreamRequest, Stream {
     else this.fail(tooSlow())
   }
 
-  resume (): void {
-    this.#stopWaiting()
-    this.connection?.resume()
-  }
-
   expireWaiting (): void {
     this.fail(new UpstreamTimeoutError())
-  }
-
-  expireStalled (): void {
-    const { socket } = this.#response
-    // A client can accept bytes without a drain event.
-    if (bytesTaken(socket) !== this.#taken) return this.#awaitClient()
-    if (socket !== null) reset(socket)
-    this.#response.destroy()
   }
 
   end (reason: StreamEnd): void {
@@ -265,19 +247,6 @@ export class Exchange implements UpstreamRequest, Stream {
     streams?.keep(this)
   }
 
-  /** Returns the headers of the request, with an address of WebDAV as the target sees it. */
-  #headersAt (host: string, { tls }: Target): string[] {
-    const { place } = this.#upstream
-    if (place === null || this.request.raw.headers.destination === undefined) return this.#headers
-    const origin = `${tls === null ? 'http' : 'https'}://${host}`
-    return this.#headers.map((text, at, all) => at % 2 === 1 && all[at - 1] === 'destination' ? upstreamDestination(text, place, origin) : text)
-  }
-
-  #awaitClient (): void {
-    this.#taken = bytesTaken(this.#response.socket)
-    this.#waiting = setTimeout(onStalled, this.#upstream.clientTimeoutMs, this)
-  }
-
   /** Returns the headers of the client's response, also of a WebSocket handshake. */
   #returned (headers: IncomingHttpHeaders, status: number): Array<string | string[]> {
     const ours = this.#reply.getHeaders()
@@ -288,6 +257,7 @@ export class Exchange implements UpstreamRequest, Stream {
   }
 
   #stopWaiting (): void {
+    this.#hold?.end()
     if (this.#waiting !== null) clearTimeout(this.#waiting)
     this.#waiting = null
   }
@@ -308,7 +278,7 @@ export class Exchange implements UpstreamRequest, Stream {
       return pool.requestElsewhere(this, this.#tried)
     }
     // Once only, and if no part of a response, not even a 103, has arrived.
-    if (this.#retried || this.#upload !== null || !connection.isUnread || !idempotent.has(this.method)) return false
+    if (this.#retried || this.#upload !== null || !connection.isUnread || !isIdempotent(this.method)) return false
     this.#retried = true
     // They were closed for the same reason, in most cases.
     connection.target.dropIdle()
@@ -317,10 +287,9 @@ export class Exchange implements UpstreamRequest, Stream {
   }
 
   #ask (): void {
-    switch (this.#upstream.pool.request(this)) {
-      case 'full': this.fail(new UpstreamBusyError()); break
-      case 'waiting': this.#waiting = setTimeout(onWaitedTooLong, this.#upstream.timeoutMs, this)
-    }
+    const outcome = this.#upstream.pool.request(this)
+    if (outcome === 'full') this.fail(new UpstreamBusyError())
+    else if (outcome === 'waiting') this.#waiting = setTimeout(onWaitedTooLong, this.#upstream.timeoutMs, this)
   }
 
   #report (): void {
@@ -335,24 +304,12 @@ export class Exchange implements UpstreamRequest, Stream {
   }
 }
 
-function tooSlow (): Error {
-  return Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } })
-}
-
 function onClose (this: Response): void {
   this[exchangeOf]?.close()
 }
 
-function onDrain (this: Response): void {
-  this[exchangeOf]?.resume()
-}
-
 function onWaitedTooLong (exchange: Exchange): void {
   exchange.expireWaiting()
-}
-
-function onStalled (exchange: Exchange): void {
-  exchange.expireStalled()
 }
 
 function ignore (): void {}

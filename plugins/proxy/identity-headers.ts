@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { ConfigInvalidError, TokenInvalidError } from '../../lib/errors.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { IdentityHeaders } from '../proxy.ts'
 

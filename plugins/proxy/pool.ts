@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { serviceAt } from '../../lib/proxy/service-address.ts'
-import { Connection, type UpstreamRequest } from './connection.ts'
+import { Connection, type ConnectionTarget, type UpstreamRequest } from './connection.ts'
 import type { Address } from './upstream-socket.ts'
 
 export interface PoolOptions {
@@ -34,11 +34,10 @@ const longestLookMs = 500
 const looksInTime = 12
 
 /** One address of an upstream, with its connections. */
-export class Target implements Address {
+class Target implements ConnectionTarget {
   readonly host: string
   readonly port: number
   readonly tls: Address['tls']
-  /** Value of Host for this address. */
   readonly authority: string
   readonly responseHeadBytes: number
   readonly all = new Set<Connection>()
@@ -68,18 +67,15 @@ export class Target implements Address {
     else connection.take(request)
   }
 
-  /** Closes the unused connections. */
   dropIdle (): void {
     for (const connection of [...this.idle]) this.#drop(connection)
   }
 
-  /** Takes back a connection that can serve another request. */
   release (connection: Connection): void {
     this.idle.push(connection)
     this.#pool.serveNext()
   }
 
-  /** Forgets a connection that has ended, or that has become a WebSocket. */
   forget (connection: Connection): void {
     if (!this.all.delete(connection)) return
     const at = this.idle.indexOf(connection)
@@ -126,7 +122,7 @@ export class Pool {
   }
 
   /** Gives a connection to another target to the request. Returns false if there is none. */
-  requestElsewhere (request: UpstreamRequest, tried: readonly Target[]): boolean {
+  requestElsewhere (request: UpstreamRequest, tried: readonly ConnectionTarget[]): boolean {
     const target = this.#choose(tried)
     if (target === null) return false
     this.#serve(target, request)
@@ -160,7 +156,7 @@ export class Pool {
   }
 
   /** Returns the less busy of two targets chosen at random among those with room; null if none has room. */
-  #choose (tried: readonly Target[] = []): Target | null {
+  #choose (tried: readonly ConnectionTarget[] = []): Target | null {
     if (this.targets.length === 1) return tried.length === 0 && this.#hasRoom(this.targets[0]!) ? this.targets[0]! : null
     const open = this.targets.filter(target => !tried.includes(target) && this.#hasRoom(target))
     const now = performance.now()

@@ -28,8 +28,8 @@ export interface Upstream extends HeaderPolicy {
   readonly pool: Pool
   readonly timeoutMs: number
   readonly clientTimeoutMs: number
-  /** Value of Host for the upstream; null for the authority of the target. */
-  readonly host: string | null
+  /** Value of Host for the upstream; undefined for the authority of the target. */
+  readonly host: string | undefined
   /** How addresses in headers are mapped; null if they are not. */
   readonly place: PublicPlace | null
   readonly websocket: boolean
@@ -57,4 +57,12 @@ export function failureOf (error: Error, { isOpen }: Connection): Error {
   const unreachable = new UpstreamUnreachableError({ cause: error })
   // The request was not sent, and an upstream that restarts is back soon.
   return isOpen ? unreachable : Object.assign(unreachable, { headers: { 'retry-after': '1' } })
+}
+
+/**
+ * Returns the error for a client that sends nothing, or too slowly, in the middle of a body. Its connection ends, because the rest of the
+ * body cannot be told from a next request.
+ */
+export function tooSlow (): Error {
+  return Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } })
 }

@@ -20,6 +20,7 @@ interface Reports {
 
 /** A named maximum number of requests that one key may make in a window. */
 export class Budget {
+  /** Name, maximum and window. */
   readonly limits: BudgetLimits
   readonly #counts: Counts
   readonly #reports: Reports

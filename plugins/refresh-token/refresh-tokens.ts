@@ -16,17 +16,22 @@ import type { Rotation } from '../../stores/store.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Budget } from '../rate-limit.ts'
 import { openRecord, type Lifetimes } from '../session/lifetimes.ts'
-import { takeOver } from '../session/presented.ts'
+import { takeOver } from '../session/carried-sessions.ts'
 
+/** What the function that creates an access token receives. */
 export interface AccessTokenRequest {
+  /** Subject, for the claim `sub`. */
   subject: string
+  /** Session, for the claim `sid`. A revocation of the session finds the token by it. */
   sid: string
   /**
    * Generation for the claim `gen`: that of the refresh token that is issued with the access token, or of the presented one if none is
    * issued.
    */
   generation: number
+  /** Audiences of the token, for the claim `aud`. */
   audience: string[]
+  /** Record of the session. A "sign out everywhere" finds the token by `record.epoch`, for the claim `epoch`. */
   record: SessionRecord
 }
 
@@ -37,6 +42,7 @@ export interface RefreshToken {
   open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse>
   /** Implements `reply.rotateFamily` in this scope. */
   rotate (reply: FastifyReply, options: RotateRequest): Promise<TokenResponse>
+  /** Returns the session and the generation of a refresh token with a genuine MAC, without a query of the store. */
   parse (token: string): ParsedRefreshToken
   /**
    * Records that the client has received a generation, because an access token contained it. It does so once per object, and does not delay
@@ -47,12 +53,15 @@ export interface RefreshToken {
 
 /** Successful response of RFC 6749 without the refresh token, which only its cookie carries. */
 export interface TokenResponse {
+  /** What the option `accessToken` created. */
   access_token: string
+  /** How the token is presented (RFC 6750). */
   token_type: 'Bearer'
   /** Lifetime of the access token, in seconds. */
   expires_in: number
   /** Time after which the client should refresh, in seconds. It varies, so that it cannot be predicted. */
   refresh_in: number
+  /** The session, as its owner may see it. */
   session: SessionView
 }
 

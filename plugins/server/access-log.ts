@@ -1,5 +1,5 @@
 import { LogController, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { loggedPath } from '../../lib/http/logged-path.ts'
 import { refusedCallerOf } from '../authenticate/refused-callers.ts'
 import { codeOf } from '../errors.ts'

@@ -1,10 +1,13 @@
+import type { TObject } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { ConfigInvalidError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
 import type { SessionMode, SessionRecord } from '../../lib/session/record.ts'
 import { describeSignIn, type SignIn } from '../../lib/session/sign-in.ts'
+import { decodedName, type Decoded } from '../../lib/settings/decode.ts'
+import { lifetimes as settings } from '../../lib/settings/session.ts'
 import { addPart, partOrNull, partsAlike, scopeParts, type Portcullis } from '../portcullis.ts'
-import { assertNoCookieTwice } from './presented.ts'
+import { assertNoCookieTwice } from './carried-sessions.ts'
 
 declare module '../portcullis.ts' {
   interface Portcullis {
@@ -13,34 +16,32 @@ declare module '../portcullis.ts' {
   }
 }
 
-export interface Lifetimes {
-  /** Maximum time between two uses. */
-  readonly idleTimeoutMs: number
-  /** Maximum lifetime of a session, even if it is in use. */
-  readonly absoluteTimeoutMs: number
-  /** Maximum number of sessions of one subject; a further sign-in closes the oldest. */
-  readonly maxPerSubject: number
+type Checked = Decoded<TObject<typeof settings>>
+
+/** Lifetimes of sessions, as lib/settings/session.ts describes them. */
+export interface Lifetimes extends Readonly<Checked> {
   /** Plugin that was registered first and determines the lifetimes. */
   readonly plugin: string
 }
 
-const members = { idleTimeout: 'idleTimeoutMs', absoluteTimeout: 'absoluteTimeoutMs', maxPerSubject: 'maxPerSubject' } as const
+/** Names of the lifetimes: of the option, and of the checked value. */
+const names = Object.entries(settings).map(([option, setting]) => ({ option, member: decodedName(option, setting) as keyof Checked }))
 
 /**
  * Returns the lifetimes of the sessions of a scope. The first registered plugin determines them for every scope with the same store and
  * cookies. Throws ConfigInvalidError if a later plugin sets another lifetime, because one session would follow two rules. `given` holds its
  * options as they were written.
  */
-export function lifetimesOf (fastify: FastifyInstance, plugin: string, given: object, checked: Omit<Lifetimes, 'plugin'>): Lifetimes {
+export function lifetimesOf (fastify: FastifyInstance, plugin: string, given: object, checked: Checked): Lifetimes {
   const { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject } = checked
   if (idleTimeoutMs === 0 || idleTimeoutMs > absoluteTimeoutMs) throw new ConfigInvalidError(`${plugin}: idleTimeout must be above 0 and at most absoluteTimeout`)
   const parts = scopeParts(fastify)
   const [known] = partsAlike(parts, 'lifetimes')
-  for (const [option, member] of known === undefined ? [] : Object.entries(members)) {
+  for (const { option, member } of known === undefined ? [] : names) {
     if ((given as Record<string, unknown>)[option] === undefined || checked[member] === known![member]) continue
     throw new ConfigInvalidError(`${plugin}: ${option} is not that of ${known!.plugin}, which is about the same sessions; leave it out here, or give both the same`)
   }
-  const lifetimes = known ?? { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject, plugin }
+  const lifetimes: Lifetimes = known ?? { idleTimeoutMs, absoluteTimeoutMs, maxPerSubject, plugin }
   if (partOrNull(parts, 'lifetimes') === null) addPart(fastify, 'lifetimes', lifetimes)
   return lifetimes
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { schemeOf } from '../authenticate/schemes.ts'
 
 /** `revoked`: no more data may pass. `draining`: the server ends, so streams that do not end by themselves are ended. */

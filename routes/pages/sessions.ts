@@ -1,6 +1,6 @@
 import { deviceName } from '../../lib/http/user-agent.ts'
-import type { Identity } from '../../lib/principal.ts'
-import { ago, inWords } from '../../lib/instants.ts'
+import type { Identity } from '../../lib/identity.ts'
+import { ago, inWords } from './instants.ts'
 import { lastUseOnGrid, seconds } from '../../lib/session/lifetime.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'

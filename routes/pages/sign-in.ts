@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { isUnder, signInAddress } from '../../lib/http/return-to.ts'
 import { hidden } from '../../lib/http/route-schema.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'

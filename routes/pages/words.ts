@@ -1,5 +1,5 @@
 import type { FastifyError } from 'fastify'
-import { waiting } from '../../lib/instants.ts'
+import { waiting } from './instants.ts'
 
 /** The texts of the gateway's errors on its pages. */
 

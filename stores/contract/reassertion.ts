@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { Revocation } from '../../lib/revocation/entries.ts'
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { claims, claimsOf, closing, entriesAfter, head, keepForMs, open, sidsOf, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
 

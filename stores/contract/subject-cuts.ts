@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { subjectKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { claims, claimsOf, closing, entriesAfter, head, idleTimeoutMs, keepForMs, minute, open, rotating, session, sidsOf, tokens, windows, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
 

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { claims, entriesAfter, head, keepForMs, open, tokens, unknownSid, claimsOf, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
 

@@ -1,4 +1,4 @@
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { shardOfSid } from '../../lib/session/sid.ts'
 
 /** The key names of one shard. The braces are Redis's hash tag: all keys of a shard share a slot, so one script can change them. */
@@ -49,7 +49,7 @@ export function sessionName (shard: Shard, sid: string): string {
   return `${shard.prefix}session:${sid}`
 }
 
-/** Returns the name of a subject by its key (lib/revocation/revocation-id.ts), because foreign subjects may have any length. */
+/** Returns the name of a subject by its key (lib/revocation/revocation-keys.ts), because foreign subjects may have any length. */
 export function subjectName (shard: Shard, subjectKey: string): string {
   return `${shard.prefix}subject:${subjectKey}`
 }

@@ -14,8 +14,11 @@ export interface RedisLogin {
 
 /** The TLS settings for `rediss://`, in PEM: the authorities to trust in place of Node's, and the client certificate. */
 export interface RedisTls {
+  /** Authorities that are trusted. */
   ca?: string | Buffer
+  /** Certificate that the gateway presents; goes with `key`. */
   cert?: string | Buffer
+  /** Private key of `cert`. */
   key?: string | Buffer
 }
 

@@ -1,31 +1,39 @@
 import { Type } from '@sinclair/typebox'
 import { ConfigInvalidError } from '../../lib/errors.ts'
-import { checkOptions, type Duration } from '../../lib/options.ts'
+import { checkOptions, type Duration } from '../../lib/check-options.ts'
 import { durationOption, optionsOf } from '../../lib/settings/options.ts'
 import { storePluginName } from '../driver.ts'
 import { defaultKeyPrefix, mostDatabase } from './addresses.ts'
 import type { RedisTarget, RedisTls } from './options.ts'
 
 export type RedisPluginOptions = {
+  /** Selects Redis. */
   type: 'redis'
   /** Maximum duration of an operation. Default 250ms. */
   timeout?: Duration
   /** Prefix of every key. Deployments that share a Redis need different prefixes. Default `portcullis:`. */
   keyPrefix?: string
-  /** User and password of the servers that hold data, unless the addresses contain them. */
+  /** User of the servers that hold data, unless the addresses contain it. */
   username?: string
+  /** Password of that user. */
   password?: string
   /** Number of the database; not with a Cluster. Default 0. */
   database?: number
   /** For `rediss://`, PEM: authorities to trust in place of those of Node, and the certificate that the gateway presents. */
   tls?: RedisTls
 } & (
-  /** `redis://` or `rediss://` */
-  | { url: string }
-  /** Nodes of a Redis Cluster, from which the gateway discovers the others. */
-  | { cluster: string[] }
-  /** Sentinels, with their own user and password, and the name under which they know the primary. */
-  | { sentinels: string[], name: string }
+  | {
+    /** Address of a single server, or of a primary: `redis://` or `rediss://`. */
+    url: string
+  } | {
+    /** Nodes of a Redis Cluster, from which the gateway discovers the others. */
+    cluster: string[]
+  } | {
+    /** Sentinels, with their own user and password. */
+    sentinels: string[]
+    /** Name under which the Sentinels know the primary. */
+    name: string
+  }
 )
 
 const Address = Type.String({ pattern: '^rediss?://', errorMessage: 'must be a redis:// or rediss:// URL' })

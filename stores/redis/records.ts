@@ -1,5 +1,5 @@
 import type { Authentication } from '../../lib/session/authentication.ts'
-import { subjectKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import type { TokenFamily } from '../../lib/session/rotation.ts'
 import type { BoundDevice, SessionMode, SessionRecord } from '../../lib/session/record.ts'
 import type { OpenSession } from '../store.ts'

@@ -1,4 +1,4 @@
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import type { CredentialClaims, Revocation } from '../../lib/revocation/entries.ts'
 import type { Store } from '../store.ts'
 import { indexName, sessionName, subjectName, tokenName, type Keys, type Shard } from './keys.ts'

@@ -1,4 +1,4 @@
-import { subjectKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { createSid } from '../../lib/session/sid.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'
 import type { DeviceBinding, DeviceRenewal, Rotation, Store } from '../store.ts'

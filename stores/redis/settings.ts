@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { count, duration, group, list, reference, text } from '../../lib/settings/fields.ts'
 import { checkNotEmpty } from '../../lib/settings/text-checks.ts'
-import { operationTimeout } from '../operation-timeout.ts'
+import { operationTimeout } from '../driver.ts'
 import { defaultKeyPrefix, keyPrefixProblem, mostDatabase, redisUrlProblem } from './addresses.ts'
 
 const { Optional } = Type

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { Type } from '@sinclair/typebox'
-import { checkOptions, type Duration } from '../../lib/options.ts'
+import { checkOptions, type Duration } from '../../lib/check-options.ts'
 import type { Decoded } from '../../lib/settings/decode.ts'
 import { durationOption, optionsOf } from '../../lib/settings/options.ts'
 import { storePluginName, type StoreDriver } from '../driver.ts'
@@ -9,6 +9,7 @@ import { checkSecretFile, secretBeside } from './secret-file.ts'
 import { settings } from './settings.ts'
 
 export interface SqliteOptions {
+  /** Selects SQLite, the default. */
   type?: 'sqlite'
   /** The database file, which is created if it is missing; `:memory:` for tests. Default `portcullis.db`. */
   path?: string

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DatabaseSync } from 'node:sqlite'
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import type { Note } from '../../lib/notes.ts'
 import type { CredentialClaims, Revocation } from '../../lib/revocation/entries.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import type { Revocation } from '../../lib/revocation/entries.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
 import { createReadLive } from './session-operations.ts'

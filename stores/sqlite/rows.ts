@@ -1,4 +1,4 @@
-import { subjectKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import type { TokenFamily } from '../../lib/session/rotation.ts'
 import type { LogEntry, Revocation } from '../../lib/revocation/entries.ts'
 import type { BoundDevice, SessionMode, SessionRecord } from '../../lib/session/record.ts'

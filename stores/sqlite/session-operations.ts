@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { strengthen, type Strength } from '../../lib/session/authentication.ts'
 import { openFamily } from '../../lib/session/rotation.ts'
-import { subjectKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { isOfOtherOrigin } from '../../lib/session/origin.ts'
 import { createSid } from '../../lib/session/sid.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { duration, group, text } from '../../lib/settings/fields.ts'
 import { checkNotEmpty } from '../../lib/settings/text-checks.ts'
-import { operationTimeout } from '../operation-timeout.ts'
+import { operationTimeout } from '../driver.ts'
 
 const { Optional } = Type
 

@@ -19,6 +19,42 @@ function brokenLinks (document: string, text: string): string[] {
   })
 }
 
+const files = await sourceFiles([''])
+const folders = new Set(files.flatMap(path => path.split('/').slice(0, -1).map((_, index, names) => names.slice(0, index + 1).join('/'))))
+const topFolders = new Set(files.flatMap(path => path.includes('/') ? [path.split('/')[0]!] : []))
+
+/**
+ * Returns the paths of the repository that a Markdown text names, outside code blocks and links: words that end like sources, or that
+ * contain a slash and end like documents or settings, and code spans that begin with a folder of the root. A path that begins with `./` is
+ * one of the reader's.
+ */
+function pathsOf (text: string): string[] {
+  const prose = text.replaceAll(/^( *)```[^]*?^\1```$/gm, '').replaceAll(/\]\([^)\s]+\)|https?:\S+/g, ']')
+  const words = [...prose.matchAll(/(?<![\w./<>:@*-])(?:\.\.\/)*(?:[\w@*-][\w.@*-]*\/)*[\w@*-][\w.@*-]*\.(?:ts|lua|mjs|js|md|ya?ml|jsonc?)(?![\w/-])/g)].map(([word]) => word).filter(word => /\.(?:ts|lua)$/.test(word) || word.includes('/'))
+  const spans = [...prose.matchAll(/`([\w.*-]+(?:\/[\w.*-]+)*\/?)`/g)].map(([, span = '']) => span).filter(span => span.includes('/') && topFolders.has(span.split('/')[0]!))
+  return [...new Set([...words, ...spans])]
+}
+
+/** Returns whether a path exists from the root or from the document; a name without a folder may be anywhere. A `*` stands for a name. */
+function isPresent (document: string, path: string): boolean {
+  const name = path.replace(/\/$/, '')
+  const matcher = new RegExp(`^${posix.normalize(name).replaceAll('.', '\\.').replaceAll('*', '[^/]*')}$`)
+  const fromDocument = posix.join(posix.dirname(document), name)
+  if (folders.has(name) || folders.has(fromDocument) || files.includes(fromDocument)) return true
+  return files.some(file => matcher.test(file) || (!name.includes('/') && matcher.test(posix.basename(file))))
+}
+
+const absent = (document: string, text: string): string[] => pathsOf(text).filter(path => !isPresent(document, path))
+
+t.test('every path of the repository that a document names is there', async t => {
+  for (const path of documents) t.same(absent(path, await readDocument(path)), [], path)
+})
+
+t.test('a path that is not there is found, in backquotes and without', async t => {
+  t.same(absent('test/faults/README.md', 'a `lib/gone.ts`, ../stores/gone.test.ts, `lib/gone/`, `stores/gone`, gone.ts, `test/gone-*.ts`, docs/gone.md'), ['lib/gone.ts', '../stores/gone.test.ts', 'gone.ts', 'test/gone-*.ts', 'docs/gone.md', 'lib/gone/', 'stores/gone'])
+  t.same(absent('test/faults/README.md', '`lib/session/rotation.ts`, load.ts, ../stores/breaker.test.ts, `lib/session/`, `test/*/*.slow.test.ts`, `/auth/client/index.js`, `test/<path>.test.ts`, [a](gone.md), https://example.com/gone.ts'), [])
+})
+
 t.test('every relative link of every document leads to a file, and its anchor to a heading', async t => {
   t.ok(documents.includes('README.md') && documents.includes('docs/security/requirements.md') && documents.includes('test/faults/README.md'))
   for (const path of documents) t.same(brokenLinks(path, await readDocument(path)), [], path)

@@ -1,15 +1,20 @@
 import Fastify from 'fastify'
+import { execFileSync } from 'node:child_process'
 import t from 'tap'
 import { usage } from '../../cli/usage.ts'
 import { configSchema } from '../../config/schema.ts'
-import { parseDurationMs } from '../../lib/duration.ts'
+import { parseDurationMs } from '../../lib/units.ts'
+import * as exported from '../../index.ts'
 import * as errors from '../../lib/errors.ts'
 import type { EventName } from '../../lib/events.ts'
 import cookies from '../../plugins/cookies.ts'
 import { configReference } from '../../scripts/config-reference.ts'
 import { startAdministered } from '../helpers/admin.ts'
-import { startGateway } from '../helpers/build-gateway.ts'
+import { signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
+import { claimsOf } from '../helpers/credentials.ts'
 import { blocksOf, cellsUnder, readDocument } from '../helpers/documents.ts'
+import { send } from '../helpers/send.ts'
+import { startUpstream } from '../helpers/upstream.ts'
 
 const read = async (name: string): Promise<string> => await readDocument(`docs/reference/${name}`)
 
@@ -74,6 +79,44 @@ t.test('each request of the tables of endpoints takes the members that the page 
       for (const name of [query, ...members.match(/\w+(?=\??[,} ])/g) ?? []]) t.ok(name === '' || name === 'or' || operation.includes(`"${name}"`), `${request}: ${name}`)
     }
   }
+})
+
+t.test('a service receives the headers that the page says, and of the client those that are kept', async t => {
+  const page = await read('endpoints.md')
+  const up = await startUpstream(t)
+  const { url } = await startGateway(t, { upstreams: ['mint', 'headers', 'none'].map(forward => ({ prefix: `/${forward}`, target: up.url, audience: 'up', forward: forward as 'mint' })) })
+  const { cookie } = await signIn(url)
+  const rows = cellsUnder(page, 'What a service receives', 2).filter(([names = '']) => !names.includes('authorization: keep'))
+  const namesIn = (text: string): string[] => text.match(/\b[A-Za-z]+(?:-[A-Za-z]+)+\b|\b(?:Authorization|Host|Cookie|Forwarded|TE)\b/g) ?? []
+  const fates = new Map(rows.flatMap(([names = '', fate = '']) => namesIn(names).map(name => [name.toLowerCase(), fate])))
+  for (const name of ['true-client-ip', 'via', 'x-http-method-override', 'traceparent']) {
+    t.match(page.toLowerCase(), `\`${name}\``)
+    fates.set(name, 'kept')
+  }
+  t.ok(fates.size > 20)
+
+  const lines = [...fates.keys()].filter(name => !['host', 'cookie', 'authorization'].includes(name)).flatMap(name => [name, 'sent-by-client'])
+  for (const forward of ['mint', 'headers', 'none']) {
+    const { status } = await send('GET', `${url}/${forward}`, { headers: ['cookie', `${cookie}; theme=sent-by-client`, ...lines] })
+    t.equal(status, 200)
+    const { headers } = up.requests.at(-1)!
+    for (const [name, fate] of fates) t.equal(String(headers[name]).includes('sent-by-client'), fate === 'kept', `${forward}: ${name} is ${fate}`)
+    t.equal(headers.authorization !== undefined, forward === 'mint')
+    for (const name of ['x-auth-subject', 'x-auth-session', 'x-auth-scope']) t.equal(headers[name] !== undefined, forward === 'headers', `${forward}: ${name}`)
+    for (const name of ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-request-id', 'cdn-loop', 'host']) t.ok(headers[name], `${forward}: ${name}`)
+  }
+})
+
+t.test('the table of claims has those of a minted token and of an access token, and no others', async t => {
+  const up = await startUpstream(t)
+  const { url } = await startGateway(t, { upstreams: [{ prefix: '/up', target: up.url, audience: 'up' }] })
+  const { token } = await signInForTokens(url)
+  await send('GET', `${url}/up`, { headers: ['authorization', `Bearer ${token}`] })
+  const rows = cellsUnder(await read('endpoints.md'), 'Claims of tokens', 3)
+  const documented = (column: 1 | 2): string[] => rows.filter(row => row[column] !== 'absent').flatMap(([names = '']) => names.split(', ')).sort()
+
+  t.same(documented(1), Object.keys(claimsOf(up.requests[0]!.headers.authorization!.slice('Bearer '.length))).sort())
+  t.same(documented(2), Object.keys(claimsOf(token)).sort())
 })
 
 t.test('the pages that the reference names are served, with pages: true alone', async t => {
@@ -156,3 +199,19 @@ function comparable (value: string): string {
   const plain = value.replaceAll(/[\s,]/g, '')
   return /^\d+(?:s|m|h|d)$/.test(plain) ? `${parseDurationMs(plain)} ms` : plain
 }
+
+t.test('the reference of the plugins is what their declarations and schemas say: npm run docs', async t => {
+  const { NODE_OPTIONS: _, ...env } = process.env
+
+  t.equal(await read('plugins.md'), execFileSync(process.execPath, ['scripts/plugin-reference.ts'], { cwd: new URL('../../', import.meta.url), env, encoding: 'utf8' }))
+})
+
+t.test('the reference of the plugins has a section for every plugin that is exported, and a meaning in every row', async t => {
+  const page = await read('plugins.md')
+  const meta = Symbol.for('plugin-meta')
+  const sections = [...page.matchAll(/^## (\w+)$/gm)].map(([, name]) => name)
+
+  t.same(Object.entries(exported).filter(([, value]) => meta in Object(value)).map(([name]) => name).sort(), sections.filter(name => !['serverOptions', 'Routes', 'Types'].includes(name!)).sort())
+  for (const name of Object.keys(exported).filter(name => name.endsWith('Routes'))) t.match(page, `### ${name}\n`)
+  t.same(page.split('\n').filter(line => /^\|.*\| \|$/.test(line)), [])
+})

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { checkConfig } from '../../config/load.ts'
-import { parseDurationMs } from '../../lib/duration.ts'
+import { parseDurationMs } from '../../lib/units.ts'
 
 const root = new URL('../../', import.meta.url)
 const read = async (path: string): Promise<string> => await readFile(new URL(path, root), 'utf8')

@@ -182,11 +182,11 @@ export async function until (predicate: () => boolean | Promise<boolean>): Promi
   while (!await predicate()) await wait(5)
 }
 
-/** Records the security events that are published while the test runs. */
+/** Records the security events that are published while the test runs, without their time and their request. */
 export function recordEvents (t: Test): SecurityEvent[] {
   const events: SecurityEvent[] = []
   const record = (event: unknown): void => {
-    const { request: _, ...rest } = event as SecurityEvent
+    const { request: _, at: __, ...rest } = event as SecurityEvent
     events.push(rest)
   }
   subscribe('portcullis:event', record)

@@ -65,7 +65,7 @@ export async function runMain (args: string[], options: RunOptions = {}): Promis
       done()
     }
   })
-  const code = await main(args, { env, stdin: Readable.from([stdin]), stdout: collect('stdout'), stderr: collect('stderr'), signals: new EventEmitter(), whenTold: async () => await new Promise(() => {}) })
+  const code = await main(args, { env, stdin: Readable.from([stdin]), stdout: collect('stdout'), stderr: collect('stderr'), uid: process.getuid?.(), nodeVersion: process.versions.node, signals: new EventEmitter(), whenTold: async () => await new Promise(() => {}) })
   report(`what portcullis ${args[0]} printed`, `${output.stdout}\n${output.stderr}`)
   return { code, ...output }
 }

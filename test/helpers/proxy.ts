@@ -13,7 +13,7 @@ export async function startProxy (t: Test, upstreams: Array<Partial<ProxyOptions
   const counter = { inFlight: 0 }
   await app.register(errors)
   for (const upstream of upstreams) {
-    await app.register(proxy, { prefix: '/', target: '', origin: 'https://app.example.com', timeout: 5000, counter, ...upstream })
+    await app.register(proxy, { prefix: '/', origin: 'https://app.example.com', timeout: 5000, counter, ...upstream })
   }
   await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(async () => {

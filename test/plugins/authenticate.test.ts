@@ -376,16 +376,16 @@ t.test('a demand that is wrong is refused when the route is made', async t => {
   }
 })
 
-t.test('the plugin does without refresh tokens, and not without each of its dependencies', async t => {
+t.test('the plugin does without refresh tokens, and not without sessions', async t => {
   const { store } = await createStore(t)
-  for (const missing of ['', 'accessToken', 'session']) {
+  for (const missing of ['', 'session']) {
     const app = createServer(t)
     for (const name of ['session', 'access-token', 'portcullis']) await app.register(fp(async () => {}, { name }))
     await app.register(storePlugin, { type: 'custom', store })
     await app.register(blocklist)
     await app.register(cookies, { origin })
     await app.register(keys, { secret })
-    if (missing !== 'accessToken') await app.register(accessToken, { issuer: origin })
+    await app.register(accessToken, { issuer: origin })
     if (missing !== 'session') await app.register(session)
     if (missing !== '') {
       await t.rejects(async () => { await app.register(authenticate, { origin }) }, { code: 'FST_ERR_PLUGIN_DEPENDENCY_NOT_REGISTERED' }, missing)

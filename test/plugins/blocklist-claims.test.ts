@@ -1,11 +1,15 @@
 import jwt from '@fastify/jwt'
 import t, { type Test } from 'tap'
+import type { AccessTokenClaims } from '../../lib/jwt/claims.ts'
+import { identityOfSession, identityOfToken, type Identity } from '../../lib/identity.ts'
+import type { SessionRecord } from '../../lib/session/record.ts'
 import { createSid } from '../../lib/session/sid.ts'
+import { viewSession } from '../../lib/session/view.ts'
 import errors from '../../plugins/errors.ts'
 import blocklist, { type BlocklistOptions, type RevocableClaims, type RevokeRequest } from '../../plugins/blocklist.ts'
 import storePlugin from '../../plugins/store.ts'
 import type { OpenSession, Store } from '../../stores/store.ts'
-import { createFaultyStore, createServer, createStore, until } from '../helpers/build-app.ts'
+import { buildApp, createFaultyStore, createServer, createStore, openFamily, openSession, sessionRecord, until } from '../helpers/build-app.ts'
 
 /*
  * An application signs tokens with its own library, and its users have numbers. What the blocklist reads in another way than it was
@@ -45,6 +49,14 @@ const unidentifiable: Array<[string, unknown]> = [
   ['a decoded token with names beside', { header: {}, payload: { jti: 'j' }, signature: 's', sub: 'ada' }], ['a payload beside the claims', { payload: { jti: 'j' }, jti: 'other' }],
   ['a verified token of jose with names beside', { payload: { jti: 'j' }, protectedHeader: {}, sid: 's' }], ['a header and a body with names beside', { header: {}, body: { jti: 'j' }, jti: 'other' }],
   ['names that are inherited', Object.create({ jti: 'j' })],
+  ['a record of a session', sessionRecord()], ['a record in a copy without its sid', { ...sessionRecord(), sid: undefined, jti: 'j' }],
+  ['a session as its owner sees it', viewSession(sessionRecord(), 60_000)], ['a response that opens a session', { session: viewSession(sessionRecord(), 60_000) }],
+  ['a request to revoke a subject', { subject: 'ada' }], ['a request to revoke a token of an issuer', { jti: 'j', issuer: 'i' }], ['a subject beside a token', { jti: 'j', subject: 'ada' }],
+  ['a subject beside a session', { sid: 's', subject: 'ada', sub: null }], ['an inherited subject', Object.assign(Object.create({ subject: 'ada' }) as object, { jti: 'j' })],
+  ['a request with an identity', { identity: identityOfSession(sessionRecord()) }], ['an object that inherits from an identity', Object.create(identityOfSession(sessionRecord()))],
+  ['a part of an identity', (({ subject, sid, jti, issuer, epoch }) => ({ subject, sid, jti, issuer, epoch }))(identityOfSession(sessionRecord()))],
+  ...[['subject', null], ['subject', 42.5], ['epoch', null], ['epoch', undefined], ['epoch', 9e10], ['sid', {}], ['sub', 'bob'], ['iss', 'other']].map(([name, value]): [string, unknown] => [`a copy of an identity with another ${String(name)}`, { ...identityOfSession(sessionRecord()), [String(name)]: value }]),
+  ['an instance of a class with an identity\'s getters', new class { readonly sid = 's'; get subject () { return 'ada' } }()],
   ...['jti', 'sid', 'sub', 'iss', 'epoch', 'iat'].map((name): [string, unknown] => [`an inherited ${name} beside claims`, Object.assign(Object.create({ [name]: 1 }) as object, { [name === 'sub' ? 'jti' : 'sub']: 'ada' })]),
   ['an instance of a class with a getter', new class { sub = 'ada'; get jti () { return 'j' } }()], ['an inherited getter of nothing', new class { sub = 'ada'; get jti () { return undefined } }()],
   ...['jti', 'sid', 'sub', 'iss'].flatMap((name): Array<[string, unknown]> => [
@@ -53,6 +65,74 @@ const unidentifiable: Array<[string, unknown]> = [
   ...[-1, 1.5, 2 ** 53, NaN, '1', Date.now(), 9e10, now() + 86_400, [1], {}, true].flatMap((epoch): Array<[string, unknown]> => [[`epoch ${String(epoch)}`, { sub: 'ada', epoch }], [`epoch ${String(epoch)} beside a sid`, { sub: 'ada', sid, epoch }]]),
   ...[-1, NaN, Infinity, '1796008000', Date.now(), now() + 3600, 1n, [1], {}, true, new Date(0)].map((iat): [string, unknown] => [`iat of type ${typeof iat}`, { sub: 'ada', iat }])
 ]
+
+/** Every form in which an identity may reach the blocklist. */
+function formsOf (identity: Identity): Array<[string, Identity]> {
+  class Caller { constructor () { Object.assign(this, identity) } }
+  return [
+    ['itself', identity], ['a copy', { ...identity }], ['a frozen copy', Object.freeze({ ...identity })], ['a structured clone', structuredClone(identity)],
+    ['JSON', JSON.parse(JSON.stringify(identity)) as Identity], ['an instance of a class', new Caller() as Identity], ['a proxy', new Proxy(identity, {})],
+    ['a copy with sub and iss', { ...identity, sub: identity.subject, iss: identity.issuer } as Identity]
+  ]
+}
+
+t.test('an identity is judged as the hook of authenticate judges it, from memory and from the store, in every form', async t => {
+  const { store } = await createStore(t)
+  const faulty = createFaultyStore(store)
+  const { portcullis: { blocklist } } = await build(t, faulty.store, { maxStaleness: '500ms' })
+  const { record } = await store.open(signIn)
+  const spared = (await store.open(signIn)).record
+  const other = (await store.open({ ...signIn, subject: 'bob' })).record
+  const issued = (session: SessionRecord, jti: string): Identity => identityOfToken({ iss: 'i', sub: session.subject, aud: 'orders', sid: session.sid, jti, iat: now(), exp: now() + 60, epoch: session.epoch, scope: '', auth_time: now(), acr: '1', amr: [] } as unknown as AccessTokenClaims)
+  const foreign = (subject: string, epoch: number): Identity => ({ ...identityOfSession(sessionRecord()), subject, sid: null, credential: 'token', issuer: 'https://corp.example', jti: null, epoch })
+  await blocklist.revoke({ subject: 'ada', exceptSid: spared.sid })
+  await blocklist.revoke({ subject: 'corp|ada' })
+  await blocklist.revoke({ jti: 'revoked', issuer: 'i' })
+  const revoked = { session: identityOfSession(record), token: issued(record, 'a'), 'token of another issuer': foreign('corp|ada', now() - 60), 'token by its jti': issued(other, 'revoked') }
+  const valid = { session: identityOfSession(other), 'spared session': identityOfSession(spared), token: issued(other, 'b'), 'token of another issuer': foreign('corp|bob', now() - 60) }
+  const judgeAll = async (isRevoked: (identity: Identity) => boolean | Promise<boolean>): Promise<void> => {
+    for (const [name, identity] of Object.entries(revoked)) for (const [form, given] of formsOf(identity)) t.equal(await isRevoked(given), true, `revoked ${name}, ${form}`)
+    for (const [name, identity] of Object.entries(valid)) for (const [form, given] of formsOf(identity)) t.equal(await isRevoked(given), false, `valid ${name}, ${form}`)
+  }
+  const asserted = async (identity: Identity): Promise<boolean> => await blocklist.assertNotRevoked(identity).then(() => false, ({ code }: { code: string }) => code === 'PTC_ERR_TOKEN_INVALID')
+
+  await judgeAll(identity => blocklist.isRevoked(identity))
+  await judgeAll(asserted)
+  faulty.fail('pull')
+  await until(() => !blocklist.isFresh())
+  await judgeAll(asserted)
+})
+
+t.test('an identity that accessToken.verify returns, or that a request has, is refused after a sign-out everywhere', async t => {
+  const { store } = await createStore(t)
+  const seen: boolean[] = []
+  const app = await buildApp(t, store, {}, app => {
+    app.get('/', { onRequest: app.portcullis.authenticate({ audience: 'orders' }) }, async ({ identity }) => {
+      await app.portcullis.blocklist.revoke({ subject: identity.subject })
+      return { isRevoked: app.portcullis.blocklist.isRevoked(identity) }
+    })
+  })
+  const { cookie } = await openSession(app)
+  const { token } = await openFamily(app)
+  const identity = await app.portcullis.accessToken.verify(token)
+  seen.push(app.portcullis.blocklist.isRevoked(identity))
+  t.same((await app.inject({ url: '/', headers: { cookie } })).json(), { isRevoked: true })
+  seen.push(app.portcullis.blocklist.isRevoked(identity))
+
+  t.same(seen, [false, true])
+  await t.rejects(app.portcullis.blocklist.assertNotRevoked(identity), { code: 'PTC_ERR_TOKEN_INVALID' })
+  t.throws(() => app.portcullis.blocklist.isRevoked(Promise.resolve(identity) as object), { code, cause: { message: 'a promise was given: await the claims' } })
+})
+
+t.test('a payload may have a claim of its own that is called subject or issuer, beside sub and iss', async t => {
+  const { store } = await createStore(t)
+  const { portcullis: { blocklist } } = await build(t, store)
+  await blocklist.revoke({ subject: 'ada' })
+
+  t.equal(blocklist.isRevoked({ sub: 'ada', subject: 'Mathematics' } as RevocableClaims), true)
+  t.equal(blocklist.isRevoked({ sub: 'bob', subject: 'ada', issuer: 'school' } as RevocableClaims), false)
+  t.equal(blocklist.isRevoked({ jti: 'j', iss: 'i', issuer: 'school' } as RevocableClaims), false)
+})
 
 t.test('claims that do not tell which token they are of are never "not revoked"', async t => {
   const { store } = await createStore(t)
@@ -71,6 +151,8 @@ t.test('the cause tells an author what was given instead of claims', async t => 
   for (const [claims, message] of [
     [{ header: {}, payload: { jti: 'j' }, signature: '' }, 'a decoded token was given: give its payload'],
     [Promise.resolve({}), 'a promise was given: await the claims'],
+    [sessionRecord(), /^subject was given without sub: pass the payload of a token .* or a whole identity such as request\.identity$/],
+    [{ jti: 'j', issuer: 'i' }, /^issuer was given without iss: pass the payload/],
     [{ sub: [] }, /^sub must be a text/],
     [{ sub: 'ada', iat: Date.now() }, /^iat must be a number of seconds/]
   ] as const) t.throws(() => blocklist.isRevoked(claims as RevocableClaims), { cause: { message } }, String(message))

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
-import type { Identity } from '../../lib/principal.ts'
+import type { Identity } from '../../lib/identity.ts'
 import { hasGoodSignature } from '../../lib/jwt/jws-verify.ts'
 import { parseToken } from '../../lib/jwt/token-format.ts'
 import accessToken from '../../plugins/access-token.ts'

@@ -116,7 +116,7 @@ t.test('the head of a response has a limit, which the error names', async t => {
 t.test('requests are shared among the targets, and one that refuses connections gets none of them', async t => {
   const upstreams = await Promise.all([1, 2, 3].map(async () => await startUpstream(t)))
   const refusing = `http://127.0.0.1:${await findClosedPort()}`
-  const { url } = await startProxy(t, [{ targets: [...upstreams.map(upstream => upstream.url), refusing], target: undefined }])
+  const { url } = await startProxy(t, [{ targets: [...upstreams.map(upstream => upstream.url), refusing] }])
 
   for (let i = 0; i < 20; i++) {
     const answers = await Promise.all(Array.from({ length: 10 }, async () => (await fetch(url, { method: 'POST', body: 'x' })).status))
@@ -127,7 +127,7 @@ t.test('requests are shared among the targets, and one that refuses connections 
 
 t.test('without a target that accepts connections it is 502, and the client may come back', async t => {
   const targets = [`http://127.0.0.1:${await findClosedPort()}`, `http://127.0.0.1:${await findClosedPort()}`]
-  const { port } = await startProxy(t, [{ targets, target: undefined }])
+  const { port } = await startProxy(t, [{ targets }])
 
   t.match(await sendRaw(t, port, get).ended, /^HTTP\/1\.1 502 [^]*retry-after: 1\r\n[^]*PTC_ERR_UPSTREAM_UNREACHABLE/i)
 })

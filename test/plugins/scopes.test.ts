@@ -169,7 +169,7 @@ t.test('audit and drain are registered once, where they would act twice', async 
 t.test('events reach the scope in which they happen and the scopes around it, and no other, in any order of registration', async t => {
   const heard: string[] = []
   const app = createServer(t)
-  const listen = (scope: FastifyInstance, name: string): void => { t.teardown(listenTo(scope.portcullis, ({ event }) => heard.push(`${name} ${event}`))) }
+  const listen = (scope: FastifyInstance, name: string): void => { t.teardown(listenTo(scope.portcullis, ({ event }) => { heard.push(`${name} ${event}`) }, error => t.fail(error))) }
   const scopes: FastifyInstance[] = []
   for (const name of ['one', 'two']) {
     const { store } = await createStore(t)

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fp from 'fastify-plugin'
 import t from 'tap'
-import { tokenKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import storePlugin, { type StoreOptions } from '../../plugins/store.ts'
-import { createServer, createStore } from '../helpers/build-app.ts'
+import { MemoryStore } from '../../examples/memory-store.ts'
+import { buildApp, createServer, createStore, openSession } from '../helpers/build-app.ts'
 import { takeSnapshot } from '../../stores/contract/snapshot.ts'
 
 t.test('sqlite is the store by default, and what it keeps survives the server', async t => {
@@ -75,6 +76,37 @@ t.test('wrong options are refused by name', async t => {
     const app = createServer(t)
     await t.rejects(async () => { await app.register(storePlugin, options as unknown as StoreOptions) }, { code: 'PTC_ERR_CONFIG_INVALID', message }, JSON.stringify(options))
   }
+})
+
+t.test('a store of the application that lacks a method is refused by name, before a request misses it', async t => {
+  for (const [store, message] of [
+    [{ ...complete(), bindDevice: undefined, putNote: 'text' }, 'portcullis-store: store must implement Store; it has no method bindDevice and putNote'],
+    [{}, /^portcullis-store: store must implement Store; it has no method nowMs, open, read, /],
+    [{ ...complete(), type: undefined }, 'portcullis-store: store.type must be a text that names the kind of the store']
+  ] as const) {
+    const app = createServer(t)
+    await t.rejects(async () => { await app.register(storePlugin, { type: 'custom', store } as unknown as StoreOptions) }, { code: 'PTC_ERR_CONFIG_INVALID', message })
+  }
+})
+
+/** A store whose methods are own members. */
+function complete (): object {
+  const store = new MemoryStore()
+  const names = Object.getOwnPropertyNames(MemoryStore.prototype) as Array<keyof MemoryStore>
+  return Object.fromEntries([['type', 'memory'], ...names.map(name => [name, store[name]])])
+}
+
+t.test('a store of the application may be an instance of a class, and is not ended with the server', async t => {
+  const store = new MemoryStore()
+  for (const subject of ['ada', 'bob']) {
+    const app = await buildApp(t, store)
+    const { cookie } = await openSession(app, subject)
+    t.equal(app.portcullis.store, store)
+    t.match(cookie, /portcullis=/)
+    t.equal((await store.list(subject)).length, 1)
+    await app.close()
+  }
+  t.equal((await store.list('ada')).length, 1)
 })
 
 t.test('a plugin of another name that is called store is none of ours', async t => {

@@ -4,10 +4,13 @@ import { eventChannel, type SecurityEvent } from '../../lib/events.ts'
 import { password, post, signIn, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { writeUsers } from '../helpers/portcullis.ts'
 
-/** The events as the audit log has them, with their requests. */
+/** The events as the audit log has them, with their requests and without their time. */
 function recordAll (t: Test): SecurityEvent[] {
   const events: SecurityEvent[] = []
-  const record = (event: unknown): void => { events.push(event as SecurityEvent) }
+  const record = (event: unknown): void => {
+    const { at: _, ...rest } = event as SecurityEvent
+    events.push(rest)
+  }
   eventChannel.subscribe(record)
   t.teardown(() => { eventChannel.unsubscribe(record) })
   return events

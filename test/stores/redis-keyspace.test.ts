@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { subjectKeyOf } from '../../lib/revocation/revocation-id.ts'
+import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
 import { connectAdmin, connectRedis, startRedis } from '../helpers/redis-server.ts'

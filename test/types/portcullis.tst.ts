@@ -24,6 +24,13 @@ describe('app.portcullis', () => {
     expect(portcullis.blocklist.close('s')).type.toBe<Promise<SessionRecord | null>>()
   })
 
+  test('the blocklist takes the payload of a token and the identity of a request', () => {
+    expect(portcullis.blocklist.isRevoked).type.toBeCallableWith(request.identity)
+    expect(portcullis.blocklist.assertNotRevoked).type.toBeCallableWith(request.identity)
+    expect(portcullis.blocklist.isRevoked).type.not.toBeCallableWith(request.identityOrNull)
+    expect(portcullis.blocklist.isRevoked).type.not.toBeCallableWith({ subject: 'ada' })
+  })
+
   test('a revocation names exactly one kind of thing', () => {
     expect(portcullis.blocklist.revoke).type.toBeCallableWith({ jti: 'j', issuer: 'i', expiresAt: 1 })
     expect(portcullis.blocklist.revoke).type.toBeCallableWith({ subject: 'ada', exceptSid: null })

@@ -2,8 +2,8 @@ import { TokenInvalidError } from '../../../lib/errors.ts'
 import { readBearer } from '../../../lib/http/bearer.ts'
 import { challengeFor } from '../../../lib/http/challenge.ts'
 import type { RequestFacts } from '../../../lib/http/request-facts.ts'
-import type { Identity } from '../../../lib/principal.ts'
-import type { Portcullis } from '../../portcullis.ts'
+import { isForeignToken, type Identity } from '../../../lib/identity.ts'
+import { partOrNull, type Portcullis } from '../../portcullis.ts'
 import type { Scheme, SchemeVerifier } from '../scheme.ts'
 
 /**
@@ -13,6 +13,7 @@ import type { Scheme, SchemeVerifier } from '../scheme.ts'
 export const accessToken: Scheme = {
   name: 'token',
   title: 'an access token',
+  plugin: 'portcullis-access-token',
   accesses: ['any', 'token', 'public'],
   isInAuthorization: true,
   headers: [],
@@ -20,8 +21,8 @@ export const accessToken: Scheme = {
   errors: { Revoked: TokenInvalidError, OtherAudience: TokenInvalidError },
   challenge: challengeFor,
   // Clients replace a token of the gateway while its session continues. Another issuer's token has no session.
-  streams: { endMs: ({ sid, expiresAt }) => sid === null ? (expiresAt + 1) * 1000 : Infinity, asksStore: true, hasDevice: false },
-  create: parts => new AccessTokens(parts)
+  streams: { endMs: identity => isForeignToken(identity) ? (identity.expiresAt + 1) * 1000 : Infinity, asksStore: true, hasDevice: false },
+  create: parts => partOrNull(parts, 'accessToken') === null ? null : new AccessTokens(parts)
 }
 
 class AccessTokens implements SchemeVerifier {

@@ -1,7 +1,7 @@
 import { ScopeInsufficientError, SessionInvalidError } from '../../../lib/errors.ts'
 import { challengeFor } from '../../../lib/http/challenge.ts'
 import type { RequestFacts } from '../../../lib/http/request-facts.ts'
-import type { Identity } from '../../../lib/principal.ts'
+import type { Identity } from '../../../lib/identity.ts'
 import type { Portcullis } from '../../portcullis.ts'
 import type { Scheme, SchemeVerifier } from '../scheme.ts'
 
@@ -9,6 +9,7 @@ import type { Scheme, SchemeVerifier } from '../scheme.ts'
 export const sessionCookie: Scheme = {
   name: 'session',
   title: 'a session cookie',
+  plugin: 'portcullis-session',
   accesses: ['any', 'session', 'public'],
   isInAuthorization: false,
   headers: [],

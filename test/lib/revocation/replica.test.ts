@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { freezeWithKeys } from '../../../lib/revocation/credential-ids.ts'
 import { Replica } from '../../../lib/revocation/replica.ts'
-import { subjectKeyOf, tokenKeyOf } from '../../../lib/revocation/revocation-id.ts'
+import { freezeWithKeys, subjectKeyOf, tokenKeyOf } from '../../../lib/revocation/revocation-keys.ts'
 import type { CredentialClaims, Revocation } from '../../../lib/revocation/entries.ts'
 
 const nobody: CredentialClaims = { issuer: null, jti: null, sid: null, subject: null, epoch: null }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { checkOptions } from '../../../lib/options.ts'
+import { checkOptions } from '../../../lib/check-options.ts'
 import { decode, defaultsOf } from '../../../lib/settings/decode.ts'
 import { choice, count, duration, flag, group, list, size, text } from '../../../lib/settings/fields.ts'
 import { durationOption, optional, optionsFrom, optionsOf } from '../../../lib/settings/options.ts'

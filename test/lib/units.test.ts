@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { durationPattern, parseDurationMs } from '../../lib/duration.ts'
+import { durationPattern, parseDurationMs, parseSize } from '../../lib/units.ts'
 
 t.test('a duration is a number with its unit', async t => {
   for (const [text, ms] of [['0s', 0], ['500ms', 500], ['30s', 30_000], ['15m', 900_000], ['24h', 86_400_000], ['30d', 2_592_000_000], ['007s', 7000]] as const) t.equal(parseDurationMs(text), ms, text)
@@ -22,4 +22,12 @@ t.test('the pattern accepts exactly what is parsed', async () => {
       return !pattern.test(text)
     }
   }))
+})
+
+t.test('a size is its number times its unit in bytes', async t => {
+  t.strictSame(['512B', '16KiB', '1MiB', '2GiB'].map(parseSize), [512, 16_384, 1_048_576, 2_147_483_648])
+})
+
+t.test('a size without a unit, with another one or with a sign is refused', async t => {
+  for (const text of ['16', '16KB', '16 KiB', '-1B', '1.5MiB', '']) t.throws(() => parseSize(text), RangeError)
 })

@@ -1,27 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/config.ts'
-import { maxForeignTokenAgeMs } from '../config/retention.ts'
-import { optionsFrom } from '../lib/settings/options.ts'
-import { replica } from '../lib/settings/revocation.ts'
 import { UsersAgreement } from '../users/agreement.ts'
 import { createPasswordSource } from '../users/create-password-source.ts'
 import type { PasswordSource } from '../users/password-source.ts'
 import { persist } from '../stores/retry.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
-import type { BlocklistOptions } from '../plugins/blocklist.ts'
 import type { Portcullis } from '../plugins/portcullis.ts'
 
-/* The parts that both compositions share: the gateway, and the primary process of several workers. */
-
-export function blocklistOptions (config: Config): BlocklistOptions {
-  const { accessToken, session, revocation } = config
-  return {
-    ...optionsFrom(replica, revocation),
-    maxTokenAge: accessToken.ttlMs,
-    maxForeignTokenAge: maxForeignTokenAgeMs(config),
-    absoluteTimeout: session.absoluteTimeoutMs
-  }
-}
+/* The source of passwords of both compositions: the gateway, and the primary process of several workers. */
 
 /**
  * Opens the source of passwords. Rejects with ConfigInvalidError when the users file is not valid; a file that becomes invalid

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ago, inWords, waiting } from '../../lib/instants.ts'
+import { ago, inWords, waiting } from '../../../routes/pages/instants.ts'
 
 t.test('how long ago something was is told in one unit, rounded down', t => {
   for (const [seconds, words] of [[-5, 'just now'], [0, 'just now'], [59, 'just now'], [60, '1 minute ago'], [3599, '59 minutes ago'], [3600, '1 hour ago'], [86_399, '23 hours ago'], [200_000, '2 days ago']] as const) t.equal(ago(seconds), words)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { forever, KeyTable } from '../../../lib/revocation/id-table.ts'
+import { forever, KeyTable } from '../../../lib/revocation/key-table.ts'
 
 const key = (...words: number[]): Int32Array => Int32Array.from([...words, 0, 0, 0, 0].slice(0, 4))
 const has = (table: KeyTable, ...words: number[]): boolean => table.find(key(...words), 0) >= 0

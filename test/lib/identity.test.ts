@@ -1,6 +1,6 @@
 import t from 'tap'
 import { accessTokenClaimsOf } from '../../lib/jwt/claims.ts'
-import { identityOfSession, identityOfToken } from '../../lib/principal.ts'
+import { identityOfSession, identityOfToken } from '../../lib/identity.ts'
 import { sessionRecord } from '../helpers/build-app.ts'
 
 t.test('a session and its token speak for the same subject, in seconds', async t => {

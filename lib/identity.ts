@@ -1,7 +1,7 @@
 import type { SessionRecord } from './session/record.ts'
 import type { AccessTokenClaims } from './jwt/claims.ts'
 import { seconds } from './session/lifetime.ts'
-import { freezeWithKeys } from './revocation/credential-ids.ts'
+import { freezeWithKeys } from './revocation/revocation-keys.ts'
 
 /**
  * The caller behind a verified credential. The object stays the same as long as the credential is the same, so it can be compared and
@@ -10,19 +10,22 @@ import { freezeWithKeys } from './revocation/credential-ids.ts'
 export interface Identity {
   /** Subject of the credential; `<issuer name>|<sub>` for another issuer's token. */
   readonly subject: string
-  /** Id of the session; null for another issuer's token, which has no session here. */
+  /** Id of the session; null for a credential without a session here, such as another issuer's token. */
   readonly sid: string | null
   /** Kind of the credential that was presented. */
   readonly credential: 'session' | 'token'
   /** Audiences for which the credential is valid. */
   readonly audiences: readonly string[]
+  /** Scopes of the credential. */
   readonly scopes: readonly string[]
   /**
-   * Time of the subject's last authentication in seconds since the epoch, its strength and its methods (RFC 9068). If another issuer's
-   * token does not state them: 0, which is never recent enough, an empty text and an empty list.
+   * Time of the subject's last authentication, in seconds since the epoch. If another issuer's token does not state it: 0, which is never
+   * recent enough.
    */
   readonly authTime: number
+  /** Strength of that authentication (RFC 9068); an empty text if another issuer's token does not state it. */
   readonly acr: string
+  /** Methods of that authentication (RFC 8176); an empty list if another issuer's token does not state them. */
   readonly amr: readonly string[]
   /** Number that cuts are compared with: the epoch of the session, or for another issuer's token the second of its issue. */
   readonly epoch: number
@@ -34,6 +37,16 @@ export interface Identity {
   readonly generation: number | null
   /** Expiry of the credential, in seconds since the epoch. */
   readonly expiresAt: number
+}
+
+/** Returns whether the record of a session of the gateway decides how long the credential is valid. */
+export function hasSession (identity: Identity): identity is Identity & { readonly sid: string } {
+  return identity.sid !== null
+}
+
+/** Returns whether the credential is another issuer's access token. The gateway's own access tokens all name their session. */
+export function isForeignToken (identity: Pick<Identity, 'credential' | 'sid'>): boolean {
+  return identity.credential === 'token' && identity.sid === null
 }
 
 export function identityOfSession (record: SessionRecord): Identity {

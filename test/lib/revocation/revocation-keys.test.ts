@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { anyJtiKeyAt, credentialKeys, freezeWithKeys, jtiKeyAt, sidKeyAt, subjectKeyAt, writeJtiKey, writeSidKey, writeSubjectKey, type CredentialKeys } from '../../../lib/revocation/credential-ids.ts'
-import { createSid } from '../../../lib/session/sid.ts'
 import type { CredentialClaims } from '../../../lib/revocation/entries.ts'
+import { anyJtiKeyAt, credentialKeys, freezeWithKeys, jtiKeyAt, sidKeyAt, subjectKeyAt, subjectKeyOf, tokenKeyOf, writeJtiKey, writeSidKey, writeSubjectKey, type CredentialKeys } from '../../../lib/revocation/revocation-keys.ts'
+import { createSid, isSid, shardOfSid } from '../../../lib/session/sid.ts'
 
 const nobody: CredentialClaims = { issuer: null, jti: null, sid: null, subject: null, epoch: null }
 
@@ -16,6 +16,22 @@ function bytesOf (sid: string): string {
   const bytes = Buffer.from(sid, 'base64url')
   return [0, 4, 8, 12].map(at => bytes.readInt32BE(at)).join()
 }
+
+t.test('a key has the form of a session id', async t => {
+  fc.assert(fc.property(fc.string(), fc.string(), (issuer, value) => isSid(tokenKeyOf(issuer, value)) && isSid(subjectKeyOf(value))))
+  t.pass()
+})
+
+t.test('the sessions of a subject lie in the shard of its key, and all keys of a token in one', async t => {
+  fc.assert(fc.property(fc.string(), fc.string(), (issuer, text) =>
+    shardOfSid(createSid(text)) === shardOfSid(subjectKeyOf(text)) && shardOfSid(tokenKeyOf(issuer, text)) === shardOfSid(tokenKeyOf('', text))))
+  t.pass()
+})
+
+t.test('what differs in kind, issuer or value has another key', async t => {
+  const keys = [tokenKeyOf('', 'a'), tokenKeyOf('a', ''), tokenKeyOf('a', 'a'), tokenKeyOf('a"', '"a'), subjectKeyOf('a'), subjectKeyOf('jti'), subjectKeyOf('')]
+  t.equal(new Set(keys).size, keys.length)
+})
 
 t.test('a session id is its own key, bit for bit', async t => {
   for (const sid of ['AAAAAAAAAAAAAAAAAAAAAA', '_____________________w', 'AAAAAAAAAAAAAAAAAAAAAQ']) t.equal(sidKey(sid), bytesOf(sid))

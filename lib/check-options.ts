@@ -1,11 +1,11 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import { Value, ValueErrorType, type ValueError } from '@sinclair/typebox/value'
-import { durationPattern } from './duration.ts'
+import { durationPattern } from './units.ts'
 import { ConfigInvalidError } from './errors.ts'
 import { decodeValue } from './settings/decode.ts'
 import { completeOptions, optionProblem, type DecodedOptions } from './settings/options.ts'
 
-export { durationMs, type Duration } from './duration.ts'
+export { durationMs, type Duration } from './units.ts'
 
 /** A duration option that is not decoded: a text with its unit (`15m`), or a number of milliseconds. */
 export const DurationOption = Type.Union([Type.String({ pattern: durationPattern }), Type.Integer({ minimum: 0 })], { errorMessage: 'must be a duration such as 30s or 15m, or a number of milliseconds' })

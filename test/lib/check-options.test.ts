@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
-import { DurationOption, checkOptions, durationMs } from '../../lib/options.ts'
+import { DurationOption, checkOptions, durationMs } from '../../lib/check-options.ts'
 
 const Options = Type.Object({
   name: Type.String(),

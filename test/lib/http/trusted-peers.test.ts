@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isAddressBlock, isEveryAddress, isMappedAddress } from '../../../lib/http/cidr.ts'
+import { isAddressBlock, isEveryAddress, isMappedAddress } from '../../../lib/http/trusted-peers.ts'
 
 t.test('addresses and blocks of both families are recognised', async t => {
   for (const text of ['10.0.0.1', '10.0.0.0/8', '::1', 'fd00::/8', '192.168.0.0/32', '::/128']) t.ok(isAddressBlock(text), text)

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import t from 'tap'
-import { findPattern, findPatternInSecret } from '../../../lib/settings/secret-strength.ts'
+import { findPattern, findPatternInSecret } from '../../../lib/settings/secret-checks.ts'
 
 const base64url = (bytes: Buffer | string | number[]) => Buffer.from(bytes as string).toString('base64url')
 

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import { version } from '../plugins/server/version.ts'
+import type { Edge } from './edge.ts'
 import type { EndSignal } from './signals.ts'
 
 /** Logs the version that starts. */
-export function noteStart ({ log }: FastifyInstance): void {
-  log.info({ version, node: process.versions.node }, 'portcullis starts')
+export function noteStart ({ log }: FastifyInstance, { nodeVersion }: Pick<Edge, 'nodeVersion'>): void {
+  log.info({ version, node: nodeVersion }, 'portcullis starts')
 }
 
 /** Waits for the signal that ends the process, logs it, and resolves to the exit code. */
