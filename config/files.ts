@@ -4,7 +4,7 @@ import { isQuickToGuess } from '../users/password.ts'
 import { driverOf } from '../stores/drivers.ts'
 import { forOthers, warnOfReaders } from '../stores/files/readers.ts'
 import { readClientTlsFiles, readTlsFiles, type TlsFiles } from '../stores/files/tls-files.ts'
-import type { Config } from './config.ts'
+import type { Config, UpstreamConfig } from './config.ts'
 import { checkJwksFile } from './jwks-files.ts'
 
 export interface Files {
@@ -26,7 +26,7 @@ export async function readFiles (config: Config, { store: withStore }: { store: 
     listen.tls === null ? null : readTlsFiles(listen.tls),
     usersFile === null ? null : readUsersFile(usersFile),
     Promise.all(issuers.map(checkJwksFile)),
-    Promise.all(upstreams.map(async ({ tls }, index) => tls === null ? [] : (await readClientTlsFiles(`upstreams[${index}].tls`, tls)).warnings)),
+    Promise.all(upstreams.map(checkUpstreamTls)),
     withStore ? driverOf(config.store).checkFiles(config.store, config.secrets) : []
   ])
   const warnings = [
@@ -39,6 +39,13 @@ export async function readFiles (config: Config, { store: withStore }: { store: 
     ...store
   ]
   return { tls, users, warnings }
+}
+
+async function checkUpstreamTls ({ tls }: UpstreamConfig, index: number): Promise<string[]> {
+  if (tls === null) return []
+  const setting = `upstreams[${index}].tls`
+  const { warnings } = await readClientTlsFiles(setting, tls)
+  return [...warnings, ...tls.key === null ? [] : await warnOfReaders(`${setting}.key`, tls.key, forOthers)]
 }
 
 /** Resolves to all values, or rejects with one error that has the lines of every ConfigInvalidError. */

@@ -1,10 +1,12 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { loadConfig } from '../../config/load.ts'
 import { configSchema } from '../../config/schema.ts'
 import { addUser } from '../../users/edit-users.ts'
+import { makeCertificate } from '../helpers/certificate.ts'
 import { blocksOf, readDocument, sourceFiles } from '../helpers/documents.ts'
 import { runMain } from '../helpers/portcullis.ts'
 
@@ -19,7 +21,9 @@ t.test('the complete configuration of the guide is good', async t => {
 
 t.test('check has nothing to warn of in the complete configuration of the guide', async t => {
   const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const folder = t.testdir({ 'gateway.yaml': complete, 'jwks.json': JSON.stringify({ keys: [publicKey.export({ format: 'jwk' })] }) })
+  const { cert, key } = makeCertificate()
+  const folder = t.testdir({ 'gateway.yaml': complete, 'jwks.json': JSON.stringify({ keys: [publicKey.export({ format: 'jwk' })] }), 'ca.pem': cert, 'client.pem': cert })
+  await writeFile(join(folder, 'client.key'), key, { mode: 0o600 })
   await addUser(join(folder, 'users.json'), 'ada', 'a long passphrase', { scopes: ['orders:read'] })
 
   const { code, stdout, stderr } = await runMain(['check', '--config', join(folder, 'gateway.yaml')], { env: createEnv() })
@@ -29,11 +33,11 @@ t.test('check has nothing to warn of in the complete configuration of the guide'
 })
 
 t.test('the complete configuration of the guide has every setting that is supported', async t => {
-  const { upstreams: [upstream], ...gateway } = parse(complete.replaceAll(/\$\{(\w+)\}/g, '$1')) as { upstreams: [object] }
+  const { upstreams, ...gateway } = parse(complete.replaceAll(/\$\{(\w+)\}/g, '$1')) as { upstreams: object[] }
   const known = ({ properties }: { properties: object }) => Object.keys(properties)
 
   t.same([...Object.keys(gateway), 'upstreams'].sort(), known(configSchema).sort())
-  t.same(Object.keys(upstream).sort(), known((configSchema.properties.upstreams as unknown as { items: { properties: object } }).items).sort())
+  t.same([...new Set(upstreams.flatMap(upstream => Object.keys(upstream)))].sort(), known((configSchema.properties.upstreams as unknown as { items: { properties: object } }).items).sort())
 })
 
 t.test('no document holds a secret that a reader could copy', async t => {
