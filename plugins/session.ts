@@ -59,6 +59,8 @@ export interface Sessions {
   find (cookie: string): Promise<SessionRecord | null>
   /** Returns the record of a session of this origin, if it has not expired. */
   read (sid: string): Promise<SessionRecord | null>
+  /** Notes that a session is in use now, for example because a long transfer is moving. */
+  noteUse (sid: string): void
   /** Returns the subject's sessions of this origin that have not expired, newest first. */
   list (subject: string): Promise<SessionRecord[]>
   /**
@@ -110,6 +112,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
     resolve: (cookie, isUse, request) => resolver.resolve(cookie, isUse, request),
     resolveInStore: async (cookie, isUse, request) => await resolver.resolveInStore(cookie, isUse, request),
     view,
+    noteUse: sid => { touches.note(sid, store.nowMs()) },
     ...reads,
     async renew (reply, sid, fresh) {
       // The origin of a record never changes, and the store does not renew a record that has expired meanwhile.

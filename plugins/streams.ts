@@ -34,7 +34,7 @@ const readAtMostEveryMs = 60_000
 
 /**
  * Ends the exchanges of a session when it is revoked, in any process, or expires, and when the server ends. Tokens that expire, are rotated
- * or renewed change nothing, and an open stream does not count as a use of its session. If a session is bound to a device, a stream ends
+ * or renewed change nothing. A download or an upload that moves counts as a use of its session; an open WebSocket or event stream does not. If a session is bound to a device, a stream ends
  * with the device cookie that opened it.
  */
 export default fp(async function streamsPlugin (fastify, options) {
@@ -62,6 +62,7 @@ function createSource (parts: Portcullis): StreamSource {
   const { store, blocklist, session } = parts
   return {
     nowMs: () => store.nowMs(),
+    noteUse: identity => { if (hasSession(identity)) session.noteUse(identity.sid) },
     isRevoked: identity => blocklist.knowsAsRevoked(identity),
     deviceEnd: (identity, request) => deviceEnd(parts, identity, request),
     async readEnd (identity, request) {

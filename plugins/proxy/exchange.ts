@@ -22,7 +22,7 @@ import { Pace } from './pace.ts'
 import { ResponseHold } from './response-hold.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
-import { failureOf, tooSlow, upstreamChannel, type Upstream, type UpstreamMessage } from './upstream.ts'
+import { failureOf, report, tooSlow, type Upstream } from './upstream.ts'
 
 /** Maximum length of a body that is sent as one string with the headers, which Node writes without a vector of buffers. */
 const smallBodyBytes = 8192
@@ -65,7 +65,10 @@ export class Exchange implements UpstreamRequest, Stream {
   /** True once the error handler was called or the client has disconnected. Later events are ignored. */
   #over = false
   #answering = false
-  #hasData = false
+  /** Number of bytes of the response's body that have arrived. */
+  #received = 0
+  /** Number of bytes that had passed when the transfer was last looked at. */
+  #passed = 0
   /** Content-Length of the upstream's response. */
   #contentLength: number | null = null
   #body: string | null = null
@@ -143,7 +146,7 @@ export class Exchange implements UpstreamRequest, Stream {
 
   onResponseData (bytes: Buffer): boolean {
     if (this.#over) return true
-    this.#hasData = true
+    this.#received += bytes.length
     if (bytes.length === this.#contentLength && bytes.length <= smallBodyBytes) {
       // These bytes are the whole body; its end follows at once.
       this.#body = bytes.toString('latin1')
@@ -158,7 +161,7 @@ export class Exchange implements UpstreamRequest, Stream {
 
   /** Sends the head of server-sent events and slow bodies at once. If the body is already present, the head needs no separate write. */
   onResponsePart (): void {
-    if (this.#answering && !this.#hasData && !this.#over && !this.#response.writableEnded) flushHead(this.#response)
+    if (this.#answering && this.#received === 0 && !this.#over && !this.#response.writableEnded) flushHead(this.#response)
   }
 
   onResponseEnd (): boolean {
@@ -220,6 +223,13 @@ export class Exchange implements UpstreamRequest, Stream {
     this.fail(new UpstreamTimeoutError())
   }
 
+  moves (): boolean {
+    const passed = this.#received + (this.#upload?.bytes ?? 0)
+    const hasMoved = passed !== this.#passed && !this.#isEventStream
+    this.#passed = passed
+    return hasMoved
+  }
+
   end (reason: StreamEnd): void {
     if (this.#tunnel !== null) this.#tunnel.close(reason === 'revoked' ? policyViolation : goingAway)
     else if (reason === 'revoked' || this.#isEventStream) this.#response.destroy()
@@ -230,7 +240,8 @@ export class Exchange implements UpstreamRequest, Stream {
     this.#upstream.streams?.delete(this)
     this.#over = true
     this.#leave()
-    this.#report()
+    // The duration of a WebSocket is no measure of the upstream's speed.
+    report(this.#upstream, { method: this.method, status: this.#response.headersSent ? this.#response.statusCode : 499, durationMs: performance.now() - this.startedAtMs, isTimed: this.#tunnel === null })
   }
 
   #open (upgrade: PendingUpgrade, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
@@ -290,17 +301,6 @@ export class Exchange implements UpstreamRequest, Stream {
     const outcome = this.#upstream.pool.request(this)
     if (outcome === 'full') this.fail(new UpstreamBusyError())
     else if (outcome === 'waiting') this.#waiting = setTimeout(onWaitedTooLong, this.#upstream.timeoutMs, this)
-  }
-
-  #report (): void {
-    const { prefix, counts } = this.#upstream
-    const status = this.#response.headersSent ? this.#response.statusCode : 499
-    const durationMs = performance.now() - this.startedAtMs
-    // The duration of a WebSocket is no measure of the upstream's speed.
-    counts.add(status, this.#tunnel === null ? durationMs / 1000 : null)
-    if (!upstreamChannel.hasSubscribers) return
-    const message: UpstreamMessage = { upstream: prefix, method: this.request.method, status, durationMs }
-    upstreamChannel.publish(message)
   }
 }
 

@@ -66,3 +66,11 @@ export function failureOf (error: Error, { isOpen }: Connection): Error {
 export function tooSlow (): Error {
   return Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } })
 }
+
+/** Counts a request that has ended, and publishes a message about it. */
+export function report ({ prefix, counts }: Upstream, { method, status, durationMs, isTimed }: { method: string, status: number, durationMs: number, isTimed: boolean }): void {
+  counts.add(status, isTimed ? durationMs / 1000 : null)
+  if (!upstreamChannel.hasSubscribers) return
+  const message: UpstreamMessage = { upstream: prefix, method, status, durationMs }
+  upstreamChannel.publish(message)
+}

@@ -16,6 +16,8 @@ export interface Stream {
   readonly startedAtMs: number
   /** Index among the young exchanges, which the registry maintains; -1 at first. */
   youngAt: number
+  /** Returns whether a transfer has moved since the last call. WebSockets and event streams are no transfers. */
+  moves? (): boolean
   /** Ends the stream. It may be called more than once. */
   end (reason: StreamEnd): void
 }
@@ -24,6 +26,8 @@ export interface StreamSource {
   isRevoked (identity: Identity): boolean
   /** Returns the latest end of the session; null if it is already over. Rejects if the end cannot be determined. */
   readEnd (identity: Identity, request: RequestFacts | undefined): Promise<number | null>
+  /** Notes that the session of a caller is in use. */
+  noteUse? (identity: Identity): void
   /** Returns the expiry of the device cookie that opened a stream; null if there was none. */
   deviceEnd? (identity: Identity, request: RequestFacts | undefined): number | null
   nowMs (): number
@@ -143,6 +147,7 @@ export class StreamRegistry {
       if (stream.identity === null || !this.#open.has(stream)) continue
       if (++asked % slice === 0) await nextTurn()
       try {
+        if (stream.moves?.() === true) this.#source.noteUse?.(stream.identity)
         const endMs = await this.#source.readEnd(stream.identity, stream.request)
         if (endMs === null) stream.end('revoked')
         else if (this.#open.has(stream)) this.#open.set(stream, endMs)

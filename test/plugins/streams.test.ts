@@ -158,6 +158,25 @@ t.test('a session that is not used ends, although a WebSocket of it is open', as
   t.equal((await closed).code, 1008)
 })
 
+t.test('a download that moves keeps its session in use until the absolute end, and one that stands still does not', async t => {
+  const { url, app, upstream, advance } = await start(t, { session: { idleTimeout: '20s', absoluteTimeout: '1h' } })
+  const { cookie, sid } = await signIn(url)
+  const download = follow(`${url}/live/download`, { cookie })
+  await download.begun
+  const lastUse = async (): Promise<number> => (await app.portcullis.store.read(sid))?.lastUsedAtMs ?? 0
+
+  for (let i = 0; i < 3; i++) {
+    advance(15_000)
+    const before = await lastUse()
+    upstream.open[0]!.write('more')
+    while (await lastUse() <= before) await wait(50)
+  }
+  t.equal((await fetch(`${url}/auth/session`, { headers: { cookie } })).status, 200)
+  advance(21_000)
+
+  t.equal(await download.ended, 'cut')
+})
+
 t.test('event streams are cut at once, downloads and waiting requests as well, and short requests are left alone', async t => {
   const { url, app, upstream } = await start(t)
   const { token, cookie } = await signInForTokens(url)
