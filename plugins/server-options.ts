@@ -7,7 +7,7 @@ import { defaultsOf, type Decoded } from '../lib/settings/decode.ts'
 import { limits } from '../lib/settings/limits.ts'
 import { shutdown } from '../lib/settings/shutdown.ts'
 import { AccessLog } from './server/access-log.ts'
-import { admit, createFrameworkErrorHandler } from './server/admission.ts'
+import { createAdmission, createFrameworkErrorHandler } from './server/admission.ts'
 import { createClientErrorHandler } from './server/client-errors.ts'
 import { createServer } from './server/http-server.ts'
 
@@ -61,7 +61,7 @@ export function serverOptions (options: ServerOptions = {}): FastifyServerOption
     routerOptions: { caseSensitive: true, ignoreTrailingSlash: false, ignoreDuplicateSlashes: false, maxParamLength: 256 },
     requestIdHeader: false,
     genReqId: createRequestId(trustProxy),
-    rewriteUrl: admit,
+    rewriteUrl: createAdmission(origin),
     frameworkErrors: createFrameworkErrorHandler(security),
     clientErrorHandler: createClientErrorHandler(security),
     // Requests are still served while the server drains; readiness informs the load balancer.

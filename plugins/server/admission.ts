@@ -14,14 +14,19 @@ const refusals = new WeakMap<IncomingMessage, Error>()
 const outOfStep = new WeakSet<Socket>()
 
 /**
- * Returns the path that is routed and forwarded: the canonical one, or one that the router rejects. It never throws, because no caller
- * would catch the error.
+ * Creates the function that returns the path to be routed and forwarded: the canonical one, or one that the router rejects. It never
+ * throws, because no caller would catch the error.
  */
-export function admit (request: IncomingMessage): string {
+export function createAdmission (origin: string | undefined): (request: IncomingMessage) => string {
+  const authority = origin === undefined ? undefined : new URL(origin).host
+  return request => admit(request, authority)
+}
+
+function admit (request: IncomingMessage, authority: string | undefined): string {
   if (!isHttp1(request)) return refuse(request, invalid('the version of HTTP can only be 1.0 or 1.1', { connection: 'close' }))
   if (!hasPlainFraming(request)) return refuse(request, invalid('Transfer-Encoding can only be chunked, and only in HTTP/1.1', { connection: 'close' }))
   if (!hasOneHost(request)) return refuse(request, invalid('exactly one Host header is required'))
-  const target = request.url ?? ''
+  const target = originForm(request.url ?? '', authority ?? request.headers.host)
   return canonicalPath(target) ?? refuse(request, new PathRefusedError({ cause: new Error(pathFault(target)) }))
 }
 
@@ -30,6 +35,14 @@ export function createFrameworkErrorHandler (security: Readonly<Record<string, s
   return function onFrameworkError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
     sendProblem(refusals.get(request.raw) ?? error, request, reply, security)
   }
+}
+
+/** Returns the path of a target in absolute form (RFC 9112, section 3.2.2) that names this server; other targets are returned unchanged. */
+function originForm (target: string, authority: string | undefined): string {
+  if (target.startsWith('/')) return target
+  const [, named, rest = ''] = /^https?:\/\/([^/?#]+)([^#]*)$/i.exec(target) ?? []
+  if (named === undefined || named.toLowerCase() !== authority?.toLowerCase()) return target
+  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 function refuse (request: IncomingMessage, error: Error): string {

@@ -25,6 +25,30 @@ t.test('a path that can be read in two ways is refused before routing', async t 
   t.equal(hooks, 0)
 })
 
+t.test('a target in absolute form is one of this server, if it names it', async t => {
+  const upstream = await startUpstream(t)
+  const { port } = await startProxy(t, [{ target: upstream.url }], { origin: 'https://app.example.com' })
+  const ask = async (target: string): Promise<string> => await sendRaw(t, port, `GET ${target} HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n\r\n`).ended
+
+  for (const [target, path] of [['http://app.example.com/a?b', '/a?b'], ['HTTPS://APP.example.com/', '/'], ['http://app.example.com', '/'], ['http://app.example.com?q', '/?q'], ['http://app.example.com/%61', '/a']] as const) {
+    t.match(await ask(target), /^HTTP\/1\.1 200 /, target)
+    t.equal(upstream.requests.at(-1)!.url, path, target)
+  }
+  const served = upstream.requests.length
+  for (const target of ['http://other.example/a', 'http://app.example.com:81/a', 'http://a@app.example.com/a', 'ftp://app.example.com/a', 'http://app.example.com/../a', 'http://app.example.com//a', 'http:///a', 'http://app.example.com\\@other.example/', 'app.example.com/a', '*']) {
+    t.match(await ask(target), /^HTTP\/1\.1 400 /, target)
+  }
+  t.equal(upstream.requests.length, served)
+})
+
+t.test('OPTIONS * is about the server, and no service receives it', async t => {
+  const upstream = await startUpstream(t)
+  const { port } = await startProxy(t, [{ target: upstream.url }])
+
+  t.match(await sendRaw(t, port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').ended, /^HTTP\/1\.1 204 [^]*allow: GET, HEAD/)
+  t.equal(upstream.requests.length, 0)
+})
+
 t.test('missing, empty and repeated Host are refused, but HTTP/1.0 may go without', async t => {
   const upstream = await startUpstream(t)
   const { port } = await startProxy(t, [{ target: upstream.url }])
