@@ -6,7 +6,7 @@ import { substitute, type Environment } from './environment.ts'
 import { findProblems, type Problem } from './problems.ts'
 import { readInput } from './read.ts'
 import { resolveConfig } from './resolve.ts'
-import { checkGateway, checkIssuers, checkPrefixes, checkTargets, checkUpstream } from './rules.ts'
+import { checkGateway, checkIssuers, checkPrefixes, checkTargets, checkTransparent, checkUpstream } from './rules.ts'
 import { configSchema, type Settings } from './schema.ts'
 
 /** Reads and checks a configuration file. Throws ConfigInvalidError with one line for each error. */
@@ -50,7 +50,7 @@ function findContradictions (settings: Settings, problems: Problem[]): Problem[]
   const wrong = problems.filter(problem => problem.meant === undefined).map(problem => problem.setting)
   const isRight = (setting: string) => !wrong.some(other => isWithin(other, setting))
   const found = wrong.every(setting => setting.startsWith('upstreams[')) ? checkGateway(settings) : []
-  if (problems.length === 0) found.push(...checkTargets(settings))
+  if (problems.length === 0) found.push(...checkTargets(settings), ...checkTransparent(settings))
   if (isRight('origin') && !wrong.some(setting => setting.startsWith('issuers'))) found.push(...checkIssuers(settings.issuers, settings.origin))
   if (!wrong.includes('upstreams')) {
     const upstreams = settings.upstreams.map((upstream, index) => isRight(`upstreams[${index}]`) ? upstream : undefined)

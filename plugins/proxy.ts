@@ -23,6 +23,7 @@ import { Pool } from './proxy/pool.ts'
 import { originOfTarget, type Upstream } from './proxy/upstream.ts'
 import type { Streams } from './streams.ts'
 import { hasServerOptions } from './server-options.ts'
+import { admitTransparently, restoreTarget } from './server/admission.ts'
 import { supportEveryMethod } from './server/methods.ts'
 import { acceptUpgrades } from './server/upgrades.ts'
 
@@ -100,9 +101,10 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   if (options.websocket && streams === null) throw new ConfigInvalidError('proxy: websocket needs portcullis-streams; register it before')
   const upstream = createUpstream(fastify, options, { prefix, streams })
   countIn(fastify, upstream.counts)
+  if (options.paths === 'transparent') admitTransparently(fastify, prefix)
   const forward = createForward(upstream, prefix, options)
   if (options.websocket) acceptUpgrades(fastify.server)
-  addRoutes(fastify, upstream.prefix, [...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
+  addRoutes(fastify, upstream.prefix, [...options.paths === 'transparent' ? [restoreTarget] : [], ...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
   // The cookies of every scope of the server are credentials here, whatever the order of registration.
   fastify.addHook('onReady', async () => {
     const all = partsWithin(partsAround(scopeParts(fastify)).at(-1)!, 'cookies').map(({ own }) => own)

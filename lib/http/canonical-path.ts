@@ -88,3 +88,24 @@ export function pathFault (target: string): string {
   if (canonicalPath(path) !== null) return 'a character that may not be in a query'
   return isUtf8(path) ? 'a double encoding (%25 before two hexadecimal digits)' : 'escapes that are not UTF-8'
 }
+
+/** Number of times that a path is decoded to find what a service could read in it. */
+const mostDecodings = 8
+
+/**
+ * Returns why a target cannot be forwarded byte for byte to a service with one policy for all of its paths; null if it can. Only what leads
+ * out of a prefix, for any service and after any number of decodings, is rejected.
+ */
+export function transparentFault (target: string): string | null {
+  if (!target.startsWith('/')) return 'the target is no path'
+  if (target.includes('#')) return 'a fragment (#)'
+  let path = target.split('?', 1)[0]!
+  for (let i = 0; i < mostDecodings; i++) {
+    if (/[\\\0]/.test(path)) return 'a backslash or NUL'
+    if (/(?:^|\/)\.{1,2}(?:[/;]|$)/.test(path)) return 'a dot segment'
+    const decoded = path.replace(/%([0-9a-f]{2})/gi, (_escape, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+    if (decoded === path) return null
+    path = decoded
+  }
+  return 'too many encodings within each other'
+}

@@ -21,6 +21,8 @@ export const forwarding = {
   passHostHeader: Optional(flag({ description: 'Sends the host of origin as Host, which is what browsers see. With false the upstream receives its own host.', default: true })),
   /** `rewrite` maps the addresses in the headers of responses to those that clients see. */
   redirects: Optional(choice(['rewrite', 'keep'], { description: 'rewrite: addresses of the upstream in Location, Content-Location and Refresh, and paths of its cookies under rewritePrefix, become those that browsers see. keep: leaves them unchanged.', default: 'rewrite' })),
+  /** `transparent` forwards paths byte for byte. All paths under the prefix must then be subject to the same requirements. */
+  paths: Optional(choice(['strict', 'transparent'], { description: 'strict: paths that two parsers could read differently are refused. transparent: paths are forwarded byte for byte (semicolons, empty segments, encoded slashes, double encodings); dot segments, backslashes and NUL stay refused. Not possible if another upstream lies inside the prefix, or has a target in common.', default: 'strict' })),
   /** Maximum time without data from the upstream, or from a client in the middle of a body. */
   timeout: Optional(duration({ description: 'Time for which it may send nothing.', default: '30s', minimum: '100ms', maximum: '1h' })),
   /**

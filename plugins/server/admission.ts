@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { PathRefusedError, RequestInvalidError } from '../../lib/errors.ts'
-import { canonicalPath, pathFault } from '../../lib/http/canonical-path.ts'
+import { canonicalPath, pathFault, transparentFault } from '../../lib/http/canonical-path.ts'
 import { sendProblem } from '../errors.ts'
 
 // The router treats a path with a lone `%` as malformed before any route or hook, so a request rejected here reaches neither.
@@ -17,16 +17,26 @@ const outOfStep = new WeakSet<Socket>()
  * Creates the function that returns the path to be routed and forwarded: the canonical one, or one that the router rejects. It never
  * throws, because no caller would catch the error.
  */
-export function createAdmission (origin: string | undefined): (request: IncomingMessage) => string {
+export function createAdmission (origin: string | undefined): (this: FastifyInstance, request: IncomingMessage) => string {
   const authority = origin === undefined ? undefined : new URL(origin).host
-  return request => admit(request, authority)
+  return function admitHere (request) { return admit(request, authority, transparent.get(this.server)) }
 }
 
-function admit (request: IncomingMessage, authority: string | undefined): string {
+/** Prefixes of each server whose paths are forwarded byte for byte. */
+const transparent = new WeakMap<object, string[]>()
+
+/** Forwards the paths under a prefix byte for byte. Everything under the prefix must be subject to one policy. */
+export function admitTransparently ({ server }: FastifyInstance, prefix: string): void {
+  transparent.set(server, [...transparent.get(server) ?? [], prefix])
+}
+
+function admit (request: IncomingMessage, authority: string | undefined, prefixes: readonly string[] = []): string {
   if (!isHttp1(request)) return refuse(request, invalid('the version of HTTP can only be 1.0 or 1.1', { connection: 'close' }))
   if (!hasPlainFraming(request)) return refuse(request, invalid('Transfer-Encoding can only be chunked, and only in HTTP/1.1', { connection: 'close' }))
   if (!hasOneHost(request)) return refuse(request, invalid('exactly one Host header is required'))
   const target = originForm(request.url ?? '', authority ?? request.headers.host)
+  const prefix = prefixes.find(prefix => isWithin(target, prefix))
+  if (prefix !== undefined) return admitBytes(request, target, prefix)
   return canonicalPath(target) ?? refuse(request, new PathRefusedError({ cause: new Error(pathFault(target)) }))
 }
 
@@ -43,6 +53,37 @@ function originForm (target: string, authority: string | undefined): string {
   const [, named, rest = ''] = /^https?:\/\/([^/?#]+)([^#]*)$/i.exec(target) ?? []
   if (named === undefined || named.toLowerCase() !== authority?.toLowerCase()) return target
   return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** Targets that the router cannot decode, and that are therefore routed under another one. */
+const undecodable = new WeakMap<IncomingMessage, string>()
+
+/** The hook that gives a request under a transparent prefix its target back. */
+export function restoreTarget ({ raw }: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  const target = undecodable.get(raw)
+  if (target !== undefined) raw.url = target
+  done()
+}
+
+function admitBytes (request: IncomingMessage, target: string, prefix: string): string {
+  const fault = transparentFault(target)
+  if (fault !== null) return refuse(request, new PathRefusedError({ cause: new Error(fault) }))
+  if (isDecodable(target)) return target
+  undecodable.set(request, target)
+  return `${prefix}/-`
+}
+
+function isDecodable (target: string): boolean {
+  try {
+    decodeURIComponent(target)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function isWithin (target: string, prefix: string): boolean {
+  return target.startsWith(prefix) && (target.length === prefix.length || '/?'.includes(target[prefix.length]!))
 }
 
 function refuse (request: IncomingMessage, error: Error): string {
