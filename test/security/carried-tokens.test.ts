@@ -55,7 +55,7 @@ t.test('a token that is not verified, or not for the gateway itself, ends nothin
     'without a signature': `${header}.${claims}.`,
     'of another issuer': signForeign(key, foreignClaims(idp, { sid, aud: [url, 'https://app.example.com'] })),
     'of another key': signForeign(key, JSON.parse(Buffer.from(claims, 'base64url').toString())),
-    'malformed': `${signature}`,
+    malformed: `${signature}`,
     'of two words': 'a b'
   }
   for (const [what, token] of Object.entries(tokens)) {
