@@ -109,6 +109,8 @@ class AccessTokens implements AccessToken {
   async verifyExpired (token: string): Promise<Identity> {
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
+    // The keys are not read for a token of another issuer.
+    if (parts.claims['iss'] !== this.issuer) throw refused('of another issuer')
     if (this.#keys.find(assertHeader(parts.header)) === null) await this.#keys.reload()
     return this.#check(parts)
   }

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { SessionNotFoundError, TokenInvalidError } from '../lib/errors.ts'
+import { durationMs } from '../lib/units.ts'
 import { publish, type SecurityEvent } from '../lib/events.ts'
 import { credentialOf, type RevocableClaims } from '../lib/revocation/revocable-claims.ts'
 import { isOfOtherOrigin } from '../lib/session/origin.ts'
@@ -68,9 +69,9 @@ export interface Blocklist {
   revoke (request: RevokeRequest, by?: RevokedBy): Promise<void>
   /**
    * Ends one session of this origin, as `revoke({ sid })` does, and returns its record; null if the record is already gone, or belongs to
-   * another origin.
+   * another origin. `ofAnyOrigin` ends it in both cases; it is for a session whose credential the client has presented.
    */
-  close (sid: string): Promise<SessionRecord | null>
+  close (sid: string, options?: { ofAnyOrigin?: boolean }): Promise<SessionRecord | null>
   /** Returns whether the store has answered within `maxStaleness`. */
   isFresh (): boolean
   /** Returns whether the replica contains a revocation of the credential, however stale it is. */
@@ -91,6 +92,8 @@ export interface Blocklist {
   /** Time since the store last answered. */
   readonly stalenessMs: number
 }
+
+const longestTokenAgeMs = durationMs(longestTokenTtl) + toleranceMs
 
 /**
  * Rejects credentials that were revoked before they expired. It holds a replica of the store's revocation log in the memory of this
@@ -190,9 +193,9 @@ class ReplicatedBlocklist implements Blocklist {
     }, this.#parts)
   }
 
-  async close (sid: string): Promise<SessionRecord | null> {
+  async close (sid: string, { ofAnyOrigin = false }: { ofAnyOrigin?: boolean } = {}): Promise<SessionRecord | null> {
     try {
-      return await this.#closeOwn(sid)
+      return await (ofAnyOrigin ? this.#closeAny(sid) : this.#closeOwn(sid))
     } catch (error) {
       if (error instanceof SessionNotFoundError) return null
       throw error
@@ -202,10 +205,19 @@ class ReplicatedBlocklist implements Blocklist {
   async #closeOwn (sid: string): Promise<SessionRecord | null> {
     // Cookies may be registered later. They name the origin to which sessions must belong.
     const origin = partOrNull(this.#parts, 'cookies')?.origin ?? null
-    const closed = await this.#store.close(sid, { maxTokenAgeMs: this.maxTokenAgeMs, origin })
+    return await this.#close(sid, { origin, maxTokenAgeMs: this.maxTokenAgeMs })
+  }
+
+  /** Ends a session whose access tokens another deployment may have issued, with a longer lifetime than this one issues. */
+  async #closeAny (sid: string): Promise<SessionRecord | null> {
+    return await this.#close(sid, { origin: null, maxTokenAgeMs: Math.max(this.maxTokenAgeMs, longestTokenAgeMs) })
+  }
+
+  async #close (sid: string, options: { origin: string | null, maxTokenAgeMs: number }): Promise<SessionRecord | null> {
+    const closed = await this.#store.close(sid, options)
     // The end is not noted, because this process would later assert the end of that session to the store.
-    if (closed !== null && isOfOtherOrigin(closed, origin)) throw new SessionNotFoundError({ cause: new Error('a session of another origin') })
-    this.note({ kind: 'sid', sid, expiresAtMs: this.#store.nowMs() + this.maxTokenAgeMs })
+    if (closed !== null && isOfOtherOrigin(closed, options.origin)) throw new SessionNotFoundError({ cause: new Error('a session of another origin') })
+    this.note({ kind: 'sid', sid, expiresAtMs: this.#store.nowMs() + options.maxTokenAgeMs })
     return closed
   }
 

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { NotFoundError } from '../lib/errors.ts'
+import { ConfigInvalidError, NotFoundError } from '../lib/errors.ts'
 import { loggedPath } from '../lib/http/logged-path.ts'
 import { checkOptions } from '../lib/check-options.ts'
 import { isShown } from '../lib/http/navigation.ts'
@@ -33,7 +33,11 @@ export default fp<ErrorsOptions>(async function errorsPlugin (fastify, options) 
   const { origin } = checkOptions('portcullis-errors', Options, options)
   const security = ownHeaders(origin)
   fastify.setErrorHandler((error, request, reply) => { sendProblem(error, request, reply, security) })
-  fastify.setNotFoundHandler(() => { throw new NotFoundError() })
+  try {
+    fastify.setNotFoundHandler(() => { throw new NotFoundError() })
+  } catch (cause) {
+    throw new ConfigInvalidError('portcullis-errors: this scope, or one with the same prefix, has a handler of requests without a route already: register the plugin once for each prefix, and call setNotFoundHandler in no scope of that prefix', { cause })
+  }
 }, { name: 'portcullis-errors', fastify: '5.x' })
 
 /**

@@ -41,6 +41,9 @@ const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
  */
 const early: PartName = 'accessToken'
 
+/** Parts that were added to scopes in which they had been refused before: `refuseInherited` defines properties that cannot be redefined. */
+const addedLate = new WeakMap<object, Partial<Record<PartName, unknown>>>()
+
 /** Parts of each scope and of all scopes in it, in the order of registration. */
 const registered = new WeakMap<object, Array<{ name: string, part: unknown, scope: object }>>()
 
@@ -59,7 +62,9 @@ export function addPart<Part extends PartName> (fastify: FastifyInstance, name: 
   const parts = beginPart(fastify, name)
   if (name === early && partOrNull(parts, name) === null) refuseLate(parts, name)
   for (const { scope } of entriesIn(parts, name)) refuseTaken(scope, name)
-  Object.defineProperty(parts, name, { value: part, enumerable: true, configurable: true, writable: true })
+  if (Object.hasOwn(parts, name)) addedLate.set(parts, { ...addedLate.get(parts), [name]: part })
+  // Scopes share the object with the scopes in them until these have a part themselves, so a change in one would apply to others.
+  else Object.defineProperty(parts, name, { value: part, enumerable: true })
   const outer = outerParts(parts)
   if (outer !== null) {
     const isInherited = partOrNull(outer, name) !== null
@@ -71,8 +76,7 @@ export function addPart<Part extends PartName> (fastify: FastifyInstance, name: 
 /** Returns a part that may be absent, or null. */
 export function partOrNull<Part extends PartName> (parts: Partial<Portcullis>, name: Part): Portcullis[Part] | null {
   for (let scope: object | null = parts; scope !== null; scope = Object.getPrototypeOf(scope) as object | null) {
-    const descriptor = Object.getOwnPropertyDescriptor(scope, name)
-    if (descriptor !== undefined) return (descriptor.value as Portcullis[Part] | undefined) ?? null
+    if (Object.hasOwn(scope, name)) return (ownPart(scope, name) as Portcullis[Part] | undefined) ?? null
   }
   return null
 }
@@ -103,7 +107,7 @@ export function scopeParts (fastify: FastifyInstance): Portcullis {
   const outer = Object.getPrototypeOf(fastify) as object
   const parts = (isScope(outer) ? Object.create(scopeParts(outer)) : {}) as Portcullis
   registered.set(parts, [])
-  fastify.decorate('portcullis', parts)
+  fastify.decorate('portcullis', { getter: () => parts })
   return parts
 }
 
@@ -122,7 +126,11 @@ function entriesIn (parts: object, name: string): Array<{ part: unknown, scope: 
 
 /** Returns whether a scope has the part itself. A getter that only rejects an inherited part does not count. */
 function hasOwnPart (parts: Portcullis, name: PartName): boolean {
-  return Object.getOwnPropertyDescriptor(parts, name)?.value !== undefined
+  return ownPart(parts, name) !== undefined
+}
+
+function ownPart (parts: object, name: PartName): unknown {
+  return Object.getOwnPropertyDescriptor(parts, name)?.value ?? addedLate.get(parts)?.[name]
 }
 
 function dependentsOf (name: PartName): PartName[] {
@@ -149,7 +157,10 @@ function refuseLate (parts: Portcullis, name: PartName): void {
 function refuseInherited (parts: object, name: PartName, because: PartName): void {
   if (Object.hasOwn(parts, name)) return
   Object.defineProperty(parts, name, {
-    configurable: true,
-    get () { throw new ConfigInvalidError(`portcullis.${name}: this scope has a ${because} part itself, and the ${name} of the scope around it goes with another one; register portcullis-${builtOn[name]?.plugin ?? name} in this scope too`) }
+    get () {
+      const added = addedLate.get(parts)?.[name]
+      if (added !== undefined) return added
+      throw new ConfigInvalidError(`portcullis.${name}: this scope has a ${because} part itself, and the ${name} of the scope around it goes with another one; register portcullis-${builtOn[name]?.plugin ?? name} in this scope too`)
+    }
   })
 }

@@ -17,7 +17,7 @@ declare module 'fastify' {
   interface FastifyReply {
     /**
      * Opens a session with a token family for a subject that has just authenticated, and sets the refresh cookie. Ends the sessions whose
-     * cookies the request carries, and deletes the session cookie.
+     * cookies or access token the request carries, and deletes the session cookie.
      */
     openFamily (signIn: SignIn): Promise<TokenResponse>
     /**

@@ -26,8 +26,8 @@ import { Touches } from './session/touches.ts'
 declare module 'fastify' {
   interface FastifyReply {
     /**
-     * Opens a session for a subject that has just authenticated, and sets the session cookie. Ends the sessions whose cookies the request
-     * carries, and deletes the refresh cookie.
+     * Opens a session for a subject that has just authenticated, and sets the session cookie. Ends the sessions whose cookies or access token
+     * the request carries, and deletes the refresh cookie.
      */
     openSession (signIn: SignIn): Promise<{ session: SessionView }>
   }
@@ -54,9 +54,9 @@ export interface Sessions {
   /**
    * Returns the record from the store for which a session cookie has the right secret; null if there is none. Idle sessions are included,
    * and the device cookie of a bound session is not required. The result is sufficient only to end a session, and to tell the device what
-   * to prove.
+   * to prove. With `ofAnyOrigin`, sessions of other origins are included, which is only for ending them.
    */
-  find (cookie: string): Promise<SessionRecord | null>
+  find (cookie: string, options?: { ofAnyOrigin?: boolean }): Promise<SessionRecord | null>
   /** Returns the record of a session of this origin, if it has not expired. */
   read (sid: string): Promise<SessionRecord | null>
   /** Notes that a session is in use now, for example because a long transfer is moving. */
@@ -137,9 +137,9 @@ function createReads (store: Store, touches: Touches, { idleTimeoutMs, origin }:
     return record === null || isOfOtherOrigin(record, origin) ? null : record
   }
   return {
-    async find (cookie) {
+    async find (cookie, { ofAnyOrigin = false } = {}) {
       const parsed = parseSessionCookie(cookie)
-      const record = parsed === null ? null : await readOwn(parsed.sid)
+      const record = parsed === null ? null : await (ofAnyOrigin ? store.read(parsed.sid) : readOwn(parsed.sid))
       const isRight = parsed !== null && typeof record?.secretHash === 'string' && equalInConstantTime(record.secretHash, sha256(parsed.secret))
       return isRight ? record : null
     },

@@ -1,9 +1,11 @@
 import { foldAccount } from '../lib/account.ts'
 import { commonPasswords } from './common-passwords.ts'
+import { commonWords, smallWords } from './common-words.ts'
 
-/* A guess consists of parts: a common password, names of the user, sequences, and digits and signs between and around them. A
- * password that consists only of parts is refused in every spelling: case, accents, separators between letters, signs for letters,
- * doubled letters, backwards, and repeated. Guesses do not begin with two different common words, so passphrases are not affected. */
+/* A guess consists of parts: one or two common passwords or words, names of the user, sequences, and digits, signs and small words
+ * between and around them. A password that consists only of parts is refused in every spelling: case, accents, separators between
+ * letters, signs for letters, doubled letters, backwards, and repeated. Guesses do not begin with three common words, so passphrases are
+ * not affected. */
 
 /** The most digits and kinds of signs beside the letters; a password with more of them is strong by itself, unless they are weak. */
 const mostBeside = 10
@@ -32,6 +34,9 @@ const steps: Array<(one: string, next: string) => boolean> = [
   (one, next) => neighbours.has(next + one)
 ]
 
+/** The common passwords and words. A text is compared in the form of `foldAccount`. */
+const commons: ReadonlySet<string> = new Set([...commonPasswords, ...commonWords])
+
 interface Character { raw: string, shape: string, isLetter: boolean }
 
 /** Characters are compared unchanged, and with doubled characters reduced to one. */
@@ -49,7 +54,7 @@ export function isGuessedFirst (password: string, names: readonly string[]): boo
 /** Returns whether the text is a common password, has very few sequences, or repeats one of these or a short text. */
 function isWeak (text: string): boolean {
   const characters = [...text]
-  if (commonPasswords.has(text) || countPieces(characters) < fewestPieces || countPieces([...text.replaceAll(/(.)\1/gu, '$1')]) < fewestPieces) return true
+  if (commons.has(text) || countPieces(characters) < fewestPieces || countPieces([...text.replaceAll(/(.)\1/gu, '$1')]) < fewestPieces) return true
   const unit = unitOf(characters)
   return unit !== null && (unit.length < leastUnit || isWeak(unit.join('')))
 }
@@ -97,8 +102,44 @@ function isMadeOf (reading: string, words: readonly string[]): boolean {
     const text = form(charactersOf(reading))
     const known = [...new Set(words.map(word => shapeOf(form(charactersOf(word)))))]
     const reached = reach(text, known)
-    return isReached(reached) || commonAt(text, reached, commonShapes()[index]!).some(common => isReached(reach(text, [...known, common])))
+    return isReached(reached) || isMadeOfTwo(text, { words: known, common: commonShapes()[index]! }) || commonAt(text, reached, commonShapes()[index]!).some(common => isReached(reach(text, [...known, common])))
   })
+}
+
+/**
+ * The ways in which the text before a position consists of parts, as a set of bits. The lowest six are for texts without small words: two
+ * for each number of common passwords, the higher one with words. The next six are for texts with one small word, and so on, up to three.
+ */
+const start = 0b01
+const withWords = 0b101010_101010_101010_101010
+const withRoom = 0b001111_001111_001111_001111
+const overWord = (ways: number): number => ((ways << 1) & withWords) | (ways & withWords)
+const overCommon = (ways: number): number => overWord(ways & withRoom) << 2
+const overSmall = (ways: number): number => (ways << 6) & 0xffffff
+
+/**
+ * Returns whether the text consists of at most two common passwords, the words, three small words between them, sequences, digits and signs, and
+ * not of the latter three alone.
+ */
+function isMadeOfTwo (text: Character[], { words, common }: { words: readonly string[], common: ReadonlySet<string> }): boolean {
+  const shape = shapeOf(text)
+  const raw = text.map(({ raw }) => raw.length > 1 ? '\uFFFD' : raw)
+  const plain = raw.join('')
+  const ways = new Uint32Array(text.length + 1)
+  ways[0] = start
+  for (const [place, { isLetter }] of text.entries()) {
+    const here = ways[place]!
+    if (here === 0) continue
+    const go = (length: number, to: number): void => { ways[place + length]! |= to }
+    if (!isLetter) go(1, here)
+    for (let length = leastSequence, longest = sequenceAt(raw, place); length <= longest; length++) go(length, here)
+    for (const word of smallWords) if (plain.startsWith(word, place)) go(word.length, overSmall(here))
+    for (const word of words) if (shape.startsWith(word, place)) go(word.length, overWord(here))
+    for (let length = leastCommon, longest = Math.min(longestCommon, shape.length - place); length <= longest; length++) {
+      if (common.has(shape.slice(place, place + length))) go(length, overCommon(here))
+    }
+  }
+  return (ways.at(-1)! & withWords) !== 0
 }
 
 interface Reached { bare: boolean, withWord: boolean }
@@ -134,7 +175,7 @@ function commonAt (text: Character[], reached: Reached[], common: ReadonlySet<st
   const found = new Set<string>()
   for (const [place, { bare, withWord }] of reached.entries()) {
     if (!bare && !withWord) continue
-    for (let length = leastSequence; length <= longestCommon; length++) {
+    for (let length = leastCommon; length <= longestCommon; length++) {
       const part = shape.slice(place, place + length)
       if (part.length === length && common.has(part)) found.add(part)
     }
@@ -142,13 +183,15 @@ function commonAt (text: Character[], reached: Reached[], common: ReadonlySet<st
   return [...found]
 }
 
-const longestCommon = Math.max(...[...commonPasswords].map(password => password.length))
+const leastCommon = 2
+const longestCommon = Math.max(...[...commons].map(password => [...password].length))
 let shapesOfCommon: Array<Set<string>> | null = null
 
 /** Returns the common passwords in each of the forms. */
 function commonShapes (): Array<Set<string>> {
-  const withLetters = () => [...commonPasswords].filter(password => letters(password) !== '').map(charactersOf)
-  shapesOfCommon ??= forms.map(form => new Set(withLetters().map(password => shapeOf(form(password))).filter(shape => shape.length >= leastSequence)))
+  const withLetters = () => [...commons].filter(password => letters(password) !== '').map(charactersOf)
+  // A word of two characters is one of Chinese.
+  shapesOfCommon ??= forms.map(form => new Set(withLetters().map(password => shapeOf(form(password))).filter(shape => shape.length >= leastSequence || /^\p{Script=Han}{2}$/u.test(shape))))
   return shapesOfCommon
 }
 

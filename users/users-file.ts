@@ -42,7 +42,8 @@ async function readText (file: string): Promise<string> {
     const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
       if (!(await handle.stat()).isFile()) throw refuse(['is no regular file; name a file'])
-      return await handle.readFile('utf8')
+      // Editors on Windows begin a file with a byte order mark.
+      return (await handle.readFile('utf8')).replace(/^\uFEFF/, '')
     } finally {
       await handle.close()
     }

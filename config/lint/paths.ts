@@ -27,12 +27,14 @@ function lintPair (open: UpstreamConfig, index: number, { guarded, at, addresses
   if (!shareService(open.targets, guarded.targets, addresses)) {
     return mayBeSame(open, guarded, addresses) ? [`upstreams[${index}].target: is at the same port as that of upstreams[${at}], and a name of the two cannot be resolved; if they are one service, write the same target for both, or another case of ${guarded.prefix} leads around what is demanded there`] : []
   }
-  if (!isWithin(guarded.rewritePrefix, open.rewritePrefix)) return []
+  // A service may ignore case, so paths that differ in it count as one here.
+  if (isWithinAnyCase(open.prefix, guarded.prefix) && fold(open.prefix) !== fold(guarded.prefix)) return [`upstreams[${index}].prefix: lies in that of upstreams[${at}] but for upper and lower case, which their service may ignore, and ${less}; move it elsewhere unless that is meant`]
+  if (!isWithin(fold(guarded.rewritePrefix), fold(open.rewritePrefix))) return []
 
   const rest = guarded.rewritePrefix.slice(open.rewritePrefix === '/' ? 0 : open.rewritePrefix.length).replace(/\/$/, '')
   const detour = `${open.prefix === '/' ? '' : open.prefix}${rest}`
   // The longer prefix applies to the detour, and its other spellings are not forwarded either.
-  if (!isNested && isWithin(detour, guarded.prefix)) return []
+  if (!isNested && isWithin(fold(detour), fold(guarded.prefix)) && isWithin(fold(guarded.prefix), fold(open.prefix))) return []
   return [`upstreams[${index}].rewritePrefix: leads to what upstreams[${at}] leads to, and ${less}; rewrite it to a path of its own, or demand the same`]
 }
 

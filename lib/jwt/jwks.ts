@@ -33,9 +33,12 @@ export interface KeySet {
   readonly refused: readonly string[]
 }
 
-/** Parses the bytes of a file or of a response as a JWK set (see `createKeySet`). */
+const byteOrderMark = Buffer.from('\uFEFF')
+
+/** Parses the bytes of a file or of a response as a JWK set (see `createKeySet`). A byte order mark at the beginning is ignored (RFC 8259). */
 export function parseKeySet (bytes: Uint8Array, algorithms: readonly VerificationAlgorithm[], before?: readonly PublishedKey[]): KeySet | null {
-  return createKeySet(parseObject(bytes, maxDepth), algorithms, before)
+  const isMarked = byteOrderMark.equals(bytes.subarray(0, byteOrderMark.length))
+  return createKeySet(parseObject(isMarked ? bytes.subarray(byteOrderMark.length) : bytes, maxDepth), algorithms, before)
 }
 
 /**

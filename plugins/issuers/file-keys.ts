@@ -16,13 +16,12 @@ export interface FileKeysOptions {
 /** Keys of a file, which is reread when it changes, and repeatedly while it cannot be used. */
 export class FileKeys implements KeySource {
   readonly retryAfterMs = pollMs
-  /** Infinity, because the file is reread for every unknown key: a key that it lacks is not one of the issuer. */
-  readonly readAtMs = Infinity
   readonly #file: string
   readonly #hooks: KeySourceHooks
   readonly #now: () => number
   readonly #failure = new Failure()
   #set: KeySet | null = null
+  #readAtMs = 0
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
   #reading: Promise<void> | null = null
@@ -38,6 +37,14 @@ export class FileKeys implements KeySource {
   async start (): Promise<void> {
     await this.#read()
     watchFile(this.#file, { interval: pollMs, persistent: false }, this.#onChange)
+  }
+
+  /**
+   * Infinity while the file can be used, because it is reread for every key that does not fit: a key that it lacks is not one of the
+   * issuer.
+   */
+  get readAtMs (): number {
+    return this.#failure.reason === null ? Infinity : this.#readAtMs
   }
 
   current (): KeySet | null {
@@ -75,8 +82,10 @@ export class FileKeys implements KeySource {
   }
 
   async #read (): Promise<void> {
+    const startedAtMs = Date.now()
     const set = this.#hooks.toKeySet(await readFile(this.#file), this.#set)
     if (set === null || set.keys.length === 0) throw new Error(`has no key that can be used${set === null ? ', because it is no JWK set' : ` (${set.refused.join('; ')})`}`)
     this.#set = set
+    this.#readAtMs = startedAtMs
   }
 }

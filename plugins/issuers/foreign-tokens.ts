@@ -4,12 +4,19 @@ import { clockToleranceSeconds } from '../../lib/jwt/claims.ts'
 import { identityOfForeign, keyNameOfForeign, type ForeignTokenRules } from '../../lib/jwt/foreign-token.ts'
 import type { Identity } from '../../lib/identity.ts'
 import { canonicalAlgorithm, hasGoodSignature, type VerificationAlgorithm, type VerificationKey } from '../../lib/jwt/jws-verify.ts'
+import type { KeySet } from '../../lib/jwt/jwks.ts'
 import type { TokenParts } from '../../lib/jwt/token-format.ts'
 import type { KeySource } from './key-source.ts'
 
 export interface Issuer extends ForeignTokenRules {
   keys: KeySource
 }
+
+/**
+ * Time that a published key may take to reach the gateway, besides the `Age` of an answer: not every cache in front of the keys states
+ * the age, and clocks differ.
+ */
+const publicationSeconds = 30
 
 interface KeyName { kid: string | null, algorithm: VerificationAlgorithm }
 
@@ -39,35 +46,55 @@ export class ForeignTokens {
     const name = keyNameOfForeign(parts.header, issuer)
     if (typeof name === 'string') throw refused(name)
     const key = issuer.keys.current()?.find(name.kid, name.algorithm) ?? null
-    return key === null ? this.#verifyLater(token, parts, issuer, name) : this.#verifyWith(key, token, parts, issuer)
+    return (key === null ? null : this.#verifyWith(key, token, parts, issuer)) ?? this.#verifyLater(token, parts, issuer, { ...name, tried: key })
   }
 
-  async #verifyLater (token: string, parts: TokenParts, issuer: Issuer, { kid, algorithm }: KeyName): Promise<Identity> {
+  /** Verifies a token that none of the current keys fits, after reading the keys again. */
+  async #verifyLater (token: string, parts: TokenParts, issuer: Issuer, name: KeyName & { tried: VerificationKey | null }): Promise<Identity> {
+    // No key makes these claims valid, so the keys are not read for them.
+    const { expiresAt } = identityIn(parts, issuer)
+    if (expiresAt * 1000 <= Date.now()) throw refused('expired')
     const isLastWord = await issuer.keys.lookAgain()
-    const key = issuer.keys.current()?.find(kid, algorithm) ?? null
-    if (key !== null) return this.#verifyWith(key, token, parts, issuer)
-    // The key may be published where it cannot be read now, or not before the next fetch, so an unknown key does not prove the token
-    // invalid.
-    if (!isLastWord || (kid !== null && mayBeNew(kid, parts.claims, issuer.keys))) throw unavailable(issuer.keys.retryAfterMs)
-    throw refused('unknown key')
+    const key = issuer.keys.current()?.find(name.kid, name.algorithm) ?? null
+    const identity = key === null || key === name.tried ? null : this.#verifyWith(key, token, parts, issuer)
+    if (identity !== null) return identity
+    // The key may be published where it cannot be read now, or not before the next fetch, so a key that does not fit does not prove the
+    // token invalid.
+    if ((key === null && !isLastWord) || mayBeNew(name, parts.claims, issuer.keys)) throw unavailable(issuer.keys.retryAfterMs)
+    throw refused(key === null ? 'unknown key' : 'wrong signature')
   }
 
-  #verifyWith (key: VerificationKey, token: string, { header, claims, signingInput, signature }: TokenParts, issuer: Issuer): Identity {
-    if (canonicalAlgorithm(header['alg']) !== key.algorithm) throw refused('not the algorithm of its key')
-    if (!hasGoodSignature(key, signingInput, signature)) throw refused('wrong signature')
-    const identity = identityOfForeign(claims, issuer, Date.now() / 1000)
-    if (typeof identity === 'string') throw refused(identity)
+  /** Returns the identity of a token, or null if this key did not sign it. */
+  #verifyWith (key: VerificationKey, token: string, parts: TokenParts, issuer: Issuer): Identity | null {
+    if (canonicalAlgorithm(parts.header['alg']) !== key.algorithm) throw refused('not the algorithm of its key')
+    if (!hasGoodSignature(key, parts.signingInput, parts.signature)) return null
+    const identity = identityIn(parts, issuer)
     this.#verified.set(token, { identity, key, keys: issuer.keys })
     return identity
   }
 }
 
+function identityIn ({ claims }: TokenParts, issuer: Issuer): Identity {
+  const identity = identityOfForeign(claims, issuer, Date.now() / 1000)
+  if (typeof identity === 'string') throw refused(identity)
+  return identity
+}
+
 /**
- * Returns whether the keys were read before the token was issued, according to its `iat`, and do not have this name. An issuer publishes a
- * key before that key signs.
+ * Returns whether a key that the keys do not contain may have signed the token: the keys were read before the token was issued, according
+ * to its `iat`. An issuer publishes a key before that key signs, under a new `kid`, a reused one, or none. A forged token may claim the
+ * same, but only until the keys have been read after its `iat`.
  */
-function mayBeNew (kid: string, { iat }: TokenParts['claims'], keys: KeySource): boolean {
-  return keys.current()?.names(kid) !== true && typeof iat === 'number' && iat <= Date.now() / 1000 + clockToleranceSeconds && (iat + clockToleranceSeconds) * 1000 >= keys.readAtMs
+function mayBeNew (name: KeyName, { iat }: TokenParts['claims'], keys: KeySource): boolean {
+  if (typeof iat !== 'number' || iat > Date.now() / 1000 + clockToleranceSeconds || (iat + publicationSeconds) * 1000 < keys.readAtMs) return false
+  return !isSettled(name, keys.current())
+}
+
+/** Returns whether the issuer publishes what the token names, but the gateway uses none of it: another signature would not help. */
+function isSettled ({ kid, algorithm }: KeyName, set: KeySet | null): boolean {
+  if (set === null) return false
+  if (kid !== null) return set.names(kid) && !set.keys.some(key => key.kid === kid)
+  return set.keys.filter(key => key.algorithm === algorithm).length > 1
 }
 
 function unavailable (retryAfterMs: number): Error {

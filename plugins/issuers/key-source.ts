@@ -6,7 +6,10 @@ export interface KeySource {
   current (): KeySet | null
   /** Reads the keys again, as often as permitted. Resolves to whether `current` holds the issuer's latest keys. */
   lookAgain (): Promise<boolean>
-  /** Time (milliseconds since the epoch) at which reading the current keys began; Infinity if `lookAgain` always reads them. */
+  /**
+   * Time (milliseconds since the epoch) at which the issuer published the current keys at the earliest: that at which reading them began,
+   * or at which a cache received them. Infinity if `lookAgain` always reads them.
+   */
   readonly readAtMs: number
   /** Time until another read can help, in milliseconds. */
   readonly retryAfterMs: number

@@ -8,10 +8,12 @@ const maxBytes = 256 * 1024
 const freshForMs = 10 * 60_000
 /** Time for which the last keys remain valid after that, if they cannot be fetched. */
 const staleForMs = 3_600_000
+/** Maximum age that a cache may state of an answer. An older one counts as this old, so that tokens of unknown keys are refused in the end. */
+const maxAgeMs = staleForMs
 
 /**
  * Keys of an address. They are fetched at intervals, so that a withdrawn key does not remain valid in caches, and when a token names an
- * unknown key. Fetches do not run concurrently, and do not start sooner than `coolDownMs` after the last one, successful or not, so that a
+ * unknown key or has a signature of none. Fetches do not run concurrently, and do not start sooner than `coolDownMs` after the last one, successful or not, so that a
  * client that invents key ids cannot put load on the issuer.
  */
 export class RemoteKeys implements KeySource {
@@ -63,14 +65,15 @@ export class RemoteKeys implements KeySource {
 
   async #refresh (): Promise<void> {
     const startedAtMs = this.#triedAtMs = performance.now()
-    const readAtMs = Date.now()
+    const askedAtMs = Date.now()
     if (this.#timer !== null) clearTimeout(this.#timer)
     try {
-      const set = this.#hooks.toKeySet(await this.#fetch(), this.#set)
+      const { bytes, ageMs } = await this.#fetch()
+      const set = this.#hooks.toKeySet(bytes, this.#set)
       if (set === null) throw new Error('it is no JWK set')
       this.#set = set
       this.#fetchedAtMs = startedAtMs
-      this.readAtMs = readAtMs
+      this.readAtMs = askedAtMs - ageMs
       this.#hasFailed = false
     } catch (error) {
       if (!this.#hasFailed && !this.#ending.signal.aborted) this.#hooks.onError(error)
@@ -81,13 +84,19 @@ export class RemoteKeys implements KeySource {
   }
 
   /** Fetches the keys. Redirects are not followed, and only the address is sent. */
-  async #fetch (): Promise<Uint8Array> {
+  async #fetch (): Promise<{ bytes: Uint8Array, ageMs: number }> {
     const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(timeoutMs)])
     const { statusCode, headers, body } = await request(this.#url, { dispatcher: this.#agent, signal, headers: { accept: 'application/jwk-set+json, application/json' } })
     if (statusCode !== 200 || Number(headers['content-length'] ?? 0) > maxBytes) {
       body.on('error', () => {}).destroy()
       throw new Error(`the answer has status ${statusCode} and ${String(headers['content-length'] ?? 'an unknown number of')} bytes`)
     }
-    return await body.bytes()
+    return { bytes: await body.bytes(), ageMs: ageOf(headers['age']) }
   }
+}
+
+/** Returns the time that an answer was in a cache (RFC 9111, section 5.1); of several values, the first one counts. */
+function ageOf (header: string | string[] | undefined): number {
+  const [seconds = 0] = /^\d+/.exec(String(header)) ?? []
+  return Math.min(Number(seconds) * 1000, maxAgeMs)
 }

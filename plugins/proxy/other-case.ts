@@ -6,17 +6,19 @@ import { shareService, type Addresses } from '../../lib/proxy/service-address.ts
 interface Place { prefix: string, targets: readonly string[] }
 
 /**
- * Rejects paths that differ only in case from the prefix of another upstream of the same service inside this prefix. A service that ignores
- * case reads `/app/ADMIN` as `/app/admin`, so the requirements of that prefix would be bypassed. Case is that of Unicode, in which the
- * Kelvin sign is a k. Returns no hook if there is no prefix inside.
+ * Rejects paths that a service may read as a path under the prefix of another upstream of the same service inside this prefix, so that the
+ * requirements of that prefix would be bypassed. A service that ignores case reads `/app/ADMIN` as `/app/admin`; case is that of Unicode, in
+ * which the Kelvin sign is a k. A service on Windows also ignores dots and spaces at the end of a name, reads `admin::$DATA` as `admin`, and
+ * finds long names by their short ones (`ADMINI~1`). Returns no hook if there is no prefix inside.
  */
 export function refuseOtherCase ({ prefix, targets }: Place, all: readonly Place[], addresses: Addresses = new Map()): onRequestHookHandler[] {
   const outer = prefix === '/' ? '/' : `${foldCase(prefix)}/`
-  const inner = all.filter(other => other.prefix !== prefix && shareService(other.targets, targets, addresses)).map(other => foldCase(other.prefix)).filter(other => other.startsWith(outer))
+  const inner = all.filter(other => other.prefix !== prefix && shareService(other.targets, targets, addresses)).map(other => foldCase(other.prefix)).filter(other => other.startsWith(outer)).map(namesOf)
   if (inner.length === 0) return []
   return [(request, _reply, done) => {
     const path = foldPath(request.raw.url!.split('?')[0]!)
-    if (path === null || inner.some(other => path === other || path.startsWith(`${other}/`))) done(new PathRefusedError({ cause: new Error('differs in case alone from the prefix of another upstream') }))
+    const names = path === null ? null : namesOf(path)
+    if (names === null || inner.some(others => others.every((other, at) => mayBeSame(names[at], other)))) done(new PathRefusedError({ cause: new Error('may be another spelling of the prefix of another upstream') }))
     else done()
   }]
 }
@@ -29,4 +31,27 @@ function foldPath (path: string): string | null {
   } catch {
     return null
   }
+}
+
+/** Returns the segments of a path without what file systems of Windows ignore: names of streams, dots and spaces at the end. */
+function namesOf (path: string): string[] {
+  return path.split('/').map(segment => /[: .]/.test(segment) ? plainName(segment) : segment).filter(name => name !== '')
+}
+
+function plainName (segment: string): string {
+  const name = segment.split(':', 1)[0]!
+  let end = name.length
+  while (end > 0 && (name[end - 1] === '.' || name[end - 1] === ' ')) end--
+  return name.slice(0, end)
+}
+
+/** The short form of a name: its beginning, or two characters and a checksum, then a number, and the beginning of its extension. */
+const shortName = /^([^~]{1,8})~\d{1,6}(?:\.[^.]{0,3})?$/
+
+function mayBeSame (name: string | undefined, other: string): boolean {
+  if (name === other) return true
+  const stem = name?.includes('~') === true ? shortName.exec(name)?.[1] : undefined
+  if (stem === undefined) return false
+  const long = other.replaceAll(/[ .]/g, '').replaceAll(/[+,=[\]]/g, '_')
+  return long.startsWith(stem) || (/^.{1,2}[\dA-F]{4}$/.test(stem) && long.startsWith(stem.slice(0, -4)))
 }

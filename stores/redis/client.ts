@@ -9,13 +9,16 @@ const refreshSlotsMs = 1000
 
 /** Creates a client for the store, which is connecting when this returns. Throws ConfigInvalidError for invalid addresses. */
 export function createRedisClient (target: RedisTarget): RedisClient {
-  if (typeof target === 'string' || !('cluster' in target)) return new Redis(redisOptions(target))
+  if (typeof target === 'string' || !('cluster' in target)) return withQuietCheck(new Redis(redisOptions(target)))
   const options = redisOptions(target)
   const nodes = parseAddresses(target).map(({ host, port }) => ({ host, port: port ?? 6379 }))
   const cluster = refreshSlots(new Cluster(nodes, clusterOptions(options)))
   connectFirstNode.set(cluster, () => new Redis({ ...options, ...nodes[0], lazyConnect: true, retryStrategy: () => null }))
   return cluster
 }
+
+/** The command INFO, as the client calls it itself (with a callback alone), and as the store does (with the names of sections). */
+type Info = (...args: Array<string | ((error: Error | null, reply?: string) => void)>) => Promise<string>
 
 const connectFirstNode = new WeakMap<Cluster, () => Redis>()
 
@@ -42,7 +45,7 @@ export function primariesOf (redis: RedisClient): Redis[] {
 /** Creates a second client of the same kind, for commands that block. `socketTimeoutMs`: the longest silence of the server. */
 export function duplicateForBlocking (redis: RedisClient, socketTimeoutMs: number): RedisClient {
   const redisOptions = { socketTimeout: socketTimeoutMs }
-  return isCluster(redis) ? refreshSlots(redis.duplicate([], { redisOptions })) : redis.duplicate({ ...redisOptions, lazyConnect: false })
+  return isCluster(redis) ? refreshSlots(redis.duplicate([], { redisOptions })) : withQuietCheck(redis.duplicate({ ...redisOptions, lazyConnect: false }))
 }
 
 /**
@@ -50,6 +53,7 @@ export function duplicateForBlocking (redis: RedisClient, socketTimeoutMs: numbe
  * look-up, and then the process does not end.
  */
 function refreshSlots (cluster: Cluster): Cluster {
+  cluster.on('+node', withQuietCheck)
   let looking: NodeJS.Timeout | undefined
   cluster.on('ready', () => {
     clearInterval(looking)
@@ -57,6 +61,20 @@ function refreshSlots (cluster: Cluster): Cluster {
   })
   cluster.on('close', () => { clearInterval(looking) })
   return cluster
+}
+
+/**
+ * Lets the check with which the client begins each connection (INFO) pass if the user may not run it, as the client does itself, but without
+ * the client's line on standard error. The store warns of it (`assertNoEviction`).
+ */
+function withQuietCheck (connection: Redis): Redis {
+  const info = connection.info.bind(connection) as Info
+  const quietly: Info = async (...args) => {
+    const [callback] = args
+    if (typeof callback !== 'function') return await info(...args)
+    return await info((error, reply) => { if (error?.message.includes('NOPERM') === true) callback(null, ''); else callback(error, reply) })
+  }
+  return Object.assign(connection, { info: quietly })
 }
 
 function keepName (host: string, callback: (error: null, address: string) => void): void {

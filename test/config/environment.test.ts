@@ -61,8 +61,8 @@ t.test('an input that holds itself ends', async t => {
 const file = (path: string): string => reference(`file:${path}`)
 
 t.test('a file in any string is its content without the last newline, and is not looked at again', async t => {
-  const folder = t.testdir({ plain: 'a', unix: 'b\n', dos: 'c\r\n', more: '\nd \n\n', variable: `${name}$${name}`, nested: file('./plain'), 'strange name': 'é' })
-  const contents: Array<[path: string, text: string]> = [['./plain', 'a'], ['unix', 'b'], ['dos', 'c'], ['more', '\nd \n'], ['variable', `${name}$${name}`], ['nested', file('./plain')], ['strange name', 'é'], [join(folder, 'plain'), 'a']]
+  const folder = t.testdir({ plain: 'a', unix: 'b\n', dos: 'c\r\n', more: '\nd \n\n', variable: `${name}$${name}`, nested: file('./plain'), 'strange name': 'é', marked: '\uFEFFe\n' })
+  const contents: Array<[path: string, text: string]> = [['./plain', 'a'], ['unix', 'b'], ['dos', 'c'], ['more', '\nd \n'], ['variable', `${name}$${name}`], ['nested', file('./plain')], ['strange name', 'é'], ['marked', 'e'], [join(folder, 'plain'), 'a']]
   for (const [path, text] of contents) {
     const { value, problems, files } = substitute({ secret: [file(path)] }, configSchema, { NAME: 'x' }, folder)
     t.strictSame(value, { secret: [text] }, path)

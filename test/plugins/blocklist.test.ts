@@ -356,3 +356,18 @@ for (const issuer of [undefined, 'https://app.example.com']) {
     await until(async () => (await there.inject({ url: '/me', headers })).statusCode === 401)
   })
 }
+
+t.test('a session of another origin that is ended by its own credential stays revoked for as long as any access token may live', async t => {
+  const { store } = await createStore(t)
+  const { portcullis: { blocklist } } = await build(t, store, { maxTokenAge: '1m' })
+  const lastsSeconds = async (end: (sid: string) => Promise<unknown>) => {
+    const { record: { sid } } = await store.open(signIn)
+    const { position } = await store.pull('0-0')
+    await end(sid)
+    const entry = (await store.pull(position)).entries.find(entry => entry.kind === 'sid' && entry.sid === sid) as { expiresAtMs: number } | undefined
+    return entry === undefined ? null : Math.round((entry.expiresAtMs - store.nowMs()) / 1000)
+  }
+
+  t.equal(await lastsSeconds(sid => blocklist.close(sid)), 65)
+  t.equal(await lastsSeconds(sid => blocklist.close(sid, { ofAnyOrigin: true })), 905)
+})

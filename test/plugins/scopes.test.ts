@@ -1,4 +1,4 @@
-import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
 import { listenTo } from '../../lib/events.ts'
 import accessToken from '../../plugins/access-token.ts'
@@ -316,4 +316,42 @@ t.test('a revocation in a scope whose blocklist keeps shorter lasts as long as t
     }
     await app.close()
   }
+})
+
+t.test('the parts of a scope cannot be replaced or removed, also through a scope that shares or refuses them', async t => {
+  const { store } = await createStore(t)
+  const other = await createStore(t)
+  await buildApp(t, store, {}, async app => {
+    const parts = { ...app.portcullis }
+    await app.register(async child => {
+      for (const name of Object.keys(parts) as Array<keyof typeof parts>) {
+        t.throws(() => { (child.portcullis as unknown as Record<string, unknown>)[name] = 5 }, TypeError, name)
+        t.throws(() => { delete (child.portcullis as Partial<typeof parts>)[name] }, TypeError, name)
+        t.throws(() => Object.defineProperty(child.portcullis, name, { value: 5 }), TypeError, name)
+      }
+      t.throws(() => { child.portcullis = {} as typeof parts }, TypeError)
+    })
+    await app.register(async child => {
+      await child.register(storePlugin, { type: 'custom', store: other.store })
+      t.throws(() => child.portcullis.session, { code: 'PTC_ERR_CONFIG_INVALID' })
+      t.throws(() => { delete (child.portcullis as Partial<typeof parts>).session }, TypeError)
+      t.throws(() => { (child.portcullis as { session: unknown }).session = parts.session }, TypeError)
+      t.throws(() => child.portcullis.session, { code: 'PTC_ERR_CONFIG_INVALID' })
+    })
+    t.strictSame({ ...app.portcullis }, parts)
+  })
+})
+
+t.test('errors that are registered twice are refused by name', async t => {
+  for (const nested of [false, true]) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(errors)
+    await t.rejects(async () => { await (nested ? app.register(async child => { await child.register(errors) }) : app.register(errors)) }, { code: 'PTC_ERR_CONFIG_INVALID', message: /^portcullis-errors: this scope, or one with the same prefix/ })
+  }
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(errors)
+  await app.register(async child => { await child.register(errors) }, { prefix: '/apart' })
+  await app.ready()
 })

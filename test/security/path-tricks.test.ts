@@ -140,6 +140,25 @@ t.test('no character that Unicode takes for a letter of a protected prefix gets 
   t.strictSame(upstream.requests.map(request => request.url), harmless)
 })
 
+t.test('no name that a service on Windows reads as a protected prefix gets around it', async t => {
+  const upstream = await startUpstream(t)
+  const { url } = await startGateway(t, { upstreams: [{ prefix: '/', target: upstream.url, access: 'public' }, { prefix: '/adm1', target: upstream.url, audience: 'up' }, { prefix: '/app/administration.files', target: upstream.url, audience: 'app' }] })
+  const port = Number(new URL(url).port)
+  const ends = ['.', '%2e', '..', '...', '%20', '%20.', '.%20', '%20%20', '%C2%A0', '%E2%80%A4', '%E2%80%A6', ':', '::$DATA', '::$data', ':$I30:$INDEX_ALLOCATION', '::$INDEX_ALLOCATION', ':x', '%3a%3a$DATA', '.::$DATA', '%20:x', '%EF%BC%9A:$DATA', '~1', '~9', '%7e1', '~1.', '~1::$DATA', '~1.TXT', '%EF%BD%9E1']
+  const targets = [
+    ...ends.flatMap(end => [`/adm1${end}/x`, `/ADM1${end}`, `/adm1${end}/`, `/app${end}/administration.files/x`, `/app/administration.files${end.startsWith('~') || end.includes('7e') || end.includes('9E') ? '' : end}/x`]).filter(target => target !== '/app/administration.files/x'),
+    '/AD3F2C~1/x', '/A3F2C~1/x', '/app/ADMINI~1/x', '/app/admini~1.fil/x', '/app/ADMINI~12.FIL', '/app/AD0A1B~1.FIL/x', '/app/administration.files', '/.../adm1/x', '/%20/adm1/x', '/app/.../administration.files/x', '/app/:x/administration.files'
+  ]
+  for (const target of targets) {
+    const answer = await sendRaw(t, port, `GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`).ended
+    t.match(answer, /^HTTP\/1\.1 40[01] /, target)
+  }
+  t.strictSame(upstream.requests, [])
+
+  const harmless = ['/adm', '/adm1.txt', '/adm1.x/y', '/adm10.', '/adm1~', '/adm1~x', '/~1', '/~adm1', '/x~1/adm1', '/x/adm1.', '/app/administration', '/app/administration.file.', '/administration.files', '/adm1-x:y', '/a:b/c', '/x.']
+  for (const path of harmless) t.equal((await fetch(url + path)).status, 200, path)
+})
+
 t.test('no spelling of a path takes a WebSocket to another prefix', async t => {
   const upstream = await startUpstream(t)
   const { url } = await startGateway(t, { upstreams: [{ prefix: '/app', target: upstream.url, access: 'public', websocket: true }, { prefix: '/app/admin', target: upstream.url, audience: 'up', websocket: true }, { prefix: '/plain', target: upstream.url, access: 'public' }] })

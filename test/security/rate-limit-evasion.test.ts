@@ -96,6 +96,16 @@ t.test('all addresses of an IPv6 network, in every spelling, are one client, and
   t.same(tally(mapped), { 401: 5, 429: 1 }, 'an IPv4 address in IPv6 is that address')
 })
 
+t.test('an IPv4 address is one client in every spelling, also embedded in IPv6, and its neighbour is another', async t => {
+  const { url } = await startBehindProxy(t)
+  const spellings = ['9.9.9.9', '::ffff:9.9.9.9', '::ffff:0909:0909', '0:0:0:0:0:ffff:9.9.9.9', '0:0:0:0:0:FFFF:9.9.9.9', '[0:0:0:0:0:ffff:9.9.9.9]:80', '9.9.9.9:4711', '009.009.009.009', '64:ff9b::9.9.9.9', '2002:909:909::1', '2002:909:909:ffff::1']
+  for (const [index, from] of spellings.entries()) {
+    const { status } = await post(`${url}/auth/login`, { username: `ada ${index}`, password: 'wrong' }, { 'x-forwarded-for': from })
+    t.equal(status, index < 5 ? 401 : 429, from)
+  }
+  t.equal((await post(`${url}/auth/login`, { username: 'ada', password: 'wrong' }, { 'x-forwarded-for': '0:0:0:0:0:ffff:9.9.9.8' })).status, 401)
+})
+
 t.test('no header of somebody who is no proxy of ours names an address', async t => {
   const { url } = await startBehindProxy(t, { listen: {} })
   const headers: Array<(index: number) => Record<string, string>> = [

@@ -80,6 +80,8 @@ t.test('a user without SELECT is not led to another database', async t => {
 
 t.test('a user without INFO is warned of once: whether the server evicts data is not checked', async t => {
   const warnings: string[] = []
+  const printed: unknown[] = []
+  for (const method of ['warn', 'error', 'log'] as const) t.intercept(console, method, { value: (...args: unknown[]) => { printed.push(args) } })
   const { url } = await serverWith(t, [...rule, '-info'])
 
   const store = await open(t, url, text => warnings.push(text))
@@ -87,6 +89,7 @@ t.test('a user without INFO is warned of once: whether the server evicts data is
 
   t.match(warnings, [/^store\.url: .*maxmemory-policy.*INFO.*allow \+info/])
   t.equal(warnings.length, 1)
+  t.strictSame(printed, [], 'the client prints nothing itself')
 })
 
 t.test('the list of commands is that of the scripts', async t => {

@@ -8,7 +8,7 @@ t.test('eight characters of any kind are enough, and fifteen are enough without 
   for (const password of ['zebra xi', ' 12ab 34', 'žluťoučký', '\u{1F40E}\u{1F50B}\u{1F4CE}\u{1F98A}\u{1F340}\u{1F9CA}\u{1F955}\u{1F680}', 'Ünïcødé?', '73925104']) {
     t.match(checkNewPassword(password, names), /^password: has fewer than 15 characters/, password)
   }
-  for (const password of ['a long passphrase', 'correct horse battery staple', 'zebra crossing '.repeat(63) + 'with a penguin']) t.equal(checkNewPassword(password, names), null, password)
+  for (const password of ['a long passphrase', 'correct zebra battery staple', 'zebra crossing '.repeat(63) + 'with a penguin']) t.equal(checkNewPassword(password, names), null, password)
 })
 
 t.test('fewer than eight are refused, however many bytes or marks they are', async t => {
@@ -41,6 +41,13 @@ const guesses: Record<string, string[]> = {
   'signs for letters': ['portcu11is', 'portcul1is', 'p0rtcu||!s', 'P@$$w0rd', 'p.4.s.s.w.0.r.d', 'p.@.s.s.w.0.r.d', 'l3tm31n!!', 'dra60n99', 'dra90n99'],
   'other spellings': ['drowssap', 'drowssap1', 'ppaasswwoorrdd', 'passsword', 'pässwörd', 'passwørd'],
   'something guessed around it': ['passwordabc', 'abcpassword123', 'qwertypassword', 'password!!!!!!!!', 'password12345678', 'alicepassword1', 'aliceportcullis'],
+  'another common word': ['monkeydragon', 'passworddragon', 'dragon monkey', 'Monkey-Dragon!', 'monkey12dragon34', 'nogardyeknom', 'm0nk3ydr4g0n', 'sunshineprincess', 'alicemonkeydragon', 'default1', 'company2026', 'Company2026!', 'summer2026', 'winterwelcome'],
+  'small words': ['newpassword', 'letmeinnow', 'thisismypassword', 'this is my password', 'my new password 1', 'iamalice', 'password4me', 'themonkeyandthedragon', 'correcthorsebatterystaple', 'correct horse battery staple'],
+  'words of other languages': [
+    'пароль123', 'ПАРОЛЬ123', 'йцукен12', 'люблютебя', 'ятебялюблю1', 'кохання1', '密码123456', '我爱你12345', 'woaini1314', 'woaini520', 'mima1234', 'पासवर्ड123', 'contraseña', 'Contraseña1', 'contrasena', 'teamo123', 'tequiero', 'mimamamemima', 'motdepasse', 'jetaime1',
+    'doudou12', 'كلمة السر', 'حبيبي123', 'habibi123', 'পাসওয়ার্ড', 'bhalobashi', 'senha123', 'minhasenha', 'euteamo1', 'katasandi', 'sayangku', 'passwort1', 'schatz12', 'ichliebedich', 'パスワード123', 'あいしてる123', 'aishiteru', '비밀번호1234', '사랑해12345', 'saranghae', 'mậtkhẩu1', 'matkhau1', 'anhyeuem', 'şifre123', 'sifre123', 'aşkım123', 'askim123', 'seniseviyorum',
+    'parola12', 'tiamo123', 'haslo123', 'hasło123', 'kochanie', 'رمز عبور', 'รหัสผ่าน', 'nenosiri', 'mahalkita', 'wachtwoord', 'passord123', 'lösenord', 'losenord1', 'salasana', 'κωδικός1', 'szeretlek', 'סיסמה123'
+  ],
   'a name': ['alicesmith1', 'Alice Smith', 'smith.alice', 'smithalice1990', 'asmith1990', 'alices99', 'alice20011231', 'al1c3sm1th', 'htimsecila', 'adalovelace1815', 'jose12345', 'José 12345', 'JOSE\u03011234', 'bob.example', '73925104', '73925104!', 'employee-73925104']
 }
 
@@ -57,7 +64,8 @@ t.test('a name is refused without its marks, and a password is refused without t
 })
 
 t.test('four different words are never refused, however common each of them is', async t => {
-  const words = [...commonPasswords].filter(word => /^[a-z]{4,}$/.test(word))
+  // Neighbouring keys and the name of the user are no words here.
+  const words = [...commonPasswords].filter(word => /^[a-z]{4,}$/.test(word) && !/qwe|asd|zxc|alice/.test(word))
   const steps = [1, 7, 1999, 3301]
   for (let start = 0; start < words.length; start += 5) {
     const phrase = steps.map((step, index) => words[(start * step + index * 577) % words.length]!)
@@ -67,7 +75,7 @@ t.test('four different words are never refused, however common each of them is',
 })
 
 t.test('a password that merely has a name or a common word in it is taken', async t => {
-  const others = ['passworddragon', 'open-the-gate', 'alice likes tea', 'dragon73925104826', '7a3b9c2d5e', 'tR7#kq9!', '8fK2-qLx9', '\u{1F40E}\u{1F50B}\u{1F4CE}\u{1F98A}\u{1F340}\u{1F9CA}\u{1F955}a', '73925104']
+  const others = ['passwordgiraffe', 'open-the-gate', 'alice likes tea', 'dragon73925104826', '7a3b9c2d5e', 'tR7#kq9!', '8fK2-qLx9', '\u{1F40E}\u{1F50B}\u{1F4CE}\u{1F98A}\u{1F340}\u{1F9CA}\u{1F955}a', '73925104']
   for (const password of ['zebra and dragon', 'why ada.lovelace?', 'my portcullis opens', ...others]) t.doesNotThrow(() => checkNewPassword(password, names), password)
 })
 

@@ -36,6 +36,11 @@ for (const [reason, content, line] of broken) {
   })
 }
 
+t.test('a byte order mark at the beginning of a file is ignored', async t => {
+  const file = join(t.testdir({ 'users.json': `\uFEFF${JSON.stringify({ users: [ada] })}` }), 'users.json')
+  t.strictSame(await readUsersFile(file), [ada])
+})
+
 t.test('a file that is not JSON is refused without quoting it', async t => {
   const file = join(t.testdir({ 'users.json': '{ "users": [{ "password": correct-horse }] }' }), 'users.json')
 

@@ -6,9 +6,14 @@ import { countedAddress } from '../../../lib/http/client-address.ts'
 const { normalizeIP } = rateLimit
 
 t.test('an IPv4 address counts as itself, however it is written', async t => {
-  for (const spelling of ['192.0.2.7', '::ffff:192.0.2.7', '::FFFF:192.0.2.7', '::ffff:c000:207', '0:0:0:0:0:ffff:c000:0207']) {
+  for (const spelling of ['192.0.2.7', '::ffff:192.0.2.7', '::FFFF:192.0.2.7', '::ffff:c000:207', '0:0:0:0:0:ffff:c000:0207', '0:0:0:0:0:ffff:192.0.2.7', '0000:0000:0000:0000:0000:FFFF:192.0.2.7', '0::ffff:192.0.2.7', '::0:ffff:192.0.2.7', '::ffff:192.0.2.7%eth0', '192.000.002.007', '0192.0.2.07', '192.0.2.007:4711', '::ffff:0:192.0.2.7', '64:ff9b::192.0.2.7', '0064:FF9B::c000:207', '64:ff9b:0:0:0:0:192.0.2.7', '2002:c000:207::1', '2002:C000:0207:ffff::']) {
     t.equal(countedAddress(spelling), '192.0.2.7', spelling)
   }
+})
+
+t.test('two IPv4 addresses count as two, however they are embedded in IPv6', async t => {
+  for (const prefix of ['::ffff:', '0:0:0:0:0:ffff:', '64:ff9b::']) t.equal(countedAddress(`${prefix}192.0.2.8`), '192.0.2.8', prefix)
+  for (const other of ['64:ff9b:1::192.0.2.7', '1::ffff:192.0.2.7', '::192.0.2.7']) t.match(countedAddress(other), /::\/64$/, other)
 })
 
 t.test('the addresses of one IPv6 /64 count as one, those of its neighbour as another', async t => {
@@ -27,7 +32,7 @@ t.test('an address that a proxy names with its port counts as the address', asyn
 })
 
 t.test('what is no address counts as itself', async t => {
-  t.equal(countedAddress('unknown'), 'unknown')
+  for (const text of ['unknown', '', '192.0.2', '0192.0.2.0999', '_hidden', '0']) t.equal(countedAddress(text), text)
 })
 
 t.test('two addresses count as one exactly when @fastify/rate-limit says so', async () => {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
-import { createKeySet } from '../../../lib/jwt/jwks.ts'
+import { createKeySet, parseKeySet } from '../../../lib/jwt/jwks.ts'
 import { verificationAlgorithms } from '../../../lib/jwt/jws-verify.ts'
 import { foreignKey } from '../../helpers/foreign-issuer.ts'
 
@@ -90,6 +90,13 @@ t.test('a key that stays is the same object, one that changed is not', async t =
   const after = createKeySet({ keys: [foreignKey('k2').jwk, { ...ec }] }, ['ES256'], before.keys)!
   t.ok(after.has(before.keys[0]!))
   t.notOk(createKeySet({ keys: [foreignKey('k1').jwk] }, ['ES256'], before.keys)!.has(before.keys[0]!))
+})
+
+t.test('a byte order mark before a JWK set is ignored, once', async t => {
+  const text = JSON.stringify({ keys: [ec] })
+  t.equal(parseKeySet(Buffer.from(`\uFEFF${text}`), ['ES256'])?.keys.length, 1)
+  t.equal(parseKeySet(Buffer.from(`\uFEFF\uFEFF${text}`), ['ES256']), null)
+  t.equal(parseKeySet(Buffer.from([0xef, 0xbb]), ['ES256']), null)
 })
 
 t.test('what is no JWK set gives none', async t => {

@@ -1,0 +1,39 @@
+import { foldAccount } from '../lib/account.ts'
+
+/* Words that users of the largest languages make passwords of: "password", "secret", "love", "I love you", "darling", "hello" and
+ * "welcome", in the script of the language, and as it is written or typed with Latin letters. Source: translated by hand for this
+ * project, because the lists of leaked passwords are mostly English and Russian. */
+const text = `
+english: password passphrase passcode passwd pass love lovely iloveyou loveyou darling hello welcome secret default company change changeme changeit
+  temporary temp office work home login logon account computer internet server system summer winter spring autumn monday january correcthorsebatterystaple
+chinese: 密码 密碼 口令 我的密码 我爱你 我愛你 爱你 你好 宝贝 亲爱的 mima wodemima woaini aini woaiwojia nihao baobei qinaide laopo laogong
+hindi, urdu, marathi: पासवर्ड गुप्त प्यार नमस्ते प्रेम पाससवर्ड پاس‌ورڈ پاسورڈ محبت پیار pasavard pasword pyar pyaar mohabbat namaste jaan jaanu prem maitumsepyarkartahoon
+spanish: contraseña contrasenia clave secreto amor teamo tequiero miamor corazon cariño hola bienvenido mimamamemima estrella mivida
+french: motdepasse mdp secret amour jetaime jtaime cheri cherie chouchou doudou bonjour bienvenue soleil loulou coucou
+arabic: كلمةالسر كلمةالمرور سري حب احبك بحبك حبيبي حبيبتي مرحبا السلام kalimatalsir kalimatalmurur habibi habibti ahebak bahebak bahebek marhaba
+bengali: পাসওয়ার্ড গোপন ভালোবাসা ভালোবাসি আমিতোমাকেভালোবাসি bhalobasha bhalobashi valobasi valobasha amitomakevalobasi
+portuguese: senha minhasenha palavrapasse segredo amor teamo euteamo meuamor querida querido bemvindo ola
+russian, ukrainian, bulgarian: пароль парол парола секрет любовь любимая люблю ятебялюблю люблютебя привет солнышко кохання кохаю обичамте parol lubov lyubov lublu privet йцукен
+indonesian, malay: katasandi sandi katalaluan rahasia cinta akucintakamu akusayangkamu sayang sayangku halo selamatdatang
+german: passwort kennwort geheim geheimnis liebe ichliebedich schatz schatzi liebling hallo willkommen
+japanese: パスワード あいことば 秘密 大好き だいすき 愛してる あいしてる こんにちは pasuwado himitsu daisuki aishiteru konnichiwa sakura
+korean: 비밀번호 패스워드 암호 비밀 사랑 사랑해 안녕 안녕하세요 bimilbeonho saranghae saranghaeyo annyeong tkfkd tkfkdgo qlalfqjsgh dkssud
+vietnamese: mậtkhẩu bímật tìnhyêu anhyêuem emyêuanh xinchào matkhau
+turkish: şifre parola gizli aşk aşkım sevgilim seniseviyorum merhaba hoşgeldin canım
+telugu, tamil: పాస్‌వర్డ్ ప్రేమ கடவுச்சொல் காதல் அன்பு prema kadhal kadavuchol vanakkam
+italian: parola parolachiave segreto amore tiamo amoremio ciao benvenuto tesoro
+polish, czech, slovak: hasło tajne sekret miłość kocham kochamcie kochanie misiek witaj heslo tajne láska miluji milujite lúbimta ahoj
+persian: رمزعبور گذرواژه رمز عشق دوستتدارم سلام ramz ramzobur eshgh asheghetam dooset salam
+thai: รหัสผ่าน ความลับ รัก ฉันรักคุณ ฉันรักเธอ สวัสดี
+swahili, tagalog: nenosiri siri upendo nakupenda karibu mahal mahalkita mahalko
+dutch, danish, norwegian, swedish, finnish: wachtwoord geheim liefde schatje ikhouvanjou hallo welkom adgangskode kodeord passord lösenord hemmelig kærlighed kjærlighet kärlek
+  jegelskerdig jegelskerdeg jagälskardig elsker velkommen välkommen salasana rakkaus rakastan rakastansinua
+romanian, hungarian, greek, croatian, hebrew: parolă iubire dragoste teiubesc jelszó szerelem szeretlek κωδικός αγάπη σαγαπώ kwdikos agapi sagapo lozinka zaporka šifra ljubav volimte סיסמה סיסמא אהבה
+`
+
+/** Words that stand before, between and after others in guesses. */
+const small = 'a i im me my you your we our it is am are be to in on of for and the this that now new old one mi mein mon meu moj'
+
+export const commonWords: ReadonlySet<string> = new Set(text.replaceAll(/^[a-z, ]+:/gm, '').trim().split(/\s+/).map(foldAccount))
+
+export const smallWords: readonly string[] = small.split(' ')
