@@ -9,7 +9,7 @@ import { serializerCompiler } from '../lib/http/type-provider.ts'
 import type { UpstreamCounts } from './proxy/upstream-counts.ts'
 import type { VerificationCounts } from './authenticate/verification-counts.ts'
 import { createEventCounter } from './metrics/from-events.ts'
-import { addCounter, addGauge, addHistogram, addInfo, type Sample } from './metrics/from-counts.ts'
+import { addCounter, addGauge, addHistogram, addInfo, addLabelledGauge, type Sample } from './metrics/from-counts.ts'
 import { processMetrics } from './metrics/process-metrics.ts'
 import { addPart, beginPart, partsWithin, type Portcullis } from './portcullis.ts'
 import { version } from './server/version.ts'
@@ -81,6 +81,7 @@ function * verificationSamples ({ byCredential }: VerificationCounts): Generator
 function addUpstreams (registry: Registry, portcullis: Portcullis): void {
   const named = { name: 'portcullis_upstream_requests_total', help: 'Requests that were forwarded, by the upstream\'s prefix and what the client was answered; 499 when it went away before.', labelNames: ['upstream', 'status'] }
   addCounter(registry, named, () => upstreamsOf(portcullis).flatMap(({ upstream, byStatus }) => Array.from(byStatus, ([status, value]) => ({ labels: { upstream, status: String(status) }, value }))))
+  addLabelledGauge(registry, { name: 'portcullis_upstream_targets', aggregator: 'max', help: 'Targets of each upstream, by its prefix and by whether their health checks succeed.', labelNames: ['upstream', 'state'] }, () => upstreamsOf(portcullis).flatMap(countTargets))
   addHistogram(registry, { name: 'portcullis_upstream_seconds', help: 'From the start of forwarding to the end of the answer, by the upstream\'s prefix.' }, () => upstreamsOf(portcullis).map(({ upstream, durations }) => ({ labels: { upstream }, durations })))
 }
 
@@ -98,6 +99,11 @@ function addLogEntries (registry: Registry, { blocklist }: Pick<Portcullis, 'blo
   })
   const named = { name: 'portcullis_log_entries_total', help: 'Revocations and changes of the signing keys that this process has heard of, whichever process or command made them.', labelNames: ['kind'] }
   addCounter(registry, named, () => Array.from(counts, ([kind, value]) => ({ labels: { kind }, value })))
+}
+
+function countTargets ({ upstream, targets }: UpstreamCounts): Array<{ labels: Record<string, string>, value: number }> {
+  const down = targets.filter(({ isDown }) => isDown).length
+  return [{ labels: { upstream, state: 'up' }, value: targets.length - down }, { labels: { upstream, state: 'down' }, value: down }]
 }
 
 /** Returns the upstreams of the scope. An inherited list is ignored, because it contains the upstreams of other scopes. */

@@ -19,6 +19,7 @@ import { createVerifiers } from './authenticate/schemes.ts'
 import { partsAround, partsWithin, scopeParts } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
+import { HealthChecks } from './proxy/health-checks.ts'
 import { Pool } from './proxy/pool.ts'
 import { originOfTarget, type Upstream } from './proxy/upstream.ts'
 import type { Streams } from './streams.ts'
@@ -110,6 +111,8 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
     const all = partsWithin(partsAround(scopeParts(fastify)).at(-1)!, 'cookies').map(({ own }) => own)
     if (all.length > 0) upstream.ownCookies = joinOwnCookies(all)
   })
+  upstream.counts.targets = upstream.pool.targets
+  if (options.health !== undefined) watchHealth(fastify, upstream, options.health)
   // close() is not used, because it would wait for streams that do not end by themselves.
   fastify.addHook('onClose', () => upstream.pool.destroy())
 }, { name: 'portcullis-proxy', fastify: '5.x', dependencies: ['portcullis-errors'], encapsulate: true })
@@ -141,6 +144,16 @@ function createUpstream (fastify: FastifyInstance, options: CheckedOptions, { pr
 function targetsOf ({ target, targets }: { target?: string, targets?: string[] }): string[] {
   if ((target === undefined) === (targets === undefined)) throw new ConfigInvalidError('proxy: target or targets is required, and not both')
   return (targets ?? [target!]).map(originOfTarget)
+}
+
+function watchHealth (fastify: FastifyInstance, { prefix, host, pool: { targets } }: Upstream, health: NonNullable<CheckedOptions['health']>): void {
+  const checks = new HealthChecks(targets, {
+    ...health,
+    host,
+    onChange: ({ authority, isDown }) => { fastify.log.warn({ upstream: prefix, target: authority }, isDown ? 'a target is down' : 'a target is up again') }
+  })
+  fastify.addHook('onReady', async () => { checks.start() })
+  fastify.addHook('onClose', async () => { checks.stop() })
 }
 
 /** Adds the counts to the list of the scope and of each scope around it. */

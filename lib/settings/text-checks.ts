@@ -94,6 +94,8 @@ export const checkMethod: TextCheck = text => {
   return `must be an HTTP method in capitals${meant === null ? '; write for example POST' : `; did you mean ${meant}?`}`
 }
 
+export const checkRequestPath: TextCheck = text => /^\/[\x21-\x7e]{0,1000}$/.test(text) ? null : 'must be a path that begins with / and has no blanks; write for example /healthz'
+
 export const checkServerName: TextCheck = text => {
   if (isIP(text) !== 0) return 'must be a name, because certificates name no server of TLS by its address in the handshake; remove it'
   return /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(text) ? null : 'must be a host name; write for example wiki.internal'

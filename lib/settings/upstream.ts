@@ -23,6 +23,12 @@ export const forwarding = {
   redirects: Optional(choice(['rewrite', 'keep'], { description: 'rewrite: addresses of the upstream in Location, Content-Location and Refresh, and paths of its cookies under rewritePrefix, become those that browsers see. keep: leaves them unchanged.', default: 'rewrite' })),
   /** `transparent` forwards paths byte for byte. All paths under the prefix must then be subject to the same requirements. */
   paths: Optional(choice(['strict', 'transparent'], { description: 'strict: paths that two parsers could read differently are refused. transparent: paths are forwarded byte for byte (semicolons, empty segments, encoded slashes, double encodings); dot segments, backslashes and NUL stay refused. Not possible if another upstream lies inside the prefix, or has a target in common.', default: 'strict' })),
+  /** Active checks of the targets; none by default. */
+  health: Optional(group({
+    path: text(check.checkRequestPath, { description: 'Path that each target is asked for. A status below 400 within the time is a success.', expects: 'a path', example: '/healthz', hard: true }),
+    interval: Optional(duration({ description: 'Time between two checks of a target.', default: '5s', minimum: '100ms', maximum: '1h' })),
+    timeout: Optional(duration({ description: 'Time for the response.', default: '1s', minimum: '10ms', maximum: '1m' }))
+  }, { description: 'Checks the targets; those that fail twice in sequence get no requests until a check succeeds. Off by default. If all are down: 502 with Retry-After.' })),
   /** Maximum time without data from the upstream, or from a client in the middle of a body. */
   timeout: Optional(duration({ description: 'Time for which it may send nothing.', default: '30s', minimum: '100ms', maximum: '1h' })),
   /**

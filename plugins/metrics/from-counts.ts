@@ -27,6 +27,11 @@ export function addGauge (registry: Registry, named: Named & { aggregator: 'max'
   const gauge = new Gauge({ ...named, registers: [registry], collect () { gauge.set(read()) } })
 }
 
+/** Adds a gauge with a value for each combination of labels. */
+export function addLabelledGauge (registry: Registry, named: Named & { aggregator: 'max' | 'min' | 'sum', labelNames: string[] }, read: () => Array<{ labels: Record<string, string>, value: number }>): void {
+  const gauge = new Gauge({ ...named, registers: [registry], collect () { for (const { labels, value } of read()) gauge.set(labels, value) } })
+}
+
 /** Adds a gauge that is always 1 and reports its labels. */
 export function addInfo (registry: Registry, named: Named, labels: Record<string, string>): void {
   new Gauge({ ...named, labelNames: Object.keys(labels), aggregator: 'max', registers: [registry] }).set(labels, 1)

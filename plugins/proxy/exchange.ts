@@ -22,7 +22,7 @@ import { Pace } from './pace.ts'
 import { ResponseHold } from './response-hold.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
-import { failureOf, report, tooSlow, type Upstream } from './upstream.ts'
+import { failureOf, report, tooSlow, unreachable, type Upstream } from './upstream.ts'
 
 /** Maximum length of a body that is sent as one string with the headers, which Node writes without a vector of buffers. */
 const smallBodyBytes = 8192
@@ -300,6 +300,7 @@ export class Exchange implements UpstreamRequest, Stream {
   #ask (): void {
     const outcome = this.#upstream.pool.request(this)
     if (outcome === 'full') this.fail(new UpstreamBusyError())
+    else if (outcome === 'down') this.fail(unreachable(new Error('every target is down')))
     else if (outcome === 'waiting') this.#waiting = setTimeout(onWaitedTooLong, this.#upstream.timeoutMs, this)
   }
 }

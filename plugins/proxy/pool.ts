@@ -34,7 +34,7 @@ const longestLookMs = 500
 const looksInTime = 12
 
 /** One address of an upstream, with its connections. */
-class Target implements ConnectionTarget {
+export class Target implements ConnectionTarget {
   readonly host: string
   readonly port: number
   readonly tls: Address['tls']
@@ -44,6 +44,8 @@ class Target implements ConnectionTarget {
   /** Unused connections. The last one was used most recently. */
   readonly idle: Connection[] = []
   refusedAtMs = -Infinity
+  /** True if health checks have failed. */
+  isDown = false
   readonly #pool: Pool
 
   constructor (pool: Pool, target: string, { responseHeadBytes, tls = {} }: PoolOptions) {
@@ -109,8 +111,12 @@ export class Pool {
 
   get waiting (): number { return this.#waiting.size }
 
-  /** Gives a connection to the request, or lets it wait for one. Returns `full` if too many requests wait. */
-  request (request: UpstreamRequest): 'served' | 'waiting' | 'full' {
+  /**
+   * Gives a connection to the request, or lets it wait for one. Returns `full` if too many requests wait, and `down` if every target is
+   * down.
+   */
+  request (request: UpstreamRequest): 'served' | 'waiting' | 'full' | 'down' {
+    if (this.targets.every(({ isDown }) => isDown)) return 'down'
     const target = this.#choose()
     if (target !== null) {
       this.#serve(target, request)
@@ -158,7 +164,7 @@ export class Pool {
   /** Returns the less busy of two targets chosen at random among those with room; null if none has room. */
   #choose (tried: readonly ConnectionTarget[] = []): Target | null {
     if (this.targets.length === 1) return tried.length === 0 && this.#hasRoom(this.targets[0]!) ? this.targets[0]! : null
-    const open = this.targets.filter(target => !tried.includes(target) && this.#hasRoom(target))
+    const open = this.targets.filter(target => !target.isDown && !tried.includes(target) && this.#hasRoom(target))
     const now = performance.now()
     const accepting = open.filter(({ refusedAtMs }) => now - refusedAtMs > refusingMs)
     return lessBusy(accepting.length > 0 ? accepting : open)

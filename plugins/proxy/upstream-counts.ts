@@ -8,6 +8,9 @@ export class UpstreamCounts {
   readonly byStatus = new Map<number, number>()
   readonly durations = new Durations([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30])
 
+  /** Targets of the upstream; a target is down if its health checks fail. */
+  targets: ReadonlyArray<{ readonly isDown: boolean }> = []
+
   constructor (upstream: string) {
     this.upstream = upstream
   }

@@ -54,9 +54,12 @@ export function originOfTarget (target: string): string {
 export function failureOf (error: Error, { isOpen }: Connection): Error {
   if (error instanceof RequestTimeoutError || error instanceof UpstreamTimeoutError) return error
   if (error instanceof ResponseInvalid) return new UpstreamResponseInvalidError({ cause: error })
-  const unreachable = new UpstreamUnreachableError({ cause: error })
-  // The request was not sent, and an upstream that restarts is back soon.
-  return isOpen ? unreachable : Object.assign(unreachable, { headers: { 'retry-after': '1' } })
+  return isOpen ? new UpstreamUnreachableError({ cause: error }) : unreachable(error)
+}
+
+/** Returns the error for a request that was not sent. An upstream that restarts is back soon. */
+export function unreachable (cause: Error): Error {
+  return Object.assign(new UpstreamUnreachableError({ cause }), { headers: { 'retry-after': '1' } })
 }
 
 /**

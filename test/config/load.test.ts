@@ -273,6 +273,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
       passHostHeader: true,
       redirects: 'rewrite',
       paths: 'strict',
+      health: null,
       timeoutMs: 30_000,
       connections: 256,
       consistency: 'replica',

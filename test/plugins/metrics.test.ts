@@ -40,6 +40,7 @@ t.test('every documented metric is there before anything has happened, each with
     portcullis_sessions_opened_total: 'counter',
     portcullis_upstream_requests_total: 'counter',
     portcullis_upstream_seconds: 'histogram',
+    portcullis_upstream_targets: 'gauge',
     portcullis_streams_open: 'gauge',
     portcullis_logins_total: 'counter',
     portcullis_rate_limited_total: 'counter',
