@@ -25,8 +25,11 @@ export const forwarding = {
   paths: Optional(choice(['strict', 'transparent'], { description: 'strict: paths that two parsers could read differently are refused. transparent: paths are forwarded byte for byte (semicolons, empty segments, encoded slashes, double encodings); dot segments, backslashes and NUL stay refused. Not possible if another upstream lies inside the prefix, or has a target in common.', default: 'strict' })),
   /** Active checks of the targets; none by default. */
   health: Optional(group({
+    /** Path that each target is asked for. */
     path: text(check.checkRequestPath, { description: 'Path that each target is asked for. A status below 400 within the time is a success.', expects: 'a path', example: '/healthz', hard: true }),
+    /** Time between two checks of a target. */
     interval: Optional(duration({ description: 'Time between two checks of a target.', default: '5s', minimum: '100ms', maximum: '1h' })),
+    /** Time for the response. */
     timeout: Optional(duration({ description: 'Time for the response.', default: '1s', minimum: '10ms', maximum: '1m' }))
   }, { description: 'Checks the targets; those that fail twice in sequence get no requests until a check succeeds. Off by default. If all are down: 502 with Retry-After.' })),
   /** Maximum time without data from the upstream, or from a client in the middle of a body. */
