@@ -102,6 +102,7 @@ export class Pool {
   readonly #waiting = new Set<UpstreamRequest>()
   readonly #lookMs: number
   #looking: NodeJS.Timeout | null = null
+  #isDestroyed = false
 
   constructor (options: PoolOptions) {
     this.#options = options
@@ -113,10 +114,10 @@ export class Pool {
 
   /**
    * Gives a connection to the request, or lets it wait for one. Returns `full` if too many requests wait, and `down` if every target is
-   * down.
+   * down, or the pool is destroyed.
    */
   request (request: UpstreamRequest): 'served' | 'waiting' | 'full' | 'down' {
-    if (this.targets.every(({ isDown }) => isDown)) return 'down'
+    if (this.#isDestroyed || this.targets.every(({ isDown }) => isDown)) return 'down'
     const target = this.#choose()
     if (target !== null) {
       this.#serve(target, request)
@@ -129,7 +130,7 @@ export class Pool {
 
   /** Gives a connection to another target to the request. Returns false if there is none. */
   requestElsewhere (request: UpstreamRequest, tried: readonly ConnectionTarget[]): boolean {
-    const target = this.#choose(tried)
+    const target = this.#isDestroyed ? null : this.#choose(tried)
     if (target === null) return false
     this.#serve(target, request)
     return true
@@ -143,7 +144,7 @@ export class Pool {
   /** Gives the connection that has become available to the request that has waited longest. */
   serveNext (): void {
     const [next] = this.#waiting
-    if (next === undefined) return
+    if (next === undefined || this.#isDestroyed) return
     const target = this.#choose()
     if (target === null) return
     this.#waiting.delete(next)
@@ -151,6 +152,7 @@ export class Pool {
   }
 
   destroy (): void {
+    this.#isDestroyed = true
     if (this.#looking !== null) clearInterval(this.#looking)
     this.#waiting.clear()
     for (const { all } of this.targets) for (const connection of all) connection.destroy()
