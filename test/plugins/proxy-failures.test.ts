@@ -43,7 +43,11 @@ t.test('an upstream that takes a body and says nothing is 504', async t => {
 })
 
 t.test('waiting for a connection ends at the timeout too', async t => {
-  const upstream = await startUpstream(t, (_request, response) => { response.write('stream') })
+  // The response before goes on, or its own timeout would free the connection.
+  const upstream = await startUpstream(t, (_request, response) => {
+    const writing = setInterval(() => { response.write('stream') }, 20)
+    response.on('close', () => { clearInterval(writing) })
+  })
   const { port, counter } = await startProxy(t, [{ target: upstream.url, connections: 1, timeout: 200 }])
   const stream = sendRaw(t, port, get)
   await stream.until(/stream/)
