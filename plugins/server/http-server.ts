@@ -34,8 +34,6 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
     requestTimeout: 0,
     connectionsCheckingInterval: Math.max(10, Math.min(5000, options.headersTimeoutMs / 4)),
     keepAliveTimeout: options.keepAliveMs,
-    // Node would silently keep only the first of several User-Agent, Referer and other headers.
-    joinDuplicateHeaders: true,
     // optimizeEmptyRequests is not set: a request with Content-Type and without a body would end before Fastify listens, and hang.
     shouldUpgradeCallback: request => canUpgrade(request, mains.get(handler))
   }

@@ -12,7 +12,7 @@ const refreshCookie = '__Secure-portcullis-refresh'
 const ownCookies = [sessionCookie, refreshCookie, '__Host-portcullis-device', 'portcullis', 'portcullis-refresh', 'portcullis-device'].map(name => name.toLowerCase())
 
 /** Where identities are told: a client's copy in any case or spelling must never arrive. */
-const identityNames = new Set(['authorization', 'proxy-authorization', 'forwarded', 'x-real-ip', 'x-request-id', 'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'])
+const identityNames = new Set(['authorization', 'proxy-authorization', 'forwarded', 'x-real-ip', 'x-request-id', 'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port'])
 const neverSent = new Set(['forwarded', 'x-real-ip', 'proxy-authorization'])
 const hopByHop = new Set(['keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'expect', 'http2-settings'])
 
@@ -135,7 +135,7 @@ async function judgeMinted (upstream: UpstreamName, authorizations: string[], pe
   return claims['aud'] === upstream && claims['sub'] === person?.subject && claims['sid'] === person?.sid ? null : `tells ${upstream} that it is from ${String(claims['sub'])}`
 }
 
-const told = new Map([['x-forwarded-for', /^127\.0\.0\.1$/], ['x-forwarded-proto', /^https$/], ['x-forwarded-host', /^app\.example\.com$/], ['x-request-id', /^[0-9a-f-]{36}$/]])
+const told = new Map([['x-forwarded-for', /^127\.0\.0\.1$/], ['x-forwarded-proto', /^https$/], ['x-forwarded-host', /^app\.example\.com$/], ['x-forwarded-port', /^443$/], ['x-request-id', /^[0-9a-f-]{36}$/]])
 
 function mayBeSent (given: string, name: string, value: string, upstream: UpstreamName): boolean {
   if (hopByHop.has(name) || neverSent.has(name)) return false
