@@ -2,7 +2,7 @@ import { request, type IncomingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { patienceMs } from './patience.ts'
 
-export interface Answer { status: number, headers: IncomingHttpHeaders, text: string, /** The code of a problem. */ code: string }
+export interface Answer { status: number, headers: IncomingHttpHeaders, text: string, /** The code of a problem, in a document or on a page. */ code: string }
 
 export interface ToSend {
   /** Name, value, name, value: sent unchanged, including repetitions. The function adds Host. */
@@ -26,5 +26,5 @@ export async function send (method: string, url: string, { headers = [], body }:
 }
 
 function codeOf (received: string): string {
-  return /"code":"(\w+)"/.exec(received)?.[1] ?? ''
+  return /(?:"code":"|<code>)(PTC_\w+)/.exec(received)?.[1] ?? ''
 }

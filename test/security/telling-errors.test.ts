@@ -5,7 +5,7 @@ import { origin, password, signIn, signInForTokens, startGateway, type TestGatew
 import { createOutage } from '../helpers/outage.ts'
 import { sendRaw } from '../helpers/proxy.ts'
 import { findClosedPort } from '../helpers/closed-port.ts'
-import { startUpstream, type Upstream } from '../helpers/upstream.ts'
+import { startRawUpstream, startUpstream, type Upstream } from '../helpers/upstream.ts'
 import { askRaw, readAnswer, valuesOf, type WireAnswer } from '../helpers/wire.ts'
 
 /*
@@ -53,6 +53,7 @@ async function startWalk (t: Test): Promise<Walk & { outage: ReturnType<typeof c
   const closed = await findClosedPort()
   const silent = await startUpstream(t, () => {})
   const open = await startUpstream(t)
+  const odd = await startRawUpstream(t, socket => { socket.end(`HTTP/1.1 200 OK\r\n${marker} : ${marker}\r\n\r\n${marker}`) })
   const dead = `http://127.0.0.1:${closed}`
   const gateway = await startGateway(t, {
     identity: async ({ username, password: given }: { username: string, password: string }) => {
@@ -69,6 +70,7 @@ async function startWalk (t: Test): Promise<Walk & { outage: ReturnType<typeof c
       { prefix: '/recent', target: open.url, audience: 'orders', stepUp: { maxAge: '1m' } },
       { prefix: '/counted', target: open.url, audience: 'orders', rateLimit: { max: 1, window: '1h' } },
       { prefix: '/dead', target: dead, audience: 'orders' },
+      { prefix: '/odd', target: odd.url, audience: 'orders' },
       { prefix: '/silent', target: silent.url, audience: 'orders', timeout: '100ms' }
     ]
   }, outage)
@@ -98,6 +100,7 @@ t.test('every error that there is, is the documented problem on the wire and tel
   const bearer = `Authorization: Bearer ${tokens.token}`
   const json = 'Content-Type: application/json'
   const login = (members: object) => JSON.stringify({ username: 'ada', password, ...members })
+  const nowSeconds = Math.floor(Date.now() / 1000)
   const unsigned = (claims: object) => [{ alg: 'ES256', typ: 'at+jwt', kid: marker }, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
 
   await provoke('nothing', 'GET /orders')
@@ -126,10 +129,11 @@ t.test('every error that there is, is the documented problem on the wire and tel
   await provoke('a control character', 'GET /orders', [`X: ${marker}\0`])
   await provoke('two lengths', 'POST /orders', ['Content-Length: 1', 'Content-Length: 2'])
   await provoke('dead service', `GET /dead/${marker}`, [session])
+  await provoke('odd service', `GET /odd/${marker}`, [session])
   await provoke('silent service', `GET /silent/${marker}`, [session])
   t.equal((await askRaw(t, port, 'GET /orders', [session])).status, 200)
   await provoke('a request that came back', 'GET /orders', [session, `CDN-Loop: ${marker}, ${String(open.requests.at(-1)?.headers['cdn-loop'])}`])
-  await provoke('issuer away', 'GET /orders', [`Authorization: Bearer ${unsigned({ iss: 'https://idp.example.com', sub: marker })}.AAAA`])
+  await provoke('issuer away', 'GET /orders', [`Authorization: Bearer ${unsigned({ iss: 'https://idp.example.com', sub: marker, aud: 'orders', client_id: marker, jti: marker, iat: nowSeconds, exp: nowSeconds + 60 })}.${Buffer.alloc(64).toString('base64url')}`])
   t.equal((await askRaw(t, port, 'GET /counted', [session])).status, 200)
   await provoke('counted', 'GET /counted', [session])
   for (const bytes of [`${marker}\r\n\r\n`, `GET / HTTP/9.9\r\nHost: ${marker}\r\n\r\n`, `GET / HTTP/1.1\r\n${marker}\r\n\r\n`, `GET / HTTP/1.1\r\nConnection: close\r\nX: ${marker}\r\n\r\n`, `GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\nHost: ${marker}\r\n\r\n`, '\x16\x03\x01\x00\x05zebra\r\n\r\n', `GET /orders HTTP/1.1\r\nHost: ${marker}\r\n`]) {
