@@ -300,7 +300,11 @@ t.test('a page signs out by a form alone, of this origin alone, whatever the mod
 t.test('without the setting there are no pages, and with it the JSON routes still refuse forms', async t => {
   const { url } = await startGateway(t)
   for (const path of ['/auth/sign-in', '/auth/account', '/auth/style.css', '/auth/account.js']) await assertProblem(t, await fetch(`${url}${path}`), 404, 'PTC_ERR_NOT_FOUND')
-  await assertProblem(t, await open(`${url}/orders`, navigation), 401, 'PTC_ERR_CREDENTIALS_MISSING')
+  const shown = await open(`${url}/orders`, navigation)
+  t.strictSame([shown.status, shown.headers.get('content-type')], [401, 'text/html; charset=utf-8'])
+  const text = await shown.text()
+  t.match(text, /<code>PTC_ERR_CREDENTIALS_MISSING<\/code>/)
+  t.notMatch(text, /<a /, 'there is no page to sign in')
 
   const { url: withPages } = await start(t)
   await assertProblem(t, await submit(`${withPages}/auth/login`, ada), 415, 'PTC_ERR_MEDIA_TYPE_UNSUPPORTED')
