@@ -22,7 +22,7 @@ ends with 1 if there is one.
 `
 
 /** Why this parser refuses responses that a client of Node accepts. */
-const onPurpose = /^(?:it has more than one Content-Length|its status line is not|its transfer coding is not chunked alone|HTTP\/1\.0 has no transfer codings|it has both|an informational response has a body|too many informational|its head has a (?:control character|line feed|carriage return)|the name of a header is malformed|a header has no colon|its Content-Length is not|the size of a chunk|the extensions of a chunk|its trailers|a chunk does not end|the connection ends before its end|it changes the protocol)/
+const onPurpose = /^(?:it has more than one Content-Length|its status line is not|its transfer coding is not chunked alone|HTTP\/1\.0 has no transfer codings|it has both|an informational response has a body|too many informational|its head has a (?:control character|line feed|carriage return)|the name of a header is malformed|a header has no colon|its Content-Length is not|the size of a chunk|the extensions of a chunk|its trailers|a chunk does not end|the connection ends before its end|a tab is behind|it changes the protocol)/
 
 /**
  * What undici refuses although it is valid: a `100 Continue` that was not asked for (RFC 9110, section 15.2), and a blank behind

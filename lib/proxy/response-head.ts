@@ -56,6 +56,8 @@ function readLine (head: Head, text: string, from: number, to: number): void {
   if (colon === -1 || colon > to) throw new ResponseInvalid('a header has no colon')
   const name = nameOf(text.slice(from, colon))
   const value = trimmed(text, colon + 1, to)
+  // With a tab behind it, Node's parser does not read `chunked` as such.
+  if (text.charCodeAt(to - 1) === 0x09 && (name === 'content-length' || name === 'transfer-encoding')) throw new ResponseInvalid('a tab is behind the value of a header of the framing')
   head.headers.push(name, value)
   switch (name) {
     case 'content-length': head.length = lengthOf(value, head.length); break

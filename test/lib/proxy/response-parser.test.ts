@@ -54,6 +54,8 @@ const invalid: Array<[what: string, text: string, outcome: RegExp, options?: Par
   ...['gzip, chunked', 'chunked, gzip', 'gzip', 'identity', 'chunked, chunked', 'chunked;q=1', 'xchunked', 'chunked x', ''].map(coding => [`the coding "${coding}"`, `${ok}Transfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`, /not chunked alone/] as [string, string, RegExp]),
   ['two codings', `${ok}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, /not chunked alone/],
   ['chunks in HTTP/1.0', 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', /HTTP\/1\.0/],
+  ['a tab behind the coding', `${ok}Transfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n`, /a tab/],
+  ['a tab behind the length', `${ok}Content-Length: 1 \t\r\n\r\na`, /a tab/],
   ['a folded line', `${ok}A: b\r\n c\r\n\r\n`, /malformed|no colon/],
   ['a folded line with a colon', `${ok}A: b\r\n c: d\r\n\r\n`, /malformed/],
   ['a folded line after the status', `${ok} A: b\r\n\r\n`, /malformed/],
