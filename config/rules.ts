@@ -1,4 +1,4 @@
-import { isThisMachine, plainHost, serviceAt } from '../lib/proxy/service-address.ts'
+import { isThisMachine, plainHost, serviceAt, shareService } from '../lib/proxy/service-address.ts'
 import { reference } from '../lib/settings/fields.ts'
 import { parseDurationMs } from '../lib/units.ts'
 import { driverOf } from '../stores/drivers.ts'
@@ -113,13 +113,13 @@ function checkTlsPair (tls: { cert?: string | undefined, key?: string | undefine
 
 /** Finds upstreams whose paths are not checked, and that another upstream shares. */
 export function checkTransparent ({ upstreams }: Settings): Problem[] {
-  const targetsOf = ({ target, targets }: Upstream): string[] => (targets ?? [target ?? '']).map(address => URL.parse(address)?.origin ?? address)
+  const targetsOf = ({ target, targets }: Upstream): string[] => (targets ?? [target ?? '']).filter(address => URL.canParse(address))
   return upstreams.flatMap((upstream, index) => upstream.paths !== 'transparent'
     ? []
     : upstreams.flatMap((other, at) => {
       if (at === index) return []
       const isInside = other.prefix.startsWith(upstream.prefix === '/' ? '/' : `${upstream.prefix}/`)
-      if (!isInside && !targetsOf(other).some(target => targetsOf(upstream).includes(target))) return []
+      if (!isInside && !shareService(targetsOf(other), targetsOf(upstream), new Map())) return []
       return [{ setting: `upstreams[${index}].paths`, text: `cannot be transparent, because upstreams[${at}] ${isInside ? 'lies inside the prefix' : 'has the same target'}, and a path could lead around what either demands; write strict, or separate them` }]
     }))
 }

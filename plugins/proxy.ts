@@ -19,6 +19,7 @@ import { createVerifiers } from './authenticate/schemes.ts'
 import { partsAround, partsWithin, scopeParts } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
+import { checkDestination, type DestinationPolicy } from './proxy/destination.ts'
 import { HealthChecks } from './proxy/health-checks.ts'
 import { Pool } from './proxy/pool.ts'
 import { originOfTarget, type Upstream } from './proxy/upstream.ts'
@@ -103,7 +104,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   const upstream = createUpstream(fastify, options, { prefix, streams })
   countIn(fastify, upstream.counts)
   if (options.paths === 'transparent') admitTransparently(fastify, prefix)
-  const forward = createForward(upstream, prefix, options)
+  const forward = createForward(upstream, prefix, options, { origin: upstream.origin, prefix, isTransparent: options.paths === 'transparent', prefixes: () => prefixesOf(fastify) })
   if (options.websocket) acceptUpgrades(fastify.server)
   addRoutes(fastify, upstream.prefix, [...options.paths === 'transparent' ? [restoreTarget] : [], ...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
   // The cookies of every scope of the server are credentials here, whatever the order of registration.
@@ -156,6 +157,11 @@ function watchHealth (fastify: FastifyInstance, { prefix, host, pool: { targets 
   fastify.addHook('onClose', async () => { checks.stop() })
 }
 
+/** Returns the prefixes of all upstreams of the server. */
+function prefixesOf (fastify: FastifyInstance): string[] {
+  return partsAround(scopeParts(fastify)).at(-1)!.upstreams.map(({ upstream }) => upstream)
+}
+
 /** Adds the counts to the list of the scope and of each scope around it. */
 function countIn (fastify: FastifyInstance, counts: UpstreamCounts): void {
   for (const parts of partsAround(scopeParts(fastify))) {
@@ -180,7 +186,7 @@ interface ForwardOptions { rewritePrefix?: string, origin: string, identityHeade
  * Creates the last onRequest hook. It calls back only on failure, so no body is parsed and no content type is checked. It is synchronous
  * unless the identity is not available at once.
  */
-function createForward (upstream: Upstream, prefix: string, { rewritePrefix, origin, identityHeaders }: ForwardOptions): onRequestHookHandler {
+function createForward (upstream: Upstream, prefix: string, { rewritePrefix, origin, identityHeaders }: ForwardOptions, destinations: DestinationPolicy): onRequestHookHandler {
   const { protocol, host, port } = new URL(origin)
   const base = rewritePrefix?.replace(/\/$/, '')
   const isRewritten = base !== undefined && base !== prefix
@@ -194,6 +200,7 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
       reply.redirect(withSlash(request.raw.url!, prefix), 308)
       return
     }
+    if ((request.method === 'COPY' || request.method === 'MOVE') && request.raw.headers['destination'] !== undefined) checkDestination(request.raw.headers, destinations)
     const identity = identityHeaders === undefined ? [] : identityHeaders(request)
     const url = request.raw.url!
     const path = base === undefined ? url : replacePrefix(url, prefix, base)

@@ -92,6 +92,12 @@ export function pathFault (target: string): string {
 /** Number of times that a path is decoded to find what a service could read in it. */
 const mostDecodings = 8
 
+/** Dots between what some server reads as the end of a segment: delimiters, and characters that are mapped to a slash or a dot. */
+const dotSegment = /(?:^|[/;?#\\\u2044\u2215\u2216\u29f8\uff0f\uff3c])[.\u2024\uff0e]{1,2}(?:[/;?#\\\u2044\u2215\u2216\u29f8\uff0f\uff3c]|$)/
+
+/** Overlong forms of UTF-8, and the escapes of IIS, which some servers decode. */
+const unusualEncoding = /[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|%u[0-9a-f]{4}/i
+
 /**
  * Returns why a target cannot be forwarded byte for byte to a service with one policy for all of its paths; null if it can. Only what leads
  * out of a prefix, for any service and after any number of decodings, is rejected.
@@ -102,10 +108,16 @@ export function transparentFault (target: string): string | null {
   let path = target.split('?', 1)[0]!
   for (let i = 0; i < mostDecodings; i++) {
     if (/[\\\0]/.test(path)) return 'a backslash or NUL'
-    if (/(?:^|\/)\.{1,2}(?:[/;]|$)/.test(path)) return 'a dot segment'
+    if (unusualEncoding.test(path)) return 'an encoding that servers read in different ways'
+    if (hasDotSegment(path) || hasDotSegment(Buffer.from(path, 'latin1').toString())) return 'a dot segment'
     const decoded = path.replace(/%([0-9a-f]{2})/gi, (_escape, hex: string) => String.fromCharCode(parseInt(hex, 16)))
     if (decoded === path) return null
     path = decoded
   }
   return 'too many encodings within each other'
+}
+
+/** Returns whether a path has a dot segment for a reader that ignores blanks and control characters. */
+function hasDotSegment (path: string): boolean {
+  return dotSegment.test(path.replace(/[\0-\x20\x7f]/g, ''))
 }

@@ -16,7 +16,11 @@ export interface PublicPlace {
 }
 
 const absolute = /^(https?:\/\/)([^/?#\\]*)([^]*)$/i
-const refresh = /^(\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?)(["']?)([^]*?)\2(\s*)$/i
+/** The time of a Refresh header, and what precedes its address. */
+const refreshTime = /^\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?/i
+
+/** A path with dot segments, which browsers resolve. */
+const dotSegment = /(?:^|\/)(?:\.|%2e){1,2}(?:[/?#]|$)/i
 
 /** Creates the place of an upstream. `passesHost` is true if the upstream receives the public host as Host. */
 export function publicPlace ({ origin, prefix, base, targets, passesHost }: { origin: string, prefix: string, base: string, targets: readonly string[], passesHost: boolean }): PublicPlace {
@@ -42,12 +46,20 @@ export function publicAddress (address: string, place: PublicPlace): string {
   const [, scheme = '', authority = '', rest = ''] = match
   const origin = URL.parse(`${scheme}${authority}`)
   if (origin === null || authority.includes('@') || !place.own.has(origin.origin)) return address
+  // Browsers resolve dot segments, which could lead out of the prefix after the mapping.
+  if (dotSegment.test(pathOf(rest))) return publicPath(oneSlash(resolved(origin, rest)), place)
   return publicPath(oneSlash(`/${rest}`), place)
 }
 
 /** Maps the address in a Refresh header. */
 export function publicRefresh (value: string, place: PublicPlace): string {
-  return value.replace(refresh, (_all, before: string, quote: string, address: string, after: string) => `${before}${quote}${publicAddress(address, place)}${quote}${after}`)
+  const before = refreshTime.exec(value)?.[0]
+  if (before === undefined) return value
+  const rest = value.slice(before.length)
+  const quote = rest.startsWith('"') || rest.startsWith("'") ? rest[0]! : ''
+  const end = quote === '' ? rest.trimEnd().length : rest.indexOf(quote, 1)
+  if (end === -1) return value
+  return before + quote + publicAddress(rest.slice(quote.length, end), place) + rest.slice(end)
 }
 
 /** Maps the paths of a Set-Cookie header. Cookies whose names begin with `__Host-` always have the path `/`. */
@@ -74,6 +86,13 @@ export function upstreamDestination (address: string, { origin, prefix, base }: 
   return match === null ? mapped : `${targetOrigin}${mapped}`
 }
 
+/** Returns the path, with its query, of an address at the public origin, or of a path from the root; null for all others. */
+export function publicPathOf (address: string, origin: string): string | null {
+  const match = absolute.exec(address)
+  if (match !== null) return URL.parse(`${match[1]!}${match[2]!}`)?.origin === origin && !match[2]!.includes('@') ? match[3]! : null
+  return isAbsolutePath(address) ? address : null
+}
+
 /** Maps the headers of a client's request that contain addresses. `targetOrigin` is the origin that the upstream sees. */
 export function mapToUpstream (headers: readonly string[], place: PublicPlace, targetOrigin: string): readonly string[] {
   if (!headers.includes('destination')) return headers
@@ -82,10 +101,18 @@ export function mapToUpstream (headers: readonly string[], place: PublicPlace, t
 
 /** Maps the headers of a response that contain addresses or paths. */
 export function mapToPublic (upstream: IncomingHttpHeaders, place: PublicPlace): void {
-  for (const name of ['location', 'content-location'] as const) if (upstream[name] !== undefined) upstream[name] = publicAddress(String(upstream[name]), place)
-  if (upstream['refresh'] !== undefined) upstream['refresh'] = publicRefresh(String(upstream['refresh']), place)
+  for (const name of ['location', 'content-location', 'refresh'] as const) {
+    const value: string | string[] | undefined = upstream[name]
+    const map = name === 'refresh' ? publicRefresh : publicAddress
+    if (value !== undefined) (upstream as Record<string, unknown>)[name] = typeof value === 'string' ? map(value, place) : value.map(one => map(one, place))
+  }
   const cookies = upstream['set-cookie']
   if (cookies !== undefined && place.prefix !== place.base) upstream['set-cookie'] = [cookies].flat().map(line => publicCookie(line, place))
+}
+
+function resolved (origin: URL, rest: string): string {
+  const url = URL.parse(rest, origin)
+  return url === null ? `/${rest}` : `/${url.pathname}${url.search}${url.hash}`
 }
 
 function publicPath (path: string, { prefix, base }: PublicPlace): string {

@@ -13,11 +13,17 @@ export interface OutgoingRequest {
 /** Methods for which servers expect a body, so that its absence is stated (RFC 9110, section 8.6). */
 const withContent = new Set(['POST', 'PUT', 'PATCH'])
 
+export interface FormattedRequest {
+  /** The head in Latin-1, with the empty line that ends it. */
+  text: string
+  /** True if the head says that the body is sent in chunks. */
+  isChunked: boolean
+}
+
 /**
- * Formats the head of a request in Latin-1 (RFC 9112, section 3). The caller has checked the headers. A body without Content-Length is sent
- * in chunks.
+ * Formats the head of a request (RFC 9112, section 3). The caller has checked the headers. A body without Content-Length is sent in chunks.
  */
-export function formatRequest ({ method, path, host, headers, hasBody, isUpgrade }: OutgoingRequest): string {
+export function formatRequest ({ method, path, host, headers, hasBody, isUpgrade }: OutgoingRequest): FormattedRequest {
   let text = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n${isUpgrade ? 'connection: Upgrade\r\nupgrade: websocket' : 'connection: keep-alive'}\r\n`
   let hasLength = false
   for (let i = 0; i < headers.length; i += 2) {
@@ -25,9 +31,8 @@ export function formatRequest ({ method, path, host, headers, hasBody, isUpgrade
     if (name === 'content-length') hasLength = true
     text += `${name}: ${headers[i + 1]!}\r\n`
   }
-  if (hasLength) return `${text}\r\n`
-  if (hasBody) return `${text}transfer-encoding: chunked\r\n\r\n`
-  return withContent.has(method) ? `${text}content-length: 0\r\n\r\n` : `${text}\r\n`
+  if (hasBody && !hasLength) return { text: `${text}transfer-encoding: chunked\r\n\r\n`, isChunked: true }
+  return { text: !hasLength && withContent.has(method) ? `${text}content-length: 0\r\n\r\n` : `${text}\r\n`, isChunked: false }
 }
 
 /** Methods whose repetition is harmless (RFC 9110, section 9.2.2, and the registry of methods). */

@@ -40,6 +40,7 @@ export class ResponseParser {
   /** Bytes of the body that are missing. */
   #missing = 0
   #isReusable = false
+  #isTouched = false
   /** Value of the last response's Keep-Alive; empty if it was absent. */
   keepAlive = ''
   /** Parts of an incomplete head, and how far its last bytes are into the empty line that ends it. */
@@ -62,6 +63,7 @@ export class ResponseParser {
     this.#state = 'head'
     this.#informational = 0
     this.#isReusable = false
+    this.#isTouched = false
   }
 
   /**
@@ -69,6 +71,7 @@ export class ResponseParser {
    * ResponseInvalid.
    */
   execute (bytes: Buffer): number {
+    this.#isTouched = true
     let at = 0
     while (at < bytes.length) {
       switch (this.#state) {
@@ -96,7 +99,10 @@ export class ResponseParser {
   }
 
   /** True if no byte of the expected response has arrived. */
-  get isUntouched (): boolean { return this.#state === 'head' && this.#headBytes === 0 && this.#informational === 0 }
+  get isUntouched (): boolean { return !this.#isTouched }
+
+  /** True while the head of the response is incomplete. */
+  get isInHead (): boolean { return this.#state === 'head' }
 
   #readHead (bytes: Buffer, from: number): number {
     const end = this.#findHeadEnd(bytes, from)

@@ -9,7 +9,8 @@ const key = /^[A-Za-z0-9+/]{21}[AQgw]==$/
 
 /** Returns whether a request asks for a WebSocket and nothing else. Whether it is allowed is checked separately. */
 export function asksForWebSocket ({ upgrade, connection }: IncomingHttpHeaders): boolean {
-  return upgrade?.toLowerCase() === 'websocket' && /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(connection ?? '')
+  // An upstream can repeat a header, which is a list then.
+  return String(upgrade).toLowerCase() === 'websocket' && /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(String(connection ?? ''))
 }
 
 /** Returns whether the value is exactly one key (RFC 6455, Client Requirements). */

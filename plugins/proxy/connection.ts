@@ -185,7 +185,6 @@ export class Connection implements ResponseReceiver {
 
   /** Returns false to stop reading. */
   #read (bytes: Buffer): boolean {
-    this.looks = 0
     const request = this.#request
     // Bytes that belong to no request could be read as the response to the next one.
     if (request === null) {
@@ -194,6 +193,8 @@ export class Connection implements ResponseReceiver {
     }
     try {
       const used = this.#parser.execute(bytes)
+      // A head counts as progress when it is complete, so that it cannot trickle without end.
+      if (!this.#parser.isInHead) this.looks = 0
       if (this.#upgradeHeaders !== null) this.#upgrade(bytes.subarray(used))
       else if (this.#request === null) this.#release()
       else request.onResponsePart()
@@ -212,11 +213,14 @@ export class Connection implements ResponseReceiver {
 
   #upgrade (early: Buffer): void {
     const [request, headers, socket] = [this.#leave(), this.#upgradeHeaders!, this.#socket]
+    // A stream that flows without a listener would drop what is put back.
+    socket.pause()
     socket.removeAllListeners('data')
     for (const event of ['drain', 'end', 'error', 'close']) socket.removeAllListeners(event)
     if (early.length > 0) socket.unshift(early)
     this.target.forget(this)
     request?.onUpgrade(101, headers, socket)
+    socket.resume()
   }
 
   #onWriteFailure (): void {

@@ -106,7 +106,7 @@ export class Exchange implements UpstreamRequest, Stream {
     const upstream = this.#upstream
     this.#path = path
     this.#headers = requestHeaders(raw.headers, ours, upstream)
-    if (hasBody(raw)) this.#upload = new Upload(raw, this.#response, { isChunked: !this.#headers.includes('content-length') })
+    if (hasBody(raw)) this.#upload = new Upload(raw, this.#response)
     if (upstream.websocket) this.#upgrade = pendingUpgrade(raw)
     this.#ask()
   }
@@ -118,8 +118,9 @@ export class Exchange implements UpstreamRequest, Stream {
     const { authority, tls } = connection.target
     const { host = authority, place } = this.#upstream
     const headers = place === null ? this.#headers : mapToUpstream(this.#headers, place, `${tls === null ? 'http' : 'https'}://${host}`)
-    connection.send(formatRequest({ method, isUpgrade, path: this.#path, host, headers, hasBody: this.#upload !== null }))
-    this.#upload?.start(connection)
+    const { text, isChunked } = formatRequest({ method, isUpgrade, path: this.#path, host, headers, hasBody: this.#upload !== null })
+    connection.send(text)
+    this.#upload?.start(connection, { isChunked })
   }
 
   /** Ends the exchange before any response. */
@@ -282,26 +283,27 @@ export class Exchange implements UpstreamRequest, Stream {
 
   /** Repeats the request if that is certainly harmless. Returns false if it is not. */
   #retry (connection: Connection): boolean {
-    const { pool } = this.#upstream
     if (!connection.isOpen) {
       this.#tried ??= []
       this.#tried.push(connection.target)
-      return pool.requestElsewhere(this, this.#tried)
+      return this.#upstream.pool.targets.length > this.#tried.length && this.#ask(this.#tried)
     }
     // Once only, and if no part of a response, not even a 103, has arrived.
     if (this.#retried || this.#upload !== null || !connection.isUnread || !isIdempotent(this.method)) return false
     this.#retried = true
     // They were closed for the same reason, in most cases.
     connection.target.dropIdle()
-    this.#ask()
-    return true
+    return this.#ask()
   }
 
-  #ask (): void {
-    const outcome = this.#upstream.pool.request(this)
+  /** Asks for a connection. Returns false if there is no target that was not tried. */
+  #ask (tried?: readonly ConnectionTarget[]): boolean {
+    const outcome = this.#upstream.pool.request(this, tried)
+    if (outcome === 'down' && tried !== undefined) return false
     if (outcome === 'full') this.fail(new UpstreamBusyError())
     else if (outcome === 'down') this.fail(unreachable(new Error('every target is down')))
     else if (outcome === 'waiting') this.#waiting = setTimeout(onWaitedTooLong, this.#upstream.timeoutMs, this)
+    return true
   }
 }
 

@@ -113,12 +113,13 @@ export class Pool {
   get waiting (): number { return this.#waiting.size }
 
   /**
-   * Gives a connection to the request, or lets it wait for one. Returns `full` if too many requests wait, and `down` if every target is
-   * down, or the pool is destroyed.
+   * Gives a connection to the request, or lets it wait for one. Returns `full` if too many requests wait, and `down` if there is no target
+   * for it: each is down or among those that it has tried, or the pool is destroyed.
    */
-  request (request: UpstreamRequest): 'served' | 'waiting' | 'full' | 'down' {
-    if (this.#isDestroyed || this.targets.every(({ isDown }) => isDown)) return 'down'
-    const target = this.#choose()
+  request (request: UpstreamRequest, tried: readonly ConnectionTarget[] = []): 'served' | 'waiting' | 'full' | 'down' {
+    const candidates = this.#isDestroyed ? [] : this.#candidates(tried)
+    if (candidates.length === 0) return 'down'
+    const target = this.#choose(candidates)
     if (target !== null) {
       this.#serve(target, request)
       return 'served'
@@ -126,14 +127,6 @@ export class Pool {
     if (this.#waiting.size >= this.#options.mostWaiting) return 'full'
     this.#waiting.add(request)
     return 'waiting'
-  }
-
-  /** Gives a connection to another target to the request. Returns false if there is none. */
-  requestElsewhere (request: UpstreamRequest, tried: readonly ConnectionTarget[]): boolean {
-    const target = this.#isDestroyed ? null : this.#choose(tried)
-    if (target === null) return false
-    this.#serve(target, request)
-    return true
   }
 
   /** Removes a request from the queue. */
@@ -145,7 +138,7 @@ export class Pool {
   serveNext (): void {
     const [next] = this.#waiting
     if (next === undefined || this.#isDestroyed) return
-    const target = this.#choose()
+    const target = this.#choose(this.#candidates())
     if (target === null) return
     this.#waiting.delete(next)
     this.#serve(target, next)
@@ -163,13 +156,19 @@ export class Pool {
     target.serve(request)
   }
 
-  /** Returns the less busy of two targets chosen at random among those with room; null if none has room. */
-  #choose (tried: readonly ConnectionTarget[] = []): Target | null {
-    if (this.targets.length === 1) return tried.length === 0 && this.#hasRoom(this.targets[0]!) ? this.targets[0]! : null
-    const open = this.targets.filter(target => !target.isDown && !tried.includes(target) && this.#hasRoom(target))
+  /** Returns the targets that a request can go to. Those that refused connections lately are left out if there are others. */
+  #candidates (tried: readonly ConnectionTarget[] = []): readonly Target[] {
+    if (this.targets.length === 1) return tried.length === 0 && !this.targets[0]!.isDown ? this.targets : []
+    const up = this.targets.filter(target => !target.isDown && !tried.includes(target))
     const now = performance.now()
-    const accepting = open.filter(({ refusedAtMs }) => now - refusedAtMs > refusingMs)
-    return lessBusy(accepting.length > 0 ? accepting : open)
+    const accepting = up.filter(({ refusedAtMs }) => now - refusedAtMs > refusingMs)
+    return accepting.length > 0 ? accepting : up
+  }
+
+  /** Returns the less busy of two targets chosen at random among those with room; null if none has room. */
+  #choose (candidates: readonly Target[]): Target | null {
+    if (candidates.length === 1) return this.#hasRoom(candidates[0]!) ? candidates[0]! : null
+    return lessBusy(candidates.filter(target => this.#hasRoom(target)))
   }
 
   #hasRoom ({ all, idle }: Target): boolean {

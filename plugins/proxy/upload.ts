@@ -6,7 +6,7 @@ import type { Connection } from './connection.ts'
 export class Upload {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #isChunked: boolean
+  #isChunked = false
   #connection: Connection | null = null
   #isComplete = false
   #isHeld = false
@@ -14,10 +14,9 @@ export class Upload {
   /** Number of bytes that the client has sent. */
   bytes = 0
 
-  constructor (request: IncomingMessage, response: ServerResponse, { isChunked }: { isChunked: boolean }) {
+  constructor (request: IncomingMessage, response: ServerResponse) {
     this.#request = request
     this.#response = response
-    this.#isChunked = isChunked
   }
 
   /** True once the body was sent to its end. */
@@ -27,7 +26,8 @@ export class Upload {
   get isAwaitingClient (): boolean { return this.#connection !== null && !this.#isComplete && !this.#isHeld && !this.#isStopped }
 
   /** Sends the body after the head. Reading begins here, so that `100 Continue` is sent only now. */
-  start (connection: Connection): void {
+  start (connection: Connection, { isChunked }: { isChunked: boolean }): void {
+    this.#isChunked = isChunked
     this.#connection = connection
     this.#request.on('data', this.#onData)
     this.#request.on('end', this.#onEnd)

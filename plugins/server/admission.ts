@@ -3,12 +3,22 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { PathRefusedError, RequestInvalidError } from '../../lib/errors.ts'
 import { canonicalPath, pathFault, transparentFault } from '../../lib/http/canonical-path.ts'
+import { reserved } from '../../lib/settings/text-checks.ts'
 import { sendProblem } from '../errors.ts'
+import { linger } from './linger.ts'
 
 // The router treats a path with a lone `%` as malformed before any route or hook, so a request rejected here reaches neither.
 const malformed = '/%'
 
 const refusals = new WeakMap<IncomingMessage, Error>()
+
+/** Requests of `OPTIONS *`, which ask about the server as a whole (RFC 9110, section 9.3.7). */
+const aboutServer = new WeakSet<IncomingMessage>()
+
+function answerForServer ({ raw }: FastifyRequest, reply: FastifyReply): void {
+  linger(raw, reply.raw)
+  void reply.code(204).header('allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS').send()
+}
 
 /** Connections on which the end of a request can no longer be determined. */
 const outOfStep = new WeakSet<Socket>()
@@ -34,24 +44,29 @@ function admit (request: IncomingMessage, authority: string | undefined, prefixe
   if (!isHttp1(request)) return refuse(request, invalid('the version of HTTP can only be 1.0 or 1.1', { connection: 'close' }))
   if (!hasPlainFraming(request)) return refuse(request, invalid('Transfer-Encoding can only be chunked, and only in HTTP/1.1', { connection: 'close' }))
   if (!hasOneHost(request)) return refuse(request, invalid('exactly one Host header is required'))
+  if (request.url === '*' && request.method === 'OPTIONS') {
+    aboutServer.add(request)
+    return malformed
+  }
   const target = originForm(request.url ?? '', authority ?? request.headers.host)
   const prefix = prefixes.find(prefix => isWithin(target, prefix))
-  if (prefix !== undefined) return admitBytes(request, target, prefix)
+  if (prefix !== undefined && !reserved.some(path => isWithin(target, path))) return admitBytes(request, target, prefix)
   return canonicalPath(target) ?? refuse(request, new PathRefusedError({ cause: new Error(pathFault(target)) }))
 }
 
 /** Creates the handler of requests that Fastify rejects before routing, which no error handler of a plugin receives. */
 export function createFrameworkErrorHandler (security: Readonly<Record<string, string>>) {
   return function onFrameworkError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-    sendProblem(refusals.get(request.raw) ?? error, request, reply, security)
+    if (aboutServer.has(request.raw)) answerForServer(request, reply)
+    else sendProblem(refusals.get(request.raw) ?? error, request, reply, security)
   }
 }
 
 /** Returns the path of a target in absolute form (RFC 9112, section 3.2.2) that names this server; other targets are returned unchanged. */
 function originForm (target: string, authority: string | undefined): string {
   if (target.startsWith('/')) return target
-  const [, named, rest = ''] = /^https?:\/\/([^/?#]+)([^#]*)$/i.exec(target) ?? []
-  if (named === undefined || named.toLowerCase() !== authority?.toLowerCase()) return target
+  const [, named, rest = ''] = /^(https?:\/\/[^/?#\\@]+)([^#]*)$/i.exec(target) ?? []
+  if (named === undefined || authority === undefined || URL.parse(named)?.host !== authority.toLowerCase()) return target
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 

@@ -38,10 +38,7 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
     shouldUpgradeCallback: request => canUpgrade(request, mains.get(handler))
   }
   const pipeline = new Pipeline({ headersTimeoutMs: options.headersTimeoutMs })
-  const inTurn = pipeline.inTurn((request, response) => {
-    if (request.url === '*' && request.method === 'OPTIONS') answerForServer(response)
-    else handler(request, response)
-  })
+  const inTurn = pipeline.inTurn(handler)
   const server = options.tls === undefined ? createHttpServer(settings, inTurn) : createTlsServer({ ...settings, cert: options.tls.cert, key: options.tls.key }, inTurn)
   if (!mains.has(handler)) mains.set(handler, server)
   resetStalled(server, options.clientTimeoutMs)
@@ -50,11 +47,6 @@ export function createServer (options: HttpServerOptions, handler: RequestListen
   server.on('checkExpectation', inTurn)
   made.add(server)
   return server
-}
-
-/** Answers `OPTIONS *`, which asks about the server as a whole (RFC 9110, section 9.3.7). */
-function answerForServer (response: ServerResponse): void {
-  response.writeHead(204, { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' }).end()
 }
 
 /**

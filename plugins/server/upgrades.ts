@@ -33,6 +33,8 @@ export function acceptUpgrades (server: Server): void {
     response.shouldKeepAlive = false
     response.assignSocket(socket)
     response.once('finish', () => { socket.destroySoon() })
+    // Node stops to tell the response of it when a connection is upgraded.
+    socket.on('drain', () => { if (response.socket === socket && response.writableNeedDrain) response.emit('drain') })
     pending.set(request, wait(socket, head.length > 0))
     server.emit('request', request, response)
   })

@@ -30,7 +30,7 @@ t.test('a target in absolute form is one of this server, if it names it', async 
   const { port } = await startProxy(t, [{ target: upstream.url }], { origin: 'https://app.example.com' })
   const ask = async (target: string): Promise<string> => await sendRaw(t, port, `GET ${target} HTTP/1.1\r\nHost: app.example.com\r\nConnection: close\r\n\r\n`).ended
 
-  for (const [target, path] of [['http://app.example.com/a?b', '/a?b'], ['HTTPS://APP.example.com/', '/'], ['http://app.example.com', '/'], ['http://app.example.com?q', '/?q'], ['http://app.example.com/%61', '/a']] as const) {
+  for (const [target, path] of [['http://app.example.com/a?b', '/a?b'], ['HTTPS://APP.example.com/', '/'], ['http://app.example.com', '/'], ['http://app.example.com?q', '/?q'], ['http://app.example.com/%61', '/a'], ['https://app.example.com:443/a', '/a'], ['http://app.example.com:80/a', '/a']] as const) {
     t.match(await ask(target), /^HTTP\/1\.1 200 /, target)
     t.equal(upstream.requests.at(-1)!.url, path, target)
   }
@@ -45,6 +45,9 @@ t.test('OPTIONS * is about the server, and no service receives it', async t => {
   const upstream = await startUpstream(t)
   const { port } = await startProxy(t, [{ target: upstream.url }])
 
+  for (const [lines, status] of [['', 400], ['Host: a\r\nHost: b\r\n', 400], ['Host: a\r\nTransfer-Encoding: gzip, chunked\r\n', 400], ['Host: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n', 204]] as const) {
+    t.match(await sendRaw(t, port, `OPTIONS * HTTP/1.1\r\n${lines}Connection: close\r\n\r\n`).ended, new RegExp(`^HTTP/1\\.1 ${status} `), lines)
+  }
   t.match(await sendRaw(t, port, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').ended, /^HTTP\/1\.1 204 [^]*allow: GET, HEAD/)
   t.equal(upstream.requests.length, 0)
 })

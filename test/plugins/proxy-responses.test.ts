@@ -209,11 +209,11 @@ t.test('Host is the public one, or the target\'s, and the address of a WebDAV co
   const origin = 'https://app.example.com:8443'
   const seen = async (options: object): Promise<unknown[]> => {
     const { url } = await startProxy(t, [{ prefix: '/dav', rewritePrefix: '/', target: upstream.url, origin, ...options }])
-    await fetch(`${url}/dav/a`, { method: 'COPY', headers: { destination: `${origin}/dav/b%2525.txt` } })
+    await fetch(`${url}/dav/a`, { method: 'COPY', headers: { destination: `${origin}/dav/b%20c.txt` } })
     const { headers } = upstream.requests.at(-1)!
     return [headers.host, headers.destination, headers['x-forwarded-port'], headers['x-forwarded-prefix']]
   }
 
-  t.strictSame(await seen({}), ['app.example.com:8443', 'http://app.example.com:8443/b%2525.txt', '8443', '/dav'])
-  t.strictSame(await seen({ passHostHeader: false }), [`127.0.0.1:${upstream.port}`, `${upstream.url}/b%2525.txt`, '8443', '/dav'])
+  t.strictSame(await seen({}), ['app.example.com:8443', 'http://app.example.com:8443/b%20c.txt', '8443', '/dav'])
+  t.strictSame(await seen({ passHostHeader: false }), [`127.0.0.1:${upstream.port}`, `${upstream.url}/b%20c.txt`, '8443', '/dav'])
 })

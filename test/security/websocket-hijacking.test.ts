@@ -188,3 +188,34 @@ t.test('connections that are reset at any moment leave the gateway running', asy
 
   t.equal(await ask(await openSocket(t, `${ws}/open`), 'alive'), 'alive')
 })
+
+t.test('frames that come with the 101 arrive, wherever the bytes are cut', async t => {
+  const head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${acceptOf(key)}\r\n\r\n`
+  const frames = '\x81\x05early\x82\x7e\x03\xe8' + 'b'.repeat(1000) + '\x81\x04last'
+  for (const cut of [head.length, head.length + 1, head.length + 2, head.length + 4, head.length + 9, 10, head.length - 2, head.length + frames.length]) {
+    const upstream = await startRawUpstream(t, (socket, sent) => {
+      if (!sent.endsWith('\r\n\r\n')) return
+      const bytes = head + frames
+      socket.setNoDelay(true).write(bytes.slice(0, cut), 'latin1')
+      setTimeout(() => { socket.write(bytes.slice(cut), 'latin1') }, 30)
+    })
+    const { url } = await startSocketGateway(t, upstream.url)
+    const client = sendRaw(t, Number(new URL(url).port), handshake('/open'))
+    const received = await client.until(/last$/)
+    t.ok(received.endsWith(`\r\n\r\n${frames}`), `cut at ${cut}`)
+    client.socket.destroy()
+  }
+})
+
+t.test('a large answer to a refused handshake arrives as a whole', async t => {
+  const body = 'x'.repeat(3_000_000)
+  const { port } = await startBefore(t, `HTTP/1.1 403 Forbidden\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+
+  t.ok((await sendRaw(t, port, handshake('/open')).ended).endsWith(`\r\n\r\n${body}`))
+})
+
+t.test('a 101 with a doubled Upgrade is no answer to a handshake', async t => {
+  const { port } = await startBefore(t, `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${acceptOf(key)}\r\n\r\n`)
+
+  t.match(await sendRaw(t, port, handshake('/open')).ended, /^HTTP\/1\.1 502 [^]*PTC_ERR_UPSTREAM_RESPONSE_INVALID/)
+})

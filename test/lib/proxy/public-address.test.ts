@@ -13,7 +13,7 @@ t.test('addresses of every target, and of the public host at a target\'s port, b
     [`${target}/n/sub/`, '/n/sub/'], [`${target}`, '/'], [`${target}?q`, '/?q'], [`${target}#f`, '/#f'], ['HTTP://10.0.0.1:3001/x', '/x'], ['https://wiki.internal/x', '/x'], ['https://wiki.internal:443/x', '/x'],
     ['http://app.example.com:3001/n/sub/', '/n/sub/'], ['http://app.example.com/n/sub/', '/n/sub/'], ['https://app.example.com/n/', '/n/'],
     ['http://10.0.0.1:3002/x', 'http://10.0.0.1:3002/x'], ['http://10.0.0.1/x', 'http://10.0.0.1/x'], ['https://other.example/n/', 'https://other.example/n/'], ['http://10.0.0.1:3001@evil.example/', 'http://10.0.0.1:3001@evil.example/'],
-    ['http://user@10.0.0.1:3001/x', 'http://user@10.0.0.1:3001/x'], ['http://10.0.0.1:3001.evil.example/', 'http://10.0.0.1:3001.evil.example/'], ['//10.0.0.1:3001/x', '//10.0.0.1:3001/x'], ['sub/', 'sub/'], ['../x', '../x'], ['?q', '?q'], ['', ''], ['mailto:a@b', 'mailto:a@b'], ['/n/x', '/n/x'], ['/else', '/else']
+    ['http://user@10.0.0.1:3001/x', 'http://user@10.0.0.1:3001/x'], ['http://10.0.0.1:3001.evil.example/', 'http://10.0.0.1:3001.evil.example/'], ['//10.0.0.1:3001/x', '//10.0.0.1:3001/x'], ['sub/', 'sub/'], ['../x', '../x'], ['?q', '?q'], [`${target}/../x`, '/x'], [`${target}/n/../../x?y#z`, '/x?y#z'], [`${target}/n/%2e%2e/x`, '/x'], ['', ''], ['mailto:a@b', 'mailto:a@b'], ['/n/x', '/n/x'], ['/else', '/else']
   ] as const) t.equal(publicAddress(address, same), mapped, address)
   t.equal(publicAddress('http://app.example.com:3001/x', deep), 'http://app.example.com:3001/x', 'a host that was not passed on')
 })
@@ -40,7 +40,7 @@ t.test('no mapped address leads to another host', async () => {
 
 t.test('Refresh is mapped, with and without quotes', async t => {
   for (const [value, mapped] of [
-    [`5; url=${target}/x`, '5; url=/wiki/x'], [`0;URL='${target}/x'`, '0;URL=\'/wiki/x\''], ['5; url="/x"', '5; url="/wiki/x"'], ['5', '5'], ['5; url=https://other.example/', '5; url=https://other.example/'], [`3, ${target}/x`, '3, /wiki/x'], ['x', 'x']
+    [`5; url=${target}/x`, '5; url=/wiki/x'], [`0;URL='${target}/x'`, '0;URL=\'/wiki/x\''], ['5; url="/x"', '5; url="/wiki/x"'], ['5', '5'], ['5; url=https://other.example/', '5; url=https://other.example/'], ['5; url="/x', '5; url="/x'], ['5; url=/x  ', '5; url=/wiki/x  '], [`3, ${target}/x`, '3, /wiki/x'], ['x', 'x']
   ] as const) t.equal(publicRefresh(value, moved), mapped, value)
 })
 
