@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 
 // Installs the servers that the tests start on free ports, a browser, and the tool that makes it trust a certificate. Plain
 // JavaScript, because this runs before any dependency is available. The arguments name the packages that a suite needs.
@@ -8,7 +8,14 @@ const programs = [
   { commands: ['redis-server'], package: 'redis-server', service: 'redis-server' },
   { commands: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' },
   { commands: ['certutil'], package: 'libnss3-tools' },
-  { commands: ['haproxy'], package: 'haproxy', service: 'haproxy' }
+  { commands: ['haproxy'], package: 'haproxy', service: 'haproxy' },
+  { commands: ['nginx'], package: 'nginx', service: 'nginx' },
+  { commands: ['/usr/lib/nginx/modules/ngx_http_dav_ext_module.so'], package: 'libnginx-mod-http-dav-ext' },
+  { commands: ['fcgiwrap'], package: 'fcgiwrap', service: 'fcgiwrap.socket' },
+  { commands: ['rclone'], package: 'rclone' },
+  { commands: ['git'], package: 'git' },
+  { commands: ['jupyter-notebook'], package: 'jupyter-notebook' },
+  { commands: ['/usr/lib/python3/dist-packages/ipykernel'], package: 'python3-ipykernel' }
 ]
 
 const named = process.argv.slice(2)
@@ -40,7 +47,9 @@ function run (command, args) {
 function isInPath (command) {
   return (process.env.PATH ?? '').split(delimiter).some(folder => {
     try {
-      accessSync(join(folder, command), constants.X_OK)
+      // A module of a server has a full path, and need not be executable.
+      if (isAbsolute(command)) accessSync(command, constants.R_OK)
+      else accessSync(join(folder, command), constants.X_OK)
       return true
     } catch {
       return false
