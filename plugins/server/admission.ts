@@ -65,7 +65,7 @@ export function createFrameworkErrorHandler (security: Readonly<Record<string, s
 /** Returns the path of a target in absolute form (RFC 9112, section 3.2.2) that names this server; other targets are returned unchanged. */
 function originForm (target: string, authority: string | undefined): string {
   if (target.startsWith('/')) return target
-  const [, named, rest = ''] = /^(https?:\/\/[^/?#\\@]+)([^#]*)$/i.exec(target) ?? []
+  const [, named, rest = ''] = /^(https?:\/\/[^/?#\\@]+)((?:[/?][^#]*)?)$/i.exec(target) ?? []
   if (named === undefined || authority === undefined || URL.parse(named)?.host !== authority.toLowerCase()) return target
   return rest.startsWith('/') ? rest : `/${rest}`
 }
