@@ -1,4 +1,5 @@
 import { isThisMachine, plainHost, serviceAt, shareService } from '../lib/proxy/service-address.ts'
+import { findTlsProblems } from '../lib/settings/client-tls.ts'
 import { reference } from '../lib/settings/fields.ts'
 import { parseDurationMs } from '../lib/units.ts'
 import { driverOf } from '../stores/drivers.ts'
@@ -101,14 +102,7 @@ function checkAddresses ({ target, targets, tls }: Upstream): Problem[] {
   if (target !== undefined && targets !== undefined) problems.push({ setting: 'target', text: 'cannot stand beside targets; move it into targets' })
   if (tls === undefined) return problems
   if (addresses.some(address => URL.parse(address)?.protocol === 'http:')) problems.push({ setting: 'tls', text: 'is for https targets alone; write https in every target, or remove it' })
-  return [...problems, ...checkTlsPair(tls, 'tls')]
-}
-
-/** Finds a certificate without its key, or a key without its certificate. */
-function checkTlsPair (tls: { cert?: string | undefined, key?: string | undefined }, group: string): Problem[] {
-  if ((tls.cert === undefined) === (tls.key === undefined)) return []
-  const [missing, given] = tls.cert === undefined ? ['cert', 'key'] : ['key', 'cert']
-  return [{ setting: `${group}.${missing}`, text: `is required with ${given}; add it, or remove ${given}` }]
+  return [...problems, ...findTlsProblems(tls)]
 }
 
 /** Finds upstreams whose paths are not checked, and that another upstream shares. */

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { isUnder } from './prefix.ts'
 
 /*
  * Addresses that an upstream writes into its headers, as clients see them.
@@ -68,7 +69,7 @@ export function publicCookie (line: string, { prefix, base }: PublicPlace): stri
   const [pair = '', ...attributes] = line.split(';')
   return [pair, ...attributes.map(attribute => {
     const [, before = '', path = ''] = /^(\s*path\s*=\s*)(\/\S*)\s*$/i.exec(attribute) ?? []
-    if (path === '' || isWithin(path, prefix) || !isWithin(path, base)) return attribute
+    if (path === '' || isUnder(path, prefix) || !isUnder(path, base)) return attribute
     return `${before}${prefix}${path.slice(base.length).replace(/^\/$/, '')}` || attribute
   })].join(';')
 }
@@ -81,7 +82,7 @@ export function upstreamDestination (address: string, { origin, prefix, base }: 
   const match = absolute.exec(address)
   const path = match === null ? address : match[3]!
   if (match !== null && URL.parse(`${match[1]!}${match[2]!}`)?.origin !== origin) return address
-  if (!isAbsolutePath(path) || !isWithin(pathOf(path), prefix)) return address
+  if (!isAbsolutePath(path) || !isUnder(pathOf(path), prefix)) return address
   const mapped = `${base}${path.slice(prefix.length)}` || '/'
   return match === null ? mapped : `${targetOrigin}${mapped}`
 }
@@ -118,7 +119,7 @@ function resolved (origin: URL, rest: string): string {
 function publicPath (path: string, { prefix, base }: PublicPlace): string {
   if (prefix === base) return path
   const bare = pathOf(path)
-  if ((prefix !== '' && isWithin(bare, prefix)) || !isWithin(bare, base)) return path
+  if ((prefix !== '' && isUnder(bare, prefix)) || !isUnder(bare, base)) return path
   const mapped = prefix + path.slice(base.length)
   return oneSlash(`/${mapped}`)
 }
@@ -138,8 +139,4 @@ function isAbsolutePath (address: string): boolean {
 
 function pathOf (address: string): string {
   return address.split(/[?#]/, 1)[0]!
-}
-
-function isWithin (path: string, prefix: string): boolean {
-  return path === prefix || path.startsWith(`${prefix}/`)
 }

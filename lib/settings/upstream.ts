@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { clientTls } from './client-tls.ts'
 import { choice, count, duration, flag, group, list, size, text } from './fields.ts'
 import { upstreamRateLimit } from './rate-limit.ts'
 import { upstreamRevocation } from './revocation.ts'
@@ -49,9 +50,7 @@ export const upstream = group({
   rewritePrefix: Optional(text(check.checkPath, { description: 'Replaces the prefix in the path that it receives. By default the prefix.', expects: 'a path' })),
   responseHeaders: Optional(size({ description: 'Maximum size of the head of one of its responses.', default: '64KiB', minimum: '1KiB', maximum: '1MiB' })),
   tls: Optional(group({
-    ca: Optional(text(check.checkNotEmpty, { description: 'File of the certificates, PEM, of the authorities that sign its certificate; by default the authorities of Node.', expects: 'a path', isFile: true })),
-    cert: Optional(text(check.checkNotEmpty, { description: 'File of the certificate chain, PEM, that the gateway presents.', expects: 'a path', isFile: true })),
-    key: Optional(text(check.checkNotEmpty, { description: 'File of its private key, PEM, without a passphrase.', expects: 'a path', isFile: true })),
+    ...clientTls('its certificate'),
     serverName: Optional(text(check.checkServerName, { description: 'Name that its certificate must have; by default the host of the target.', expects: 'a host name' }))
   }, { description: 'For https targets.' })),
   audience: Optional(text(check.checkAudience, { description: 'The aud of its tokens. Required unless access is public.', expects: 'a name', example: 'orders' })),

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { canonicalPath, transparentFault } from '../../lib/http/canonical-path.ts'
 import { RequestInvalidError } from '../../lib/errors.ts'
 import { foldCase } from '../../lib/fold.ts'
+import { isUnder } from '../../lib/proxy/prefix.ts'
 import { publicPathOf } from '../../lib/proxy/public-address.ts'
 
 export interface DestinationPolicy {
@@ -24,7 +25,7 @@ export function checkDestination (headers: IncomingHttpHeaders, { origin, prefix
   const address = String(headers['destination'])
   const path = publicPathOf(address, origin)
   const accepted = path === null ? null : isTransparent ? (transparentFault(path) === null ? path : null) : canonicalPath(path)
-  if (accepted === null || !isWithin(accepted, prefix) || prefixes().some(other => liesInside(other, prefix) && isWithin(foldCase(accepted), foldCase(other)))) {
+  if (accepted === null || !isUnder(accepted, prefix) || prefixes().some(other => liesInside(other, prefix) && isUnder(foldCase(accepted), foldCase(other)))) {
     throw Object.assign(new RequestInvalidError(), { detail: 'Destination must be an address of the same service' })
   }
   headers['destination'] = address.slice(0, address.length - path!.length) + accepted
@@ -32,8 +33,4 @@ export function checkDestination (headers: IncomingHttpHeaders, { origin, prefix
 
 function liesInside (other: string, prefix: string): boolean {
   return other !== '/' && other !== prefix && foldCase(other).startsWith(`${foldCase(prefix)}/`)
-}
-
-function isWithin (path: string, prefix: string): boolean {
-  return path.startsWith(prefix) && (path.length === prefix.length || '/?'.includes(path[prefix.length]!))
 }

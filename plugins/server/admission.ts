@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { PathRefusedError, RequestInvalidError } from '../../lib/errors.ts'
 import { canonicalPath, pathFault, transparentFault } from '../../lib/http/canonical-path.ts'
+import { isUnder } from '../../lib/proxy/prefix.ts'
 import { reserved } from '../../lib/settings/text-checks.ts'
 import { sendProblem } from '../errors.ts'
 import { linger } from './linger.ts'
@@ -49,8 +50,8 @@ function admit (request: IncomingMessage, authority: string | undefined, prefixe
     return malformed
   }
   const target = originForm(request.url ?? '', authority ?? request.headers.host)
-  const prefix = prefixes.find(prefix => isWithin(target, prefix))
-  if (prefix !== undefined && !reserved.some(path => isWithin(target, path))) return admitBytes(request, target, prefix)
+  const prefix = prefixes.find(prefix => isUnder(target, prefix))
+  if (prefix !== undefined && !reserved.some(path => isUnder(target, path))) return admitBytes(request, target, prefix)
   return canonicalPath(target) ?? refuse(request, new PathRefusedError({ cause: new Error(pathFault(target)) }))
 }
 
@@ -95,10 +96,6 @@ function isDecodable (target: string): boolean {
   } catch {
     return false
   }
-}
-
-function isWithin (target: string, prefix: string): boolean {
-  return target.startsWith(prefix) && (target.length === prefix.length || '/?'.includes(target[prefix.length]!))
 }
 
 function refuse (request: IncomingMessage, error: Error): string {

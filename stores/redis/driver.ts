@@ -3,8 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
 import { isLoopback } from '../../lib/proxy/service-address.ts'
 import type { Decoded } from '../../lib/settings/decode.ts'
-import type { SettingProblem, StoreConfig, StoreDriver } from '../driver.ts'
+import type { StoreConfig, StoreDriver } from '../driver.ts'
 import { forOthers, warnOfReaders } from '../files/readers.ts'
+import { findTlsProblems } from '../../lib/settings/client-tls.ts'
 import { readClientTlsFiles, type ClientTlsPaths } from '../files/tls-files.ts'
 import { redisAcl } from './acl.ts'
 import { addressesOf, findRedisProblems } from './addresses.ts'
@@ -58,13 +59,6 @@ export const redis: StoreDriver<typeof settings, RedisConfig, RedisPluginOptions
       }
     }
   }
-}
-
-/** A certificate and its key belong together. */
-function findTlsProblems (tls: { cert?: string | undefined, key?: string | undefined } | undefined): SettingProblem[] {
-  if (tls === undefined || (tls.cert === undefined) === (tls.key === undefined)) return []
-  const [missing, given] = tls.cert === undefined ? ['cert', 'key'] : ['key', 'cert']
-  return [{ setting: `tls.${missing}`, text: `is required with ${given}; add it, or remove ${given}` }]
 }
 
 function targetOf ({ url, cluster, sentinels, name, username, password, database }: RedisSettings): Exclude<RedisTarget, string> {

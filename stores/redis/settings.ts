@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { clientTls } from '../../lib/settings/client-tls.ts'
 import { count, duration, group, list, reference, text } from '../../lib/settings/fields.ts'
 import { checkNotEmpty } from '../../lib/settings/text-checks.ts'
 import { operationTimeout } from '../driver.ts'
@@ -19,10 +20,6 @@ export const settings = group({
   password: Optional(text(checkNotEmpty, { description: 'Password of the Redis servers, without encoding, unless url or cluster contains it. The addresses in sentinels contain the password of the Sentinels. Secret.', expects: 'a string', example: reference('REDIS_PASSWORD') })),
   database: Optional(count({ description: 'Number of the database, unless url contains it; 0 by default. Not available with cluster.', minimum: 0, maximum: mostDatabase })),
   keyPrefix: Optional(text(keyPrefixProblem, { description: 'Prefix of every key. Deployments that share a Redis need different prefixes.', default: defaultKeyPrefix, expects: 'a string of letters, digits and . : _ -' })),
-  tls: Optional(group({
-    ca: Optional(text(checkNotEmpty, { description: 'File of the certificates, PEM, of the authorities that sign the servers\' certificates; by default the authorities of Node.', expects: 'a path', isFile: true })),
-    cert: Optional(text(checkNotEmpty, { description: 'File of the certificate chain, PEM, that the gateway presents.', expects: 'a path', isFile: true })),
-    key: Optional(text(checkNotEmpty, { description: 'File of its private key, PEM, without a passphrase.', expects: 'a path', isFile: true }))
-  }, { description: 'For rediss:// addresses.' })),
+  tls: Optional(group(clientTls('the servers\' certificates'), { description: 'For rediss:// addresses.' })),
   timeout: Optional(duration({ ...operationTimeout, default: '250ms' }))
 }, { description: 'Redis, for more than one machine.' })
