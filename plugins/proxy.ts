@@ -147,11 +147,14 @@ function targetsOf ({ target, targets }: { target?: string, targets?: string[] }
   return (targets ?? [target!]).map(originOfTarget)
 }
 
-function watchHealth (fastify: FastifyInstance, { prefix, host, pool: { targets } }: Upstream, health: NonNullable<CheckedOptions['health']>): void {
-  const checks = new HealthChecks(targets, {
+function watchHealth (fastify: FastifyInstance, { prefix, host, pool }: Upstream, health: NonNullable<CheckedOptions['health']>): void {
+  const checks = new HealthChecks(pool.targets, {
     ...health,
     host,
-    onChange: ({ authority, isDown }) => { fastify.log.warn({ upstream: prefix, target: authority }, isDown ? 'a target is down' : 'a target is up again') }
+    onChange: ({ authority, isDown }) => {
+      fastify.log.warn({ upstream: prefix, target: authority }, isDown ? 'a target is down' : 'a target is up again')
+      if (!isDown) pool.wake()
+    }
   })
   fastify.addHook('onReady', async () => { checks.start() })
   fastify.addHook('onClose', async () => { checks.stop() })

@@ -5,11 +5,11 @@ import type { IncomingHttpHeaders } from 'node:http'
  * and scripts are not navigations.
  */
 export function isNavigation (method: string | undefined, headers: IncomingHttpHeaders): boolean {
-  return method === 'GET' && isShown(headers)
+  // Some proxies remove Sec-Fetch-Dest. Every browser that sends Sec-Fetch-Mode also sends it.
+  return method === 'GET' && isShown(headers) && (headers['sec-fetch-dest'] ?? 'document') === 'document'
 }
 
-/** Returns whether a browser shows the response as a page as a whole, whatever the method. */
-export function isShown ({ 'sec-fetch-mode': mode, 'sec-fetch-dest': dest = 'document' }: IncomingHttpHeaders): boolean {
-  // Some proxies remove Sec-Fetch-Dest. Every browser that sends Sec-Fetch-Mode also sends it.
-  return mode === 'navigate' && dest === 'document'
+/** Returns whether a browser shows the response as a page, alone or in a frame, whatever the method. */
+export function isShown ({ 'sec-fetch-mode': mode }: IncomingHttpHeaders): boolean {
+  return mode === 'navigate'
 }

@@ -94,9 +94,8 @@ export function publicPathOf (address: string, origin: string): string | null {
   return isAbsolutePath(address) ? address : null
 }
 
-/** Maps the headers of a client's request that contain addresses. `targetOrigin` is the origin that the upstream sees. */
+/** Maps Destination among the headers of a client's request. `targetOrigin` is the origin that the upstream sees. */
 export function mapToUpstream (headers: readonly string[], place: PublicPlace, targetOrigin: string): readonly string[] {
-  if (!headers.includes('destination')) return headers
   return headers.map((text, at) => at % 2 === 1 && headers[at - 1] === 'destination' ? upstreamDestination(text, place, targetOrigin) : text)
 }
 

@@ -101,6 +101,9 @@ export class ResponseParser {
   /** True if no byte of the expected response has arrived. */
   get isUntouched (): boolean { return !this.#isTouched }
 
+  /** Number of informational responses before the final one. */
+  get informational (): number { return this.#informational }
+
   /** True while the head of the response is incomplete. */
   get isInHead (): boolean { return this.#state === 'head' }
 

@@ -62,6 +62,8 @@ export class Connection implements ResponseReceiver {
   #takesBody = true
   #isSpent = false
   #upgradeHeaders: string[] | null = null
+  /** Number of informational responses that were seen. */
+  #informational = 0
   /** Number of times in sequence that the connection was found without progress. */
   looks = 0
   /** True once the connection is established. */
@@ -77,7 +79,6 @@ export class Connection implements ResponseReceiver {
     this.#socket = socket
     request.connection = this
     if (onRead === null) socket.on('data', (bytes: Buffer) => { this.#read(bytes) })
-    if (socket instanceof UpstreamSocket) socket.onWriteFailure = () => { this.#onWriteFailure() }
     socket.once(target.tls === null ? 'connect' : 'secureConnect', () => { this.#onOpen() })
     socket.on('drain', () => { this.#request?.onDrain() })
     socket.on('end', () => { this.#onEnd() })
@@ -108,6 +109,11 @@ export class Connection implements ResponseReceiver {
     this.#requests++
     this.#parser.expect(this.#request!)
     this.#socket.write(head, 'latin1')
+  }
+
+  /** Prepares for a body: if the upstream does not accept all of it, its response is still read. */
+  expectBody (): void {
+    if (this.#socket instanceof UpstreamSocket) this.#socket.onWriteFailure ??= () => { this.#onWriteFailure() }
   }
 
   /** Sends bytes of the body. Returns false if the upstream accepts no more until `onDrain`. */
@@ -171,9 +177,9 @@ export class Connection implements ResponseReceiver {
   }
 
   onEnd (): void {
-    const request = this.#leave()
     this.#isPaused = false
-    if (request?.onResponseEnd() === false) this.#isSpent = true
+    if (this.#request?.onResponseEnd() === false) this.#isSpent = true
+    this.#leave()
   }
 
   #onOpen (): void {
@@ -193,8 +199,7 @@ export class Connection implements ResponseReceiver {
     }
     try {
       const used = this.#parser.execute(bytes)
-      // A head counts as progress when it is complete, so that it cannot trickle without end.
-      if (!this.#parser.isInHead) this.looks = 0
+      this.#noteProgress()
       if (this.#upgradeHeaders !== null) this.#upgrade(bytes.subarray(used))
       else if (this.#request === null) this.#release()
       else request.onResponsePart()
@@ -203,6 +208,13 @@ export class Connection implements ResponseReceiver {
     }
     if (this.#isPaused && this.#isStream) this.#socket.pause()
     return !this.#isPaused
+  }
+
+  /** A head counts as progress when it is complete, also that of an informational response, so that it cannot trickle without end. */
+  #noteProgress (): void {
+    const { isInHead, informational } = this.#parser
+    if (!isInHead || informational !== this.#informational) this.looks = 0
+    this.#informational = informational
   }
 
   /** Makes the connection available after a response, unless the next one would not be certain. */

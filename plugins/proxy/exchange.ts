@@ -2,24 +2,22 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { RequestInvalidError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
-import { withoutCors } from '../../lib/http/cors.ts'
-import { isEventStream, requestHeaders, responseHeaders } from '../../lib/proxy/forwarding.ts'
+import { isEventStream, requestHeaders } from '../../lib/proxy/forwarding.ts'
 import type { Identity } from '../../lib/identity.ts'
-import { mapToPublic, mapToUpstream } from '../../lib/proxy/public-address.ts'
-import { formatRequest, isIdempotent } from '../../lib/proxy/request-head.ts'
+import { mapToUpstream } from '../../lib/proxy/public-address.ts'
+import { formatRequest } from '../../lib/proxy/request-head.ts'
 import { collectHeaders } from '../../lib/proxy/response-head.ts'
-import { keepWithinPrefix } from '../../lib/proxy/own-prefix.ts'
-import { keepForOwner } from '../../lib/proxy/private-cache.ts'
-import { isAmbient } from '../authenticate/schemes.ts'
 import { endEmpty, hasBody } from '../server/body.ts'
 import { flushHead } from '../server/head.ts'
 import { bytesTaken } from '../server/stalls.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
+import { Attempts } from './attempts.ts'
 import type { Connection, ConnectionTarget, UpstreamRequest } from './connection.ts'
 import { checkAnswer } from './handshake.ts'
 import { Pace } from './pace.ts'
 import { ResponseHold } from './response-hold.ts'
+import { returnedHeaders } from './returned-headers.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { failureOf, report, tooSlow, unreachable, type Upstream } from './upstream.ts'
@@ -69,15 +67,15 @@ export class Exchange implements UpstreamRequest, Stream {
   #received = 0
   /** Number of bytes that had passed when the transfer was last looked at. */
   #passed = 0
+  /** Head of the upstream's response, until the client's response begins with it. */
+  #head: { status: number, pairs: string[] } | null = null
   /** Content-Length of the upstream's response. */
   #contentLength: number | null = null
   #body: string | null = null
   #hold: ResponseHold | null = null
   /** Pace of the client, while others wait for the connection. */
   #pace: Pace | null = null
-  #retried = false
-  /** Targets that could not be reached. */
-  #tried: ConnectionTarget[] | null = null
+  #attempts: Attempts | null = null
   #isEventStream = false
   #upgrade: PendingUpgrade | null = null
   #tunnel: Tunnel | null = null
@@ -117,7 +115,7 @@ export class Exchange implements UpstreamRequest, Stream {
     const { method, isUpgrade } = this
     const { authority, tls } = connection.target
     const { host = authority, place } = this.#upstream
-    const headers = place === null ? this.#headers : mapToUpstream(this.#headers, place, `${tls === null ? 'http' : 'https'}://${host}`)
+    const headers = place === null || this.request.raw.headers['destination'] === undefined ? this.#headers : mapToUpstream(this.#headers, place, `${tls === null ? 'http' : 'https'}://${host}`)
     const { text, isChunked } = formatRequest({ method, isUpgrade, path: this.#path, host, headers, hasBody: this.#upload !== null })
     connection.send(text)
     this.#upload?.start(connection, { isChunked })
@@ -134,19 +132,13 @@ export class Exchange implements UpstreamRequest, Stream {
 
   onResponseHead (status: number, pairs: string[], length: number | null): void {
     if (this.#over) return
-    const headers = collectHeaders(pairs)
-    // An exception here is still reported as an error; after hijack() the client would keep waiting.
-    this.#response.writeHead(status, this.#returned(headers, status))
-    this.#reply.hijack()
-    this.#answering = true
+    this.#head = { status, pairs }
     this.#contentLength = length
-    if (!isEventStream(headers)) return
-    this.#isEventStream = true
-    this.#upstream.streams?.keep(this)
   }
 
   onResponseData (bytes: Buffer): boolean {
     if (this.#over) return true
+    this.#answer()
     this.#received += bytes.length
     if (bytes.length === this.#contentLength && bytes.length <= smallBodyBytes) {
       // These bytes are the whole body; its end follows at once.
@@ -162,12 +154,14 @@ export class Exchange implements UpstreamRequest, Stream {
 
   /** Sends the head of server-sent events and slow bodies at once. If the body is already present, the head needs no separate write. */
   onResponsePart (): void {
+    if (!this.#over) this.#answer()
     if (this.#answering && this.#received === 0 && !this.#over && !this.#response.writableEnded) flushHead(this.#response)
   }
 
   onResponseEnd (): boolean {
     this.#stopWaiting()
     if (!this.#over) {
+      this.#answer()
       if (this.#upload === null) endEmpty(this.request.raw)
       if (this.#body === null) this.#response.end()
       else this.#response.end(this.#body, 'latin1')
@@ -245,10 +239,28 @@ export class Exchange implements UpstreamRequest, Stream {
     report(this.#upstream, { method: this.method, status: this.#response.headersSent ? this.#response.statusCode : 499, durationMs: performance.now() - this.startedAtMs, isTimed: this.#tunnel === null })
   }
 
+  /**
+   * Begins the client's response, once. It waits until everything that came with the head was read, so that a malformed body in the same
+   * packet is still an error that the client receives.
+   */
+  #answer (): void {
+    if (this.#head === null) return
+    const { status, pairs } = this.#head
+    this.#head = null
+    const headers = collectHeaders(pairs)
+    // An exception here is still reported as an error; after hijack() the client would keep waiting.
+    this.#response.writeHead(status, returnedHeaders(headers, status, this.request, this.#reply, this.#upstream))
+    this.#reply.hijack()
+    this.#answering = true
+    if (!isEventStream(headers)) return
+    this.#isEventStream = true
+    this.#upstream.streams?.keep(this)
+  }
+
   #open (upgrade: PendingUpgrade, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
     if (upgrade.hasEarlyBytes) throw new RequestInvalidError()
     const ours = checkAnswer(this.request.raw, status, headers)
-    this.#response.writeHead(status, [...this.#returned(headers, status), ...ours])
+    this.#response.writeHead(status, [...returnedHeaders(headers, status, this.request, this.#reply, this.#upstream), ...ours])
     this.#reply.hijack()
     flushHead(this.#response)
     const client = upgrade.take()
@@ -257,15 +269,6 @@ export class Exchange implements UpstreamRequest, Stream {
     const { clientTimeoutMs, timeoutMs, streams } = this.#upstream
     this.#tunnel = new Tunnel(client, socket, { clientTimeoutMs, timeoutMs, onClose: () => { this.close() } })
     streams?.keep(this)
-  }
-
-  /** Returns the headers of the client's response, also of a WebSocket handshake. */
-  #returned (headers: IncomingHttpHeaders, status: number): Array<string | string[]> {
-    const ours = this.#reply.getHeaders()
-    if (isAmbient(this.request.identityOrNull?.credential)) keepForOwner(headers)
-    keepWithinPrefix(headers, this.request.raw.url!, this.#upstream)
-    if (this.#upstream.place !== null) mapToPublic(headers, this.#upstream.place)
-    return responseHeaders(this.#upstream.stripCors ? withoutCors(headers, ours) : headers, status, ours, this.#upstream.ownCookies)
   }
 
   #stopWaiting (): void {
@@ -281,19 +284,14 @@ export class Exchange implements UpstreamRequest, Stream {
     else this.connection.abandon()
   }
 
-  /** Repeats the request if that is certainly harmless. Returns false if it is not. */
+  /** Sends the request again if that is certainly harmless. Returns false if it is not, or if there is no other target. */
   #retry (connection: Connection): boolean {
-    if (!connection.isOpen) {
-      this.#tried ??= []
-      this.#tried.push(connection.target)
-      return this.#upstream.pool.targets.length > this.#tried.length && this.#ask(this.#tried)
+    this.#attempts ??= new Attempts()
+    switch (this.#attempts.after(connection, { method: this.method, hasBody: this.#upload !== null })) {
+      case 'again': return this.#ask()
+      case 'elsewhere': return this.#ask(this.#attempts.tried)
+      case null: return false
     }
-    // Once only, and if no part of a response, not even a 103, has arrived.
-    if (this.#retried || this.#upload !== null || !connection.isUnread || !isIdempotent(this.method)) return false
-    this.#retried = true
-    // They were closed for the same reason, in most cases.
-    connection.target.dropIdle()
-    return this.#ask()
   }
 
   /** Asks for a connection. Returns false if there is no target that was not tried. */

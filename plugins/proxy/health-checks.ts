@@ -21,6 +21,8 @@ export class HealthChecks {
   readonly #targets: readonly Target[]
   readonly #options: HealthOptions
   readonly #failures = new Map<Target, number>()
+  /** Targets whose last check has not ended. */
+  readonly #checking = new Set<Target>()
   #timer: NodeJS.Timeout | null = null
 
   constructor (targets: readonly Target[], options: HealthOptions) {
@@ -39,7 +41,14 @@ export class HealthChecks {
   }
 
   #checkAll (): void {
-    for (const target of this.#targets) void this.#isHealthy(target).then(isHealthy => { this.#note(target, isHealthy) })
+    for (const target of this.#targets) if (!this.#checking.has(target)) void this.#check(target)
+  }
+
+  async #check (target: Target): Promise<void> {
+    this.#checking.add(target)
+    const isHealthy = await this.#isHealthy(target)
+    this.#checking.delete(target)
+    this.#note(target, isHealthy)
   }
 
   #note (target: Target, isHealthy: boolean): void {

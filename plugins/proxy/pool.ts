@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { ConnectionOptions } from 'node:tls'
+import { createSecureContext, type ConnectionOptions } from 'node:tls'
 import { serviceAt } from '../../lib/proxy/service-address.ts'
 import { Connection, type ConnectionTarget, type UpstreamRequest } from './connection.ts'
 import type { Address } from './upstream-socket.ts'
@@ -56,7 +56,7 @@ export class Target implements ConnectionTarget {
     this.port = port
     this.authority = url.host
     this.responseHeadBytes = responseHeadBytes
-    this.tls = url.protocol === 'http:' ? null : { options: { ...isIP(host) === 0 ? { servername: host } : {}, ALPNProtocols: ['http/1.1'], ...tls }, session: null }
+    this.tls = url.protocol === 'http:' ? null : { options: tlsOptions(host, tls), session: null }
   }
 
   get busy (): number { return this.all.size - this.idle.length }
@@ -110,8 +110,6 @@ export class Pool {
     this.targets = options.targets.map(target => new Target(this, target, options))
   }
 
-  get waiting (): number { return this.#waiting.size }
-
   /**
    * Gives a connection to the request, or lets it wait for one. Returns `full` if too many requests wait, and `down` if there is no target
    * for it: each is down or among those that it has tried, or the pool is destroyed.
@@ -142,6 +140,14 @@ export class Pool {
     if (target === null) return
     this.#waiting.delete(next)
     this.#serve(target, next)
+  }
+
+  /** Gives connections to the waiting requests, as far as there is room, after a target is up again. */
+  wake (): void {
+    for (let before = -1; this.#waiting.size > 0 && this.#waiting.size !== before;) {
+      before = this.#waiting.size
+      this.serveNext()
+    }
   }
 
   destroy (): void {
@@ -202,6 +208,12 @@ export class Pool {
   #looksIn (ms: number): number {
     return Math.max(1, Math.round(ms / this.#lookMs))
   }
+}
+
+/** Reads certificates and keys once, and not for each connection. Throws if they cannot be used. */
+function tlsOptions (host: string, { ca, cert, key, ...others }: ConnectionOptions): ConnectionOptions {
+  const files = { ...ca === undefined ? {} : { ca }, ...cert === undefined ? {} : { cert }, ...key === undefined ? {} : { key } }
+  return { ...isIP(host) === 0 ? { servername: host } : {}, ALPNProtocols: ['http/1.1'], secureContext: createSecureContext(files), ...others }
 }
 
 function look (pool: Pool): void {

@@ -29,6 +29,7 @@ export class Upload {
   start (connection: Connection, { isChunked }: { isChunked: boolean }): void {
     this.#isChunked = isChunked
     this.#connection = connection
+    connection.expectBody()
     this.#request.on('data', this.#onData)
     this.#request.on('end', this.#onEnd)
     this.#request.resume()

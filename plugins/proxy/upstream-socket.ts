@@ -21,7 +21,7 @@ type ReadCallback = (bytesRead: number, buffer: Buffer) => boolean
 
 /** A plain connection that can go on reading after a failed write, because the response may be waiting. */
 export class UpstreamSocket extends Socket {
-  /** Called for a failed write. The connection then stays open for reading. By default a failed write closes the connection. */
+  /** Called for a failed write. The connection then stays open for reading. If it is null, a failed write closes the connection. */
   onWriteFailure: (() => void) | null = null
 
   override _write (chunk: unknown, encoding: BufferEncoding, callback: (error?: Error | null) => void): void {

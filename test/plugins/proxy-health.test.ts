@@ -63,3 +63,26 @@ t.test('wrong options of health are refused by name', async t => {
     await t.rejects(startProxy(t, [{ target: 'http://127.0.0.1:1', health: given as never }]), { message })
   }
 })
+
+t.test('a check that hangs is not repeated beside itself, and counts as a failure', async t => {
+  let open = 0
+  let most = 0
+  const server = createServer((request, response) => {
+    if (request.url !== '/healthz') {
+      response.end('ok')
+      return
+    }
+    most = Math.max(most, ++open)
+    response.on('close', () => { open-- })
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await once(server, 'listening')
+  const { url } = await startProxy(t, [{ target: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, health: { path: '/healthz', interval: 100, timeout: 300 } }])
+
+  t.equal((await fetch(url)).status, 200)
+  while ((await fetch(url)).status !== 502) await new Promise(resolve => { setTimeout(resolve, 50) })
+  t.equal(most, 1)
+})

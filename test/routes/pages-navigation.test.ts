@@ -38,7 +38,8 @@ t.test('a navigation without a session is led to the sign-in page, and nothing i
 t.test('what is no navigation is told the problem', async t => {
   const { url } = await startGateway(t, { pages: true })
 
-  for (const headers of [{}, { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }, { ...navigation, 'sec-fetch-dest': 'iframe' }, { accept: 'text/html' }] as Array<Record<string, string>>) {
+  t.match(await assertPage(t, await open(`${url}/orders`, { ...navigation, 'sec-fetch-dest': 'iframe' }), 401, 'PTC_ERR_CREDENTIALS_MISSING'), /<h1>/, 'a frame is not led to the sign-in')
+  for (const headers of [{}, { 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }, { accept: 'text/html' }] as Array<Record<string, string>>) {
     await assertProblem(t, await open(`${url}/orders`, headers), 401, 'PTC_ERR_CREDENTIALS_MISSING', JSON.stringify(headers))
   }
   for (const method of ['POST', 'HEAD', 'OPTIONS']) t.equal((await send(method, `${url}/orders`, { headers: Object.entries(navigation).flat() })).status, 401, method)

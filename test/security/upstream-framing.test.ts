@@ -60,3 +60,33 @@ t.test('a request waits for a busy target instead of going to one that refuses',
   for (let i = 0; i < 3; i++) t.strictSame(await Promise.all([1, 2, 3, 4].map(async () => (await fetch(url)).status)), [200, 200, 200, 200])
   await eventually(() => counter.inFlight === 0)
 })
+
+t.test('a malformed body in the packet of its head is an error, and nothing of it reaches the client', async t => {
+  for (const [what, bytes] of [
+    ['a size with a line feed', 'Transfer-Encoding: chunked\r\n\r\n2\nok'], ['no size', 'Transfer-Encoding: chunked\r\n\r\n\r\nsecret\r\n'], ['a malformed extension', 'Transfer-Encoding: chunked\r\n\r\n6;=\r\nsecret\r\n0\r\n\r\n'],
+    ['a malformed second chunk', 'Transfer-Encoding: chunked\r\n\r\n6\r\nsecret\r\nzz\r\n'], ['a malformed trailer', 'Transfer-Encoding: chunked\r\n\r\n6\r\nsecret\r\n0\r\nA b\r\n\r\n']
+  ] as const) {
+    const upstream = await startRawUpstream(t, socket => { socket.write(`HTTP/1.1 200 OK\r\nX-Upstream: 1\r\n${bytes}`) })
+    const { port, counter } = await startProxy(t, [{ target: upstream.url, connections: 1 }])
+    const answer = await sendRaw(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').ended
+    t.match(answer, /^HTTP\/1\.1 502 [^]*PTC_ERR_UPSTREAM_RESPONSE_INVALID/, what)
+    t.notMatch(answer, /secret|x-upstream/i, what)
+    await eventually(() => counter.inFlight === 0)
+  }
+})
+
+t.test('informational responses are progress, and a part of one is none', async t => {
+  const upstream = await startRawUpstream(t, (socket, sent) => {
+    const isWhole = !sent.includes('/part')
+    let count = 0
+    const saying = setInterval(() => {
+      if (++count === 8) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      else socket.write(isWhole ? 'HTTP/1.1 102 Processing\r\n\r\n' : count === 1 ? 'HTTP/1.1 102 P' : 'r')
+    }, 150)
+    socket.on('close', () => { clearInterval(saying) })
+  })
+  const { port } = await startProxy(t, [{ target: upstream.url, timeout: 700 }])
+
+  t.match(await sendRaw(t, port, 'GET /whole HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').ended, /^HTTP\/1\.1 200 /)
+  t.match(await sendRaw(t, port, 'GET /part HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').ended, /^HTTP\/1\.1 504 /)
+})
