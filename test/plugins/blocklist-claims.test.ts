@@ -30,13 +30,14 @@ const code = 'PTC_ERR_CLAIMS_UNIDENTIFIABLE'
 t.test('a subject, token or session that is a whole number is its decimal digits', async t => {
   const { store } = await createStore(t)
   const { portcullis: { blocklist } } = await build(t, store)
+  const iat = now()
   await blocklist.revoke({ subject: '42' })
   await blocklist.revoke({ jti: '7' })
   await blocklist.revoke({ sid: '-1' })
   await blocklist.revoke({ subject: '9007199254740993' })
 
-  for (const claims of [{ sub: 42, iat: now() }, { sub: 42n, iat: now() }, { sub: '42', iat: now() }, { jti: 7 }, { jti: 7, iss: 'i' }, { sid: -1 }, { sub: 9007199254740993n }]) t.equal(blocklist.isRevoked(claims), true, Object.keys(claims).join())
-  for (const claims of [{ sub: 43, iat: now() }, { sub: '042', iat: now() }, { sub: ' 42', iat: now() }, { sub: '42.0', iat: now() }, { jti: 8 }, { sid: 1 }]) t.equal(blocklist.isRevoked(claims), false, JSON.stringify(claims))
+  for (const claims of [{ sub: 42, iat }, { sub: 42n, iat }, { sub: '42', iat }, { jti: 7 }, { jti: 7, iss: 'i' }, { sid: -1 }, { sub: 9007199254740993n }]) t.equal(blocklist.isRevoked(claims), true, Object.keys(claims).join())
+  for (const claims of [{ sub: 43, iat }, { sub: '042', iat }, { sub: ' 42', iat }, { sub: '42.0', iat }, { jti: 8 }, { sid: 1 }]) t.equal(blocklist.isRevoked(claims), false, JSON.stringify(claims))
 })
 
 const sid = createSid('ada')

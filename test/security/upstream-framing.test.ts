@@ -80,8 +80,10 @@ t.test('informational responses are progress, and a part of one is none', async 
     const isWhole = !sent.includes('/part')
     let count = 0
     const saying = setInterval(() => {
-      if (++count === 8) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-      else socket.write(isWhole ? 'HTTP/1.1 102 Processing\r\n\r\n' : count === 1 ? 'HTTP/1.1 102 P' : 'r')
+      if (++count === 8) {
+        clearInterval(saying)
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      } else socket.write(isWhole ? 'HTTP/1.1 102 Processing\r\n\r\n' : count === 1 ? 'HTTP/1.1 102 P' : 'r')
     }, 150)
     socket.on('close', () => { clearInterval(saying) })
   })
