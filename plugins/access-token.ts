@@ -11,6 +11,7 @@ import { parseToken, type TokenParts } from '../lib/jwt/token-format.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { accessToken } from '../lib/settings/access-token.ts'
 import { optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { describeError } from './errors.ts'
 import { TokenSigner } from './access-token/signer.ts'
 import type { Keys } from './keys.ts'
 import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
@@ -65,7 +66,7 @@ const Options = optionsOf(accessToken.properties, own)
 export default fp<AccessTokenOptions>(async function accessTokenPlugin (fastify, options) {
   const { issuer, ttlMs, cacheSize } = checkOptions('portcullis-access-token', Options, options)
   const portcullis = beginPart(fastify, 'accessToken')
-  const signer = await TokenSigner.create(portcullis.keys, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
+  const signer = await TokenSigner.create(portcullis.keys, error => fastify.log.error({ error: describeError(error) }, 'the signing key is decoded for each token'))
   addPart(fastify, 'accessToken', new AccessTokens(portcullis, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, signer }))
 }, { name: 'portcullis-access-token', fastify: '5.x', dependencies: ['portcullis-keys'] })
 

@@ -12,6 +12,7 @@ import { keys } from '../lib/settings/keys.ts'
 import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { secretOption } from '../lib/settings/secret.ts'
 import { waitForStore } from '../stores/wait-for-store.ts'
+import { describeError } from './errors.ts'
 import { KeyRing, type Keys } from './keys/key-ring.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
@@ -61,13 +62,13 @@ function follow (fastify: FastifyInstance, ring: KeyRing): void {
   const ending = new AbortController()
   fastify.addHook('onClose', () => ending.abort())
   fastify.portcullis.blocklist.subscribe(entry => {
-    if (entry === 'gap' || entry.kind === 'keys') void persist(() => ring.read(), ending.signal, error => fastify.log.error({ error }, 'the signing keys could not be read yet'))
+    if (entry === 'gap' || entry.kind === 'keys') void persist(() => ring.read(), ending.signal, error => fastify.log.error({ error: describeError(error) }, 'the signing keys could not be read yet'))
   })
 }
 
 function rotateByTheClock (fastify: FastifyInstance, ring: KeyRing, everyMs: number): void {
   const timer = setInterval(() => {
-    ring.rotate(everyMs).catch((error: unknown) => fastify.log.error({ error }, 'the signing key could not be rotated yet'))
+    ring.rotate(everyMs).catch((error: unknown) => fastify.log.error({ error: describeError(error) }, 'the signing key could not be rotated yet'))
   }, lookEveryMs).unref()
   fastify.addHook('onClose', () => clearInterval(timer))
 }

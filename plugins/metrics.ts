@@ -6,6 +6,7 @@ import { listenTo } from '../lib/events.ts'
 import { checkOptions } from '../lib/check-options.ts'
 import { plain, noStoreHeader, problems, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler } from '../lib/http/type-provider.ts'
+import { describeError } from './errors.ts'
 import type { UpstreamCounts } from './proxy/upstream.ts'
 import type { VerificationCounts } from './authenticate/verification-counts.ts'
 import { createEventCounter } from './metrics/from-events.ts'
@@ -42,7 +43,7 @@ export default fp(async function metricsPlugin (fastify, options) {
   addRateLimits(registry, portcullis)
   addLogEntries(registry, portcullis)
   addInfo(registry, { name: 'portcullis_build_info', help: 'Always 1. The versions of Portcullis and of Node that run.' }, { version, node: process.versions.node })
-  const stopListening = listenTo(portcullis, createEventCounter(registry), error => { fastify.log.error({ error }, 'an event could not be counted') })
+  const stopListening = listenTo(portcullis, createEventCounter(registry), error => { fastify.log.error({ error: describeError(error) }, 'an event could not be counted') })
   fastify.addHook('onClose', async () => { stopListening() })
   const all = Registry.merge([registry, processMetrics()])
   addPart(fastify, 'metrics', { registry: all, contentType: all.contentType, text: async () => await all.metrics() })
