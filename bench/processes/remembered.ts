@@ -1,11 +1,7 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { buildGateway } from '../../gateway/gateway.ts'
-import { serveParent } from './child.ts'
+import { heapBytes, serveParent } from './child.ts'
 
 /** Measures how much the heap of a gateway grows by each credential that it remembers. */
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
 const atOnce = 64
 
 const app = await buildGateway({
@@ -22,11 +18,6 @@ const { accessToken, session } = app.portcullis
 async function signIn (username: string, mode: 'session' | 'tokens'): Promise<string> {
   const response = await app.inject({ method: 'POST', url: '/auth/login', payload: { username, password: 'any', mode } })
   return mode === 'tokens' ? response.json<{ access_token: string }>().access_token : response.cookies[0]!.value
-}
-
-function heapBytes (): number {
-  for (let times = 0; times < 4; times++) collect()
-  return process.memoryUsage().heapUsed
 }
 
 async function remember ({ mode, count }: { mode: 'session' | 'tokens', count: number }): Promise<{ bytes: number }> {
