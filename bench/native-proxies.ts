@@ -3,13 +3,18 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { BenchContext } from './harness.ts'
+import { endProgram, type BenchContext } from './harness.ts'
 import { usageOfProgram, type Usage } from './hop.ts'
 import { freePort } from './redis.ts'
 
 /* Proxies that are not Node programs, with one thread each, as their distribution builds them. */
 
-export interface NativeProxy { url: string, usage: Usage }
+export interface NativeProxy {
+  url: string
+  usage: Usage
+  pid: number
+  end (): Promise<void>
+}
 
 /** The checks of a token; a file has the public key for the signature. */
 export interface TokenChecks { algorithm: 'ES256' | 'RS256', keyFile: string, issuer: string, audience: string }
@@ -67,16 +72,29 @@ function haproxyChecks ({ algorithm, keyFile, issuer, audience }: TokenChecks): 
   ].map(line => `  ${line}\n`).join('')
 }
 
-export async function startNginx (upstream: string, context: BenchContext): Promise<NativeProxy> {
+/** Workers would otherwise become a user who may not write into the directory of the run. */
+const workersAsRoot = 'user root;\n'
+
+export interface NginxOptions {
+  /** Directives of the location, besides those that every nginx of the benches has. */
+  directives?: readonly string[]
+  /** The value of `Connection` for the upstream. Default: empty, which keeps the connections. */
+  connection?: string
+  /** The number of connections, to clients and the upstream together. Default: 1024. */
+  connections?: number
+}
+
+export async function startNginx (upstream: string, context: BenchContext, { directives = [], connection = '', connections = 1024 }: NginxOptions = {}): Promise<NativeProxy> {
   const port = await freePort()
-  const folder = join(context.directory, 'nginx')
+  const folder = join(context.directory, `nginx-${port}`)
   await mkdir(folder)
   const file = join(folder, 'nginx.conf')
   await writeFile(file, `daemon off;
 worker_processes 1;
-pid ${folder}/nginx.pid;
+${process.getuid?.() === 0 ? workersAsRoot : ''}pid ${folder}/nginx.pid;
 error_log stderr error;
-events { worker_connections 1024; }
+worker_rlimit_nofile ${connections};
+events { worker_connections ${connections}; }
 http {
   access_log off;
   keepalive_requests 1000000000;
@@ -87,8 +105,8 @@ http {
     location / {
       proxy_pass http://upstream;
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
-    }
+      proxy_set_header Connection "${connection}";
+${directives.map(directive => `      ${directive};\n`).join('')}    }
   }
 }
 `)
@@ -101,7 +119,8 @@ async function startProgram (command: string[], port: number, context: BenchCont
     if (child.exitCode !== null || performance.now() - startedMs > startsWithinMs) throw new Error(`${command[0]} does not start`)
   }
   // The process of taskset becomes the program that it starts, so the pid stays.
-  return { url: `http://127.0.0.1:${port}`, usage: usageOfProgram(child.pid ?? 0) }
+  const pid = child.pid ?? 0
+  return { url: `http://127.0.0.1:${port}`, usage: usageOfProgram(pid), pid, end: async () => { await endProgram(child) } }
 }
 
 async function accepts (port: number): Promise<boolean> {
