@@ -10,15 +10,16 @@ import { missing, startNginx, versionOf } from './native-proxies.ts'
 import type { Transferred, Transfers } from './processes/body-load.ts'
 import type { CpuTime } from './processes/child.ts'
 import type { GatewayArgs, SignedIn } from './processes/gateway.ts'
+import { bodyChunk } from './processes/raw-http.ts'
 import { ratioGoal, ratiosOf, type Goal, type Sample, type Table } from './report.ts'
 
 const connections = 4
-const megabyte = 1_000_000
+const megabyte = bodyChunk.length
 const sizes = [1, 100]
-const prefixes = { download: 'down', upload: 'up' } as const
+const shortNames = { download: 'down', upload: 'up' } as const
 const proxies = ['gateway', 'nginx', 'nginx-buffered', 'http-proxy'] as const
 
-type Direction = keyof typeof prefixes
+type Direction = keyof typeof shortNames
 type ProxyName = (typeof proxies)[number]
 interface Proxy { what: string, url: string, usage: Usage, headers: Record<string, string>, refused: Record<string, string> | null }
 interface BodyArm { proxy: ProxyName, direction: Direction, megabytes: number }
@@ -29,7 +30,7 @@ const columns: Table['columns'] = {
   perCore: { head: 'MB/s of one core', digits: 0 }
 }
 
-const nameOf = ({ proxy, direction, megabytes }: BodyArm): string => `${proxy} ${prefixes[direction]} ${megabytes} MB`
+const nameOf = ({ proxy, direction, megabytes }: BodyArm): string => `${proxy} ${shortNames[direction]} ${megabytes} MB`
 
 export const bench: Bench = {
   question: 'What does a megabyte of a body cost through the gateway, and what through other proxies?',
@@ -98,7 +99,7 @@ async function probe (name: string, { url, headers, refused }: Proxy): Promise<v
   assert.equal(`${upload.status} ${await upload.text()}`, `200 ${createHash('sha256').update(body).digest('hex')}`, `${name}: an upload arrives as it was sent`)
   const download = await fetch(`${url}/orders/${megabyte}`, { headers })
   assert.equal(download.status, 200, `${name}: a download is answered 200`)
-  assert.ok(Buffer.alloc(megabyte, 'a body of the bench ').equals(Buffer.from(await download.arrayBuffer())), `${name}: a download arrives as it was sent`)
+  assert.ok(bodyChunk.equals(Buffer.from(await download.arrayBuffer())), `${name}: a download arrives as it was sent`)
   if (refused === null) return
   const answer = await fetch(`${url}/orders/${megabyte}`, { headers: refused })
   await answer.arrayBuffer()

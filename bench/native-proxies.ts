@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { endProgram, type BenchContext } from './harness.ts'
 import { usageOfProgram, type Usage } from './hop.ts'
+import { openFiles } from './machine.ts'
 import { freePort } from './redis.ts'
 
 /* Proxies that are not Node programs, with one thread each, as their distribution builds them. */
@@ -80,7 +81,10 @@ export interface NginxOptions {
   directives?: readonly string[]
   /** The value of `Connection` for the upstream. Default: empty, which keeps the connections. */
   connection?: string
-  /** The number of connections, to clients and the upstream together. Default: 1024. */
+  /**
+   * The number of connections, to clients and the upstream together; it may exceed what the system permits. Default: 1024. When less
+   * than a sixteenth of them is free, nginx closes connections on which no request has arrived yet.
+   */
   connections?: number
 }
 
@@ -93,7 +97,7 @@ export async function startNginx (upstream: string, context: BenchContext, { dir
 worker_processes 1;
 ${process.getuid?.() === 0 ? workersAsRoot : ''}pid ${folder}/nginx.pid;
 error_log stderr error;
-worker_rlimit_nofile ${connections};
+worker_rlimit_nofile ${Math.min(connections, openFiles())};
 events { worker_connections ${connections}; }
 http {
   access_log off;

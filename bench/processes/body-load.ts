@@ -17,8 +17,7 @@ export interface Transfers {
 
 export interface Transferred { transfers: number, seconds: number, cpuUs: number }
 
-const chunk = Buffer.alloc(1_000_000, 'a body of the bench ')
-/** Where every connection reads to. A chunk is counted before the next one is read, so they can share it. */
+/** The buffer that all connections read into: what was read is counted before the next read. */
 const readTo = Buffer.alloc(1 << 18)
 
 class Connection {
@@ -42,9 +41,12 @@ class Connection {
   /** Rejects for an answer other than 200, and for a body of another size. */
   async transfer (): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#done = error => { error === null ? resolve() : reject(error) }
+      this.#done = error => {
+        if (error === null) resolve()
+        else reject(error)
+      }
       this.#socket.write(this.#head)
-      if (this.#transfers.direction === 'upload') writeBody(this.#socket, this.#transfers.bytes, chunk)
+      if (this.#transfers.direction === 'upload') writeBody(this.#socket, this.#transfers.bytes)
     })
   }
 

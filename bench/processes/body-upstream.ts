@@ -4,11 +4,9 @@ import { cpuTime, serveParent } from './child.ts'
 import { contentLength, HeadReader, writeBody } from './raw-http.ts'
 
 /**
- * An upstream of big bodies. A path that ends with a number is answered with as many bytes. Anything else is read to its end, and then
+ * A connection to the upstream of big bodies. A path that ends with a number is answered with as many bytes. Anything else is read to its end, and then
  * answered; under `/digest` with the digest of its body.
  */
-const chunk = Buffer.alloc(1_000_000, 'a body of the bench ')
-
 class Connection {
   readonly #socket: Socket
   readonly #heads = new HeadReader()
@@ -18,7 +16,7 @@ class Connection {
 
   constructor (socket: Socket) {
     this.#socket = socket
-    socket.on('error', () => {}).on('data', piece => { this.#read(piece) })
+    socket.on('error', () => {}).on('data', (piece: Buffer) => { this.#read(piece) })
   }
 
   #read (piece: Buffer): void {
@@ -42,7 +40,7 @@ class Connection {
 
   #download (bytes: number): void {
     this.#socket.write(`HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: ${bytes}\r\n\r\n`)
-    writeBody(this.#socket, bytes, chunk)
+    writeBody(this.#socket, bytes)
   }
 
   #answer (status: string, text: string): void {

@@ -1,6 +1,9 @@
 import type { Socket } from 'node:net'
 
-/* The little of HTTP/1.1 that generators and upstreams need which must cost less than what they measure. */
+/* The parts of HTTP/1.1 that load generators and upstreams need where a library would cost more than the measured process. */
+
+/** The bytes that every big body repeats: a megabyte. */
+export const bodyChunk = Buffer.alloc(1_000_000, 'a body of the bench ')
 
 /** Reads the head of a message, which may arrive in pieces. */
 export class HeadReader {
@@ -31,12 +34,12 @@ export function contentLength (head: string): number {
   return Number(/^content-length: *(\d+)\r$/im.exec(head)?.[1])
 }
 
-/** Writes as many bytes as a body has, the chunk again and again, no faster than they are taken. */
-export function writeBody (socket: Socket, bytes: number, chunk: Buffer): void {
+/** Writes a body of this size, no faster than the other side accepts it. */
+export function writeBody (socket: Socket, bytes: number): void {
   let left = bytes
   function writeMore (): void {
     for (let takesMore = true; left > 0 && takesMore;) {
-      const part = left < chunk.length ? chunk.subarray(0, left) : chunk
+      const part = left < bodyChunk.length ? bodyChunk.subarray(0, left) : bodyChunk
       left -= part.length
       takesMore = socket.write(part)
     }
