@@ -32,11 +32,15 @@ export function cpuTime (): CpuTime {
   return { cpuUs: user + system, atUs: performance.now() * 1000 }
 }
 
-/** Collects garbage, and returns the size of the heap and of the memory outside of it that its objects hold. */
-export function heapBytes (): number {
+export function collectGarbage (): void {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   for (let times = 0; times < 4; times++) collect()
+}
+
+/** Collects garbage, and returns the size of the heap and of the memory outside of it that its objects hold. */
+export function heapBytes (): number {
+  collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }

@@ -1,5 +1,5 @@
 import { buildGateway } from '../../gateway/gateway.ts'
-import { heapBytes, serveParent } from './child.ts'
+import { collectGarbage, serveParent } from './child.ts'
 
 /** Measures how much the heap of a gateway grows by each credential that it remembers. */
 const atOnce = 64
@@ -18,6 +18,11 @@ const { accessToken, session } = app.portcullis
 async function signIn (username: string, mode: 'session' | 'tokens'): Promise<string> {
   const response = await app.inject({ method: 'POST', url: '/auth/login', payload: { username, password: 'any', mode } })
   return mode === 'tokens' ? response.json<{ access_token: string }>().access_token : response.cookies[0]!.value
+}
+
+function heapBytes (): number {
+  collectGarbage()
+  return process.memoryUsage().heapUsed
 }
 
 async function remember ({ mode, count }: { mode: 'session' | 'tokens', count: number }): Promise<{ bytes: number }> {
