@@ -7,12 +7,13 @@ import type { GatewayArgs, SignedIn, SignIns } from './processes/gateway.ts'
 const users = 500
 const endedUsers = 100
 
-type Upstream = Child<{ url: string, body: string }>
+type Upstream = Child<{ url: string, other: string, body: string }>
 
-/** Starts the upstream, with the surroundings that every bench of hops needs. */
-export async function startUpstream (context: BenchContext): Promise<{ upstream: string, surroundings: Surroundings }> {
+/** Starts the upstream, which has two addresses, with the surroundings that every bench of hops needs. */
+export async function startUpstream (context: BenchContext): Promise<{ upstream: string, targets: string[], surroundings: Surroundings }> {
   const upstream: Upstream = await context.start('upstream')
-  return { upstream: upstream.ready.url, surroundings: { load: await context.start('load'), body: upstream.ready.body, beside: [usageOf(upstream)] } }
+  const { url, other, body } = upstream.ready
+  return { upstream: url, targets: [url, other], surroundings: { load: await context.start('load'), body, beside: [usageOf(upstream)] } }
 }
 
 export const anonymous = { ...browser, cookie: otherCookies }
@@ -26,9 +27,13 @@ export function resign (token: string, other: string): string {
   return [...token.split('.').slice(0, 2), other.split('.')[2]].join('.')
 }
 
-/** Starts the floor, and all ways through the gateway. `name` is that of the store. */
-export async function startGatewayHops (upstream: string, context: BenchContext, { name = 'gateway', place = 'measured' }: { name?: string, place?: Place } = {}): Promise<Record<string, Hop>> {
-  const args: GatewayArgs = { store: { type: 'sqlite', path: join(context.directory, `${name}.db`) }, upstream }
+/**
+ * Starts the floor, and all ways through the gateway; with `targets` also that to an upstream of several processes. `name` is that of the
+ * store.
+ */
+export async function startGatewayHops (upstream: string, context: BenchContext, { targets = [], name = 'gateway', place = 'measured' }: { targets?: string[], name?: string, place?: Place } = {}): Promise<Record<string, Hop>> {
+  const further: GatewayArgs['further'] = targets.length === 0 ? [] : [{ prefix: '/balanced', targets, audience: 'orders', scopes: ['orders:read'] }]
+  const args: GatewayArgs = { store: { type: 'sqlite', path: join(context.directory, `${name}.db`) }, upstream, further }
   const floor = await context.start<{ url: string }>('floor', { args: { upstream }, place })
   const gateway = await context.start<{ url: string }>('gateway', { args, place })
   const signIn = async (signIns: SignIns): Promise<SignedIn[]> => await gateway.ask('signIn', signIns)
@@ -52,6 +57,7 @@ export async function startGatewayHops (upstream: string, context: BenchContext,
     carried: { what: 'gateway, public upstream, the client\'s token passes through unread', ...through, path: '/carried/42', clients: withTokens, ...open },
     token: { what: `gateway, ${users} ES256 access tokens seen before, minted token for the upstream`, ...through, path: '/orders/42', clients: withTokens, ...guarded },
     cookie: { what: `gateway, ${users} session cookies seen before, minted token for the upstream`, ...through, path: '/orders/42', clients: withCookies, ...guarded, bad: { headers: badCookies, status: 401 } },
+    ...targets.length === 0 ? {} : { 'two targets': { what: 'the same tokens, to an upstream with two targets', ...through, path: '/balanced/42', clients: withTokens, ...guarded } },
     strict: { what: 'the same tokens, and the store is asked for each request', ...through, path: '/strict/42', clients: withTokens, ...guarded },
     refused: { what: 'gateway, ES256 access tokens with a wrong signature, which is verified each time', ...through, path: '/orders/42', clients: withForged, ...closed },
     revoked: { what: `gateway, ${endedUsers} access tokens of sessions that have ended`, ...through, path: '/orders/42', clients: ended.map(({ token }) => withToken(token)), ...closed }

@@ -5,13 +5,13 @@ import { chosenArms, sayPlacement, type Bench } from './harness.ts'
 import { armsOf, hopColumns, hopConditions, measureHops } from './hop.ts'
 import { ratioGoal, ratiosOf, type Goal, type Table } from './report.ts'
 
-const pairs = [['public', 'floor'], ['token', 'floor'], ['cookie', 'floor'], ['strict', 'floor'], ['token', 'public'], ['cookie', 'public'], ['token', 'carried'], ['refused', 'token'], ['revoked', 'token']] as const
+const pairs = [['public', 'floor'], ['token', 'floor'], ['cookie', 'floor'], ['strict', 'floor'], ['two targets', 'token'], ['token', 'public'], ['cookie', 'public'], ['token', 'carried'], ['refused', 'token'], ['revoked', 'token']] as const
 
 export const bench: Bench = {
   question: 'What does the gateway cost per request, and what of that is verification?',
   async measure (context) {
-    const { upstream, surroundings } = await startUpstream(context)
-    const all = await startGatewayHops(upstream, context)
+    const { upstream, targets, surroundings } = await startUpstream(context)
+    const all = await startGatewayHops(upstream, context, { targets })
     const hops = pick(all, chosenArms(Object.keys(all), context.arms))
     const samples = await measureHops(hops, surroundings, context)
     const table: Table = {

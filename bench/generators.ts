@@ -10,7 +10,7 @@ import { pick, startGatewayHops, startUpstream } from './gateway-hops.ts'
 import { chosenArms, placement, type Bench, type BenchContext, type Place } from './harness.ts'
 import { armsOf, hopColumns, hopConditions, measureHopRounds, prepareHops, type Generator, type Hop, type Surroundings } from './hop.ts'
 import { treeUsOf } from './machine.ts'
-import { missing, startNginxAnswering, versionOf } from './native-proxies.ts'
+import { missing, startNginx, versionOf } from './native-proxies.ts'
 import type { Load, LoadResult } from './processes/load.ts'
 import { ratiosOf, type Sample, type Table } from './report.ts'
 
@@ -63,7 +63,7 @@ function canRun ({ generator, upstream }: Harness): boolean {
 
 async function startArms (names: readonly string[], context: BenchContext): Promise<Record<string, { hop: Hop, surroundings: Surroundings }>> {
   const { upstream, surroundings } = await startUpstream(context)
-  const nginx = names.some(name => harnesses[name]!.upstream === 'nginx') ? await startNginxAnswering({ body: surroundings.body, otherwise: upstream }, context) : null
+  const nginx = names.some(name => harnesses[name]!.upstream === 'nginx') ? await startNginx(upstream, context, { answer: surroundings.body, place: 'rest' }) : null
   const started = new Map<string, Record<string, Hop>>()
   const arms: Record<string, { hop: Hop, surroundings: Surroundings }> = {}
   for (const name of names) {

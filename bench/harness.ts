@@ -162,7 +162,8 @@ async function makeDirectory (): Promise<string> {
   return await mkdtemp(isMemory ? fileURLToPath(new URL('.run-', import.meta.url)) : join(tmpdir(), 'portcullis-bench-'))
 }
 
-async function endProgram (child: ChildProcess): Promise<void> {
+/** Ends a program, and kills it when it does not end in time. */
+export async function endProgram (child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
   const ended = once(child, 'exit')
   child.kill('SIGTERM')

@@ -2,6 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { cpus, release, totalmem, type as systemName } from 'node:os'
 
+/** The number of files that a process needs besides, with some to spare. */
+const filesOfProcess = 200
+
 /** Describes what figures depend on besides the code. It names neither the machine nor its owner. */
 export function describeMachine (packages: readonly string[]): Record<string, string> {
   const redis = /v=(\S+)/.exec(spawnSync('redis-server', ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1]
@@ -42,6 +45,26 @@ export function cpuUsOf (pid: number): number {
 
 /** Returns the CPU time of another process and its child processes, in µs. Needs Linux. */
 export function treeUsOf (pid: number): number {
+  return treeOf(pid).reduce((sum, process) => sum + cpuUsOf(process), 0)
+}
+
+function treeOf (pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(child => child !== '').map(Number)
-  return [pid, ...children].reduce((sum, process) => sum + cpuUsOf(process), 0)
+  return [pid, ...children]
+}
+
+/** Returns the memory of another process and its child processes that is in use, in bytes; shared pages count in each. Needs Linux. */
+export function treeRssOf (pid: number): number {
+  return treeOf(pid).reduce((sum, process) => sum + Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${process}/status`, 'utf8'))?.[1]) * 1024, 0)
+}
+
+/** Returns how many of something processes can hold that takes two files of each, such as the two connections of a request: in hundreds, at most so many. */
+export function mostOfTwoFiles (most: number): number {
+  return Math.min(most, Math.floor((openFiles() - filesOfProcess) / 2 / 100) * 100)
+}
+
+/** Returns the number of files that a process may have open here. Node raises its own limit to that by itself. */
+export function openFiles (): number {
+  const limit = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+  return limit === 'unlimited' ? Infinity : Number(limit)
 }

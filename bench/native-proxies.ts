@@ -3,13 +3,19 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { BenchContext, Place } from './harness.ts'
+import { endProgram, type BenchContext, type Place } from './harness.ts'
 import { usageOfProgram, type Usage } from './hop.ts'
+import { openFiles } from './machine.ts'
 import { freePort } from './redis.ts'
 
 /* Proxies that are not Node programs, with one thread each, as their distribution builds them. */
 
-export interface NativeProxy { url: string, usage: Usage }
+export interface NativeProxy {
+  url: string
+  usage: Usage
+  pid: number
+  end (): Promise<void>
+}
 
 /** The checks of a token; a file has the public key for the signature. */
 export interface TokenChecks { algorithm: 'ES256' | 'RS256', keyFile: string, issuer: string, audience: string }
@@ -67,52 +73,56 @@ function haproxyChecks ({ algorithm, keyFile, issuer, audience }: TokenChecks): 
   ].map(line => `  ${line}\n`).join('')
 }
 
-export async function startNginx (upstream: string, context: BenchContext): Promise<NativeProxy> {
-  return await runNginx('nginx', 'measured', toUpstream(upstream), context)
+/** Workers would otherwise become a user who may not write into the directory of the run. */
+const workersAsRoot = 'user root;\n'
+
+export interface NginxOptions {
+  /** Directives of the location, besides those that every nginx of the benches has. */
+  directives?: readonly string[]
+  /** The value of `Connection` for the upstream. Default: empty, which keeps the connections. */
+  connection?: string
+  /**
+   * The number of connections, to clients and the upstream together; it may exceed what the system permits. Default: 1024. When less
+   * than a sixteenth of them is free, nginx closes connections on which no request has arrived yet.
+   */
+  connections?: number
+  /** The answer of an nginx that is an upstream itself; it passes on only the requests for paths that end with `/seen`. */
+  answer?: string
+  place?: Place
 }
 
-/** Starts nginx as an upstream: it has the answer itself, and asks `otherwise` for paths that end with `/seen`. */
-export async function startNginxAnswering ({ body, otherwise }: { body: string, otherwise: string }, context: BenchContext): Promise<NativeProxy> {
-  return await runNginx('nginx-upstream', 'rest', {
-    servers: toUpstream(otherwise).servers,
-    locations: `location ~ /seen$ { proxy_pass http://upstream; }
-    location / { default_type "application/json; charset=utf-8"; add_header Cache-Control "private, max-age=0"; add_header ETag '"42-1"'; return 200 '${body}'; }`
-  }, context)
-}
-
-function toUpstream (upstream: string): { servers: string, locations: string } {
-  return {
-    servers: `upstream upstream { server ${new URL(upstream).host}; keepalive 64; keepalive_requests 1000000000; }`,
-    locations: `location / {
-      proxy_pass http://upstream;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-    }`
-  }
-}
-
-async function runNginx (name: string, place: Place, { servers, locations }: { servers: string, locations: string }, context: BenchContext): Promise<NativeProxy> {
+export async function startNginx (upstream: string, context: BenchContext, { directives = [], connection = '', connections = 1024, answer, place = 'measured' }: NginxOptions = {}): Promise<NativeProxy> {
   const port = await freePort()
-  const folder = join(context.directory, name)
+  const folder = join(context.directory, `nginx-${port}`)
   await mkdir(folder)
   const file = join(folder, 'nginx.conf')
   await writeFile(file, `daemon off;
 worker_processes 1;
-pid ${folder}/nginx.pid;
+${process.getuid?.() === 0 ? workersAsRoot : ''}pid ${folder}/nginx.pid;
 error_log stderr error;
-events { worker_connections 1024; }
+worker_rlimit_nofile ${Math.min(connections, openFiles())};
+events { worker_connections ${connections}; }
 http {
   access_log off;
   keepalive_requests 1000000000;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${folder}/${kind};`).join(' ')}
-  ${servers}
+  upstream upstream { server ${new URL(upstream).host}; keepalive 64; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:${port};
-    ${locations}
+${answer === undefined ? '' : `    location / { ${answering(answer)} }\n`}    location ${answer === undefined ? '/' : '~ /seen$'} {
+      proxy_pass http://upstream;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "${connection}";
+${directives.map(directive => `      ${directive};\n`).join('')}    }
   }
 }
 `)
   return await startProgram(['nginx', '-e', 'stderr', '-p', folder, '-c', file], port, context, place)
+}
+
+/** Returns the directives that answer as the upstream of the benches does. */
+function answering (body: string): string {
+  return `default_type "application/json; charset=utf-8"; add_header Cache-Control "private, max-age=0"; add_header ETag '"42-1"'; return 200 '${body}';`
 }
 
 async function startProgram (command: string[], port: number, context: BenchContext, place: Place = 'measured'): Promise<NativeProxy> {
@@ -121,7 +131,8 @@ async function startProgram (command: string[], port: number, context: BenchCont
     if (child.exitCode !== null || performance.now() - startedMs > startsWithinMs) throw new Error(`${command[0]} does not start`)
   }
   // The process of taskset becomes the program that it starts, so the pid stays.
-  return { url: `http://127.0.0.1:${port}`, usage: usageOfProgram(child.pid ?? 0) }
+  const pid = child.pid ?? 0
+  return { url: `http://127.0.0.1:${port}`, usage: usageOfProgram(pid), pid, end: async () => { await endProgram(child) } }
 }
 
 async function accepts (port: number): Promise<boolean> {

@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
 /** The questions that a child process of a bench answers; each answer is a plain value. */
 export type Answers = Record<string, (question: never) => unknown>
 
@@ -28,4 +31,17 @@ export function serveParent (ready: object, answers: Answers, end: () => Promise
 export function cpuTime (): CpuTime {
   const { user, system } = process.cpuUsage()
   return { cpuUs: user + system, atUs: performance.now() * 1000, turns: performance.nodeTiming.uvMetricsInfo.loopCount }
+}
+
+export function collectGarbage (): void {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  for (let times = 0; times < 4; times++) collect()
+}
+
+/** Collects garbage, and returns the size of the heap and of the memory outside of it that its objects hold. */
+export function heapBytes (): number {
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }

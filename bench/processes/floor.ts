@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Pool, type Dispatcher } from 'undici'
-import { argsOfParent, cpuTime, serveParent } from './child.ts'
+import { argsOfParent, cpuTime, heapBytes, serveParent } from './child.ts'
 
 /** The minimum of a proxy in Node: `node:http` and undici's `dispatch`. No framework, no header policy, no error handling. */
 const pool = new Pool(argsOfParent<{ upstream: string }>().upstream)
@@ -39,5 +39,5 @@ const server = createServer({ optimizeEmptyRequests: true }, function forward (r
 })
 
 server.listen(0, '127.0.0.1', () => {
-  serveParent({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }, { cpu: cpuTime })
+  serveParent({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }, { cpu: cpuTime, heap: heapBytes })
 })

@@ -1,14 +1,17 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { AddressInfo } from 'node:net'
+import type { ConfigInput } from '../../config/schema.ts'
 import { buildGateway } from '../../gateway/gateway.ts'
 import type { SigningAlgorithm } from '../../lib/jwt/jws.ts'
-import { argsOfParent, cpuTime, serveParent } from './child.ts'
+import { argsOfParent, cpuTime, heapBytes, serveParent } from './child.ts'
 
 export interface GatewayArgs {
   store: { type: 'sqlite', path: string } | { type: 'redis', url: string }
   /** The secret that gateways of one Redis share; by default the embedded store has a secret beside its file. */
   secret?: string
   upstream: string
+  /** Upstreams besides those that every gateway of the benches has. */
+  further?: ConfigInput['upstreams']
   /** The algorithm of the access tokens. Default: ES256. */
   algorithm?: SigningAlgorithm
   /** The number of remembered tokens. Default: as in the configuration. */
@@ -27,7 +30,7 @@ export interface SignedIn {
 
 export interface LoopDelay { p50Ms: number, p99Ms: number, maxMs: number }
 
-const { store, secret, upstream, algorithm, cacheSize } = argsOfParent<GatewayArgs>()
+const { store, secret, upstream, further = [], algorithm, cacheSize } = argsOfParent<GatewayArgs>()
 
 /** The complete gateway in front of one upstream that is reached in several ways. */
 const app = await buildGateway({
@@ -47,7 +50,8 @@ const app = await buildGateway({
     { prefix: '/named', target: upstream, audience: 'orders', scopes: ['orders:read'], forward: 'headers' },
     { prefix: '/strict', target: upstream, audience: 'orders', scopes: ['orders:read'], revocation: { consistency: 'strict' } },
     { prefix: '/public', target: upstream, access: 'public' },
-    { prefix: '/carried', target: upstream, access: 'public', authorization: 'keep', forward: 'none' }
+    { prefix: '/carried', target: upstream, access: 'public', authorization: 'keep', forward: 'none' },
+    ...further
   ]
 })
 await app.listen({ host: '127.0.0.1', port: 0 })
@@ -106,7 +110,8 @@ serveParent({ url: `http://127.0.0.1:${(app.server.address() as AddressInfo).por
   revocations: () => blocklist.size,
   isRevoked: (sid: string) => blocklist.isRevoked({ sid }),
   revoke: async (sid: string) => { await blocklist.revoke({ sid }) },
-  rss: () => process.memoryUsage.rss()
+  rss: () => process.memoryUsage.rss(),
+  heap: heapBytes
 }, async () => {
   app.server.closeAllConnections()
   await app.close()

@@ -1,11 +1,7 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { buildGateway } from '../../gateway/gateway.ts'
-import { serveParent } from './child.ts'
+import { collectGarbage, serveParent } from './child.ts'
 
 /** Measures how much the heap of a gateway grows by each credential that it remembers. */
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
 const atOnce = 64
 
 const app = await buildGateway({
@@ -25,7 +21,7 @@ async function signIn (username: string, mode: 'session' | 'tokens'): Promise<st
 }
 
 function heapBytes (): number {
-  for (let times = 0; times < 4; times++) collect()
+  collectGarbage()
   return process.memoryUsage().heapUsed
 }
 

@@ -18,7 +18,7 @@ t.test('--help lists every bench with its question, which is the first line of i
   const { code, stdout } = await run(['--help'])
 
   t.equal(code, 0)
-  for (const name of ['fan-out', 'gateway', 'latency', 'peers', 'refresh', 'revocation', 'scale', 'tokens', 'verify', 'workers']) {
+  for (const name of ['bodies', 'fan-out', 'gateway', 'latency', 'peers', 'refresh', 'revocation', 'scale', 'tokens', 'verify', 'waiting', 'websocket', 'workers']) {
     const [, question] = /^\/\/ (.+)$/m.exec(await readFile(new URL(`bench/${name}.ts`, root), 'utf8'))!
     t.match(stdout, new RegExp(`^ {2}${name} +${question!.replaceAll(/[?.*+()]/g, '\\$&')}$`, 'm'))
   }
@@ -26,7 +26,7 @@ t.test('--help lists every bench with its question, which is the first line of i
 
 t.test('wrong usage is exit 2, and one line that says what there is', async t => {
   for (const [args, message] of [
-    [['nothing'], /^there is no bench nothing; there are fan-out, /],
+    [['nothing'], /^there is no bench nothing; there are bodies, fan-out, /],
     [['--arms', 'token'], /^--arms: name the one bench/],
     [['gateway', '--rounds', '4'], /^--rounds: must be a whole number from 5 to 50\n$/],
     [['gateway', '--seconds', 'x'], /^--seconds: must be/],
