@@ -18,11 +18,11 @@ import { ratiosOf, type Sample, type Table } from './report.ts'
 interface Harness { what: string, generator: 'autocannon' | 'wrk', upstream: 'node' | 'nginx', place: Place }
 
 const harnesses: Record<string, Harness> = {
-  'autocannon, node': { what: 'autocannon, upstream in Node, as in the other benches', generator: 'autocannon', upstream: 'node', place: 'measured' },
-  'autocannon, nginx': { what: 'autocannon, upstream nginx', generator: 'autocannon', upstream: 'nginx', place: 'measured' },
-  'wrk, node': { what: 'wrk, upstream in Node', generator: 'wrk', upstream: 'node', place: 'measured' },
-  'wrk, nginx': { what: 'wrk, upstream nginx', generator: 'wrk', upstream: 'nginx', place: 'measured' },
-  'wrk, nginx, unpinned': { what: 'wrk, upstream nginx, nothing pinned to a CPU', generator: 'wrk', upstream: 'nginx', place: 'anywhere' }
+  'autocannon-node': { what: 'autocannon, upstream in Node, as in the other benches', generator: 'autocannon', upstream: 'node', place: 'measured' },
+  'autocannon-nginx': { what: 'autocannon, upstream nginx', generator: 'autocannon', upstream: 'nginx', place: 'measured' },
+  'wrk-node': { what: 'wrk, upstream in Node', generator: 'wrk', upstream: 'node', place: 'measured' },
+  'wrk-nginx': { what: 'wrk, upstream nginx', generator: 'wrk', upstream: 'nginx', place: 'measured' },
+  'wrk-nginx-unpinned': { what: 'wrk, upstream nginx, nothing pinned to a CPU', generator: 'wrk', upstream: 'nginx', place: 'anywhere' }
 }
 
 const measured = ['floor', 'public', 'token'] as const

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ResponseParser, type ExpectedResponse, type ResponseReceiver } from '../../lib/proxy/response-parser.ts'
-import { openSocket, UpstreamSocket, type Address } from './upstream-socket.ts'
+import { openSocket, ReadBuffer, UpstreamSocket, type Address } from './upstream-socket.ts'
 
 /**
  * A request at an upstream. Of `onResponseEnd`, `onUpgrade` and `onFailure` exactly one is called, and it is the last call, unless the
@@ -14,8 +14,13 @@ export interface UpstreamRequest extends ExpectedResponse {
   onConnection (connection: Connection): void
   /** `headers` are name, value, name, value…; `length` is that of the body, if the upstream states it. */
   onResponseHead (status: number, headers: string[], length: number | null): void
-  /** The bytes are valid only during the call. Returns false to pause the response until `resume`. */
-  onResponseData (bytes: Buffer): boolean
+  /**
+   * The bytes are valid only during the call, or, with `mayKeep`, as long as `isUsingData` returns true. Returns false to pause the response
+   * until `resume`.
+   */
+  onResponseData (bytes: Buffer, mayKeep: boolean): boolean
+  /** Returns whether bytes that it has kept are still in use. */
+  isUsingData (): boolean
   /** Everything that has arrived so far was reported. */
   onResponsePart (): void
   /** Returns whether the request was sent completely, so that the connection can serve another one. */
@@ -61,6 +66,8 @@ export class Connection implements ResponseReceiver {
   readonly #parser: ResponseParser
   /** True if the socket is read as a stream, which can be handed over after a change of protocols. */
   readonly #isStream: boolean
+  readonly #buffer: ReadBuffer
+  #readInto: Buffer | null = null
   #request: UpstreamRequest | null
   #requests = 0
   #isPaused = false
@@ -81,11 +88,11 @@ export class Connection implements ResponseReceiver {
     this.#request = request
     this.#parser = new ResponseParser(this, target.responseHeadBytes)
     this.#isStream = request.isUpgrade
-    const onRead = request.isUpgrade ? null : (count: number, buffer: Buffer): boolean => this.#read(buffer.subarray(0, count))
-    const socket = openSocket(target, onRead)
+    this.#buffer = new ReadBuffer(target.tls === null)
+    const socket = openSocket(target, request.isUpgrade ? null : { onRead: (count, buffer) => this.#read(buffer.subarray(0, count)), nextBuffer: () => this.#nextBuffer() })
     this.#socket = socket
     request.connection = this
-    if (onRead === null) socket.on('data', (bytes: Buffer) => { this.#read(bytes) })
+    if (this.#isStream) socket.on('data', (bytes: Buffer) => { this.#read(bytes) })
     socket.once(target.tls === null ? 'connect' : 'secureConnect', () => { this.#onOpen() })
     socket.on('drain', () => { this.#request?.onDrain() })
     socket.on('end', () => { this.#onEnd() })
@@ -180,10 +187,12 @@ export class Connection implements ResponseReceiver {
   }
 
   onData (bytes: Buffer): void {
-    if (this.#request?.onResponseData(bytes) === false) this.#isPaused = true
+    this.#buffer.add(bytes.length)
+    if (this.#request?.onResponseData(bytes, this.#buffer.isOwn) === false) this.#isPaused = true
   }
 
   onEnd (): void {
+    this.#buffer.reset()
     this.#isPaused = false
     if (this.#request?.onResponseEnd() === false) this.#isSpent = true
     this.#leave()
@@ -215,6 +224,14 @@ export class Connection implements ResponseReceiver {
     }
     if (this.#isPaused && this.#isStream) this.#socket.pause()
     return !this.#isPaused
+  }
+
+  #nextBuffer (): Buffer | null {
+    if (this.#request !== null) this.#buffer.advance(this.#buffer.isOwn && this.#request.isUsingData())
+    const { current } = this.#buffer
+    if (current === this.#readInto) return null
+    this.#readInto = current
+    return current
   }
 
   /** A head counts as progress when it is complete, also that of an informational response, so that it cannot trickle without end. */

@@ -8,7 +8,7 @@ import { formatRequest, requestHeaders } from '../../lib/proxy/request-head.ts'
 import { collectHeaders } from '../../lib/proxy/response-head.ts'
 import { isEventStream } from '../../lib/proxy/response-headers.ts'
 import { endEmpty, hasBody } from '../server/body.ts'
-import { flushHead } from '../server/head.ts'
+import { flushHead, isUnsent } from '../server/head.ts'
 import { bytesTaken, cutResponse } from '../server/stalls.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
@@ -26,10 +26,6 @@ import { everyTargetIsDown, failureOf, report, tooSlow, type Upstream } from './
 const smallBodyBytes = 8192
 
 const exchangeOf = Symbol('exchange')
-
-/** Close codes of WebSockets (RFC 6455, Defined Status Codes). */
-const goingAway = 1001
-const policyViolation = 1008
 
 type Response = ServerResponse & { [exchangeOf]?: Exchange }
 
@@ -130,7 +126,7 @@ export class Exchange implements UpstreamRequest, Stream {
     this.#contentLength = length
   }
 
-  onResponseData (bytes: Buffer): boolean {
+  onResponseData (bytes: Buffer, mayKeep: boolean): boolean {
     if (this.#over) return true
     this.#answer()
     this.#received += bytes.length
@@ -139,12 +135,13 @@ export class Exchange implements UpstreamRequest, Stream {
       this.#body = bytes.toString('latin1')
       return true
     }
-    // The connection reuses its buffer.
-    if (this.#response.write(Buffer.from(bytes))) return true
+    if (this.#response.write(mayKeep ? bytes : Buffer.from(bytes)) || !isUnsent(this.#response)) return true
     this.#hold ??= new ResponseHold(this.#response, this.#upstream.clientTimeoutMs, () => { this.connection?.resume() })
     this.#hold.begin()
     return false
   }
+
+  isUsingData (): boolean { return isUnsent(this.#response) }
 
   /** Sends the head of server-sent events and slow bodies at once. If the body is already present, the head needs no separate write. */
   onResponsePart (): void {
@@ -224,7 +221,7 @@ export class Exchange implements UpstreamRequest, Stream {
   }
 
   end (reason: StreamEnd): void {
-    if (this.#tunnel !== null) this.#tunnel.close(reason === 'revoked' ? policyViolation : goingAway)
+    if (this.#tunnel !== null) this.#tunnel.close(reason)
     else if (reason === 'revoked' || this.#isEventStream) cutResponse(this.#response)
   }
 

@@ -1,9 +1,13 @@
 import type { Duplex } from 'node:stream'
 import { FrameReader, closeFrame } from '../../lib/proxy/websocket-frames.ts'
 import { bytesTaken, reset } from '../server/stalls.ts'
+import type { StreamEnd } from '../streams/registry.ts'
 
 /** Time within which a WebSocket that the gateway closes must end; then its connections are destroyed. */
 const closingMs = 1000
+
+/** Close codes of WebSockets (RFC 6455, Defined Status Codes): policy violation, going away, and protocol error. */
+const closeCodes: Record<StreamEnd | 'malformed', number> = { revoked: 1008, draining: 1001, malformed: 1002 }
 
 export interface TunnelOptions {
   /** Maximum time for which the client accepts none of the waiting bytes. */
@@ -37,14 +41,15 @@ export class Tunnel {
     this.#upstream = upstream
     this.#options = options
     this.#toClient = new Direction(upstream, client, { isMasked: false, stallMs: options.clientTimeoutMs, onStall: onClientStall, onFault: onStall })
-    this.#toUpstream = new Direction(client, upstream, { isMasked: true, stallMs: options.timeoutMs, onStall, onFault: () => { this.close(1002) } })
+    this.#toUpstream = new Direction(client, upstream, { isMasked: true, stallMs: options.timeoutMs, onStall, onFault: () => { this.close('malformed') } })
     client.on('end', () => { this.#onClientEnd() })
     client.on('close', () => { this.#onClientClose() })
     for (const event of ['end', 'close']) upstream.on(event, () => { this.#onUpstreamEnd() })
   }
 
-  /** Closes both sides with this code. The upstream receives no more bytes from the client. */
-  close (code: number): void {
+  /** Closes both sides, with a code that tells why. The upstream receives no more bytes from the client. */
+  close (reason: keyof typeof closeCodes): void {
+    const code = closeCodes[reason]
     if (this.#isClosing) return
     this.#endWithin(closingMs)
     this.#isClosing = true

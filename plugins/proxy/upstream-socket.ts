@@ -11,13 +11,58 @@ export interface Address {
   readonly tls: { readonly options: ConnectionOptions, session: Buffer | null } | null
 }
 
-/**
- * All plain connections read into one buffer. Each read is complete before the next begins, and its bytes are copied or written during the
- * call. TLS connections do not share it, because a write to one can decrypt what another connection has received.
- */
-const sharedBuffer = Buffer.allocUnsafeSlow(readBufferBytes)
+const sharedBuffer = allocate()
 
-type ReadCallback = (bytesRead: number, buffer: Buffer) => boolean
+/** Number of bytes of a response from which its connection gets a buffer of its own. */
+const longResponseBytes = 2 * readBufferBytes
+
+/**
+ * The buffer into which a connection reads. Plain connections share one: each read is complete before the next begins, and its bytes are
+ * copied during the call. TLS connections do not share it, because a write to one can decrypt what another connection has received. A
+ * connection with a long response has its own, so that its bytes need not be copied: fresh memory costs more than all else in a download.
+ */
+export class ReadBuffer {
+  readonly #mayShare: boolean
+  #current: Buffer
+  #bytes = 0
+
+  constructor (mayShare: boolean) {
+    this.#mayShare = mayShare
+    this.#current = mayShare ? sharedBuffer : allocate()
+  }
+
+  get current (): Buffer { return this.#current }
+
+  /** True if no other connection reads into the buffer. */
+  get isOwn (): boolean { return this.#current !== sharedBuffer }
+
+  /** Counts what was read of a response. */
+  add (bytes: number): void {
+    this.#bytes += bytes
+  }
+
+  /** Prepares for the next read of a response. Its bytes go elsewhere if those of the last read are still in use. */
+  advance (isInUse: boolean): void {
+    if (this.isOwn ? isInUse : this.#bytes >= longResponseBytes) this.#current = allocate()
+  }
+
+  /** Prepares for the next response. */
+  reset (): void {
+    if (this.#mayShare && this.isOwn) this.#current = sharedBuffer
+    this.#bytes = 0
+  }
+}
+
+function allocate (): Buffer {
+  return Buffer.allocUnsafeSlow(readBufferBytes)
+}
+
+export interface Reading {
+  /** Receives the bytes of each read. Returns false to stop reading. */
+  onRead: (bytesRead: number, buffer: Buffer) => boolean
+  /** Returns the buffer for the next read, or null for that of the last one. It is called after each read, and once before the first. */
+  nextBuffer: () => Buffer | null
+}
 
 /** A plain connection that can go on reading after a failed write, because the response may be waiting. */
 export class UpstreamSocket extends Socket {
@@ -43,15 +88,12 @@ export class UpstreamSocket extends Socket {
 }
 
 /**
- * Opens a connection to an address. With `onRead` every read goes to that function and no stream is made of it; without, the connection is
+ * Opens a connection to an address. With `reading` every read goes to its function and no stream is made of it; without, the connection is
  * an ordinary stream.
  */
-export function openSocket ({ host, port, tls }: Address, onRead: ReadCallback | null): Socket {
-  if (tls === null) {
-    const onread = onRead === null ? {} : { onread: { buffer: sharedBuffer, callback: onRead as OnReadOpts['callback'] } }
-    return new UpstreamSocket({ ...onread, noDelay: true }).connect({ host, port })
-  }
-  const onread = onRead === null ? {} : { onread: { buffer: Buffer.allocUnsafeSlow(readBufferBytes), callback: onRead } }
+export function openSocket ({ host, port, tls }: Address, reading: Reading | null): Socket {
+  const onread = reading === null ? {} : { onread: { buffer: reading.nextBuffer, callback: reading.onRead } as unknown as OnReadOpts }
+  if (tls === null) return new UpstreamSocket({ ...onread, noDelay: true }).connect({ host, port })
   const socket = connectTls({ host, port, ...tls.options, ...tls.session === null ? {} : { session: tls.session }, ...onread } as ConnectionOptions)
   socket.setNoDelay(true)
   socket.on('session', session => { tls.session = session })

@@ -18,7 +18,7 @@ t.test('--help lists every bench with its question, which is the first line of i
   const { code, stdout } = await run(['--help'])
 
   t.equal(code, 0)
-  for (const name of ['bodies', 'fan-out', 'gateway', 'latency', 'peers', 'refresh', 'revocation', 'scale', 'tokens', 'verify', 'waiting', 'websocket', 'workers']) {
+  for (const name of ['bodies', 'fan-out', 'gateway', 'generators', 'latency', 'peers', 'refresh', 'revocation', 'scale', 'tokens', 'verify', 'waiting', 'websocket', 'workers']) {
     const [, question] = /^\/\/ (.+)$/m.exec(await readFile(new URL(`bench/${name}.ts`, root), 'utf8'))!
     t.match(stdout, new RegExp(`^ {2}${name} +${question!.replaceAll(/[?.*+()]/g, '\\$&')}$`, 'm'))
   }
