@@ -192,7 +192,7 @@ export class Connection implements ResponseReceiver {
   }
 
   onEnd (): void {
-    this.#buffer.reset()
+    this.#buffer.reset(this.#buffer.isOwn && this.#request?.isUsingData() !== false)
     this.#isPaused = false
     if (this.#request?.onResponseEnd() === false) this.#isSpent = true
     this.#leave()

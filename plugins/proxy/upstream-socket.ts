@@ -14,7 +14,11 @@ export interface Address {
 const sharedBuffer = allocate()
 
 /** Number of bytes of a response from which its connection gets a buffer of its own. */
-const longResponseBytes = 2 * readBufferBytes
+const longResponseBytes = readBufferBytes / 2
+
+/** Buffers that were connections' own and are in use no longer. Fresh memory costs more than a copy. */
+const spare: Buffer[] = []
+const mostSpare = 32
 
 /**
  * The buffer into which a connection reads. Plain connections share one: each read is complete before the next begins, and its bytes are
@@ -43,13 +47,15 @@ export class ReadBuffer {
 
   /** Prepares for the next read of a response. Its bytes go elsewhere if those of the last read are still in use. */
   advance (isInUse: boolean): void {
-    if (this.isOwn ? isInUse : this.#bytes >= longResponseBytes) this.#current = allocate()
+    if (this.isOwn ? isInUse : this.#bytes >= longResponseBytes) this.#current = spare.pop() ?? allocate()
   }
 
-  /** Prepares for the next response. */
-  reset (): void {
-    if (this.#mayShare && this.isOwn) this.#current = sharedBuffer
+  /** Prepares for the next response. `isInUse` tells whether bytes of the last read are. */
+  reset (isInUse: boolean): void {
     this.#bytes = 0
+    if (!this.#mayShare || !this.isOwn) return
+    if (!isInUse && spare.length < mostSpare) spare.push(this.#current)
+    this.#current = sharedBuffer
   }
 }
 
