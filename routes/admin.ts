@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { readBearer } from '../lib/http/bearer.ts'
+import { readBearer } from '../lib/http/credentials.ts'
 import { foreignReason, isForeign } from '../lib/http/csrf.ts'
 import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, SessionNotFoundError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'

@@ -143,7 +143,7 @@ export interface Store {
   /**
    * Removes the record, if any, and logs the `sid` as revoked for `maxTokenAgeMs`, unless an entry for it is in force already (which
    * is not lengthened). Idempotent. Resolves to the record that was ended, or null. With an `origin`, a record of another one stays
-   * as it is, nothing is logged, and it is what this resolves to (lib/session/origin.ts tells).
+   * as it is, nothing is logged, and it is what this resolves to (lib/session/record.ts tells).
    */
   close (sid: string, options: { maxTokenAgeMs: number, origin?: string | null }): Promise<SessionRecord | null>
 

@@ -1,7 +1,7 @@
 import jwt, { type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
 import type { AccessTokenClaims } from '../../lib/jwt/claims.ts'
-import type { SigningKey } from '../../lib/jwt/jws.ts'
+import type { SigningKey } from '../../lib/jwt/signing-key.ts'
 import type { Keys } from '../keys.ts'
 
 interface Kept { kid: string, jwt: JWT }

@@ -1,6 +1,6 @@
 import { ScopeInsufficientError, StepUpRequiredError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/identity.ts'
-import { seconds } from '../../lib/session/lifetime.ts'
+import { seconds } from '../../lib/session/record.ts'
 import type { Access } from '../../lib/settings/upstream.ts'
 import type { Store } from '../../stores/store.ts'
 import type { Scheme } from './scheme.ts'

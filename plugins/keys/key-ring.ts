@@ -1,7 +1,5 @@
 import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
-import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKey } from '../../lib/jwt/jws.ts'
-import { openKey, sealKey, type SealedKeys } from '../../lib/jwt/key-document.ts'
-import { keptAt, signerAt } from '../../lib/jwt/key-schedule.ts'
+import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKey, openKey, sealKey, type SealedKeys, keptAt, signerAt } from '../../lib/jwt/signing-key.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
 import { findDriver } from '../../stores/drivers.ts'
 import type { KeyDocument, Store } from '../../stores/store.ts'

@@ -1,8 +1,7 @@
 import t, { type Test } from 'tap'
 import type { AccessTokenClaims } from '../../../lib/jwt/claims.ts'
-import { generateKey, importKey, type SigningAlgorithm, type SigningKey } from '../../../lib/jwt/jws.ts'
-import { hasGoodSignature } from '../../../lib/jwt/jws-verify.ts'
-import { parseToken } from '../../../lib/jwt/token-format.ts'
+import { generateKey, importKey, type SigningAlgorithm, type SigningKey } from '../../../lib/jwt/signing-key.ts'
+import { hasGoodSignature, parseToken } from '../../../lib/jwt/jws.ts'
 import { TokenSigner } from '../../../plugins/access-token/signer.ts'
 
 const claims: AccessTokenClaims = {
