@@ -11,8 +11,7 @@ import { bodyErrors, empty, json, noStoreHeader, problems, type Operation } from
 import { sidPattern } from '../lib/session/sid.ts'
 import { Session } from '../lib/session/view.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
-import { acceptJsonAlone } from './auth/json-alone.ts'
-import { noStore } from './auth/no-store.ts'
+import { acceptJsonAlone, noStore } from './json-api.ts'
 
 export interface AdminRoutesOptions {
   /** The token that `Authorization: Bearer` has to carry; at least 16 characters. */
