@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { generateKey, importKey, type SigningAlgorithm, type SigningKey } from '../lib/jwt/signing-key.ts'
-import { signToken } from '../lib/jwt/jws.ts'
+import { signToken } from '../test/helpers/sign-token.ts'
 
 export interface Tokens {
   key: SigningKey

@@ -13,6 +13,7 @@ import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/opt
 import { secretOption } from '../lib/settings/secret.ts'
 import { waitForStore } from '../stores/wait-for-store.ts'
 import { KeyRing, type Keys } from './keys/key-ring.ts'
+import { TokenSigner } from './keys/signer.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
 export type { Keys }
@@ -50,7 +51,8 @@ export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   const { pluginTimeout = 0 } = fastify.initialConfig
   const forMs = pluginTimeout === 0 ? longestWaitMs : Math.min(longestWaitMs, pluginTimeout / 2)
   await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text), forMs)
-  addPart(fastify, 'keys', ring)
+  const signer = await TokenSigner.create(ring, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
+  addPart(fastify, 'keys', Object.assign(ring, { sign: (claims: object) => signer.sign(claims) }))
   follow(fastify, ring)
   if (rotateEveryMs !== undefined) rotateByTheClock(fastify, ring, rotateEveryMs)
 }, { name: 'portcullis-keys', fastify: '5.x', dependencies: ['portcullis-store'] })

@@ -1,8 +1,7 @@
-import { constants, sign, verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto'
+import { constants, verify, type KeyObject, type VerifyKeyObjectInput } from 'node:crypto'
 import { findFault } from '../json.ts'
-import type { SigningAlgorithm, SigningKey } from './signing-key.ts'
 
-/* Signed tokens in compact form (RFC 7515): how they are parsed, verified and signed. */
+/* Signed tokens in compact form (RFC 7515): how they are parsed and verified. */
 
 /** Maximum length of an access token, in characters. A token with 200 groups of 36 characters has about 12,000. */
 export const maxTokenLength = 16_384
@@ -100,19 +99,4 @@ export function hasGoodSignature ({ algorithm, publicKey }: VerificationKey, sig
   const { digest, ...options } = parameters[algorithm]
   const key: VerifyKeyObjectInput = { key: publicKey, dsaEncoding: 'ieee-p1363', ...options }
   return verify(digest, Buffer.from(signingInput), key, signature)
-}
-
-/** Signs the claims as a compact JWS. This takes about a third of the time of a JWT library that receives its key with each call. */
-export function signToken (key: SigningKey, typ: string, claims: object): string {
-  const header = { alg: key.algorithm, typ, kid: key.kid }
-  const input = `${encode(header)}.${encode(claims)}`
-  return `${input}.${sign(digest(key.algorithm), Buffer.from(input), { key: key.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
-}
-
-function digest (algorithm: SigningAlgorithm): 'sha256' | null {
-  return algorithm === 'EdDSA' ? null : 'sha256'
-}
-
-function encode (value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
