@@ -1,6 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { createDeviceOperations } from './device-operations.ts'
-import { createFamilyOperations, createSessionOperations } from './session-operations.ts'
+import { createDeviceOperations, createFamilyOperations, createSessionOperations } from './session-operations.ts'
 import { createLog, type Log } from './log.ts'
 import { createNoteOperations } from './note-operations.ts'
 import { createRevocationOperations } from './revocation-operations.ts'

@@ -4,7 +4,7 @@ import { openFamily, receive, rotate, type RotationWindows, type TokenFamily } f
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { isOfOtherOrigin, type SessionRecord } from '../../lib/session/record.ts'
 import { createSid } from '../../lib/session/sid.ts'
-import type { OpenSession, RotateOptions, Rotation } from '../store.ts'
+import type { OpenSession, RotateOptions, Rotation, DeviceBinding, DeviceRenewal } from '../store.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
 import { toRecord, toSessionRow, type RecordRow, toFamilyRow } from './rows.ts'
 import { countRefresh, type Counted, type RefreshCount, type RefreshLimit } from '../../lib/session/refresh-count.ts'
@@ -163,6 +163,33 @@ export function createFamilyOperations (db: DatabaseSync, log: Log) {
       if (record === null || record.family === null) return
       const family = receive(record.family, generation, nowMs, windows)
       if (family !== record.family) update(sid, family, record.lastUsedAtMs)
+    }
+  }
+}
+
+/** Creates the operations that bind a session to a device and record proofs of its key. Each runs inside a transaction. */
+export function createDeviceOperations (db: DatabaseSync, log: Log) {
+  const readLive = createReadLive(db)
+  const bind = db.prepare('UPDATE sessions SET device_key = :publicKey, device_bound_at_ms = :nowMs, device_renewals = 0 WHERE sid = :sid')
+  const renew = db.prepare('UPDATE sessions SET device_renewals = device_renewals + 1 WHERE sid = ?')
+
+  return {
+    bindDevice (nowMs: number, sid: string, { publicKey }: { publicKey: string }): DeviceBinding | null {
+      const record = readLive(sid, nowMs)
+      if (record?.mode !== 'session') return null
+      if (record.device !== null) return { outcome: record.device.publicKey === publicKey ? 'already' : 'refused', record }
+      bind.run({ sid, nowMs, publicKey })
+      log.append(nowMs, { kind: 'changed', sid })
+      return { outcome: 'bound', record: { ...record, device: { publicKey, boundAtMs: nowMs, renewals: 0 } } }
+    },
+
+    renewDevice (nowMs: number, sid: string, renewals: number): DeviceRenewal | null {
+      const record = readLive(sid, nowMs)
+      if (record === null || record.device === null) return null
+      if (record.device.renewals !== renewals) return { outcome: 'used', record }
+      renew.run(sid)
+      if (renewals === 0) log.append(nowMs, { kind: 'changed', sid })
+      return { outcome: 'renewed', record: { ...record, device: { ...record.device, renewals: renewals + 1 } } }
     }
   }
 }
