@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { BenchContext, Child } from './harness.ts'
+import type { BenchContext, Child, Place } from './harness.ts'
 import { browser, otherCookies } from './headers.ts'
 import { usageOf, type Hop, type Surroundings } from './hop.ts'
 import type { GatewayArgs, SignedIn, SignIns } from './processes/gateway.ts'
@@ -26,11 +26,11 @@ export function resign (token: string, other: string): string {
   return [...token.split('.').slice(0, 2), other.split('.')[2]].join('.')
 }
 
-/** Starts the floor, and all ways through the gateway. */
-export async function startGatewayHops (upstream: string, context: BenchContext): Promise<Record<string, Hop>> {
-  const args: GatewayArgs = { store: { type: 'sqlite', path: join(context.directory, 'gateway.db') }, upstream }
-  const floor = await context.start<{ url: string }>('floor', { args: { upstream }, place: 'measured' })
-  const gateway = await context.start<{ url: string }>('gateway', { args, place: 'measured' })
+/** Starts the floor, and all ways through the gateway. `name` is that of the store. */
+export async function startGatewayHops (upstream: string, context: BenchContext, { name = 'gateway', place = 'measured' }: { name?: string, place?: Place } = {}): Promise<Record<string, Hop>> {
+  const args: GatewayArgs = { store: { type: 'sqlite', path: join(context.directory, `${name}.db`) }, upstream }
+  const floor = await context.start<{ url: string }>('floor', { args: { upstream }, place })
+  const gateway = await context.start<{ url: string }>('gateway', { args, place })
   const signIn = async (signIns: SignIns): Promise<SignedIn[]> => await gateway.ask('signIn', signIns)
   const tokens = await signIn({ first: 0, count: users, mode: 'tokens' })
   const sessions = await signIn({ first: 0, count: users, mode: 'session' })

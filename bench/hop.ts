@@ -26,9 +26,12 @@ export interface Hop {
 /** Resolves to the CPU time of the measured process, or of one beside it. */
 export type Usage = () => Promise<CpuTime>
 
+/** What sends the requests: it answers the question `run`, a Load, with a LoadResult. */
+export type Generator = Pick<Child<object>, 'ask'>
+
 /** The processes and values that every hop is measured with. */
 export interface Surroundings {
-  load: Child<object>
+  load: Generator
   /** The body of the upstream's response. */
   body: string
   /** The processes that share the CPU of the load generator. */
@@ -117,8 +120,9 @@ async function measure (hop: Hop, { load, body, beside }: Surroundings, seconds:
   assert.equal(result.failures, 0, 'every request is answered as expected')
   const cpuUs = after[0]!.cpuUs - before[0]!.cpuUs
   const [process = 0, ...others] = after.map(({ cpuUs, atUs }, index) => (cpuUs - before[index]!.cpuUs) / (atUs - before[index]!.atUs))
+  const turns = (after[0]!.turns ?? 0) - (before[0]!.turns ?? 0)
   return {
-    figures: { requestsPerSecond: result.requests / result.seconds, cpuUs: cpuUs / result.requests, p50Ms: result.p50Ms, p99Ms: result.p99Ms },
+    figures: { requestsPerSecond: result.requests / result.seconds, cpuUs: cpuUs / result.requests, p50Ms: result.p50Ms, p99Ms: result.p99Ms, ...turns > 0 ? { perTurn: result.requests / turns } : {} },
     shares: { process, load: result.cpuUs / (result.seconds * 1e6), beside: others.reduce((sum, share) => sum + share, 0) }
   }
 }

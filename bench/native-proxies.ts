@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { BenchContext } from './harness.ts'
+import type { BenchContext, Place } from './harness.ts'
 import { usageOfProgram, type Usage } from './hop.ts'
 import { freePort } from './redis.ts'
 
@@ -68,8 +68,32 @@ function haproxyChecks ({ algorithm, keyFile, issuer, audience }: TokenChecks): 
 }
 
 export async function startNginx (upstream: string, context: BenchContext): Promise<NativeProxy> {
+  return await runNginx('nginx', 'measured', toUpstream(upstream), context)
+}
+
+/** Starts nginx as an upstream: it has the answer itself, and asks `otherwise` for paths that end with `/seen`. */
+export async function startNginxAnswering ({ body, otherwise }: { body: string, otherwise: string }, context: BenchContext): Promise<NativeProxy> {
+  return await runNginx('nginx-upstream', 'rest', {
+    servers: toUpstream(otherwise).servers,
+    locations: `location ~ /seen$ { proxy_pass http://upstream; }
+    location / { default_type "application/json; charset=utf-8"; add_header Cache-Control "private, max-age=0"; add_header ETag '"42-1"'; return 200 '${body}'; }`
+  }, context)
+}
+
+function toUpstream (upstream: string): { servers: string, locations: string } {
+  return {
+    servers: `upstream upstream { server ${new URL(upstream).host}; keepalive 64; keepalive_requests 1000000000; }`,
+    locations: `location / {
+      proxy_pass http://upstream;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+    }`
+  }
+}
+
+async function runNginx (name: string, place: Place, { servers, locations }: { servers: string, locations: string }, context: BenchContext): Promise<NativeProxy> {
   const port = await freePort()
-  const folder = join(context.directory, 'nginx')
+  const folder = join(context.directory, name)
   await mkdir(folder)
   const file = join(folder, 'nginx.conf')
   await writeFile(file, `daemon off;
@@ -81,22 +105,18 @@ http {
   access_log off;
   keepalive_requests 1000000000;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${folder}/${kind};`).join(' ')}
-  upstream upstream { server ${new URL(upstream).host}; keepalive 64; keepalive_requests 1000000000; }
+  ${servers}
   server {
     listen 127.0.0.1:${port};
-    location / {
-      proxy_pass http://upstream;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-    }
+    ${locations}
   }
 }
 `)
-  return await startProgram(['nginx', '-e', 'stderr', '-p', folder, '-c', file], port, context)
+  return await startProgram(['nginx', '-e', 'stderr', '-p', folder, '-c', file], port, context, place)
 }
 
-async function startProgram (command: string[], port: number, context: BenchContext): Promise<NativeProxy> {
-  const child = context.run(command, 'measured', { env })
+async function startProgram (command: string[], port: number, context: BenchContext, place: Place = 'measured'): Promise<NativeProxy> {
+  const child = context.run(command, place, { env })
   for (const startedMs = performance.now(); !await accepts(port); await wait(20)) {
     if (child.exitCode !== null || performance.now() - startedMs > startsWithinMs) throw new Error(`${command[0]} does not start`)
   }

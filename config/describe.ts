@@ -49,9 +49,9 @@ function describeIssuer ({ name, issuer, keys, algorithms, scopes, maxTokenAgeMs
 }
 
 function describeUpstream (upstream: UpstreamConfig): Block {
-  const { prefix, targets, rewritePrefix, audience, scopes, stepUp, forward, authorization, consistency, rateLimit, websocket } = upstream
+  const { prefix, targets, rewritePrefix, audience, scopes, stepUp, forward, authorization, consistency, rateLimit, websocket, paths, passHostHeader, redirects, health } = upstream
   return {
-    title: `${prefix} → ${targets.join(', ')}${rewritePrefix === prefix ? '' : rewritePrefix}`,
+    title: `${prefix} → ${targets.map(target => target + (rewritePrefix === prefix ? '' : rewritePrefix)).join(', ')}`,
     rows: [
       ['accepts', `${accepted(upstream)}${websocket ? '; WebSockets too' : ''}`],
       ['audience', audience],
@@ -59,7 +59,11 @@ function describeUpstream (upstream: UpstreamConfig): Block {
       ['step-up', stepUp === null ? null : `after ${say(stepUp.maxAgeMs)} for ${stepUp.methods?.join(' ') ?? 'every method'}`],
       ['revocation', consistency === 'strict' ? 'always asks the store' : null],
       ['rate limit', rateLimit === null ? null : `${rateLimit.max} requests in ${say(rateLimit.windowMs)}`],
-      ['forwards', `${forwarded[forward]}${authorization === 'keep' ? ' and the client\'s Authorization' : ''}`]
+      ['forwards', `${forwarded[forward]}${authorization === 'keep' ? ' and the client\'s Authorization' : ''}`],
+      ['Host', passHostHeader ? null : 'that of the target'],
+      ['paths', paths === 'transparent' ? 'byte for byte' : null],
+      ['redirects', redirects === 'keep' ? 'as the service writes them' : null],
+      ['health', health === null ? null : `GET ${health.path} at each target every ${say(health.intervalMs)}`]
     ]
   }
 }

@@ -1,7 +1,8 @@
 /** The questions that a child process of a bench answers; each answer is a plain value. */
 export type Answers = Record<string, (question: never) => unknown>
 
-export interface CpuTime { cpuUs: number, atUs: number }
+/** `turns` is the number of turns of the event loop so far; only programs of the benches know theirs. */
+export interface CpuTime { cpuUs: number, atUs: number, turns?: number }
 
 /** Returns the arguments that the parent has passed on the command line. */
 export function argsOfParent<Args> (): Args {
@@ -26,5 +27,5 @@ export function serveParent (ready: object, answers: Answers, end: () => Promise
 /** Returns the CPU time of all threads of this process, including the garbage collector's and the store's. */
 export function cpuTime (): CpuTime {
   const { user, system } = process.cpuUsage()
-  return { cpuUs: user + system, atUs: performance.now() * 1000 }
+  return { cpuUs: user + system, atUs: performance.now() * 1000, turns: performance.nodeTiming.uvMetricsInfo.loopCount }
 }

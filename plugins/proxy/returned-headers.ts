@@ -1,10 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { withoutCors } from '../../lib/http/cors.ts'
-import { responseHeaders } from '../../lib/proxy/forwarding.ts'
-import { keepWithinPrefix } from '../../lib/proxy/own-prefix.ts'
-import { keepForOwner } from '../../lib/proxy/private-cache.ts'
 import { mapToPublic } from '../../lib/proxy/public-address.ts'
+import { keepForOwner, keepWithinPrefix, responseHeaders } from '../../lib/proxy/response-headers.ts'
 import { isAmbient } from '../authenticate/schemes.ts'
 import type { Upstream } from './upstream.ts'
 

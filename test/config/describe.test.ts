@@ -106,3 +106,29 @@ t.test('a gateway says where it listens, whom it believes and what it keeps', as
     'no upstreams'
   ])
 })
+
+t.test('an upstream says where its requests go, and how', async t => {
+  const lines = describeConfig(checkConfig({
+    origin: 'https://app.example.com',
+    secret,
+    store: { type: 'redis', url: 'redis://redis:6379' },
+    identity: async () => null,
+    upstreams: [
+      { prefix: '/wiki', targets: [target, 'http://127.0.0.1:3002'], rewritePrefix: '/w', access: 'public', passHostHeader: false, redirects: 'keep', health: { path: '/healthz' } },
+      { prefix: '/dav', target: 'http://127.0.0.1:3003', access: 'public', paths: 'transparent' }
+    ]
+  }, { directory: '/', env: {} }))
+
+  t.strictSame(lines.slice(lines.findIndex(line => line.startsWith('/wiki'))), [
+    '/wiki → http://127.0.0.1:3001/w, http://127.0.0.1:3002/w',
+    '  accepts        everyone, and looks at the session cookie',
+    '  forwards       no identity',
+    '  Host           that of the target',
+    '  redirects      as the service writes them',
+    '  health         GET /healthz at each target every 5s',
+    '/dav → http://127.0.0.1:3003',
+    '  accepts        everyone, and looks at the session cookie',
+    '  forwards       no identity',
+    '  paths          byte for byte'
+  ])
+})

@@ -1,5 +1,8 @@
 import t from 'tap'
-import { keepForOwner } from '../../../lib/proxy/private-cache.ts'
+import { createOwnCookies } from '../../../lib/http/own-cookies.ts'
+import { keepForOwner, responseHeaders } from '../../../lib/proxy/response-headers.ts'
+
+const ownCookies = createOwnCookies('portcullis')
 
 function kept (headers: Record<string, string | string[]>): Record<string, unknown> {
   const answer = { ...headers }
@@ -38,4 +41,27 @@ t.test('a header for some shared caches alone is removed unless it says for whom
   for (const said of ['60', '@1999999999', '1', '']) t.strictSame(kept({ 'x-accel-expires': said }), { 'cache-control': 'private' }, said)
   t.strictSame(kept({ 'x-accel-expires': '0' }), { 'cache-control': 'private', 'x-accel-expires': '0' })
   t.strictSame(kept({ 'surrogate-key': 'a b', expires: '0', etag: '"x"' }), { 'cache-control': 'private', 'surrogate-key': 'a b', expires: '0', etag: '"x"' })
+})
+
+t.test('an upstream cannot set our cookies under any spelling', async t => {
+  for (const line of ['portcullis=x', 'PORTCULLIS=x; Path=/', '__Host-Http-portcullis=; Max-Age=0', ' __secure-portcullis-refresh = x; Domain=example.com', '=portcullis=x', '==__host-portcullis-device=x', 'portcullis-refresh;a']) t.equal(ownCookies.areSetBy(line), true, line)
+  for (const line of ['a=1', 'portcullisx=1', 'x-portcullis=1', 'a=portcullis=1']) t.equal(ownCookies.areSetBy(line), false, line)
+})
+
+t.test('responses keep everything but hop-by-hop headers and our cookies, in order', async t => {
+  t.same(responseHeaders({ connection: 'X-Named', 'x-named': '1', 'keep-alive': 'x', trailer: 'x', 'transfer-encoding': 'chunked', etag: 'e', 'set-cookie': ['a=1', 'portcullis=x', 'b=2'], date: 'd' }, 200, {}, ownCookies),
+    ['etag', 'e', 'set-cookie', ['a=1', 'b=2'], 'date', 'd'])
+  t.same(responseHeaders({ 'set-cookie': ['portcullis=x'] }, 200, {}, ownCookies), [])
+  t.same(responseHeaders({ 'content-length': '5' }, 204, {}, ownCookies), [])
+})
+
+t.test('clearing cookies is ours alone', async t => {
+  for (const [value, left] of [['"cookies"', []], ['"*"', []], ['"cache", "Cookies" , "storage"', ['clear-site-data', '"cache", "storage"']], ['"cache"', ['clear-site-data', '"cache"']]] as const) {
+    t.same(responseHeaders({ 'clear-site-data': value }, 200, {}, ownCookies), left, value)
+  }
+})
+
+t.test('our own response headers replace the upstream\'s but for Set-Cookie and Vary', async t => {
+  t.same(responseHeaders({ 'x-a': 'theirs', vary: 'Accept', 'set-cookie': ['a=1'] }, 200, { 'x-a': 'ours', vary: 'Origin', 'set-cookie': ['portcullis=x'], retry: 1, none: undefined }, ownCookies),
+    ['vary', 'Accept', 'set-cookie', ['a=1'], 'x-a', 'ours', 'vary', 'Origin', 'set-cookie', ['portcullis=x'], 'retry', '1'])
 })
