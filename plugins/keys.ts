@@ -52,7 +52,7 @@ export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   const forMs = pluginTimeout === 0 ? longestWaitMs : Math.min(longestWaitMs, pluginTimeout / 2)
   await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text), forMs)
   const signer = await TokenSigner.create(ring, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
-  addPart(fastify, 'keys', Object.assign(ring, { sign: (claims: object) => signer.sign(claims) }))
+  addPart(fastify, 'keys', Object.assign(ring, { sign: signer.sign.bind(signer) }))
   follow(fastify, ring)
   if (rotateEveryMs !== undefined) rotateByTheClock(fastify, ring, rotateEveryMs)
 }, { name: 'portcullis-keys', fastify: '5.x', dependencies: ['portcullis-store'] })

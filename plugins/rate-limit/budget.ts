@@ -4,14 +4,24 @@ import { foldAccount } from '../../lib/account.ts'
 import { countedAddress } from '../../lib/http/client-address.ts'
 import { RateLimitedError } from '../../lib/errors.ts'
 import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'
-import { rateLimitHeaders, secondsLeft, type Standing } from '../../lib/http/rate-limit-headers.ts'
 import type { BudgetLimits, Counts } from '../../stores/counts.ts'
 import { RecencyCache } from '../../lib/cache.ts'
 
-/* Budgets: the maximum number of requests of a key in a window, how requests are counted in memory, and the keys. */
+/* Budgets of requests: the maximum for a key in a window, how requests are counted, and the headers that report a budget. */
 
 /** Session or subject whose requests are counted, if it is known. Events name it. */
 export interface LimitedAccount { sid?: string | null | undefined, subject?: string | undefined, account?: 'unknown' }
+
+/** State of a budget after a request was counted. */
+export interface Standing {
+  name: string
+  max: number
+  windowMs: number
+  /** Number of requests counted in the window, including this one. */
+  count: number
+  /** Time until the window ends, in milliseconds. */
+  leftMs: number
+}
 
 interface Reports {
   /** `app.portcullis` of the server whose requests are counted. */
@@ -64,6 +74,19 @@ export class Budget {
     if (count === this.limits.max + 1) publish({ event: 'rate.limited', ...membersOf(known), ...sourceOf(request), outcome: name, budget: name }, where)
     throw Object.assign(new RateLimitedError({ cause: new Error(`the budget ${name} is used up`) }), { headers: { 'retry-after': secondsLeft(leftMs), ...rateLimitHeaders(standing) } })
   }
+}
+
+/** Returns the headers of draft-ietf-httpapi-ratelimit-headers, as structured fields. `name` must be visible ASCII without " and \. */
+export function rateLimitHeaders ({ name, max, windowMs, count, leftMs }: Standing): { ratelimit: string, 'ratelimit-policy': string } {
+  return {
+    'ratelimit-policy': `"${name}";q=${max};w=${Math.ceil(windowMs / 1000)}`,
+    ratelimit: `"${name}";r=${Math.max(0, max - count)};t=${secondsLeft(leftMs)}`
+  }
+}
+
+/** Returns the whole seconds after which the window has ended, rounded up; at least 1. */
+export function secondsLeft (leftMs: number): number {
+  return Math.max(1, Math.ceil(leftMs / 1000))
 }
 
 function membersOf ({ sid, subject, account }: LimitedAccount = {}): Pick<SecurityEvent, 'sid' | 'subject' | 'account'> {
