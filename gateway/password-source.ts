@@ -4,6 +4,7 @@ import { UsersAgreement } from '../users/agreement.ts'
 import { createPasswordSource } from '../users/create-password-source.ts'
 import type { PasswordSource } from '../users/password-source.ts'
 import { persist } from '../stores/retry.ts'
+import { describeError } from '../plugins/errors.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
 import type { Portcullis } from '../plugins/portcullis.ts'
 
@@ -15,7 +16,7 @@ import type { Portcullis } from '../plugins/portcullis.ts'
  */
 export async function openPasswordSource (app: FastifyInstance, { identity }: Config): Promise<PasswordSource> {
   return await createPasswordSource(identity, {
-    onError: error => app.log.error({ err: error }, 'the users file was not taken over'),
+    onError: error => app.log.error({ error: describeError(error) }, 'the users file was not taken over'),
     onRecovery: () => app.log.info('the users file is read again')
   })
 }
@@ -30,7 +31,7 @@ export async function watchUsers (app: FastifyInstance, passwords: PasswordSourc
   const unwatch = passwords.watch?.(isWorker
     ? null
     : subject => {
-      void persist(() => app.portcullis.blocklist.revoke({ subject }, { by: 'users file' }), ending.signal, error => app.log.error({ err: error, subject }, 'a subject who is gone could not be signed out yet'))
+      void persist(() => app.portcullis.blocklist.revoke({ subject }, { by: 'users file' }), ending.signal, error => app.log.error({ error: describeError(error), subject }, 'a subject who is gone could not be signed out yet'))
     })
   if (passwords.problem !== undefined) await showProblem(app.portcullis, () => passwords.problem!())
   app.addHook('preClose', async () => {
@@ -58,7 +59,7 @@ export async function compareUsers (app: FastifyInstance, { digest }: PasswordSo
     onDifference: problem => app.log.warn(problem),
     onAgreement: () => app.log.info('the users files are the same again')
   })
-  const check = (): void => { agreement.check().catch((error: unknown) => app.log.debug({ err: error }, 'the users files could not be compared yet')) }
+  const check = (): void => { agreement.check().catch((error: unknown) => app.log.debug({ error: describeError(error) }, 'the users files could not be compared yet')) }
   const { health, metrics } = app.portcullis as OptionalMetrics
   health.warnWhile(() => agreement.problem)
   await addProblemGauge(metrics, { name: 'portcullis_users_files_agree', help: '1 while no other gateway at the store goes by another users file, 0 while one does.' }, () => agreement.problem)

@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { listenTo } from '../lib/events.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { checkOptions } from '../lib/check-options.ts'
+import { describeError } from './errors.ts'
 import { scopeParts } from './portcullis.ts'
 
 const audited = new WeakSet<object>()
@@ -20,6 +21,6 @@ export default fp(async function auditPlugin (fastify, options) {
   audited.add(portcullis)
   const stopListening = listenTo(portcullis, ({ event, sid, subject, ip, outcome, request, by, account, method, path, budget, sessions, kid }) => {
     fastify.log.info({ audit: true, event, sid, subject, ip, outcome, request, by, account, method, path, budget, sessions, kid })
-  }, error => { fastify.log.error({ error }, 'an event could not be written to the audit log') })
+  }, error => { fastify.log.error({ error: describeError(error) }, 'an event could not be written to the audit log') })
   fastify.addHook('onClose', async () => { stopListening() })
 }, { name: 'portcullis-audit', fastify: '5.x', dependencies: ['portcullis-store'] })

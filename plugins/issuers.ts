@@ -8,6 +8,7 @@ import { checkOptions } from '../lib/check-options.ts'
 import { accessToken } from '../lib/settings/access-token.ts'
 import { foreignIssuer } from '../lib/settings/issuer.ts'
 import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
+import { describeError } from './errors.ts'
 import { FileKeys } from './issuers/file-keys.ts'
 import { ForeignTokens, type Issuer } from './issuers/foreign-tokens.ts'
 import type { KeySource, KeySourceHooks } from './issuers/key-source.ts'
@@ -86,7 +87,7 @@ function hooksFor (fastify: FastifyInstance, { name, algorithms }: { name: strin
       told = refused
       return set
     },
-    onError: error => fastify.log.error({ err: error, issuer: name }, 'the keys of an issuer could not be read')
+    onError: error => fastify.log.error({ error: describeError(error), issuer: name }, 'the keys of an issuer could not be read')
   }
 }
 

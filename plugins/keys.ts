@@ -12,6 +12,7 @@ import { keys } from '../lib/settings/keys.ts'
 import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { secretOption } from '../lib/settings/secret.ts'
 import { waitForStore } from '../stores/wait-for-store.ts'
+import { describeError } from './errors.ts'
 import { KeyRing, type Keys } from './keys/key-ring.ts'
 import { TokenSigner } from './keys/signer.ts'
 import { addPart, beginPart } from './portcullis.ts'
@@ -51,7 +52,7 @@ export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   const { pluginTimeout = 0 } = fastify.initialConfig
   const forMs = pluginTimeout === 0 ? longestWaitMs : Math.min(longestWaitMs, pluginTimeout / 2)
   await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text), forMs)
-  const signer = await TokenSigner.create(ring, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
+  const signer = await TokenSigner.create(ring, error => fastify.log.error({ error: describeError(error) }, 'the signing key is decoded for each token'))
   addPart(fastify, 'keys', Object.assign(ring, { sign: signer.sign.bind(signer) }))
   follow(fastify, ring)
   if (rotateEveryMs !== undefined) rotateByTheClock(fastify, ring, rotateEveryMs)
@@ -63,13 +64,13 @@ function follow (fastify: FastifyInstance, ring: KeyRing): void {
   const ending = new AbortController()
   fastify.addHook('onClose', () => ending.abort())
   fastify.portcullis.blocklist.subscribe(entry => {
-    if (entry === 'gap' || entry.kind === 'keys') void persist(() => ring.read(), ending.signal, error => fastify.log.error({ error }, 'the signing keys could not be read yet'))
+    if (entry === 'gap' || entry.kind === 'keys') void persist(() => ring.read(), ending.signal, error => fastify.log.error({ error: describeError(error) }, 'the signing keys could not be read yet'))
   })
 }
 
 function rotateByTheClock (fastify: FastifyInstance, ring: KeyRing, everyMs: number): void {
   const timer = setInterval(() => {
-    ring.rotate(everyMs).catch((error: unknown) => fastify.log.error({ error }, 'the signing key could not be rotated yet'))
+    ring.rotate(everyMs).catch((error: unknown) => fastify.log.error({ error: describeError(error) }, 'the signing key could not be rotated yet'))
   }, lookEveryMs).unref()
   fastify.addHook('onClose', () => clearInterval(timer))
 }

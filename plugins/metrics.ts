@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { Registry } from 'prom-client'
 import { listenTo } from '../lib/events.ts'
 import { checkOptions } from '../lib/check-options.ts'
+import { describeError } from './errors.ts'
 import type { UpstreamCounts } from './proxy/upstream.ts'
 import type { VerificationCounts } from './authenticate/verifier.ts'
 import { createEventCounter } from './metrics/from-events.ts'
@@ -39,7 +40,7 @@ export default fp(async function metricsPlugin (fastify, options) {
   addRateLimits(registry, portcullis)
   addLogEntries(registry, portcullis)
   addInfo(registry, { name: 'portcullis_build_info', help: 'Always 1. The versions of Portcullis and of Node that run.' }, { version, node: process.versions.node })
-  const stopListening = listenTo(portcullis, createEventCounter(registry), error => { fastify.log.error({ error }, 'an event could not be counted') })
+  const stopListening = listenTo(portcullis, createEventCounter(registry), error => { fastify.log.error({ error: describeError(error) }, 'an event could not be counted') })
   fastify.addHook('onClose', async () => { stopListening() })
   const all = Registry.merge([registry, processMetrics()])
   addPart(fastify, 'metrics', { registry: all, contentType: all.contentType, text: async () => await all.metrics() })

@@ -150,7 +150,7 @@ function watchHealth (fastify: FastifyInstance, { prefix, host, pool }: Upstream
     host,
     onChange: ({ authority, isDown }) => {
       fastify.log.warn({ upstream: prefix, target: authority }, isDown ? 'a target is down' : 'a target is up again')
-      if (!isDown) pool.wake()
+      pool.reconsider()
     }
   })
   fastify.addHook('onReady', async () => { checks.start() })
@@ -200,7 +200,7 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
       reply.redirect(withSlash(request.raw.url!, prefix), 308)
       return
     }
-    if ((request.method === 'COPY' || request.method === 'MOVE') && request.raw.headers['destination'] !== undefined) checkDestination(request.raw.headers, destinations)
+    checkDestination(request.method, request.raw.headers, destinations)
     const identity = identityHeaders === undefined ? [] : identityHeaders(request)
     const url = request.raw.url!
     const path = base === undefined ? url : replacePrefix(url, prefix, base)

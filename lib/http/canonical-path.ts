@@ -92,8 +92,14 @@ export function pathFault (target: string): string {
 /** Number of times that a path is decoded to find what a service could read in it. */
 const mostDecodings = 8
 
-/** Dots between what some server reads as the end of a segment: delimiters, and characters that are mapped to a slash or a dot. */
-const dotSegment = /(?:^|[/;?#\\\u2044\u2215\u2216\u29f8\uff0f\uff3c])[.\u2024\uff0e]{1,2}(?:[/;?#\\\u2044\u2215\u2216\u29f8\uff0f\uff3c]|$)/
+/** Dots between what some server reads as the end of a segment. */
+const dotSegment = /(?:^|[/;?#\\])\.{1,2}(?:[/;?#\\]|$)/
+
+/**
+ * Characters that a server may read as a slash or a backslash: those that look like one, and those that code pages of Windows map to one (yen
+ * and won). Unicode's compatibility forms of dots and slashes are found by NFKC.
+ */
+const likeSlash = /[\u2044\u2215\u2216\u29f5\u29f8\u29f9\u00a5\u20a9]/g
 
 /** Overlong forms of UTF-8, and the escapes of IIS, which some servers decode. */
 const unusualEncoding = /[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|%u[0-9a-f]{4}/i
@@ -109,12 +115,17 @@ export function transparentFault (target: string): string | null {
   for (let i = 0; i < mostDecodings; i++) {
     if (/[\\\0]/.test(path)) return 'a backslash or NUL'
     if (unusualEncoding.test(path)) return 'an encoding that servers read in different ways'
-    if (hasDotSegment(path) || hasDotSegment(Buffer.from(path, 'latin1').toString())) return 'a dot segment'
+    if (hasDotSegment(path) || hasDotSegment(asRead(Buffer.from(path, 'latin1').toString()))) return 'a dot segment'
     const decoded = path.replace(/%([0-9a-f]{2})/gi, (_escape, hex: string) => String.fromCharCode(parseInt(hex, 16)))
     if (decoded === path) return null
     path = decoded
   }
   return 'too many encodings within each other'
+}
+
+/** Returns a path as a server reads it that maps characters to plain ones, and ignores blanks and characters without a width. */
+function asRead (path: string): string {
+  return path.normalize('NFKC').replace(/[\p{Z}\p{Cf}]/gu, '').replace(likeSlash, '/')
 }
 
 /** Returns whether a path has a dot segment for a reader that ignores blanks and control characters. */

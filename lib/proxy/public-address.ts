@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { reserved } from '../settings/text-checks.ts'
 import { isUnder } from './prefix.ts'
 
 /*
@@ -12,13 +13,15 @@ export interface PublicPlace {
   prefix: string
   /** Path that the upstream sees in its place: empty, or without a trailing slash. */
   base: string
+  /** True if the upstream receives the public host as Host, and so may write addresses of the public origin. */
+  passesHost: boolean
   /** Scheme and authority of each target, and of the public host with each target's scheme and port, in lower case. */
   own: ReadonlySet<string>
 }
 
 const absolute = /^(https?:\/\/)([^/?#\\]*)([^]*)$/i
 /** The time of a Refresh header, and what precedes its address. */
-const refreshTime = /^\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?/i
+const refreshTime = /^\s*[\d.]+(?:\s*[;,]\s*|\s+)(?:url\s*=\s*)?/i
 
 /** A path with dot segments, which browsers resolve. */
 const dotSegment = /(?:^|\/)(?:\.|%2e){1,2}(?:[/?#]|$)/i
@@ -34,7 +37,7 @@ export function publicPlace ({ origin, prefix, base, targets, passesHost }: { or
     own.add(new URL(`${protocol}//${hostname}${port === '' ? '' : `:${port}`}`).origin)
     own.add(new URL(`${protocol}//${host}`).origin)
   }
-  return { origin, prefix: prefix === '/' ? '' : prefix, base: base === '/' ? '' : base, own }
+  return { origin, prefix: prefix === '/' ? '' : prefix, base: base === '/' ? '' : base, passesHost, own }
 }
 
 /**
@@ -43,13 +46,23 @@ export function publicPlace ({ origin, prefix, base, targets, passesHost }: { or
  */
 export function publicAddress (address: string, place: PublicPlace): string {
   const match = absolute.exec(address)
-  if (match === null) return isAbsolutePath(address) ? publicPath(address, place) : address
+  if (match === null) return isAbsolutePath(address) ? publicPath(withoutDotSegments(address), place) : address
   const [, scheme = '', authority = '', rest = ''] = match
   const origin = URL.parse(`${scheme}${authority}`)
-  if (origin === null || authority.includes('@') || !place.own.has(origin.origin)) return address
-  // Browsers resolve dot segments, which could lead out of the prefix after the mapping.
-  if (dotSegment.test(pathOf(rest))) return publicPath(oneSlash(resolved(origin, rest)), place)
-  return publicPath(oneSlash(`/${rest}`), place)
+  if (origin === null || authority.includes('@')) return address
+  const path = withoutDotSegments(oneSlash(`/${rest}`))
+  if (place.own.has(origin.origin)) return publicPath(path, place)
+  return place.passesHost && origin.origin === place.origin ? atPublicOrigin(address, path, place) : address
+}
+
+/**
+ * Maps an address of the public origin, which services write that know the scheme (X-Forwarded-Proto) and not the prefix. Addresses of the
+ * gateway's own endpoints stay as they are.
+ */
+function atPublicOrigin (address: string, path: string, place: PublicPlace): string {
+  if (reserved.some(own => isUnder(path, own))) return address
+  const mapped = publicPath(path, place)
+  return mapped === path ? address : place.origin + mapped
 }
 
 /** Maps the address in a Refresh header. */
@@ -69,8 +82,8 @@ export function publicCookie (line: string, { prefix, base }: PublicPlace): stri
   const [pair = '', ...attributes] = line.split(';')
   return [pair, ...attributes.map(attribute => {
     const [, before = '', path = ''] = /^(\s*path\s*=\s*)(\/\S*)\s*$/i.exec(attribute) ?? []
-    if (path === '' || isUnder(path, prefix) || !isUnder(path, base)) return attribute
-    return `${before}${prefix}${path.slice(base.length).replace(/^\/$/, '')}` || attribute
+    if (path === '' || (prefix !== '' && isUnder(path, prefix)) || !isUnder(path, base)) return attribute
+    return before + (prefix + path.slice(base.length).replace(/^\/$/, '') || '/')
   })].join(';')
 }
 
@@ -94,9 +107,23 @@ export function publicPathOf (address: string, origin: string): string | null {
   return isAbsolutePath(address) ? address : null
 }
 
-/** Maps Destination among the headers of a client's request. `targetOrigin` is the origin that the upstream sees. */
+/** Maps the resources that an If header tags (RFC 4918, section 10.4). Lists in parentheses contain tokens and entity tags. */
+export function upstreamConditions (value: string, place: PublicPlace, targetOrigin: string): string {
+  return value.replace(/\([^)]*\)|<([^<>]*)>/g, (whole, address?: string) => address === undefined ? whole : `<${upstreamDestination(address, place, targetOrigin)}>`)
+}
+
+/** Maps the addresses in the headers of WebDAV in a client's request. `targetOrigin` is the origin that the upstream sees. */
 export function mapToUpstream (headers: readonly string[], place: PublicPlace, targetOrigin: string): readonly string[] {
-  return headers.map((text, at) => at % 2 === 1 && headers[at - 1] === 'destination' ? upstreamDestination(text, place, targetOrigin) : text)
+  return headers.map((text, at) => {
+    const name = at % 2 === 1 ? headers[at - 1] : ''
+    if (name === 'destination') return upstreamDestination(text, place, targetOrigin)
+    return name === 'if' ? upstreamConditions(text, place, targetOrigin) : text
+  })
+}
+
+/** Returns whether a client's request has headers that `mapToUpstream` maps. */
+export function hasAddresses (headers: IncomingHttpHeaders): boolean {
+  return headers['destination'] !== undefined || headers['if'] !== undefined
 }
 
 /** Maps the headers of a response that contain addresses or paths. */
@@ -110,9 +137,11 @@ export function mapToPublic (upstream: IncomingHttpHeaders, place: PublicPlace):
   if (cookies !== undefined && place.prefix !== place.base) upstream['set-cookie'] = [cookies].flat().map(line => publicCookie(line, place))
 }
 
-function resolved (origin: URL, rest: string): string {
-  const url = URL.parse(rest, origin)
-  return url === null ? `/${rest}` : `/${url.pathname}${url.search}${url.hash}`
+/** Resolves dot segments, as browsers do; they could lead out of the prefix after the mapping. */
+function withoutDotSegments (path: string): string {
+  if (!dotSegment.test(pathOf(path))) return path
+  const url = URL.parse(path, 'http://host')
+  return url === null ? path : oneSlash(url.pathname) + url.search + url.hash
 }
 
 function publicPath (path: string, { prefix, base }: PublicPlace): string {

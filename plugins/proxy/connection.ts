@@ -29,8 +29,13 @@ export interface UpstreamRequest extends ExpectedResponse {
   onFailure (error: Error, connection: Connection): void
   /** The upstream has made no progress within the time limit. */
   onStall (): void
-  /** Another request waits for a connection, and this one may be ended if its client holds it by sending or reading slowly. */
-  onOthersWait (): void
+  /**
+   * Another request waits for a connection. Returns whether this one was ended, because its client holds the connection by sending or reading
+   * slowly.
+   */
+  onOthersWait (): boolean
+  /** The request waits, and every target is down. */
+  onTargetsDown (): void
 }
 
 /** The target of a connection, which keeps it while it is unused. */
@@ -64,6 +69,8 @@ export class Connection implements ResponseReceiver {
   #upgradeHeaders: string[] | null = null
   /** Number of informational responses that were seen. */
   #informational = 0
+  /** Time since which the connection is unused. */
+  idleSinceMs = 0
   /** Number of times in sequence that the connection was found without progress. */
   looks = 0
   /** True once the connection is established. */
@@ -162,9 +169,9 @@ export class Connection implements ResponseReceiver {
     this.#fail(new Error('the connection was not established in time'))
   }
 
-  /** Tells the request that others wait for a connection. */
-  press (): void {
-    this.#request?.onOthersWait()
+  /** Tells the request that others wait for a connection. Returns whether it was ended. */
+  press (): boolean {
+    return this.#request?.onOthersWait() ?? false
   }
 
   onHead (status: number, headers: string[], length: number | null): void {

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { canonicalPath, transparentFault } from '../../lib/http/canonical-path.ts'
 import { RequestInvalidError } from '../../lib/errors.ts'
-import { foldCase } from '../../lib/fold.ts'
 import { isUnder } from '../../lib/proxy/prefix.ts'
 import { publicPathOf } from '../../lib/proxy/public-address.ts'
+import { insideOf, mayLieInside } from './other-case.ts'
 
 export interface DestinationPolicy {
   /** Origin that browsers see. */
@@ -16,21 +16,24 @@ export interface DestinationPolicy {
   prefixes: () => readonly string[]
 }
 
+/** Methods whose Destination no service reads. WebDAV has further ones than COPY and MOVE, such as BIND. */
+const withoutDestination = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** A dot segment behind a query, for services that read the query as a part of the path. */
+const dotSegmentInQuery = /\?[^]*(?:\.|%2e){2}/i
+
 /**
  * Checks the Destination header of a WebDAV request (RFC 4918, section 10.3), which names a second path that the service writes to. The path
  * must be one of the same upstream, by the rules for the path of a request; otherwise the requirements of another upstream could be
  * bypassed. The header receives the canonical path. Throws a RequestInvalidError.
  */
-export function checkDestination (headers: IncomingHttpHeaders, { origin, prefix, isTransparent, prefixes }: DestinationPolicy): void {
+export function checkDestination (method: string, headers: IncomingHttpHeaders, { origin, prefix, isTransparent, prefixes }: DestinationPolicy): void {
+  if (headers['destination'] === undefined || withoutDestination.has(method)) return
   const address = String(headers['destination'])
   const path = publicPathOf(address, origin)
   const accepted = path === null ? null : isTransparent ? (transparentFault(path) === null ? path : null) : canonicalPath(path)
-  if (accepted === null || !isUnder(accepted, prefix) || prefixes().some(other => liesInside(other, prefix) && isUnder(foldCase(accepted), foldCase(other)))) {
+  if (accepted === null || !isUnder(accepted, prefix) || dotSegmentInQuery.test(accepted) || mayLieInside(accepted.split('?', 1)[0]!, insideOf(prefix === '' ? '/' : prefix, prefixes()))) {
     throw Object.assign(new RequestInvalidError(), { detail: 'Destination must be an address of the same service' })
   }
   headers['destination'] = address.slice(0, address.length - path!.length) + accepted
-}
-
-function liesInside (other: string, prefix: string): boolean {
-  return other !== '/' && other !== prefix && foldCase(other).startsWith(`${foldCase(prefix)}/`)
 }

@@ -3,13 +3,13 @@ import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { RequestInvalidError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/identity.ts'
-import { mapToUpstream } from '../../lib/proxy/public-address.ts'
+import { hasAddresses, mapToUpstream } from '../../lib/proxy/public-address.ts'
 import { formatRequest, requestHeaders } from '../../lib/proxy/request-head.ts'
 import { collectHeaders } from '../../lib/proxy/response-head.ts'
 import { isEventStream } from '../../lib/proxy/response-headers.ts'
 import { endEmpty, hasBody } from '../server/body.ts'
 import { flushHead } from '../server/head.ts'
-import { bytesTaken } from '../server/stalls.ts'
+import { bytesTaken, cutResponse } from '../server/stalls.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
 import { Attempts } from './attempts.ts'
@@ -20,16 +20,10 @@ import { ResponseHold } from './response-hold.ts'
 import { returnedHeaders } from './returned-headers.ts'
 import { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
-import { failureOf, report, tooSlow, unreachable, type Upstream } from './upstream.ts'
+import { everyTargetIsDown, failureOf, report, tooSlow, type Upstream } from './upstream.ts'
 
 /** Maximum length of a body that is sent as one string with the headers, which Node writes without a vector of buffers. */
 const smallBodyBytes = 8192
-
-/**
- * Time after which a slow client is ended while others wait for its connection. Without this bound one client could hold all connections of
- * an upstream with a few bytes now and then.
- */
-const slowAfterMs = 10_000
 
 const exchangeOf = Symbol('exchange')
 
@@ -115,7 +109,7 @@ export class Exchange implements UpstreamRequest, Stream {
     const { method, isUpgrade } = this
     const { authority, tls } = connection.target
     const { host = authority, place } = this.#upstream
-    const headers = place === null || this.request.raw.headers['destination'] === undefined ? this.#headers : mapToUpstream(this.#headers, place, `${tls === null ? 'http' : 'https'}://${host}`)
+    const headers = place === null || !hasAddresses(this.request.raw.headers) ? this.#headers : mapToUpstream(this.#headers, place, `${tls === null ? 'http' : 'https'}://${host}`)
     const { text, isChunked } = formatRequest({ method, isUpgrade, path: this.#path, host, headers, hasBody: this.#upload !== null })
     connection.send(text)
     this.#upload?.start(connection, { isChunked })
@@ -193,25 +187,29 @@ export class Exchange implements UpstreamRequest, Stream {
     if (this.#over) return
     if (!this.#answering && this.#retry(connection)) return
     this.#stopWaiting()
-    // The connection is destroyed, so that the client notices the incomplete response.
-    if (this.#answering) this.#response.destroy()
+    if (this.#answering) cutResponse(this.#response)
     else this.fail(failureOf(error, connection))
   }
 
   onStall (): void {
     const error = this.#upload?.isAwaitingClient === true ? tooSlow() : new UpstreamTimeoutError()
-    if (this.#answering) this.#response.destroy()
+    if (this.#answering) cutResponse(this.#response)
     else this.fail(error)
   }
 
   /** Ends a request whose client sends or reads so slowly that it holds the connection instead of using it. */
-  onOthersWait (): void {
+  onOthersWait (): boolean {
     const isSending = this.#upload?.isAwaitingClient === true
-    if (!isSending && this.connection?.isPaused !== true) return
-    this.#pace ??= new Pace(Math.min(slowAfterMs, this.#upstream.timeoutMs / 2))
-    if (!this.#pace.isSlow(isSending ? this.#upload!.bytes : bytesTaken(this.#response.socket))) return
-    if (this.#answering) this.#response.destroy()
+    if (!isSending && this.connection?.isPaused !== true) return false
+    this.#pace ??= new Pace(this.#upstream.timeoutMs)
+    if (!(isSending ? this.#pace.isSlow('sending', this.#upload!.bytes) : this.#pace.isSlow('reading', bytesTaken(this.#response.socket)))) return false
+    if (this.#answering) cutResponse(this.#response)
     else this.fail(tooSlow())
+    return true
+  }
+
+  onTargetsDown (): void {
+    this.fail(everyTargetIsDown())
   }
 
   expireWaiting (): void {
@@ -227,7 +225,7 @@ export class Exchange implements UpstreamRequest, Stream {
 
   end (reason: StreamEnd): void {
     if (this.#tunnel !== null) this.#tunnel.close(reason === 'revoked' ? policyViolation : goingAway)
-    else if (reason === 'revoked' || this.#isEventStream) this.#response.destroy()
+    else if (reason === 'revoked' || this.#isEventStream) cutResponse(this.#response)
   }
 
   close (): void {
@@ -299,7 +297,7 @@ export class Exchange implements UpstreamRequest, Stream {
     const outcome = this.#upstream.pool.request(this, tried)
     if (outcome === 'down' && tried !== undefined) return false
     if (outcome === 'full') this.fail(new UpstreamBusyError())
-    else if (outcome === 'down') this.fail(unreachable(new Error('every target is down')))
+    else if (outcome === 'down') this.fail(everyTargetIsDown())
     else if (outcome === 'waiting') this.#waiting = setTimeout(onWaitedTooLong, this.#upstream.timeoutMs, this)
     return true
   }

@@ -23,6 +23,7 @@ export class HealthChecks {
   readonly #failures = new Map<Target, number>()
   /** Targets whose last check has not ended. */
   readonly #checking = new Set<Target>()
+  readonly #stopping = new AbortController()
   #timer: NodeJS.Timeout | null = null
 
   constructor (targets: readonly Target[], options: HealthOptions) {
@@ -38,6 +39,7 @@ export class HealthChecks {
   stop (): void {
     if (this.#timer !== null) clearInterval(this.#timer)
     this.#timer = null
+    this.#stopping.abort()
   }
 
   #checkAll (): void {
@@ -62,7 +64,7 @@ export class HealthChecks {
 
   async #isHealthy ({ host, port, tls, authority }: Target): Promise<boolean> {
     const { path, timeoutMs } = this.#options
-    const options: RequestOptions = { host, port, path, agent: false, headers: { host: this.#options.host ?? authority, 'user-agent': 'portcullis' }, signal: AbortSignal.timeout(timeoutMs) }
+    const options: RequestOptions = { host, port, path, agent: false, headers: { host: this.#options.host ?? authority, 'user-agent': 'portcullis' }, signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), this.#stopping.signal]) }
     return await new Promise(resolve => {
       const asked = tls === null ? requestHttp(options) : requestHttps({ ...options, ...tls.options })
       asked.on('error', () => { resolve(false) })
@@ -70,6 +72,9 @@ export class HealthChecks {
         resolve(response.statusCode! < 400)
         response.destroy()
       })
+      // A change of protocols, which was not requested, is no response.
+      asked.on('upgrade', (_response, socket) => { socket.destroy() })
+      asked.on('close', () => { resolve(false) })
       asked.end()
     })
   }

@@ -12,15 +12,27 @@ interface Place { prefix: string, targets: readonly string[] }
  * finds long names by their short ones (`ADMINI~1`). Returns no hook if there is no prefix inside.
  */
 export function refuseOtherCase ({ prefix, targets }: Place, all: readonly Place[], addresses: Addresses = new Map()): onRequestHookHandler[] {
-  const outer = prefix === '/' ? '/' : `${foldCase(prefix)}/`
-  const inner = all.filter(other => other.prefix !== prefix && shareService(other.targets, targets, addresses)).map(other => foldCase(other.prefix)).filter(other => other.startsWith(outer)).map(namesOf)
+  const inner = insideOf(prefix, all.filter(other => shareService(other.targets, targets, addresses)).map(other => other.prefix))
   if (inner.length === 0) return []
   return [(request, _reply, done) => {
-    const path = foldPath(request.raw.url!.split('?')[0]!)
-    const names = path === null ? null : namesOf(path)
-    if (names === null || inner.some(others => others.every((other, at) => mayBeSame(names[at], other)))) done(new PathRefusedError({ cause: new Error('may be another spelling of the prefix of another upstream') }))
+    if (mayLieInside(request.raw.url!.split('?')[0]!, inner)) done(new PathRefusedError({ cause: new Error('may be another spelling of the prefix of another upstream') }))
     else done()
   }]
+}
+
+/** Returns the names of the segments of each prefix inside `prefix`, which is `/`, empty, or has no trailing slash. */
+export function insideOf (prefix: string, prefixes: readonly string[]): string[][] {
+  const outer = prefix === '/' ? '/' : `${foldCase(prefix)}/`
+  return prefixes.filter(other => other !== prefix && other !== '/').map(other => foldCase(other)).filter(other => other.startsWith(outer)).map(namesOf)
+}
+
+/** Returns whether a service may read a path, without its query, as one under a prefix of `inner`. */
+export function mayLieInside (path: string, inner: readonly string[][]): boolean {
+  if (inner.length === 0) return false
+  const folded = foldPath(path)
+  if (folded === null) return true
+  const names = namesOf(folded)
+  return inner.some(others => others.every((other, at) => mayBeSame(names[at], other)))
 }
 
 /** Removes differences of case. Returns null for escapes that are not UTF-8, which services may read in any way. */

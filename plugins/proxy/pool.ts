@@ -26,6 +26,8 @@ const idleMs = 4000
 /** An upstream closes its side when the time that it states is over. The gateway closes before, because a request could meet that close. */
 const idleMarginMs = 1000
 const longestIdleMs = 600_000
+/** Time for which an unused connection is certainly kept. Upstreams state seconds. */
+const shortIdleMs = 500
 
 /** Time for which a target that refuses connections is left out, if there are others. */
 const refusingMs = 5000
@@ -64,9 +66,23 @@ export class Target implements ConnectionTarget {
   /** Gives an unused or a new connection to a request. */
   serve (request: UpstreamRequest): void {
     if (request.isUpgrade && this.idle.length > 0) this.#drop(this.idle[0]!)
-    const connection = request.isUpgrade ? undefined : this.idle.pop()
-    if (connection === undefined) this.all.add(new Connection(this, request))
+    const connection = request.isUpgrade ? null : this.#takeIdle()
+    if (connection === null) this.all.add(new Connection(this, request))
     else connection.take(request)
+  }
+
+  /**
+   * Returns the unused connection that was used most recently. After a pause of this process the upstream may have closed it, and that may
+   * not have been read yet.
+   */
+  #takeIdle (): Connection | null {
+    for (let connection = this.idle.pop(); connection !== undefined; connection = this.idle.pop()) {
+      const idleForMs = performance.now() - connection.idleSinceMs
+      if (idleForMs < shortIdleMs || idleForMs < idleTimeOf(connection.keepAlive)) return connection
+      this.all.delete(connection)
+      connection.destroy()
+    }
+    return null
   }
 
   dropIdle (): void {
@@ -74,6 +90,7 @@ export class Target implements ConnectionTarget {
   }
 
   release (connection: Connection): void {
+    connection.idleSinceMs = performance.now()
     this.idle.push(connection)
     this.#pool.serveNext()
   }
@@ -142,8 +159,9 @@ export class Pool {
     this.#serve(target, next)
   }
 
-  /** Gives connections to the waiting requests, as far as there is room, after a target is up again. */
-  wake (): void {
+  /** Serves the waiting requests, as far as there is room, after a target is up again, or ends them if every target is down. */
+  reconsider (): void {
+    if (this.#candidates().length === 0) for (const request of [...this.#waiting]) request.onTargetsDown()
     for (let before = -1; this.#waiting.size > 0 && this.#waiting.size !== before;) {
       before = this.#waiting.size
       this.serveNext()
@@ -188,11 +206,18 @@ export class Pool {
     for (const { all } of this.targets) {
       count += all.size
       for (const connection of all) this.#lookAt(connection, limits)
-      if (this.#waiting.size > 0) for (const connection of all) connection.press()
     }
+    this.#press()
     if (count > 0) return
     clearInterval(this.#looking!)
     this.#looking = null
+  }
+
+  /** Ends requests of slow clients while others wait: no more than wait, so that a slow client loses its connection to somebody only. */
+  #press (): void {
+    let wanted = this.#waiting.size
+    if (wanted === 0) return
+    for (const { all } of this.targets) for (const connection of all) if (wanted > 0 && connection.press()) wanted--
   }
 
   #lookAt (connection: Connection, limits: { busy: number, opening: number }): void {

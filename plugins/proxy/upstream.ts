@@ -79,8 +79,13 @@ export function failureOf (error: Error, { isOpen }: Connection): Error {
   return isOpen ? new UpstreamUnreachableError({ cause: error }) : unreachable(error)
 }
 
+/** Returns the error for a request that no target can serve. */
+export function everyTargetIsDown (): Error {
+  return unreachable(new Error('every target is down'))
+}
+
 /** Returns the error for a request that was not sent. An upstream that restarts is back soon. */
-export function unreachable (cause: Error): Error {
+function unreachable (cause: Error): Error {
   return Object.assign(new UpstreamUnreachableError({ cause }), { headers: { 'retry-after': '1' } })
 }
 

@@ -66,8 +66,9 @@ export class Connections {
     await this.#stopListening()
   }
 
-  /** Adds `Connection: close` to the responses of requests in flight. Fastify adds it for later requests. */
+  /** Adds `Connection: close` to the responses of requests in flight and of later ones, also of those that are rejected before routing. */
   #tellToLetGo (): void {
+    this.#server.prependListener('request', (_request, response: ServerResponse) => { response.shouldKeepAlive = false })
     for (const [{ _httpMessage: response }, heard] of this.#open) {
       if (response?.headersSent === false) response.shouldKeepAlive = false
       heard.atMs = performance.now()

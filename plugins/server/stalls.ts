@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
@@ -60,6 +60,14 @@ export function reset (connection: Duplex): void {
   // Only TCP connections can be reset, and only they have ports.
   if (socket.localPort === undefined) socket.destroy()
   else socket.resetAndDestroy()
+}
+
+/** Ends a response that has begun, so that the client notices that it is incomplete. */
+export function cutResponse (response: ServerResponse): void {
+  const { socket, req } = response
+  // A response in HTTP/1.0 ends with its connection, so a close would look like its end.
+  if (socket !== null && req.httpVersionMinor === 0) reset(socket)
+  response.destroy()
 }
 
 function wireOf (connection: Duplex): Connection {

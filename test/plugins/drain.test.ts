@@ -109,6 +109,22 @@ for (const [name, tls] of [['', undefined], [' with TLS', makeCertificate()]] as
     t.match(client.received(), /keep-alive[\s\S]*200 OK[\s\S]*connection: close[\s\S]*ok$/i)
   })
 
+  t.test(`a request on a kept connection${name} that is refused before it is routed tells the client to let go too`, async t => {
+    for (const request of ['GET /a//b HTTP/1.1', 'GET http://elsewhere.example/ HTTP/1.1', 'GET /%zz HTTP/1.1', 'OPTIONS * HTTP/1.1']) {
+      const { app, port } = await start(t, {}, tls)
+      const client = await open(t, port, '/', tls)
+      await until(() => client.received().endsWith('ok'))
+      const before = client.received().length
+
+      const closed = app.close()
+      await until(() => !app.server.listening)
+      client.socket.write(`${request}\r\nHost: app.example.com\r\n\r\n`)
+      await Promise.all([closed, client.ended])
+
+      t.match(client.received().slice(before), /^HTTP\/1\.1 (?:4|204)[\s\S]*connection: close/i, request)
+    }
+  })
+
   t.test(`a connection${name} that has answered for longer than others may be silent is not cut, and then let go in turn`, async t => {
     const { app, port, waiting } = await start(t, {}, tls)
     const idle = await open(t, port, '/', tls)

@@ -160,6 +160,19 @@ for (const [who, answer] of Object.entries(answers)) {
   })
 }
 
+t.test('the log says why keys could not be read, and nothing that the server has sent', async t => {
+  const server = await startKeyServer(t, [])
+  server.answer = request => { request.socket.end('HTTP/1.1 200 OK\r\nno colon in this header line\r\nContent-Length: 10\r\n\r\nSECRETBODY') }
+  const app = await build(t, server)
+  const logged: string[] = []
+  app.log.error = ((fields: object, message: string) => { logged.push(JSON.stringify({ ...fields, message })) }) as never
+
+  t.equal((await get(app, good)).status, 503)
+  t.match(logged.join('\n'), /"issuer":"idp","message":"the keys of an issuer could not be read"/)
+  t.match(logged.join('\n'), /"error":\{"type":"[A-Za-z]+","message":"[^"]+/)
+  t.notMatch(logged.join('\n'), /SECRETBODY|no colon/)
+})
+
 t.test('a slow server is given five seconds, and holds up nobody else', async t => {
   const server = await startKeyServer(t, [])
   server.answer = (_request, response) => { response.write('{') }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
+import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { linger } from '../../plugins/server/linger.ts'
 import { eventually, sendRaw, startProxy } from '../helpers/proxy.ts'
@@ -213,6 +214,31 @@ t.test('a kept connection that the upstream closes just then is tried again on a
   t.equal(upstream.connections.filter(sent => sent.includes('/3')).length, 1)
 })
 
+/** An upstream that goes on while this process pauses. It closes connections that were unused for two seconds, as it says. */
+const keptForTwoSeconds = `
+const { createServer } = require('node:net')
+const server = createServer(socket => {
+  socket.on('error', () => {}).setTimeout(2000, () => { socket.end() })
+  socket.on('data', () => { socket.write('HTTP/1.1 200 OK\\r\\nKeep-Alive: timeout=2\\r\\nContent-Length: 2\\r\\n\\r\\nok') })
+})
+server.listen(0, '127.0.0.1', () => { require('node:worker_threads').parentPort.postMessage(server.address().port) })
+`
+
+t.test('a connection that the upstream has closed during a pause of the process is not used for a request', async t => {
+  const worker = new Worker(keptForTwoSeconds, { eval: true })
+  t.teardown(async () => { await worker.terminate() })
+  const [upstreamPort] = await once(worker, 'message') as [number]
+  const { port } = await startProxy(t, [{ target: `http://127.0.0.1:${upstreamPort}` }])
+  const client = sendRaw(t, port, 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\n')
+  await client.until(/ok$/)
+
+  // The request reaches the socket before the upstream's close does.
+  client.socket.write('POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n')
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500)
+
+  t.match(await client.until(/ok[^]*HTTP\/1\.1 \d{3} /), /ok[^]*HTTP\/1\.1 200 /)
+})
+
 /** Answers the first request of every connection, and deals with the next one as `next` says. */
 async function startForgetful (t: Parameters<typeof startProxy>[0], next: (socket: Socket) => void): Promise<{ ask: (request: string) => Promise<string>, askedFor: (path: string) => number }> {
   const upstream = await startRawUpstream(t, (socket, sent) => {
@@ -281,6 +307,19 @@ t.test('an upstream that dies in the middle of the body ends the connection with
     t.equal(answer.status, 200)
     t.match(answer.body, /some/)
     t.notMatch(answer.body, /\r\n0\r\n/)
+  }
+})
+
+t.test('a client of HTTP/1.0 is reset when its response is incomplete, because a close would look like its end', async t => {
+  for (const head of ['', 'Transfer-Encoding: chunked\r\n', 'Content-Length: 100\r\n']) {
+    const upstream = await startRawUpstream(t, socket => {
+      socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n${head.startsWith('T') ? '4\r\nsome\r\n' : 'some'}`)
+      setTimeout(() => { socket.resetAndDestroy() }, 20)
+    })
+    const { port } = await startProxy(t, [{ target: upstream.url }])
+    const client = sendRaw(t, port, 'GET / HTTP/1.0\r\nHost: a\r\n\r\n')
+    const [error] = await once(client.socket, 'error') as [NodeJS.ErrnoException]
+    t.equal(error.code, 'ECONNRESET', head)
   }
 })
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createRawServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { eventually, startProxy } from '../helpers/proxy.ts'
 
@@ -85,4 +85,63 @@ t.test('a check that hangs is not repeated beside itself, and counts as a failur
   t.equal((await fetch(url)).status, 200)
   while ((await fetch(url)).status !== 502) await new Promise(resolve => { setTimeout(resolve, 50) })
   t.equal(most, 1)
+})
+
+t.test('a check that is answered with a change of protocols has failed, and the next one follows', async t => {
+  let checks = 0
+  const server = createServer()
+  server.on('connection', socket => {
+    socket.on('error', () => {})
+    socket.on('data', () => {
+      checks++
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  t.teardown(() => { server.close() })
+  await once(server, 'listening')
+  const { url } = await startProxy(t, [{ target: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, health }])
+
+  await eventually(() => checks >= 4)
+  t.equal((await fetch(url)).status, 502)
+})
+
+t.test('a check that hangs ends with the server', async t => {
+  const hanging = new Set<Socket>()
+  const server = createRawServer(socket => {
+    hanging.add(socket)
+    socket.on('error', () => {}).on('close', () => { hanging.delete(socket) }).resume()
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => { server.close() })
+  await once(server, 'listening')
+  const { app } = await startProxy(t, [{ target: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, health: { ...health, timeout: 600_000 } }])
+  await eventually(() => hanging.size === 1)
+
+  await app.close()
+  await eventually(() => hanging.size === 0)
+})
+
+t.test('requests that wait for a connection are answered as soon as every target is down', async t => {
+  let status = 200
+  const server = createServer((request, response) => {
+    if (request.url !== '/healthz') return
+    response.statusCode = status
+    response.end()
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await once(server, 'listening')
+  const { url, counter } = await startProxy(t, [{ target: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, connections: 1, timeout: 600_000, health }])
+  const busy = fetch(`${url}/hang`).catch(() => {})
+  await eventually(() => counter.inFlight === 1)
+  const waiting = fetch(`${url}/wait`)
+  await eventually(() => counter.inFlight === 2)
+
+  status = 500
+  const answer = await waiting
+  t.strictSame([answer.status, answer.headers.get('retry-after')], [502, '1'])
+  server.closeAllConnections()
+  await busy
 })

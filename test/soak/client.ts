@@ -18,6 +18,10 @@ const maxAgeMs = 5 * 60_000
 const marginMs = 10_000
 /** For so long after the end of a session its credentials are tried again. */
 const triedForMs = 30_000
+
+function isTried ({ endedAtMs }: { endedAtMs: number }): boolean {
+  return performance.now() - endedAtMs < triedForMs
+}
 const maxStreams = 3
 const wellWithinMs = 5000
 
@@ -72,7 +76,8 @@ export class Client {
     for (const gateway of this.#world.gateways()) {
       const status = await this.#requestOnceWell(gateway, this.#credential)
       if (status !== 200) this.#world.judge.report(`${this.name} is signed in and is answered ${status} by ${gateway.name} when all is well`)
-      for (const ended of this.#ended.splice(0)) await this.#tryEnded(gateway, ended)
+      // The judge has forgotten what ended long ago.
+      for (const ended of this.#ended.splice(0)) if (isTried(ended)) await this.#tryEnded(gateway, ended)
       if (this.#credential === null) return
     }
   }
@@ -113,7 +118,7 @@ export class Client {
       case 'download': return await this.#abortDownload(gateway, credential)
       case 'wrong password': return await this.#tryWrongPassword(gateway)
       case 'forged credential': return await this.#tryForged(gateway, credential)
-      case 'ended credential': return await this.#tryEnded(gateway, this.#ended.find(({ endedAtMs }) => performance.now() - endedAtMs < triedForMs))
+      case 'ended credential': return await this.#tryEnded(gateway, this.#ended.find(isTried))
       case 'request': case 'upload': return await this.#request(what, gateway, credential)
     }
   }
