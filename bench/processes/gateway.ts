@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { AddressInfo } from 'node:net'
 import type { ConfigInput } from '../../config/schema.ts'
 import { buildGateway } from '../../gateway/gateway.ts'
-import type { SigningAlgorithm } from '../../lib/jwt/jws.ts'
+import type { SigningAlgorithm } from '../../lib/jwt/signing-key.ts'
 import { argsOfParent, cpuTime, heapBytes, serveParent } from './child.ts'
 
 export interface GatewayArgs {
