@@ -108,7 +108,7 @@ export function publicPathOf (address: string, origin: string): string | null {
 }
 
 /** Maps the resources that an If header tags (RFC 4918, section 10.4). Lists in parentheses contain tokens and entity tags. */
-export function upstreamConditions (value: string, place: PublicPlace, targetOrigin: string): string {
+function upstreamConditions (value: string, place: PublicPlace, targetOrigin: string): string {
   return value.replace(/\([^)]*\)|<([^<>]*)>/g, (whole, address?: string) => address === undefined ? whole : `<${upstreamDestination(address, place, targetOrigin)}>`)
 }
 
