@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import type { ClientOptions, StepUpDemand } from '../../client/index.ts'
-import { openBrowser, type Browser } from '../helpers/browser-tabs.ts'
+import { held, openBrowser, type Browser } from '../helpers/browser-tabs.ts'
 import { until } from '../helpers/build-app.ts'
 import { password, startGateway, type TestGateway } from '../helpers/build-gateway.ts'
 import { startUpstream, type Upstream } from '../helpers/upstream.ts'
@@ -48,6 +48,24 @@ for (const mode of ['session', 'tokens'] as const) {
 
       t.same(responses.map(({ status }) => status), [200, 200, 200])
       t.equal(service.requests.length, 3)
+      t.equal(asked, 1)
+    })
+
+    t.test('a refusal that arrives after the user was asked for another request is met without asking again', async t => {
+      const { browser, service, orders } = await start(t, mode)
+      let asked = 0
+      const client = browser.open({ mode, onStepUp: async ({ stepUp }) => { asked++; await stepUp({ password }) } })
+      await client.session()
+      const late = held()
+      browser.next('/orders', late.fate)
+
+      const first = client.fetch(orders, order)
+      await late.answered
+      t.equal((await client.fetch(orders, order)).status, 200)
+      late.release()
+
+      t.equal((await first).status, 200)
+      t.equal(service.requests.length, 2)
       t.equal(asked, 1)
     })
 
