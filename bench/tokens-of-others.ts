@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { generateKey, importKey, signToken, type SigningAlgorithm, type SigningKey } from '../lib/jwt/jws.ts'
+import { generateKey, importKey, type SigningAlgorithm, type SigningKey } from '../lib/jwt/signing-key.ts'
+import { signToken } from '../test/helpers/sign-token.ts'
 
 export interface Tokens {
   key: SigningKey

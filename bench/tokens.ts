@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import type { SigningAlgorithm } from '../lib/jwt/jws.ts'
+import type { SigningAlgorithm } from '../lib/jwt/signing-key.ts'
 import { pick } from './gateway-hops.ts'
 import { chosenArms, sayPlacement, spreadOf, type Bench, type BenchContext, type Child } from './harness.ts'
 import { issueTokens, measureTokenArms, startGateway, tokenColumns, type TokenArm } from './token-load.ts'

@@ -1,6 +1,6 @@
 // What does it cost to verify a token, by algorithm, and what of that is not the signature?
 
-import { verificationAlgorithms } from '../lib/jwt/jws-verify.ts'
+import { verificationAlgorithms } from '../lib/jwt/jws.ts'
 import { chosenArms, measureRounds, sayPlacement, type Bench, type BenchContext } from './harness.ts'
 import type { Timed, VerifyArgs } from './processes/verify.ts'
 import { figureOf, type Arm, type Goal, type Sample, type Table } from './report.ts'

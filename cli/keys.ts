@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts'
 import { secretsOf } from '../config/store.ts'
 import type { SecurityEvent } from '../lib/events.ts'
-import { signerAt } from '../lib/jwt/key-schedule.ts'
+import { signerAt } from '../lib/jwt/signing-key.ts'
 import { keptForMs } from '../lib/revocation/retention.ts'
 import { deriveSecrets } from '../plugins/keys.ts'
 import { KeyRing } from '../plugins/keys/key-ring.ts'

@@ -1,6 +1,5 @@
 import type { SecurityEvent } from '../lib/events.ts'
-import { isIdle } from '../lib/session/lifetime.ts'
-import { isOfOtherOrigin } from '../lib/session/origin.ts'
+import { isIdle, isOfOtherOrigin } from '../lib/session/record.ts'
 import { isSid } from '../lib/session/sid.ts'
 import type { Config } from '../config/config.ts'
 import { issuersOf } from '../config/issuers.ts'

@@ -1,4 +1,4 @@
-import { isIdle } from '../lib/session/lifetime.ts'
+import { isIdle } from '../lib/session/record.ts'
 import { viewSession } from '../lib/session/view.ts'
 import { required, type Arguments } from './arguments.ts'
 import { writeAudit } from './audit.ts'

@@ -1,7 +1,7 @@
 import type { Decoded } from '../lib/settings/decode.ts'
 import type { upstreamRateLimit } from '../lib/settings/rate-limit.ts'
 import type { Consistency } from '../lib/settings/revocation.ts'
-import type { VerificationAlgorithm } from '../lib/jwt/jws-verify.ts'
+import type { VerificationAlgorithm } from '../lib/jwt/jws.ts'
 import type { StoreConfig } from '../stores/driver.ts'
 import type { IdentityOption } from '../users/password-source.ts'
 import type { NamedFile } from './environment.ts'

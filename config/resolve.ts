@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { canonicalAlgorithms } from '../lib/jwt/jws-verify.ts'
+import { canonicalAlgorithms } from '../lib/jwt/jws.ts'
 import { decode } from '../lib/settings/decode.ts'
 import { defaultOverlapMs } from '../lib/settings/refresh-token.ts'
 import type { Consistency } from '../lib/settings/revocation.ts'

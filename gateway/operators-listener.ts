@@ -7,11 +7,11 @@ import { loggedPath } from '../lib/http/logged-path.ts'
 import { mayBeRebound } from '../lib/http/rebinding.ts'
 import { sweep } from '../plugins/drain.ts'
 import errors, { createOwnHeadersHook } from '../plugins/errors.ts'
-import { healthRoutes } from '../plugins/health.ts'
-import { metricsRoutes } from '../plugins/metrics.ts'
 import { addPart } from '../plugins/portcullis.ts'
 import { serverOptions } from '../plugins/server-options.ts'
 import adminRoutes, { refuseOtherSites } from '../routes/admin.ts'
+import healthRoutes from '../routes/health.ts'
+import metricsRoutes from '../routes/metrics.ts'
 
 declare module '../plugins/portcullis.ts' {
   interface Portcullis {

@@ -1,6 +1,5 @@
-import type { SessionRecord } from './session/record.ts'
+import { type SessionRecord, seconds } from './session/record.ts'
 import type { AccessTokenClaims } from './jwt/claims.ts'
-import { seconds } from './session/lifetime.ts'
 import { freezeWithKeys } from './revocation/revocation-keys.ts'
 
 /**

@@ -5,14 +5,11 @@ import { RecencyCache } from '../lib/cache.ts'
 import { accessTokenClaimsOf, areAccessTokenClaims } from '../lib/jwt/claims.ts'
 import { TokenInvalidError } from '../lib/errors.ts'
 import { identityOfToken, type Identity } from '../lib/identity.ts'
-import { hasGoodSignature } from '../lib/jwt/jws-verify.ts'
+import { hasGoodSignature, parseToken, type TokenParts } from '../lib/jwt/jws.ts'
 import { checkOptions } from '../lib/check-options.ts'
-import { parseToken, type TokenParts } from '../lib/jwt/token-format.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { accessToken } from '../lib/settings/access-token.ts'
 import { optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
-import { describeError } from './errors.ts'
-import { TokenSigner } from './access-token/signer.ts'
 import type { Keys } from './keys.ts'
 import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
 
@@ -66,8 +63,7 @@ const Options = optionsOf(accessToken.properties, own)
 export default fp<AccessTokenOptions>(async function accessTokenPlugin (fastify, options) {
   const { issuer, ttlMs, cacheSize } = checkOptions('portcullis-access-token', Options, options)
   const portcullis = beginPart(fastify, 'accessToken')
-  const signer = await TokenSigner.create(portcullis.keys, error => fastify.log.error({ error: describeError(error) }, 'the signing key is decoded for each token'))
-  addPart(fastify, 'accessToken', new AccessTokens(portcullis, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, signer }))
+  addPart(fastify, 'accessToken', new AccessTokens(portcullis, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize }))
 }, { name: 'portcullis-access-token', fastify: '5.x', dependencies: ['portcullis-keys'] })
 
 class AccessTokens implements AccessToken {
@@ -76,23 +72,21 @@ class AccessTokens implements AccessToken {
   readonly issuer: string
   readonly ttlSeconds: number
   checked = 0
-  readonly #signer: TokenSigner
   readonly #verified: RecencyCache<Identity>
   #foreign: ForeignVerifier | null = null
 
-  constructor (parts: Portcullis, options: { issuer: string, ttlSeconds: number, cacheSize: number, signer: TokenSigner }) {
+  constructor (parts: Portcullis, options: { issuer: string, ttlSeconds: number, cacheSize: number }) {
     this.#parts = parts
     this.#keys = parts.keys
     this.issuer = options.issuer
     this.ttlSeconds = options.ttlSeconds
-    this.#signer = options.signer
     this.#verified = new RecencyCache(options.cacheSize)
     this.#keys.onChange(() => this.#verified.clear())
   }
 
   issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
     const jti = randomBytes(16).toString('base64url')
-    return this.#signer.sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
+    return this.#keys.sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
   }
 
   verify (token: string): Identity | Promise<Identity> {

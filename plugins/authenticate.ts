@@ -8,11 +8,10 @@ import type { Identity } from '../lib/identity.ts'
 import { DurationOption, checkOptions, durationMs } from '../lib/check-options.ts'
 import { asError } from '../lib/as-error.ts'
 import { accesses } from '../lib/settings/upstream.ts'
-import { assertRecent, credentialsFor, type Demand } from './authenticate/demand.ts'
-import { challenged, Judge } from './authenticate/judge.ts'
+import { assertRecent, credentialsFor, type Demand, challenged, Judge } from './authenticate/judge.ts'
 import type { Scheme } from './authenticate/scheme.ts'
 import { pluginsFor } from './authenticate/schemes.ts'
-import type { VerificationCounts } from './authenticate/verification-counts.ts'
+import type { VerificationCounts } from './authenticate/verifier.ts'
 import { addPart, beginPart, partOrNull } from './portcullis.ts'
 
 export const identityOf: unique symbol = Symbol('identity')

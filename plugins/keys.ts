@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { leastPublishAheadMs } from '../lib/jwt/key-schedule.ts'
+import { leastPublishAheadMs } from '../lib/jwt/signing-key.ts'
 import { checkOptions } from '../lib/check-options.ts'
 import { keptForMs } from '../lib/revocation/retention.ts'
 import { persist } from '../stores/retry.ts'
@@ -14,6 +14,7 @@ import { secretOption } from '../lib/settings/secret.ts'
 import { waitForStore } from '../stores/wait-for-store.ts'
 import { describeError } from './errors.ts'
 import { KeyRing, type Keys } from './keys/key-ring.ts'
+import { TokenSigner } from './keys/signer.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
 export type { Keys }
@@ -51,7 +52,8 @@ export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   const { pluginTimeout = 0 } = fastify.initialConfig
   const forMs = pluginTimeout === 0 ? longestWaitMs : Math.min(longestWaitMs, pluginTimeout / 2)
   await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text), forMs)
-  addPart(fastify, 'keys', ring)
+  const signer = await TokenSigner.create(ring, error => fastify.log.error({ error }, 'the signing key is decoded for each token'))
+  addPart(fastify, 'keys', Object.assign(ring, { sign: signer.sign.bind(signer) }))
   follow(fastify, ring)
   if (rotateEveryMs !== undefined) rotateByTheClock(fastify, ring, rotateEveryMs)
 }, { name: 'portcullis-keys', fastify: '5.x', dependencies: ['portcullis-store'] })

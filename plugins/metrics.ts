@@ -1,14 +1,11 @@
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Registry } from 'prom-client'
 import { listenTo } from '../lib/events.ts'
 import { checkOptions } from '../lib/check-options.ts'
-import { plain, noStoreHeader, problems, type Operation } from '../lib/http/route-schema.ts'
-import { serializerCompiler } from '../lib/http/type-provider.ts'
 import { describeError } from './errors.ts'
 import type { UpstreamCounts } from './proxy/upstream.ts'
-import type { VerificationCounts } from './authenticate/verification-counts.ts'
+import type { VerificationCounts } from './authenticate/verifier.ts'
 import { createEventCounter } from './metrics/from-events.ts'
 import { addCounter, addGauge, addHistogram, addInfo, addLabelledGauge, type Sample } from './metrics/from-counts.ts'
 import { processMetrics } from './metrics/process-metrics.ts'
@@ -48,21 +45,6 @@ export default fp(async function metricsPlugin (fastify, options) {
   const all = Registry.merge([registry, processMetrics()])
   addPart(fastify, 'metrics', { registry: all, contentType: all.contentType, text: async () => await all.metrics() })
 }, { name: 'portcullis-metrics', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
-
-const metricsSchema = {
-  ...{ operationId: 'getMetrics', tags: ['Health'], summary: 'Return metrics for Prometheus', 'x-credentials': [] } satisfies Operation,
-  response: { 200: plain('Prometheus\' text format.', noStoreHeader), ...problems() }
-}
-
-/** Serves `GET /metrics`, for a listener that only operators reach. */
-export async function metricsRoutes (fastify: FastifyInstance): Promise<void> {
-  const { metrics } = fastify.portcullis
-  fastify.setSerializerCompiler(serializerCompiler)
-  fastify.get('/metrics', { schema: metricsSchema }, async (_request, reply) => {
-    const text = await metrics.text()
-    return await reply.header('cache-control', 'no-store').type(metrics.contentType).send(text)
-  })
-}
 
 /** Adds the counts of verifications. An application may omit `authenticate` and `proxy`, or register them later, also in inner scopes. */
 function addVerifications (registry: Registry, portcullis: Portcullis): void {

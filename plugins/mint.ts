@@ -3,7 +3,6 @@ import fp from 'fastify-plugin'
 import { randomBytes } from 'node:crypto'
 import { mintedTtlSeconds } from '../lib/jwt/claims.ts'
 import type { Identity } from '../lib/identity.ts'
-import { signToken } from '../lib/jwt/jws.ts'
 import { checkOptions } from '../lib/check-options.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
@@ -37,7 +36,7 @@ export default fp(async function mintPlugin (fastify, options) {
     if (known !== undefined && nowMs < known.renewAtMs && known.keysVersion === keys.version) return known.token
     const iat = Math.floor(nowMs / 1000)
     const exp = Math.min(iat + mintedTtlSeconds, identity.expiresAt)
-    const token = signToken(keys.current(), 'at+jwt', mintedClaims(identity, { iss: accessToken.issuer, aud: audience, iat, exp }))
+    const token = keys.sign(mintedClaims(identity, { iss: accessToken.issuer, aud: audience, iat, exp }))
     byAudience.set(audience, { token, keysVersion: keys.version, renewAtMs: exp < identity.expiresAt ? exp * 1000 - marginMs : exp * 1000 })
     return token
   })

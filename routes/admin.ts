@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { readBearer } from '../lib/http/bearer.ts'
+import { readBearer } from '../lib/http/credentials.ts'
 import { foreignReason, isForeign } from '../lib/http/csrf.ts'
 import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, SessionNotFoundError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
@@ -11,8 +11,7 @@ import { bodyErrors, empty, json, noStoreHeader, problems, type Operation } from
 import { sidPattern } from '../lib/session/sid.ts'
 import { Session } from '../lib/session/view.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
-import { acceptJsonAlone } from './auth/json-alone.ts'
-import { noStore } from './auth/no-store.ts'
+import { acceptJsonAlone, noStore } from './json-api.ts'
 
 export interface AdminRoutesOptions {
   /** The token that `Authorization: Bearer` has to carry; at least 16 characters. */

@@ -4,8 +4,7 @@ import { CookieDuplicateError, CredentialsMissingError, CsrfRefusedError, Device
 import { bodyErrors, budgetHeaders, counted, json, noStoreHeader, problems, required, sometimes, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
 import { proveDevice } from '../sign-in/prove-device.ts'
-import { acceptJsonAlone } from './auth/json-alone.ts'
-import { noStore } from './auth/no-store.ts'
+import { acceptJsonAlone, noStore } from './json-api.ts'
 
 const tags = ['Devices']
 const credentials = { 'x-credentials': ['sessionCookie'] } satisfies Partial<Operation>

@@ -8,8 +8,7 @@ import { bodyErrors, empty, json, noStoreHeader, problems, type Operation } from
 import { Session } from '../lib/session/view.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
 import { endSession } from '../sign-in/end-session.ts'
-import { acceptJsonAlone } from './auth/json-alone.ts'
-import { noStore } from './auth/no-store.ts'
+import { acceptJsonAlone, noStore } from './json-api.ts'
 
 export interface SessionsRoutesOptions {
   /** The audience of these routes. */

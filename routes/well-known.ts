@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import { keepSecondsOf } from '../lib/jwt/key-schedule.ts'
+import { keepSecondsOf } from '../lib/jwt/signing-key.ts'
 import { json, problems, required, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler } from '../lib/http/type-provider.ts'
 

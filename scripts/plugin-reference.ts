@@ -62,8 +62,8 @@ const routes: Documented[] = [
   { name: 'pagesRoutes', file: 'routes/pages.ts', options: ['PagesRoutesOptions'] },
   { name: 'wellKnownRoutes', file: 'routes/well-known.ts' },
   { name: 'adminRoutes', file: 'routes/admin.ts', options: ['AdminRoutesOptions'] },
-  { name: 'healthRoutes', file: 'plugins/health.ts' },
-  { name: 'metricsRoutes', file: 'plugins/metrics.ts' }
+  { name: 'healthRoutes', file: 'routes/health.ts' },
+  { name: 'metricsRoutes', file: 'routes/metrics.ts' }
 ]
 
 /** Types that the tables name, with the files that export them. */

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { SessionNotFoundError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import type { Identity } from '../lib/identity.ts'
-import { freshSeconds } from '../lib/session/lifetime.ts'
+import { freshSeconds } from '../lib/session/record.ts'
 import { isSid } from '../lib/session/sid.ts'
 import type { Portcullis } from '../plugins/portcullis.ts'
 

@@ -1,12 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import type { Strength } from '../lib/session/authentication.ts'
-import type { PasswordSource } from '../users/password-source.ts'
+import type { Credentials, PasswordSource } from '../users/password-source.ts'
 import type { Account, Way } from './way.ts'
 
 export const Username = Type.String({ minLength: 1, maxLength: 256, errorMessage: 'must be a text of 1 to 256 characters' })
 export const Password = Type.String({ minLength: 1, maxLength: 1024, errorMessage: 'must be a text of 1 to 1024 characters' })
-
-interface Credentials { username: string, password: string }
 
 /** The authentication strength that a password proves (RFC 9068, RFC 8176). */
 const strength: Strength = { acr: '1', amr: ['pwd'] }

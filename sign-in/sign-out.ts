@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { readBearer } from '../lib/http/bearer.ts'
+import { readBearer } from '../lib/http/credentials.ts'
 import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
-import { freshSeconds } from '../lib/session/lifetime.ts'
+import { freshSeconds } from '../lib/session/record.ts'
 import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
 import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../plugins/session/carried-sessions.ts'
 

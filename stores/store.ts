@@ -1,7 +1,7 @@
 import type { Note } from '../lib/notes.ts'
 import type { CredentialClaims, LogEntry, Revocation } from '../lib/revocation/entries.ts'
 import type { Authentication, Strength } from '../lib/session/authentication.ts'
-import type { SessionMode, SessionRecord } from '../lib/session/record.ts'
+import type { SessionRecord } from '../lib/session/record.ts'
 import type { Counted, RefreshLimit } from '../lib/session/refresh-count.ts'
 import type { FamilyOutcome, RotationWindows } from '../lib/session/rotation.ts'
 
@@ -27,17 +27,7 @@ export type DeviceBinding =
 /** `used`: an earlier proof has used the number, and nothing has changed. */
 export interface DeviceRenewal { outcome: 'renewed' | 'used', record: SessionRecord }
 
-export interface OpenSession {
-  subject: string
-  username: string
-  mode: SessionMode
-  secretHash: string | null
-  acr: string
-  amr: string[]
-  scopes: string[]
-  audiences: string[]
-  client: { userAgent: string, ip: string }
-  origin: string | null
+export interface OpenSession extends Pick<SessionRecord, 'subject' | 'username' | 'mode' | 'secretHash' | 'acr' | 'amr' | 'scopes' | 'audiences' | 'client' | 'origin'> {
   absoluteTimeoutMs: number
   /** The same operation closes the oldest sessions of the subject above this limit. */
   maxPerSubject: number
@@ -143,7 +133,7 @@ export interface Store {
   /**
    * Removes the record, if any, and logs the `sid` as revoked for `maxTokenAgeMs`, unless an entry for it is in force already (which
    * is not lengthened). Idempotent. Resolves to the record that was ended, or null. With an `origin`, a record of another one stays
-   * as it is, nothing is logged, and it is what this resolves to (lib/session/origin.ts tells).
+   * as it is, nothing is logged, and it is what this resolves to (lib/session/record.ts tells).
    */
   close (sid: string, options: { maxTokenAgeMs: number, origin?: string | null }): Promise<SessionRecord | null>
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { publishAheadMs } from '../lib/jwt/key-schedule.ts'
+import { publishAheadMs } from '../lib/jwt/signing-key.ts'
 import { signIn, signInForTokens, startGateway } from './helpers/build-gateway.ts'
 import { partsOf } from './helpers/credentials.ts'
 

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { AddressInfo } from 'node:net'
 import { buildGateway } from '../../gateway/gateway.ts'
-import type { SigningAlgorithm } from '../../lib/jwt/jws.ts'
+import type { SigningAlgorithm } from '../../lib/jwt/signing-key.ts'
 import { argsOfParent, cpuTime, serveParent } from './child.ts'
 
 export interface GatewayArgs {

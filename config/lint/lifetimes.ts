@@ -1,4 +1,4 @@
-import { publishAheadMs } from '../../lib/jwt/key-schedule.ts'
+import { publishAheadMs } from '../../lib/jwt/signing-key.ts'
 import { driverOf } from '../../stores/drivers.ts'
 import type { Config } from '../config.ts'
 import { warn } from './warnings.ts'

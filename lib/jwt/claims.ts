@@ -1,7 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { SessionRecord } from '../session/record.ts'
-import { seconds } from '../session/lifetime.ts'
+import { type SessionRecord, seconds } from '../session/record.ts'
 
 /** Tolerance for the clocks of other machines when `exp`, `nbf` and `iat` are checked, in seconds. */
 export const clockToleranceSeconds = 5

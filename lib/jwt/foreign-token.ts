@@ -2,7 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { clockToleranceSeconds } from './claims.ts'
 import type { Identity } from '../identity.ts'
-import { canonicalAlgorithm, type VerificationAlgorithm } from './jws-verify.ts'
+import { canonicalAlgorithm, type VerificationAlgorithm } from './jws.ts'
 import { freezeWithKeys } from '../revocation/revocation-keys.ts'
 
 /** Rules for the access tokens of another issuer. */

@@ -1,7 +1,6 @@
 import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
 import { hasWeakModulus } from './rsa-modulus.ts'
-import { canonicalAlgorithm, type VerificationAlgorithm, type VerificationKey } from './jws-verify.ts'
-import { parseObject } from './token-format.ts'
+import { canonicalAlgorithm, type VerificationAlgorithm, type VerificationKey, parseObject } from './jws.ts'
 
 const maxKeys = 100
 /** Maximum nesting depth of a JWK set. */

@@ -1,6 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { hasGoodSignature } from '../jwt/jws-verify.ts'
-import { parseToken, type TokenParts } from '../jwt/token-format.ts'
+import { hasGoodSignature, parseToken, type TokenParts } from '../jwt/jws.ts'
 
 /** Maximum length of a proof, far above what a proof needs. */
 const longest = 2048

@@ -1,5 +1,7 @@
 import type { TokenFamily } from './rotation.ts'
 
+/* The record of a session, and what it says: whether the session is idle or over, its origin, and the device that it is bound to. */
+
 export type SessionMode = 'session' | 'tokens'
 
 /** The server-side record of one sign-in. Nothing derived from it outlives it. */
@@ -56,7 +58,53 @@ export interface BoundDevice {
   /**
    * Number of times that the device has proved its key since the binding. A proof counts for one number only. The first one may consist of
    * the cookie that came with the binding. 0: the binding may not have reached the device, so it is not in force
-   * (lib/session/device-binding.ts).
+   * (`deviceInForce`).
    */
   renewals: number
+}
+
+/** Divisor of the idle timeout that gives the grid on which the last use is reported and stored. The grid hides the exact time of use. */
+const gridShare = 30
+
+/** Maximum age, in seconds, of an authentication that may end sessions other than the caller's own. */
+export const freshSeconds = 300
+
+export function gridMs (idleTimeoutMs: number): number {
+  return Math.max(1, Math.floor(idleTimeoutMs / gridShare))
+}
+
+export function isIdle (record: { lastUsedAtMs: number }, nowMs: number, idleTimeoutMs: number): boolean {
+  return nowMs - record.lastUsedAtMs >= idleTimeoutMs
+}
+
+export function isOver (record: { expiresAtMs: number }, nowMs: number): boolean {
+  return nowMs >= record.expiresAtMs
+}
+
+/** Returns the time of a session's last use in milliseconds, rounded down to the grid on which it may be reported. */
+export function lastUseOnGrid (record: { lastUsedAtMs: number }, idleTimeoutMs: number): number {
+  const grid = gridMs(idleTimeoutMs)
+  return Math.floor(record.lastUsedAtMs / grid) * grid
+}
+
+/** Returns the NumericDate (RFC 7519) of an instant in milliseconds. */
+export function seconds (instantMs: number): number {
+  return Math.floor(instantMs / 1000)
+}
+
+/**
+ * Returns whether a session was opened at another origin than `origin`. A record without an origin was written by an earlier version and
+ * belongs to every origin. Without an origin to compare with, the result is false.
+ */
+export function isOfOtherOrigin (record: { origin?: string | null }, origin: string | null | undefined): boolean {
+  return typeof record.origin === 'string' && typeof origin === 'string' && record.origin !== origin
+}
+
+/**
+ * Returns the device whose proof every use of the session requires, or null. Browsers need no proof until the device has shown that it
+ * received the binding: the response may still be in transit, requests already in flight are still served, and a lost response leaves the
+ * session unbound.
+ */
+export function deviceInForce ({ device }: Pick<SessionRecord, 'device'>): BoundDevice | null {
+  return device !== null && device.renewals > 0 ? device : null
 }

@@ -1,4 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { sha256 } from '../secrets.ts'
+
+/* The id of a session, with the shard that it states, and the session cookie, which consists of the id and a secret. */
 
 /** Maximum number of shards of the sessions; a power of two. */
 export const maxShards = 16
@@ -28,6 +31,7 @@ export function shardOfText (text: string): number {
   return (createHash('sha256').update(text).digest()[0] ?? 0) & (maxShards - 1)
 }
 
+export const sidLength = 22
 export const sidPattern = '^[A-Za-z0-9_-]{21}[AQgw]$'
 
 const sidExpression = new RegExp(sidPattern)
@@ -35,4 +39,21 @@ const sidExpression = new RegExp(sidPattern)
 /** Returns whether `text` is a canonical session id: 16 bytes, base64url, no padding. */
 export function isSid (text: string): boolean {
   return sidExpression.test(text)
+}
+
+/** Pattern of a session cookie's value, `<sid>.<secret>`: 16 and 32 bytes, base64url. */
+const cookiePattern = /^[A-Za-z0-9_-]{21}[AQgw]\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/
+
+export function createCookieSecret (): { secret: string, secretHash: string } {
+  const secret = randomBytes(32).toString('base64url')
+  return { secret, secretHash: sha256(secret) }
+}
+
+export function formatSessionCookie (sid: string, secret: string): string {
+  return `${sid}.${secret}`
+}
+
+/** Returns the parts of a session cookie; null if it does not have the form that the gateway issues. */
+export function parseSessionCookie (value: string): { sid: string, secret: string } | null {
+  return cookiePattern.test(value) ? { sid: value.slice(0, sidLength), secret: value.slice(sidLength + 1) } : null
 }

@@ -1,7 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { deviceInForce } from './device-binding.ts'
-import { lastUseOnGrid, seconds } from './lifetime.ts'
-import type { SessionRecord } from './record.ts'
+import { deviceInForce, lastUseOnGrid, seconds, type SessionRecord } from './record.ts'
 import { sidPattern } from './sid.ts'
 
 const Instant = (description: string) => Type.Integer({ minimum: 0, description: `${description}, in seconds since the epoch.` })

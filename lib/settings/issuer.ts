@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { algorithmNames } from '../jwt/jws-verify.ts'
+import { algorithmNames } from '../jwt/jws.ts'
 import { choice, duration, group, list, text } from './fields.ts'
 import * as check from './text-checks.ts'
 

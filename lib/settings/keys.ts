@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { leastPublishAheadMs, publishAheadMs } from '../jwt/key-schedule.ts'
+import { leastPublishAheadMs, publishAheadMs } from '../jwt/signing-key.ts'
 import { choice, duration, group } from './fields.ts'
 
 const { Optional } = Type

@@ -1,4 +1,4 @@
-import { CsrfRefusedError } from '../../lib/errors.ts'
+import { CsrfRefusedError, ScopeInsufficientError, StepUpRequiredError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
 import { asError } from '../../lib/as-error.ts'
 import { foreignReason, isForeign, isSafe } from '../../lib/http/csrf.ts'
@@ -6,12 +6,15 @@ import { loggedPath } from '../../lib/http/logged-path.ts'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import type { Identity } from '../../lib/identity.ts'
 import type { Portcullis } from '../portcullis.ts'
-import { assertAllowed, type Credentials, type Demand } from './demand.ts'
 import { noteRefusedCaller } from './refused-callers.ts'
 import type { Scheme } from './scheme.ts'
-import { createVerifiers } from './schemes.ts'
-import { VerificationCounts } from './verification-counts.ts'
-import { Verifier } from './verifier.ts'
+import { createVerifiers, schemeOf } from './schemes.ts'
+import { VerificationCounts, Verifier, type CredentialDemand } from './verifier.ts'
+import { seconds } from '../../lib/session/record.ts'
+import type { Access } from '../../lib/settings/upstream.ts'
+import type { Store } from '../../stores/store.ts'
+
+/* The judgement of a request: the requirements of a route, and whether a request meets them. */
 
 /**
  * Decides from the facts of a request whether it meets the requirements, and which caller it is from. It depends on no server, so that
@@ -77,4 +80,54 @@ export function challenged (thrown: unknown, { challenges, scopes, stepUp }: Pic
   const details = { scopes, ...stepUp === null ? {} : { maxAgeSeconds: stepUp.maxAgeSeconds } }
   const values = challenges.flatMap(challenge => challenge(error.code ?? '', details) ?? [])
   return values.length === 0 ? error : Object.assign(error, { headers: { ...error.headers, 'www-authenticate': values.join(', ') } })
+}
+
+/** Clock of the store. */
+export type Clock = Pick<Store, 'nowMs'>
+
+/** Requirements of a route, checked and with every default filled in. */
+export interface Demand extends Credentials, CredentialDemand {
+  /** Required audience; null only if access is public. */
+  audience: string | null
+  scopes: readonly string[]
+  /** `methods: null` stands for all methods. */
+  stepUp: { maxAgeSeconds: number, methods: readonly string[] | null } | null
+}
+
+/** Meaning of `access`. */
+export interface Credentials extends Pick<CredentialDemand, 'isPublic' | 'schemes' | 'missing'> {
+  /** Challenges for an accepted credential; schemes may share one. */
+  challenges: ReadonlyArray<Scheme['challenge']>
+}
+
+/** Returns the meaning of `access` among these schemes. */
+export function credentialsFor (access: Access, among: readonly Scheme[]): Credentials {
+  const schemes = among.filter(({ accesses }) => accesses.includes(access))
+  const others = among.filter(scheme => !schemes.includes(scheme))
+  return { isPublic: access === 'public', schemes, missing: describeMissing(schemes, others), challenges: [...new Set(schemes.map(({ challenge }) => challenge))] }
+}
+
+function describeMissing (schemes: readonly Scheme[], others: readonly Scheme[]): string {
+  if (others.length === 0 && schemes.length > 1) return `neither ${schemes.map(({ title }) => title).join(' nor ')}`
+  const missing = `no ${schemes.map(nounOf).join(' and no ')}`
+  return others.length === 0 ? missing : `${missing}; ${others.map(scheme => `${nounOf(scheme)}s`).join(' and ')} do not count here`
+}
+
+function nounOf ({ title }: Scheme): string {
+  return title.replace(/^an? /, '')
+}
+
+/** Throws if a valid credential does not meet the requirements. */
+function assertAllowed (identity: Identity, demand: Demand, method: string, clock: Clock): void {
+  if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw new (schemeOf(identity).errors.OtherAudience)({ cause: new Error('not for this audience') })
+  for (const scope of demand.scopes) if (!identity.scopes.includes(scope)) throw new ScopeInsufficientError({ cause: new Error(`the scope ${scope} is missing`) })
+  if (demand.stepUp !== null && (demand.stepUp.methods?.includes(method) ?? true)) assertRecent(identity, demand.stepUp.maxAgeSeconds, clock)
+}
+
+/**
+ * Throws StepUpRequiredError unless the subject authenticated within `maxAgeSeconds` (RFC 9470), by the clock that recorded the
+ * authentication.
+ */
+export function assertRecent (identity: Pick<Identity, 'authTime'>, maxAgeSeconds: number, clock: Clock): void {
+  if (seconds(clock.nowMs()) - identity.authTime > maxAgeSeconds) throw new StepUpRequiredError({ cause: new Error(`the authentication is older than ${maxAgeSeconds} s`) })
 }

@@ -3,9 +3,8 @@ import { IssuerUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
 import { clockToleranceSeconds } from '../../lib/jwt/claims.ts'
 import { identityOfForeign, keyNameOfForeign, type ForeignTokenRules } from '../../lib/jwt/foreign-token.ts'
 import type { Identity } from '../../lib/identity.ts'
-import { canonicalAlgorithm, hasGoodSignature, type VerificationAlgorithm, type VerificationKey } from '../../lib/jwt/jws-verify.ts'
+import { canonicalAlgorithm, hasGoodSignature, type VerificationAlgorithm, type VerificationKey, type TokenParts } from '../../lib/jwt/jws.ts'
 import type { KeySet } from '../../lib/jwt/jwks.ts'
-import type { TokenParts } from '../../lib/jwt/token-format.ts'
 import type { KeySource } from './key-source.ts'
 
 export interface Issuer extends ForeignTokenRules {

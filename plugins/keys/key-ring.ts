@@ -1,7 +1,5 @@
 import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
-import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKey } from '../../lib/jwt/jws.ts'
-import { openKey, sealKey, type SealedKeys } from '../../lib/jwt/key-document.ts'
-import { keptAt, signerAt } from '../../lib/jwt/key-schedule.ts'
+import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKey, openKey, sealKey, type SealedKeys, keptAt, signerAt } from '../../lib/jwt/signing-key.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
 import { findDriver } from '../../stores/drivers.ts'
 import type { KeyDocument, Store } from '../../stores/store.ts'
@@ -9,6 +7,8 @@ import type { KeyDocument, Store } from '../../stores/store.ts'
 export interface Keys {
   /** Returns the key that signs now. */
   current (): SigningKey
+  /** Signs the claims of an access token (RFC 9068, `typ` at+jwt) with that key. */
+  sign (claims: object): string
   /** Returns the key of this id, if its tokens may still be valid; null otherwise. */
   find (kid: string): SigningKey | null
   /** Returns the public keys, current and still valid ones (RFC 7517). */
@@ -41,7 +41,7 @@ const reloadEveryMs = 1000
 const attempts = 5
 
 /** The signing keys of the store, opened. Every change is one compare-and-set of the whole document. */
-export class KeyRing implements Keys {
+export class KeyRing implements Omit<Keys, 'sign'> {
   readonly #store: Store
   readonly #options: KeyRingOptions
   readonly #listeners: Array<() => void> = []

@@ -4,12 +4,24 @@ import { foldAccount } from '../../lib/account.ts'
 import { countedAddress } from '../../lib/http/client-address.ts'
 import { RateLimitedError } from '../../lib/errors.ts'
 import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'
-import { rateLimitHeaders, secondsLeft, type Standing } from '../../lib/http/rate-limit-headers.ts'
 import type { BudgetLimits, Counts } from '../../stores/counts.ts'
-import { WindowCounter } from './window-counter.ts'
+import { RecencyCache } from '../../lib/cache.ts'
+
+/* Budgets of requests: the maximum for a key in a window, how requests are counted, and the headers that report a budget. */
 
 /** Session or subject whose requests are counted, if it is known. Events name it. */
 export interface LimitedAccount { sid?: string | null | undefined, subject?: string | undefined, account?: 'unknown' }
+
+/** State of a budget after a request was counted. */
+export interface Standing {
+  name: string
+  max: number
+  windowMs: number
+  /** Number of requests counted in the window, including this one. */
+  count: number
+  /** Time until the window ends, in milliseconds. */
+  leftMs: number
+}
 
 interface Reports {
   /** `app.portcullis` of the server whose requests are counted. */
@@ -64,6 +76,19 @@ export class Budget {
   }
 }
 
+/** Returns the headers of draft-ietf-httpapi-ratelimit-headers, as structured fields. `name` must be visible ASCII without " and \. */
+export function rateLimitHeaders ({ name, max, windowMs, count, leftMs }: Standing): { ratelimit: string, 'ratelimit-policy': string } {
+  return {
+    'ratelimit-policy': `"${name}";q=${max};w=${Math.ceil(windowMs / 1000)}`,
+    ratelimit: `"${name}";r=${Math.max(0, max - count)};t=${secondsLeft(leftMs)}`
+  }
+}
+
+/** Returns the whole seconds after which the window has ended, rounded up; at least 1. */
+export function secondsLeft (leftMs: number): number {
+  return Math.max(1, Math.ceil(leftMs / 1000))
+}
+
 function membersOf ({ sid, subject, account }: LimitedAccount = {}): Pick<SecurityEvent, 'sid' | 'subject' | 'account'> {
   return { ...sid == null ? {} : { sid }, ...subject === undefined ? {} : { subject }, ...account === undefined ? {} : { account } }
 }
@@ -101,4 +126,47 @@ export function addressKey (request: FastifyRequest): string {
  */
 export function accountKey (name: string): string {
   return `account ${createHash('sha256').update(foldAccount(name)).digest('base64url')}`
+}
+
+export interface Count {
+  /** Number of requests counted in the window, including this one. */
+  count: number
+  /** End of the window, by the given clock. */
+  endsAtMs: number
+}
+
+/**
+ * Counts by key in windows that start with a key's first request. If there are more than `maxKeys` keys, those that were not counted for
+ * the longest time are dropped, so clients that keep trying remain counted.
+ */
+export class WindowCounter {
+  readonly #windowMs: number
+  readonly #counts: RecencyCache<Count>
+
+  constructor ({ windowMs, maxKeys }: { windowMs: number, maxKeys: number }) {
+    this.#windowMs = windowMs
+    this.#counts = new RecencyCache(maxKeys)
+  }
+
+  get size (): number {
+    return this.#counts.size
+  }
+
+  /** Counts one request. The returned object belongs to the counter and must be read at once. */
+  add (key: string, nowMs: number): Count {
+    const known = this.#counts.get(key)
+    if (known !== undefined && nowMs < known.endsAtMs) {
+      known.count++
+      return known
+    }
+    const count = { count: 1, endsAtMs: nowMs + this.#windowMs }
+    this.#counts.set(key, count)
+    return count
+  }
+
+  /** Takes one request back if its window has not ended. */
+  subtract (key: string, nowMs: number): void {
+    const known = this.#counts.get(key)
+    if (known !== undefined && nowMs < known.endsAtMs && known.count > 0) known.count--
+  }
 }

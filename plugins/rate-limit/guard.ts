@@ -1,7 +1,6 @@
 import type { HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
-import type { Standing } from '../../lib/http/rate-limit-headers.ts'
 import { asError } from '../../lib/as-error.ts'
-import { addressKey, type Budget } from './budget.ts'
+import { addressKey, type Budget, type Standing } from './budget.ts'
 
 /** Codes of the errors that a guessed credential causes. */
 const badCredentials = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID']

@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TokenInvalidError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
-import { readBearer } from '../../lib/http/bearer.ts'
+import { readBearer } from '../../lib/http/credentials.ts'
 import type { CookieKind } from '../../lib/http/own-cookies.ts'
-import { parseSessionCookie } from '../../lib/session/session-cookie.ts'
+import { parseSessionCookie } from '../../lib/session/sid.ts'
 import type { SessionMode } from '../../lib/session/record.ts'
 import { partsAlike, type Portcullis } from '../portcullis.ts'
 

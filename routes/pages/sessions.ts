@@ -1,9 +1,8 @@
 import { deviceName } from '../../lib/http/user-agent.ts'
 import type { Identity } from '../../lib/identity.ts'
 import { ago, inWords } from './instants.ts'
-import { lastUseOnGrid, seconds } from '../../lib/session/lifetime.ts'
+import { lastUseOnGrid, seconds, type SessionRecord } from '../../lib/session/record.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
-import type { SessionRecord } from '../../lib/session/record.ts'
 
 /** A session as the account page shows it. */
 export interface DescribedSession {

@@ -1,10 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { createDeviceOperations } from './device-operations.ts'
-import { createFamilyOperations } from './family-operations.ts'
+import { createDeviceOperations, createFamilyOperations, createSessionOperations } from './session-operations.ts'
 import { createLog, type Log } from './log.ts'
 import { createNoteOperations } from './note-operations.ts'
 import { createRevocationOperations } from './revocation-operations.ts'
-import { createSessionOperations } from './session-operations.ts'
 
 /** Creates all synchronous operations that change the store. The first argument is the caller's clock. */
 export function createOperations (db: DatabaseSync) {

@@ -2,8 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { buildApp, createStore, sessionRecord } from '../helpers/build-app.ts'
-import { createCookieSecret, formatSessionCookie } from '../../lib/session/session-cookie.ts'
-import { createSid } from '../../lib/session/sid.ts'
+import { createCookieSecret, formatSessionCookie, createSid } from '../../lib/session/sid.ts'
 
 /*
  * Two hundred thousand tokens, sessions and forgeries that are never seen twice. Whatever remembers something of each of

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
-import type { Jwk } from '../../lib/jwt/jws.ts'
+import type { Jwk } from '../../lib/jwt/signing-key.ts'
 import { password, post, setCookies } from './build-gateway.ts'
 
 export const deviceCookieName = '__Host-portcullis-device'

@@ -1,7 +1,7 @@
 import { constants, generateKeyPairSync, sign, type KeyObject } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import type { Test } from 'tap'
-import type { VerificationAlgorithm } from '../../lib/jwt/jws-verify.ts'
+import type { VerificationAlgorithm } from '../../lib/jwt/jws.ts'
 import { learnToken } from './secrets.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
 

@@ -1,7 +1,8 @@
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import blocklist, { type BlocklistOptions } from '../../plugins/blocklist.ts'
-import health, { healthRoutes } from '../../plugins/health.ts'
+import health from '../../plugins/health.ts'
+import healthRoutes from '../../routes/health.ts'
 import storePlugin from '../../plugins/store.ts'
 import { createFaultyStore, createServer, createStore, until } from '../helpers/build-app.ts'
 

@@ -1,7 +1,6 @@
 import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
-import type { SealedKeys } from '../../lib/jwt/key-document.ts'
-import { publishAheadMs } from '../../lib/jwt/key-schedule.ts'
+import { type SealedKeys, publishAheadMs } from '../../lib/jwt/signing-key.ts'
 import blocklist from '../../plugins/blocklist.ts'
 import keys, { type KeysOptions } from '../../plugins/keys.ts'
 import storePlugin from '../../plugins/store.ts'

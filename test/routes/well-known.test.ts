@@ -1,6 +1,6 @@
 import { createPublicKey, randomBytes, verify } from 'node:crypto'
 import t from 'tap'
-import { publishAheadMs } from '../../lib/jwt/key-schedule.ts'
+import { publishAheadMs } from '../../lib/jwt/signing-key.ts'
 import { signIn, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { partsOf } from '../helpers/credentials.ts'
 import { assertProblem } from '../helpers/problem.ts'

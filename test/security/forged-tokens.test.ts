@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto'
 import t from 'tap'
 import { checkConfig } from '../../config/load.ts'
-import type { SigningAlgorithm, SigningKey } from '../../lib/jwt/jws.ts'
+import type { SigningAlgorithm, SigningKey } from '../../lib/jwt/signing-key.ts'
 import { assertAllRefused, bearer, statusOf } from '../helpers/bearer.ts'
 import { origin, signInForTokens, startGateway } from '../helpers/build-gateway.ts'
 import { claimsOf, partsOf } from '../helpers/credentials.ts'

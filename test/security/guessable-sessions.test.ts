@@ -1,6 +1,5 @@
 import t, { type Test } from 'tap'
-import { createCookieSecret, parseSessionCookie } from '../../lib/session/session-cookie.ts'
-import { createSid } from '../../lib/session/sid.ts'
+import { createCookieSecret, parseSessionCookie, createSid } from '../../lib/session/sid.ts'
 import { signIn, startGateway } from '../helpers/build-gateway.ts'
 
 /*

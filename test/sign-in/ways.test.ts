@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { validatorCompiler } from '../../lib/http/type-provider.ts'
-import { createLoginSchema, createStepUpSchema } from '../../routes/auth/schemas.ts'
+import { createLoginSchema, createStepUpSchema } from '../../routes/auth.ts'
 import type { Way } from '../../sign-in/way.ts'
 import { createWays, findWay } from '../../sign-in/ways.ts'
 

@@ -1,5 +1,5 @@
 import { TokenInvalidError } from '../../../lib/errors.ts'
-import { readBearer } from '../../../lib/http/bearer.ts'
+import { readBearer } from '../../../lib/http/credentials.ts'
 import { challengeFor } from '../../../lib/http/challenge.ts'
 import type { RequestFacts } from '../../../lib/http/request-facts.ts'
 import { isForeignToken, type Identity } from '../../../lib/identity.ts'

@@ -26,7 +26,7 @@ local function readRecord(key)
   return record, fields
 end
 
--- lib/session/origin.ts in Lua: a record without an origin belongs to every origin, and an empty text disables the check.
+-- lib/session/record.ts in Lua: a record without an origin belongs to every origin, and an empty text disables the check.
 local function isOfOtherOrigin(record, origin)
   return origin ~= '' and record and record.origin and record.origin ~= origin
 end

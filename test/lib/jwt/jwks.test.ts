@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
 import { createKeySet, parseKeySet } from '../../../lib/jwt/jwks.ts'
-import { verificationAlgorithms } from '../../../lib/jwt/jws-verify.ts'
+import { verificationAlgorithms } from '../../../lib/jwt/jws.ts'
 import { foreignKey } from '../../helpers/foreign-issuer.ts'
 
 const { jwk: ec } = foreignKey('k1')

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { seconds } from '../../../lib/session/lifetime.ts'
+import { seconds } from '../../../lib/session/record.ts'
 import { viewSession } from '../../../lib/session/view.ts'
 import { sessionRecord } from '../../helpers/build-app.ts'
 

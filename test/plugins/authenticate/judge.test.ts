@@ -1,7 +1,6 @@
 import t, { type Test } from 'tap'
 import type { RequestFacts } from '../../../lib/http/request-facts.ts'
-import { credentialsFor, type Demand } from '../../../plugins/authenticate/demand.ts'
-import { Judge } from '../../../plugins/authenticate/judge.ts'
+import { credentialsFor, type Demand, Judge } from '../../../plugins/authenticate/judge.ts'
 import type { Access } from '../../../lib/settings/upstream.ts'
 import { refusedCallerOf } from '../../../plugins/authenticate/refused-callers.ts'
 import { buildApp, createStore, openFamily, openSession, origin, recordEvents } from '../../helpers/build-app.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { WindowCounter } from '../../../plugins/rate-limit/window-counter.ts'
+import { WindowCounter } from '../../../plugins/rate-limit/budget.ts'
 
 t.test('a window begins with the first request of a key and ends by itself', async t => {
   const counter = new WindowCounter({ windowMs: 1000, maxKeys: 10 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { rateLimitHeaders, secondsLeft } from '../../../lib/http/rate-limit-headers.ts'
+import { rateLimitHeaders, secondsLeft } from '../../../plugins/rate-limit/budget.ts'
 
 t.test('the headers are structured fields that name the budget, what is left of it, and until when', async t => {
   t.strictSame(rateLimitHeaders({ name: 'signIn', max: 10, windowMs: 60_000, count: 3, leftMs: 36_001 }), {

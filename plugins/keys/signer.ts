@@ -1,13 +1,12 @@
 import jwt, { type JWT } from '@fastify/jwt'
 import Fastify from 'fastify'
-import type { AccessTokenClaims } from '../../lib/jwt/claims.ts'
-import type { SigningKey } from '../../lib/jwt/jws.ts'
-import type { Keys } from '../keys.ts'
+import type { SigningKey } from '../../lib/jwt/signing-key.ts'
+import type { Keys } from './key-ring.ts'
 
 interface Kept { kid: string, jwt: JWT }
 
 /**
- * Signs access tokens with @fastify/jwt. The plugin keeps the key with which it is registered. A key passed with a call is decoded by each
+ * Signs the gateway's tokens with @fastify/jwt. The plugin keeps the key with which it is registered. A key passed with a call is decoded by each
  * call, which costs as much as the signature, so the plugin is registered again when another key has begun to sign.
  */
 export class TokenSigner {
@@ -27,7 +26,7 @@ export class TokenSigner {
     return new TokenSigner(keys, onError, await keep(keys.current()))
   }
 
-  sign (claims: AccessTokenClaims): string {
+  sign (claims: object): string {
     const key = this.#keys.current()
     if (key.kid === this.#kept.kid) return this.#kept.jwt.sign(claims)
     if (key.kid !== this.#nextKid) this.#change(key)

@@ -1,9 +1,15 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { MediaTypeUnsupportedError, RequestInvalidError, RequestTimeoutError } from '../../lib/errors.ts'
-import { findFault } from '../../lib/json.ts'
-import { hasBody } from '../../plugins/server/body.ts'
-import { bodiesUnderWay } from './bodies-under-way.ts'
+import type { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import { MediaTypeUnsupportedError, RequestInvalidError, RequestTimeoutError } from '../lib/errors.ts'
+import { findFault } from '../lib/json.ts'
+import { hasBody } from '../plugins/server/body.ts'
+
+/*
+ * Rules of the gateway's own endpoints: their bodies are JSON, arrive in time and share a bounded memory, and no cache stores their
+ * responses.
+ */
 
 /** Limits far above any body of these routes. Structure dominates the cost of parsing, so it is counted before the parser runs. */
 const limits = { levels: 8, structure: 4096 }
@@ -72,4 +78,52 @@ function giveUpAfter ({ raw }: FastifyRequest, reply: FastifyReply, withinMs: nu
   raw.once('end', end)
   // A request that was rejected unread may never emit 'end'.
   reply.raw.once('close', end)
+}
+
+/** The most bytes of bodies in flight. An ordinary body has some hundred bytes, so no normal load reaches this. */
+const mostBytes = 32 * 1024 * 1024
+const lookEveryMs = 100
+
+interface Body { socket: Socket, from: number, giveUp: () => void }
+
+/**
+ * The request bodies that the gateway itself is reading, and how much of each has arrived. When the sum exceeds `mostBytes`, the
+ * largest bodies are aborted: slow requests must neither exhaust the memory nor displace small ones.
+ */
+class BodiesUnderWay {
+  readonly #bodies = new Map<IncomingMessage, Body>()
+  #timer: NodeJS.Timeout | null = null
+
+  /** Adds a body. `giveUp` is called at most once, and never after `delete`. */
+  add (request: IncomingMessage, giveUp: () => void): void {
+    const { socket } = request
+    // Requests that tests inject have no connection, and their bodies are in memory already.
+    if (!(socket instanceof Socket)) return
+    this.#bodies.set(request, { socket, from: socket.bytesRead, giveUp })
+    this.#timer ??= setTimeout(() => { this.#look() }, lookEveryMs).unref()
+  }
+
+  delete (request: IncomingMessage): void {
+    this.#bodies.delete(request)
+  }
+
+  #look (): void {
+    const sized = [...this.#bodies].map(([request, { socket, from, giveUp }]) => ({ request, giveUp, bytes: socket.bytesRead - from })).sort((one, other) => other.bytes - one.bytes)
+    let bytes = sized.reduce((sum, body) => sum + body.bytes, 0)
+    for (const body of sized) {
+      if (bytes <= mostBytes) break
+      bytes -= body.bytes
+      this.#bodies.delete(body.request)
+      body.giveUp()
+    }
+    this.#timer = this.#bodies.size === 0 ? null : setTimeout(() => { this.#look() }, lookEveryMs).unref()
+  }
+}
+
+/** The bodies of this process; there is one instance, because the process has one memory. */
+const bodiesUnderWay = new BodiesUnderWay()
+
+/** An onSend hook for routes that answer with credentials or session data: no cache stores the response. */
+export async function noStore (_request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  void reply.header('cache-control', 'no-store')
 }

@@ -1,6 +1,5 @@
 import t from 'tap'
-import { generateKey, importKey } from '../../../lib/jwt/jws.ts'
-import { openKey, sealKey } from '../../../lib/jwt/key-document.ts'
+import { generateKey, importKey, openKey, sealKey } from '../../../lib/jwt/signing-key.ts'
 import { deriveSecret } from '../../../lib/secrets.ts'
 
 const secret = deriveSecret(Buffer.alloc(32, 1).toString('base64url'))

@@ -1,10 +1,10 @@
 import Fastify from 'fastify'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import errors from '../../../plugins/errors.ts'
-import { serverOptions } from '../../../plugins/server-options.ts'
-import { acceptJsonAlone } from '../../../routes/auth/json-alone.ts'
-import { eventually, sendRaw } from '../../helpers/proxy.ts'
+import errors from '../../plugins/errors.ts'
+import { serverOptions } from '../../plugins/server-options.ts'
+import { acceptJsonAlone } from '../../routes/json-api.ts'
+import { eventually, sendRaw } from '../helpers/proxy.ts'
 
 const mebibyte = 1024 * 1024
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { gridMs, isIdle, isOver } from '../../../lib/session/lifetime.ts'
+import { gridMs, isIdle, isOver } from '../../../lib/session/record.ts'
 
 t.test('a session is idle at exactly its idle timeout, and over at exactly its end', async t => {
   t.notOk(isIdle({ lastUsedAtMs: 1000 }, 1999, 1000))

@@ -1,9 +1,8 @@
 import t, { type Test } from 'tap'
 import type { AccessTokenClaims } from '../../../lib/jwt/claims.ts'
-import { generateKey, importKey, type SigningAlgorithm, type SigningKey } from '../../../lib/jwt/jws.ts'
-import { hasGoodSignature } from '../../../lib/jwt/jws-verify.ts'
-import { parseToken } from '../../../lib/jwt/token-format.ts'
-import { TokenSigner } from '../../../plugins/access-token/signer.ts'
+import { generateKey, importKey, type SigningAlgorithm, type SigningKey } from '../../../lib/jwt/signing-key.ts'
+import { hasGoodSignature, parseToken } from '../../../lib/jwt/jws.ts'
+import { TokenSigner } from '../../../plugins/keys/signer.ts'
 
 const claims: AccessTokenClaims = {
   iss: 'https://app.example.com', sub: 'ada', aud: ['orders'], exp: 1_900_000_000, iat: 1_800_000_000, jti: 'one', sid: 'a', auth_time: 1_800_000_000, acr: '1', amr: ['pwd'], scope: '', client_id: 'portcullis', epoch: 1
