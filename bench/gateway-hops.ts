@@ -27,6 +27,13 @@ export function resign (token: string, other: string): string {
   return [...token.split('.').slice(0, 2), other.split('.')[2]].join('.')
 }
 
+/** Returns the token as one of another issuer, because the gateway forwards none that it has issued itself. */
+function asForeign (token: string): string {
+  const [header, payload = '', signature] = token.split('.')
+  const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object
+  return [header, Buffer.from(JSON.stringify({ ...claims, iss: 'https://idp.example.com' })).toString('base64url'), signature].join('.')
+}
+
 /**
  * Starts the floor, and all ways through the gateway; with `targets` also that to an upstream of several processes. `name` is that of the
  * store.
@@ -45,6 +52,7 @@ export async function startGatewayHops (upstream: string, context: BenchContext,
   const withTokens = tokens.map(({ token }) => withToken(token))
   const withCookies = sessions.map(({ cookie }) => ({ ...browser, cookie: `${otherCookies}; ${cookie}` }))
   const withForged = tokens.map(({ token }, index) => withToken(resign(token, tokens[(index + 1) % tokens.length]!.token)))
+  const foreign = tokens.map(({ token }) => withToken(asForeign(token)))
   const badTokens = { 'a wrong signature': withForged[0]!, 'no token': withToken('none') }
   const through = { url: gateway.ready.url, usage: usageOf(gateway) }
   const open = { status: 200, bad: { headers: badTokens, status: 200 }, forwards: 'as sent' } as const
@@ -54,7 +62,7 @@ export async function startGatewayHops (upstream: string, context: BenchContext,
   return {
     floor: { what: 'node:http and undici dispatch, nothing else', url: floor.ready.url, usage: usageOf(floor), path: '/orders/42', clients: [anonymous], ...open },
     public: { what: 'gateway, public upstream, no credential', ...through, path: '/public/42', clients: [anonymous], ...open },
-    carried: { what: 'gateway, public upstream, the client\'s token passes through unread', ...through, path: '/carried/42', clients: withTokens, ...open },
+    carried: { what: 'gateway, public upstream, the client\'s token passes through unread', ...through, path: '/carried/42', clients: foreign, ...open },
     token: { what: `gateway, ${users} ES256 access tokens seen before, minted token for the upstream`, ...through, path: '/orders/42', clients: withTokens, ...guarded },
     cookie: { what: `gateway, ${users} session cookies seen before, minted token for the upstream`, ...through, path: '/orders/42', clients: withCookies, ...guarded, bad: { headers: badCookies, status: 401 } },
     ...targets.length === 0 ? {} : { 'two targets': { what: 'the same tokens, to an upstream with two targets', ...through, path: '/balanced/42', clients: withTokens, ...guarded } },

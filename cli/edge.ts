@@ -1,4 +1,4 @@
-import type { EndSignal } from './signals.ts'
+import type { EndSignal, IgnoredSignal } from './signals.ts'
 
 /** The process events that report an uncaught error. */
 type Failure = 'unhandledRejection' | 'uncaughtException'
@@ -18,4 +18,6 @@ export interface Edge {
    * once.
    */
   whenTold: () => Promise<EndSignal>
+  /** Sets the function that is called with each signal that has no effect. */
+  onIgnored: (listener: (signal: IgnoredSignal) => void) => void
 }

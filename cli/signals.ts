@@ -1,6 +1,15 @@
-export type EndSignal = 'SIGTERM' | 'SIGINT'
+export type EndSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
 
-const numbers: Record<EndSignal, number> = { SIGINT: 2, SIGTERM: 15 }
+/** The signals that have no effect: without a handler, SIGUSR1 opens the debugger of Node, and the others end the process without a drain. */
+export type IgnoredSignal = 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'
+
+const numbers: Record<EndSignal, number> = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
+
+/**
+ * A terminal that closes sends SIGHUP to its programs, which must then end. Without a terminal, SIGHUP comes from a service manager or a
+ * log rotator, which expect that the process continues.
+ */
+interface Surroundings { hasTerminal: boolean }
 
 interface Process {
   readonly pid: number
@@ -20,9 +29,9 @@ export class EndSignals {
   readonly #onSignal = (signal: EndSignal): void => { this.#receive(signal) }
   #waiting: Array<(signal: EndSignal) => void> = []
 
-  constructor (process: Process) {
+  constructor (process: Process, { hasTerminal }: Surroundings) {
     this.#process = process
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, this.#onSignal)
+    for (const signal of ['SIGTERM', 'SIGINT', ...hasTerminal ? ['SIGHUP'] as const : []] as const) process.on(signal, this.#onSignal)
   }
 
   /** Resolves to the next signal, and keeps that signal from ending the process. */
@@ -42,5 +51,15 @@ export class EndSignals {
     this.#process.off(signal, this.#onSignal)
     this.#process.kill(this.#process.pid, signal)
     this.#process.exit(128 + numbers[signal])
+  }
+}
+
+/** Keeps signals from having an effect, from construction on, and reports them to the listener. */
+export class IgnoredSignals {
+  /** Called with each ignored signal. */
+  listener: (signal: IgnoredSignal) => void = () => {}
+
+  constructor (process: { on (signal: IgnoredSignal, listener: (signal: IgnoredSignal) => void): unknown }, { hasTerminal }: Surroundings) {
+    for (const signal of ['SIGUSR1', 'SIGUSR2', ...hasTerminal ? [] : ['SIGHUP'] as const] as const) process.on(signal, signal => { this.listener(signal) })
   }
 }

@@ -5,7 +5,7 @@ import { required, UsageError, type Arguments } from './arguments.ts'
 import { whenBroken } from './uncaught-errors.ts'
 import { listen } from './listen.ts'
 import type { Edge } from './edge.ts'
-import { noteStart, whenToldToEnd } from './log-lifecycle.ts'
+import { logIgnoredSignals, noteStart, whenToldToEnd } from './log-lifecycle.ts'
 
 const mostWorkers = 64
 
@@ -25,6 +25,7 @@ async function runAlone (config: Config, edge: Edge): Promise<number> {
   const { composeGateway } = await import('../gateway/gateway.ts')
   const gateway = await composeGateway(config)
   noteStart(gateway, edge)
+  logIgnoredSignals(gateway, edge)
   const broken = whenBroken(gateway, signals)
   try {
     stdout.write(`portcullis listening on ${await listen(gateway, config.listen)}\n`)

@@ -5,6 +5,9 @@ import { buildGateway } from '../index.ts'
 import { startDemoApp } from './demo-app.ts'
 import { startUpstream } from './upstream.ts'
 
+// Without a listener, SIGUSR1 opens the debugger of Node.
+process.on('SIGUSR1', () => {})
+
 /* A complete gateway on this machine: the embedded store, two small upstreams that show what they receive, a page that demonstrates
  * it, one user.
  * `npm start`, or `npm start -- --port 9000`. */

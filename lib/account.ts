@@ -27,8 +27,9 @@ export function foldAccount (name: string): string {
   // Collations treat the iota below Greek letters as an accent, but upper case treats it as a letter.
   return foldCase(name.slice(0, longest).normalize('NFKD').replaceAll('\u0345', '')).toLowerCase()
     .replaceAll(/[\s\u0085]+/g, ' ')
-    // U+0640 lengthens the line between Arabic letters. Combining letters are removed too, although collations distinguish them.
-    .replaceAll(/(?:[\p{C}\u0640]|[\u0300-\u036f]|[\u1ab0-\u1aff]|[\u1dc0-\u1dff]|[\u2de0-\u2dff])+/gu, '')
+    // RFC 4518 maps the soft hyphen of Todo and the placeholder of an object to nothing. U+0640 lengthens the line between Arabic letters.
+    // Combining letters are removed too, although collations distinguish them.
+    .replaceAll(/(?:[\p{C}\u0640\u1806\ufffc]|[\u0300-\u036f]|[\u1ab0-\u1aff]|[\u1dc0-\u1dff]|[\u2de0-\u2dff])+/gu, '')
     .replaceAll(/\p{M}/gu, withoutAccent)
     .replaceAll(/[\u3041-\u3096]/g, hiragana => String.fromCodePoint(hiragana.codePointAt(0)! + 0x60))
     .replaceAll(/(?!\d)\p{Nd}/gu, valueOf)

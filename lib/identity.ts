@@ -4,7 +4,7 @@ import { freezeWithKeys } from './revocation/revocation-keys.ts'
 
 /**
  * The caller behind a verified credential. The object stays the same as long as the credential is the same, so it can be compared and
- * cached by object identity.
+ * cached by object identity. It is shared by all requests with the credential, so it is frozen, with its lists.
  */
 export interface Identity {
   /** Subject of the credential; `<issuer name>|<sub>` for another issuer's token. */
@@ -53,11 +53,12 @@ export function identityOfSession (record: SessionRecord): Identity {
     subject: record.subject,
     sid: record.sid,
     credential: 'session',
-    audiences: record.audiences,
-    scopes: record.scopes,
+    // The lists are copied before they are frozen, because the record belongs to the store.
+    audiences: [...record.audiences],
+    scopes: [...record.scopes],
     authTime: seconds(record.authTimeMs),
     acr: record.acr,
-    amr: record.amr,
+    amr: [...record.amr],
     epoch: record.epoch,
     issuer: null,
     jti: null,

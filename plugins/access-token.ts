@@ -71,7 +71,7 @@ class AccessTokens implements AccessToken {
   readonly #keys: Keys
   readonly issuer: string
   readonly ttlSeconds: number
-  checked = 0
+  #checked = 0
   readonly #verified: RecencyCache<Identity>
   #foreign: ForeignVerifier | null = null
 
@@ -84,6 +84,10 @@ class AccessTokens implements AccessToken {
     this.#keys.onChange(() => this.#verified.clear())
   }
 
+  get checked (): number {
+    return this.#checked
+  }
+
   issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
     const jti = randomBytes(16).toString('base64url')
     return this.#keys.sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
@@ -92,7 +96,7 @@ class AccessTokens implements AccessToken {
   verify (token: string): Identity | Promise<Identity> {
     const known = this.#verified.get(token) ?? this.#foreign?.recall(token)
     if (known !== undefined) return assertNotExpired(known)
-    this.checked++
+    this.#checked++
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
     // The `issuers` part may be registered after this one.

@@ -80,7 +80,7 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
   }
   addPart(fastify, 'cookies', {
     origin,
-    own: createOwnCookies(name),
+    own: Object.freeze(createOwnCookies(name)),
     read (request, kind) {
       const { name, former } = forms[kind]
       const value = readCookie(request.headers.cookie, name)

@@ -60,6 +60,7 @@ export function beginPart (fastify: FastifyInstance, name: PartName): Portcullis
 /** Adds a part to `fastify.portcullis` of this scope. The scopes in it inherit the part; the scopes around it do not. */
 export function addPart<Part extends PartName> (fastify: FastifyInstance, name: Part, part: Portcullis[Part]): void {
   const parts = beginPart(fastify, name)
+  freezePart(name, part)
   if (name === early && partOrNull(parts, name) === null) refuseLate(parts, name)
   for (const { scope } of entriesIn(parts, name)) refuseTaken(scope, name)
   if (Object.hasOwn(parts, name)) addedLate.set(parts, { ...addedLate.get(parts), [name]: part })
@@ -71,6 +72,17 @@ export function addPart<Part extends PartName> (fastify: FastifyInstance, name: 
     for (const dependent of dependentsOf(name)) if (isInherited || (name === early && partOrNull(outer, dependent) !== null)) refuseInherited(parts, dependent, name)
   }
   for (const scope of partsAround(parts)) registered.get(scope)?.push({ name, part, scope: parts })
+}
+
+/**
+ * Freezes a part with the methods of its class, so that no code replaces a check, such as that of a revocation, for the whole server. The
+ * store may be one of the application, which the application may change.
+ */
+function freezePart (name: PartName, part: unknown): void {
+  if (name === 'store' || typeof part !== 'object' || part === null) return
+  Object.freeze(part)
+  const prototype = Object.getPrototypeOf(part) as object
+  if (prototype !== Object.prototype) Object.freeze(prototype)
 }
 
 /** Returns a part that may be absent, or null. */

@@ -104,10 +104,11 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   const forward = createForward(upstream, prefix, options, { origin: upstream.origin, prefix, isTransparent: options.paths === 'transparent', prefixes: () => prefixesOf(fastify) })
   if (options.websocket) acceptUpgrades(fastify.server)
   addRoutes(fastify, upstream.prefix, [...options.paths === 'transparent' ? [restoreTarget] : [], ...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
-  // The cookies of every scope of the server are credentials here, whatever the order of registration.
+  // The cookies and the access tokens of every scope of the server are credentials here, whatever the order of registration.
   fastify.addHook('onReady', async () => {
     const all = partsWithin(partsAround(scopeParts(fastify)).at(-1)!, 'cookies').map(({ own }) => own)
     if (all.length > 0) upstream.ownCookies = joinOwnCookies(all)
+    if (upstream.keepAuthorization) upstream.ownIssuers = partsWithin(partsAround(scopeParts(fastify)).at(-1)!, 'accessToken').map(({ issuer }) => issuer)
   })
   upstream.counts.targets = upstream.pool.targets
   if (options.health !== undefined) watchHealth(fastify, upstream, options.health)
@@ -129,6 +130,7 @@ function createUpstream (fastify: FastifyInstance, options: CheckedOptions, { pr
     timeoutMs,
     clientTimeoutMs,
     keepAuthorization: options.authorization === 'keep',
+    ownIssuers: [],
     ownCookies: createOwnCookies('portcullis'),
     never: neverForwardedWith([...createVerifiers(scopeParts(fastify)).flatMap(({ scheme }) => scheme.headers), ...options.identityHeaderNames]),
     stripCors: options.cors === 'strip',

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Strength } from '../lib/session/authentication.ts'
+import { strengthen, type Strength } from '../lib/session/authentication.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import { createExpiryReport } from './session/expiries.ts'
 import type { RequestFacts } from '../lib/http/request-facts.ts'
@@ -10,7 +10,7 @@ import { viewSession, type SessionView } from '../lib/session/view.ts'
 import { checkOptions } from '../lib/check-options.ts'
 import { createCookieSecret, formatSessionCookie, parseSessionCookie } from '../lib/session/sid.ts'
 import { equalInConstantTime, sha256 } from '../lib/secrets.ts'
-import type { SignIn } from '../lib/session/sign-in.ts'
+import { assertFitsToken, checkStrength, type SignIn } from '../lib/session/sign-in.ts'
 import { optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { cookieSession } from '../lib/settings/session.ts'
 import type { Store } from '../stores/store.ts'
@@ -113,11 +113,14 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
     noteUse: sid => { touches.note(sid, store.nowMs()) },
     ...reads,
     async renew (reply, sid, fresh) {
+      const strength = checkStrength(fresh)
       // The origin of a record never changes, and the store does not renew a record that has expired meanwhile.
-      if (await reads.read(sid) === null) return null
+      const known = await reads.read(sid)
+      if (known === null) return null
+      assertFitsToken({ ...known, ...strengthen(known, strength, 0) })
       await endOthers(reply, sid, portcullis)
       const { secret, secretHash } = createCookieSecret()
-      const record = await store.renew(sid, { secretHash, ...fresh })
+      const record = await store.renew(sid, { secretHash, ...strength })
       blocklist.note({ kind: 'changed', sid })
       if (record === null) return null
       cookies.set(reply, 'session', formatSessionCookie(sid, secret))

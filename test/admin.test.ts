@@ -117,7 +117,7 @@ t.test('no page of another site reads metrics or health, and monitoring asks by 
     const fine = path === '/nowhere' ? 404 : 200
     for (const lines of [['Sec-Fetch-Site: cross-site'], ['Sec-Fetch-Site: same-site'], ['Origin: https://evil.example'], ['Origin: null']]) t.equal(await statusOf(path, '127.0.0.1', lines), 403, `${path} ${lines[0]}`)
     for (const lines of [browser, ['Accept-Language: en', 'User-Agent: Prometheus/3.0'], ['User-Agent: Mozilla/5.0'], ['Cookie: a=b'], ['Sec-Fetch-Site: same-origin', 'Sec-Fetch-Mode: cors'], ['Sec-Fetch-Site: same-origin'], ['Sec-Fetch-Dest: empty'], ['Sec-CH-UA: "Chromium"'], ['Sec-GPC: 1'], ['Referer: http://evil.example/'], ['DNT: 1'], ['Upgrade-Insecure-Requests: 1']]) {
-      for (const host of ['evil.example', `evil.example:${port}`, 'EVIL.example.', '127.0.0.1.evil.example']) t.equal(await statusOf(path, host, lines), 403, `${path} ${host} ${lines[0]}`)
+      for (const host of ['evil.example', `evil.example:${port}`, 'EVIL.example.', '127.0.0.1.evil.example', 'evil.example:', 'EVIL.example.:', '[::1]evil.example', '[::1].evil.example:', 'localhost:80:evil.example', '[evil.example]:']) t.equal(await statusOf(path, host, lines), 403, `${path} ${host} ${lines[0]}`)
     }
     for (const host of ['127.0.0.1', `127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`, 'gateway:9090']) t.equal(await statusOf(path, host, browser), fine, `${path} ${host}`)
     for (const host of ['gateway.monitoring.svc.cluster.local:9090', 'gateway.example.com', '10.0.0.5:9090']) t.equal(await statusOf(path, host, ['User-Agent: Prometheus/3.0', 'Accept-Encoding: gzip']), fine, `${path} ${host}`)

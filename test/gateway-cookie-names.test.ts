@@ -1,4 +1,5 @@
 import t from 'tap'
+import { cookieNames } from '../lib/http/own-cookies.ts'
 import { password, post, setCookies, signIn, signInForTokens, startGateway } from './helpers/build-gateway.ts'
 import { startUpstream } from './helpers/upstream.ts'
 
@@ -14,6 +15,15 @@ t.test('a deployment with a name of cookies sets, reads and clears cookies by th
   t.equal(service.requests.at(-1)?.headers.cookie, `${foreign}; a=1`)
   t.equal((await fetch(`${url}/named`, { headers: { cookie: cookie.replace('orders', 'portcullis') } })).status, 401)
   t.same(Object.keys(setCookies(await post(`${url}/auth/logout`, undefined, { cookie: `${cookie}; ${foreign}` }))), ['__Host-Http-orders', '__Secure-orders-refresh'])
+})
+
+t.test('two deployments on one host cannot be given names under which one would read, or delete, a cookie of the other', async t => {
+  for (const name of ['http-orders', 'Http-orders', 'HTTP-x', 'orders-refresh', 'orders-Refresh', 'orders-DEVICE']) {
+    await t.rejects(startGateway(t, { cookies: { name } }), { message: /cookies\.name: must be letters, digits, - and _/ }, name)
+  }
+  const names = ['orders', 'x', 'http', 'httpx', 'x-http-orders']
+  const all = names.flatMap(name => Object.values(cookieNames(name, true)).flatMap(({ name, former }) => [name, former ?? []].flat()))
+  t.equal(new Set(all.map(name => name.toLowerCase())).size, all.length)
 })
 
 t.test('a browser that was signed in by the first release stays signed in, and a fresh sign-in or sign-out takes the old cookie away', async t => {

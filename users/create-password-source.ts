@@ -1,4 +1,5 @@
 import { ConfigInvalidError } from '../lib/errors.ts'
+import { checkScopes } from '../lib/session/sign-in.ts'
 import { createUsers } from './file-users.ts'
 import type { IdentityOption, PasswordSource, PasswordSourceHooks, Principal, VerifyPassword } from './password-source.ts'
 
@@ -16,8 +17,9 @@ function toPrincipal (answer: Awaited<ReturnType<VerifyPassword>>): Principal | 
   if (typeof subject !== 'string' || !/^[\x21-\x7b\x7d-\x7e]{1,255}$/.test(subject)) {
     throw new TypeError('identity: the function must resolve to a subject of visible ASCII characters without space and |, or to null')
   }
-  if (!Array.isArray(scopes) || !scopes.every(scope => typeof scope === 'string' && /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))) {
-    throw new TypeError('identity: the function must resolve to scopes of visible ASCII characters without space, " and \\')
+  try {
+    return { subject, scopes: checkScopes(scopes) }
+  } catch (cause) {
+    throw new TypeError(`identity: of what the function resolves to, ${(cause as Error).message}`, { cause })
   }
-  return { subject, scopes: [...scopes] }
 }

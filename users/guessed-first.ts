@@ -1,6 +1,7 @@
 import { foldAccount } from '../lib/account.ts'
 import { commonPasswords } from './common-passwords.ts'
 import { commonWords, smallWords } from './common-words.ts'
+import { isKnownNumber } from './known-numbers.ts'
 
 /* A guess consists of parts: one or two common passwords or words, names of the user, sequences, and digits, signs and small words
  * between and around them. A password that consists only of parts is refused in every spelling: case, accents, separators between
@@ -22,8 +23,18 @@ const mostParts = 6
 const signs = ['a4@', 'b68gq9', 'c(¢', 'e3€£', 'h#', 'il1!|t7+', 'o0', 's5$§', 'z2']
 const shapes = new Map(signs.flatMap(group => [...group].map(sign => [sign, group[0]!] as const)))
 
-const rows = ['1234567890', '!@#$%^&*()', 'qwertyuiop', 'asdfghjkl', 'zxcvbnm', 'qwertzuiop', 'yxcvbnm', 'azertyuiop', 'qsdfghjklm', 'wxcvbn', '1qaz', '2wsx', '3edc', '4rfv', '5tgb', '6yhn', '7ujm']
-const neighbours = new Set(rows.flatMap(row => [...row].slice(1).map((key, index) => row[index]! + key)))
+/** Rows and columns of keyboards: Latin, Russian, Ukrainian, Greek, Hebrew, Arabic, Persian and Korean. */
+const rows = [
+  '1234567890', '!@#$%^&*()', 'qwertyuiop', 'asdfghjkl', 'zxcvbnm', 'qwertzuiop', 'yxcvbnm', 'azertyuiop', 'qsdfghjklm', 'wxcvbn', '&é"\'(-è_çà)', '1qaz', '2wsx', '3edc', '4rfv', '5tgb', '6yhn', '7ujm',
+  'йцукенгшщзхъ', 'йцукенгшщзхї', 'фывапролджэ', 'фівапролджє', 'ячсмитьбю', '1йфя', '2цыч', '3увс', '4кам', '5епи', '6нрт', '7гоь',
+  'ςερτυθιοπ', 'ασδφγηξκλ', 'ζχψωβνμ', 'קראטוןםפ', 'שדגכעיחלךף', 'זסבהנמצתץ', 'ضصثقفغعهخحجد', 'شسيبلاتنمكط', 'ضصثقفغعهخحجچ', 'شسیبلاتنمکگ', 'ظطزرذدئو', 'ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔ', 'ㅁㄴㅇㄹㅎㅗㅓㅏㅣ', 'ㅋㅌㅊㅍㅠㅜㅡ'
+].map(foldAccount)
+const neighbours = new Set(rows.flatMap(row => [...row].slice(1).map((key, index) => [...row][index]! + key)))
+
+/** Cyrillic, Greek and Armenian letters, and the Latin letters that look like them. */
+const lookalikes = ['aаα', 'bвьβ', 'cсϲ', 'dԁ', 'eеεє', 'fғ', 'hнһ', 'iіιї', 'jј', 'kкκ', 'mм', 'nпηո', 'oоοσօ', 'pрρ', 'qԛ', 'rгя', 'sѕ', 'tтτ', 'uυцս', 'vνѵ', 'wшωԝ', 'xхχ', 'yуγү', 'zʒ']
+const latin = new Map(lookalikes.flatMap(group => [...group].slice(1).map(letter => [letter, group[0]!] as const)))
+const foreignLookalike = new RegExp(`[${[...latin.keys()].join('')}]`, 'gu')
 
 /** The ways in which a character may follow another in a sequence. */
 const steps: Array<(one: string, next: string) => boolean> = [
@@ -45,16 +56,21 @@ const forms = [(text: Character[]) => text, withoutDoubled]
 /** Returns whether a password is among the first guesses for a user with these names. */
 export function isGuessedFirst (password: string, names: readonly string[]): boolean {
   const text = foldAccount(password)
+  const inLatin = text.replaceAll(foreignLookalike, letter => latin.get(letter)!)
+  return isGuess(text, names) || (inLatin !== text && isGuess(inLatin, names))
+}
+
+function isGuess (text: string, names: readonly string[]): boolean {
   if (isWeak(text) || isWeakBetweenSigns(text) || isNumberOf(text, names)) return true
   if (hasMuchBeside(text)) return false
   const words = ['portcullis', ...names].flatMap(wordsOf)
   return readingsOf(text).some(reading => isMadeOf(reading, words))
 }
 
-/** Returns whether the text is a common password, has very few sequences, or repeats one of these or a short text. */
+/** Returns whether the text is a common password, a date or a well-known number, has very few sequences, or repeats one of these or a short text. */
 function isWeak (text: string): boolean {
   const characters = [...text]
-  if (commons.has(text) || countPieces(characters) < fewestPieces || countPieces([...text.replaceAll(/(.)\1/gu, '$1')]) < fewestPieces) return true
+  if (commons.has(text) || isKnownNumber(text) || countPieces(characters) < fewestPieces || countPieces([...text.replaceAll(/(.)\1/gu, '$1')]) < fewestPieces) return true
   const unit = unitOf(characters)
   return unit !== null && (unit.length < leastUnit || isWeak(unit.join('')))
 }

@@ -36,6 +36,9 @@ export class WorkerPool {
    * standard error has the cause.
    */
   async start (): Promise<string> {
+    cluster.setupPrimary()
+    // SIGUSR1 would open the debugger of a worker that does not handle it yet.
+    cluster.setupPrimary({ execArgv: [...cluster.settings.execArgv ?? [], '--disable-sigusr1'] })
     const url = await this.#startOne()
     if (this.#ending.signal.aborted) return url
     await Promise.all(Array.from({ length: this.#options.count - 1 }, () => this.#startOne()))

@@ -2,7 +2,7 @@ import { AggregatorRegistry } from 'prom-client'
 import type { Config } from '../../config/config.ts'
 import { composeOperators } from '../../gateway/operators.ts'
 import { driverOf } from '../../stores/drivers.ts'
-import { noteStart, whenToldToEnd } from '../log-lifecycle.ts'
+import { logIgnoredSignals, noteStart, whenToldToEnd } from '../log-lifecycle.ts'
 import type { Edge } from '../edge.ts'
 import { WorkerPool } from './pool.ts'
 
@@ -36,6 +36,7 @@ export async function runPrimary (config: Config, count: number, edge: Edge): Pr
       throw error
     })
   noteStart(operators, edge)
+  logIgnoredSignals(operators, edge)
   stdout.write(`portcullis listening on ${url}\n`)
   await whenToldToEnd(operators, told)
   await pool.end()

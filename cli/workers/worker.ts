@@ -6,7 +6,7 @@ import { composeGateway } from '../../gateway/gateway.ts'
 import { whenBroken } from '../uncaught-errors.ts'
 import { listen } from '../listen.ts'
 import type { Edge } from '../edge.ts'
-import { whenToldToEnd } from '../log-lifecycle.ts'
+import { logIgnoredSignals, whenToldToEnd } from '../log-lifecycle.ts'
 import { isEndMessage, reportEveryMs, type WorkerMessage } from './messages.ts'
 
 /** Runs one of the serving processes until the primary process or a signal tells it to end. */
@@ -14,6 +14,7 @@ export async function runWorker (config: Config, edge: Edge): Promise<number> {
   const { signals } = edge
   const told = whenPrimarySays()
   const gateway = await compose(config)
+  logIgnoredSignals(gateway, edge)
   const broken = whenBroken(gateway, signals)
   try {
     if (config.admin !== null) shareMetrics(gateway.portcullis.metrics.registry)

@@ -9,9 +9,9 @@ export interface CookieName {
 
 /**
  * Pattern of a cookie name: characters that every server and browser reads alike. It excludes the endings that distinguish the cookies of
- * one deployment.
+ * one deployment, and the beginning `http-`: the former name `__Host-Http-x` would be the current one of the deployment `x`.
  */
-export const cookieNamePattern = '^(?!.*-(?:refresh|device)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'
+export const cookieNamePattern = /^(?!http-)(?!.*-(?:refresh|device)$)[a-z0-9][a-z0-9_-]{0,63}$/i
 
 /**
  * Returns the names of the cookies of one deployment. The prefix `__Host-Http-` (RFC 6265bis successor, Chromium 140 and Firefox 143)

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** A host with an optional port, as in a Host header. The groups hold the host without the brackets of IPv6. */
-const hostPattern = /^(?:\[([^\]]+)\]|([^:]*))(?::\d+)?$/
+/** A host with an optional port, which may be empty (RFC 3986, section 3.2.3). The groups hold the host without the brackets of IPv6. */
+const hostPattern = /^(?:\[([^\]]+)\]|([^:]*))(?::\d*)?$/
 
 /** Headers that browsers send, and clients for monitoring do not. So is every header whose name begins with `Sec-`. */
 const browserHeaders = new Set(['accept-language', 'access-control-request-headers', 'access-control-request-method', 'access-control-request-private-network', 'cookie', 'dnt', 'origin', 'referer', 'service-worker', 'upgrade-insecure-requests'])
@@ -15,7 +15,10 @@ const browserHeaders = new Set(['accept-language', 'access-control-request-heade
  * settings and proxies remove some of them.
  */
 export function mayBeRebound (headers: IncomingHttpHeaders, ownHost: string): boolean {
-  const [, address, name = ''] = hostPattern.exec(headers.host ?? '') ?? []
+  const parsed = hostPattern.exec(headers.host ?? '')
+  // A Host that cannot be parsed is not known to be a safe name.
+  if (parsed === null) return isFromBrowser(headers)
+  const [, address, name = ''] = parsed
   const host = (address ?? name).toLowerCase().replace(/\.$/, '')
   const isOwn = isIP(host) !== 0 || !host.includes('.') || host.endsWith('.localhost') || host === ownHost.toLowerCase()
   return !isOwn && isFromBrowser(headers)

@@ -10,6 +10,9 @@ export const mintedTtlSeconds = 300
 const Instant = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Text = Type.String({ minLength: 1 })
 
+/** The `jti` of a token that can be revoked by it: control characters can be written in no command, and longer texts are not stored. */
+export const TokenId = Type.String({ minLength: 1, maxLength: 1024, pattern: '^[^\\x00-\\x1f\\x7f-\\x9f]*$' })
+
 /** Claims of the access tokens that the gateway issues to clients (RFC 9068, and claims of the gateway). */
 export const AccessTokenClaims = Type.Object({
   iss: Text,
@@ -18,7 +21,7 @@ export const AccessTokenClaims = Type.Object({
   exp: Instant,
   iat: Instant,
   nbf: Type.Optional(Instant),
-  jti: Text,
+  jti: TokenId,
   sid: Text,
   auth_time: Instant,
   acr: Type.String(),

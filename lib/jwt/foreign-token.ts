@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { clockToleranceSeconds } from './claims.ts'
+import { clockToleranceSeconds, TokenId } from './claims.ts'
 import type { Identity } from '../identity.ts'
 import { canonicalAlgorithm, type VerificationAlgorithm } from './jws.ts'
 import { freezeWithKeys } from '../revocation/revocation-keys.ts'
@@ -33,7 +33,7 @@ const ForeignClaims = Type.Object({
   exp: Instant,
   iat: Instant,
   nbf: Type.Optional(Instant),
-  jti: Text,
+  jti: TokenId,
   scope: Type.Optional(Type.String()),
   auth_time: Type.Optional(Instant),
   acr: Type.Optional(Type.String()),

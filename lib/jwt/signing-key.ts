@@ -45,7 +45,7 @@ export function importKey (jwk: Jwk, algorithm: SigningAlgorithm, { createdAtMs,
     signsFromMs,
     privateKey,
     publicKey,
-    publicJwk: { ...members, kid, use: 'sig', alg: algorithm },
+    publicJwk: Object.freeze({ ...members, kid, use: 'sig' as const, alg: algorithm }),
     privatePem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   }
 }

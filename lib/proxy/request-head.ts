@@ -41,8 +41,10 @@ export function neverForwardedWith (headers: readonly string[]): ReadonlySet<str
 }
 
 export interface HeaderPolicy {
-  /** True if the client's Authorization header is forwarded to the upstream. */
+  /** True if the client's Authorization header is forwarded to the upstream, unless it has a token of one of `ownIssuers`. */
   readonly keepAuthorization: boolean
+  /** The `iss` of the gateway's own tokens, which no client may pass on by `keepAuthorization`: other services accept them too. */
+  ownIssuers?: readonly string[]
   /** The gateway's cookies, which no upstream receives or sets. */
   ownCookies: OwnCookies
   /** Client headers that are never forwarded (see `neverForwardedWith`). The default contains no headers of further credential schemes. */
@@ -53,13 +55,14 @@ export interface HeaderPolicy {
  * Returns the headers for an upstream as name, value, name, value…: those of the client, followed by those of the gateway. Connection
  * removes headers of the client, never those that the gateway adds (RFC 9110, section 7.6.1).
  */
-export function requestHeaders (client: IncomingHttpHeaders, ours: readonly string[], { keepAuthorization, ownCookies, never = neverForwarded }: HeaderPolicy): string[] {
+export function requestHeaders (client: IncomingHttpHeaders, ours: readonly string[], { keepAuthorization, ownIssuers = [], ownCookies, never = neverForwarded }: HeaderPolicy): string[] {
   const forwarded: string[] = []
   const named = connectionOptions(client.connection)
   const taken = namesOf(ours)
   for (const name in client) {
     const read = isPlain(name) ? name : fold(name)
     if (never.has(read) || isStripped(read, name, keepAuthorization) || named?.has(read) === true || isNameIn(read, taken)) continue
+    if (name === 'authorization' && hasTokenOf(ownIssuers, client[name]!)) continue
     const value = name === 'cookie' ? ownCookies.without(client.cookie!) : client[name]
     if (typeof value === 'string') forwarded.push(name, value)
   }
@@ -83,6 +86,25 @@ export function fold (name: string): string {
 function isStripped (read: string, name: string, keepAuthorization: boolean): boolean {
   if (read === 'authorization') return read !== name || !keepAuthorization
   return read.startsWith('x-forwarded') || (read !== name && neverSpeltOtherwise.has(read))
+}
+
+/**
+ * Returns whether an Authorization header has a JWT whose `iss` is one of these. Nothing is verified, because a token that is not genuine is
+ * of no use to the upstream either. Every scheme counts, and every part of the value, as servers separate them differently.
+ */
+function hasTokenOf (issuers: readonly string[], authorization: string): boolean {
+  return issuers.length > 0 && authorization.split(/[^\w.-]+/).some(text => {
+    const parts = text.split('.', 4)
+    return parts.length === 3 && issuers.includes(issuerIn(parts[1]!) as string)
+  })
+}
+
+function issuerIn (payload: string): unknown {
+  try {
+    return (JSON.parse(Buffer.from(payload, 'base64url').toString()) as { iss?: unknown } | null)?.iss
+  } catch {
+    return undefined
+  }
 }
 
 /** Returns headers with their names as CGI-style servers read them; usually the given array itself. */

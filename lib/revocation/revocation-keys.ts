@@ -47,12 +47,13 @@ export const subjectKeyAt = 12
 export const credentialKeys: unique symbol = Symbol('credential keys')
 
 /**
- * Freezes the claims of a credential and stores its keys with them, so that a request with a known credential computes no hash. Copies do
+ * Freezes the claims of a credential, with the lists in them, and stores its keys with them, so that a request with a known credential computes no hash. Copies do
  * not carry the keys, because the claims of a copy may be changed.
  */
 export function freezeWithKeys<Claims extends CredentialClaims> (claims: Claims): Readonly<Claims> {
   const keys = new Int32Array(credentialKeysLength)
   writeKeys(claims, keys)
+  for (const value of Object.values(claims)) if (Array.isArray(value)) Object.freeze(value)
   return Object.freeze(Object.defineProperty(claims, credentialKeys, { value: keys, enumerable: false }))
 }
 

@@ -14,8 +14,8 @@ export type Access = (typeof accesses)[number]
 
 /** Settings of forwarding. */
 export const forwarding = {
-  /** `keep` forwards the client's Authorization header to the upstream. */
-  authorization: Optional(choice(['strip', 'keep'], { description: 'keep: forwards the client\'s Authorization header (requires access: session or public, and forward: headers or none).', default: 'strip' })),
+  /** `keep` forwards the client's Authorization header to the upstream, unless it has a token that the gateway has issued. */
+  authorization: Optional(choice(['strip', 'keep'], { description: 'keep: forwards the client\'s Authorization header, unless it has a token that the gateway issued (requires access: session or public, and forward: headers or none).', default: 'strip' })),
   /** True forwards WebSockets to the upstream. This requires portcullis-streams, which closes them when their session ends. */
   websocket: Optional(flag({ description: 'Forwards WebSockets.', default: false })),
   /** True sends the host of the public origin as Host, false that of the target. */

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { randomInt } from 'node:crypto'
-import type { Strength } from '../../lib/session/authentication.ts'
+import { strengthen, type Strength } from '../../lib/session/authentication.ts'
 import { AudienceUnknownError, RateLimitedError, RefreshRefusedError, StoreUnavailableError } from '../../lib/errors.ts'
 import { publish, sourceOf, type SecurityEvent } from '../../lib/events.ts'
 import { createExpiryReport, type ReportExpiry } from '../session/expiries.ts'
@@ -9,7 +9,7 @@ import { viewSession, type SessionView } from '../../lib/session/view.ts'
 import { formatRefreshToken, parseRefreshToken, type ParsedRefreshToken } from '../../lib/session/refresh-token.ts'
 import type { RotationWindows } from '../../lib/session/rotation.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'
-import type { SignIn } from '../../lib/session/sign-in.ts'
+import { assertFitsToken, checkStrength, type SignIn } from '../../lib/session/sign-in.ts'
 import type { Rotation } from '../../stores/store.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { Budget } from '../rate-limit.ts'
@@ -116,10 +116,12 @@ export class RefreshTokens implements RefreshToken {
     return response
   }
 
-  async rotate (reply: FastifyReply, { audience = null, ...request }: RotateRequest): Promise<TokenResponse> {
+  async rotate (reply: FastifyReply, { audience = null, fresh, ...others }: RotateRequest): Promise<TokenResponse> {
     if (audience?.length === 0) throw new AudienceUnknownError()
+    const request: Omit<RotateRequest, 'audience'> = fresh === undefined ? others : { ...others, fresh: checkStrength(fresh) }
     const { sid, generation } = this.#accept(this.#parts.cookies.read(reply.request, 'refresh'), reply)
     if (audience !== null) await this.#assertAudience(sid, audience)
+    if (request.fresh !== undefined) await this.#assertFits(sid, request.fresh)
     const rotation = await this.#rotateInStore(reply, sid, generation, request)
     this.#report(rotation, reply, sid)
     switch (rotation.outcome) {
@@ -177,6 +179,12 @@ export class RefreshTokens implements RefreshToken {
     const record = await store.read(sid)
     if (record === null || isOfOtherOrigin(record, cookies.origin)) throw new RefreshRefusedError({ cause: new Error('unknown') })
     if (!audience.every(name => record.audiences.includes(name))) throw new AudienceUnknownError()
+  }
+
+  /** Throws TypeError if no access token could carry the session after a step-up. */
+  async #assertFits (sid: string, fresh: Strength): Promise<void> {
+    const record = await this.#parts.store.read(sid)
+    if (record !== null) assertFitsToken({ ...record, ...strengthen(record, fresh, 0) })
   }
 
   #report ({ outcome, record }: Exclude<Rotation, { outcome: 'limited' }>, reply: FastifyReply, sid: string): void {

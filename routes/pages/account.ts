@@ -13,7 +13,8 @@ import { stepUpSession } from '../../sign-in/step-up.ts'
 import { whoIsSignedIn, type Pages } from './page.ts'
 import { describeSessions, type DescribedSession } from './sessions.ts'
 
-const SignOutForm = Type.Object({ action: Type.Union([Type.Literal('sign-out'), Type.Literal('sign-out-everywhere')]) }, { additionalProperties: false })
+/* Unknown fields of these forms are ignored, because a session must not remain open on account of a field that an extension or a proxy added. */
+const SignOutForm = Type.Object({ action: Type.Union([Type.Literal('sign-out'), Type.Literal('sign-out-everywhere')]) })
 const EndForm = Type.Object({
   action: Type.Literal('end'),
   sid: Type.String(),
@@ -21,7 +22,7 @@ const EndForm = Type.Object({
   password: Type.Optional(Password),
   /** Present for password managers only. */
   username: Type.Optional(Type.String())
-}, { additionalProperties: false })
+})
 
 const notices = new Map([
   ['ended', 'The other session is signed out.'],

@@ -42,7 +42,7 @@ t.test('at a terminal the password is asked for and not shown', async t => {
   for (const [typed, code] of [['zebra crossing\r', 0], ['\u0003', 2], ['\u0004', 2]] as const) {
     const stdin = Object.assign(new PassThrough(), { isTTY: true })
     const printed = new PassThrough()
-    const added = main(['users', 'add', 'zoe', '--file', file], { env: {}, stdin, stdout: printed, stderr: printed, uid: undefined, nodeVersion: '', signals: new EventEmitter(), whenTold: async () => await new Promise(() => {}) })
+    const added = main(['users', 'add', 'zoe', '--file', file], { env: {}, stdin, stdout: printed, stderr: printed, uid: undefined, nodeVersion: '', signals: new EventEmitter(), whenTold: async () => await new Promise(() => {}), onIgnored: () => {} })
     t.equal(String(await once(printed, 'data')), 'password: ')
     stdin.write(typed)
 

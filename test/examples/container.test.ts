@@ -71,7 +71,7 @@ t.test('the image is of one Node that the package accepts, and not run by root',
 t.test('the image copies and runs what is there', async t => {
   for (const source of argumentsOf('COPY').filter(rest => !rest.startsWith('--from=')).flatMap(rest => rest.split(' ').slice(0, -1))) await t.resolves(stat(join(root, source)), source)
   for (const [, script = ''] of argumentsOf('RUN').join('\n').matchAll(/npm run (\S+)/g)) t.ok(script in scripts, script)
-  t.same(JSON.parse(argumentsOf('ENTRYPOINT')[0]!), ['node', `/app/${bin.portcullis}`])
+  t.same(JSON.parse(argumentsOf('ENTRYPOINT')[0]!), ['node', '--disable-sigusr1', `/app/${bin.portcullis}`])
   const [command = '', option, config = ''] = JSON.parse(argumentsOf('CMD').at(-1)!) as string[]
   t.same([command, option], ['start', '--config'])
   await t.resolves(stat(join(folder, 'config', config.replace('/etc/portcullis/', ''))))
@@ -159,7 +159,7 @@ async function startOrders (t: Test): Promise<{ url: string, end: () => Promise<
 
 t.test('the systemd unit starts what there is', async t => {
   const unit = await read(root, 'examples', 'systemd', 'portcullis.service')
-  const commands = [...unit.matchAll(/^ExecStart(?:Pre)?=(\S+) (\S+) (.+)$/gm)].map(([, , file = '', args = '']) => ({ file, args }))
+  const commands = [...unit.matchAll(/^ExecStart(?:Pre)?=(\S+) (?:--\S+ )*(\S+) (.+)$/gm)].map(([, , file = '', args = '']) => ({ file, args }))
 
   t.same(commands.map(({ file }) => file.replace(/.*node_modules\/portcullis\//, '')), [bin.portcullis, bin.portcullis])
   t.same(commands.map(({ args }) => args.split(' ').slice(0, 2)), [['check', '--config'], ['start', '--config']])

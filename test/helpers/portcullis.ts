@@ -65,7 +65,7 @@ export async function runMain (args: string[], options: RunOptions = {}): Promis
       done()
     }
   })
-  const code = await main(args, { env, stdin: Readable.from([stdin]), stdout: collect('stdout'), stderr: collect('stderr'), uid: process.getuid?.(), nodeVersion: process.versions.node, signals: new EventEmitter(), whenTold: async () => await new Promise(() => {}) })
+  const code = await main(args, { env, stdin: Readable.from([stdin]), stdout: collect('stdout'), stderr: collect('stderr'), uid: process.getuid?.(), nodeVersion: process.versions.node, signals: new EventEmitter(), whenTold: async () => await new Promise(() => {}), onIgnored: () => {} })
   report(`what portcullis ${args[0]} printed`, `${output.stdout}\n${output.stderr}`)
   return { code, ...output }
 }
@@ -77,7 +77,7 @@ export interface GatewayProcess {
   output: { stdout: string, stderr: string }
   /** Sends a signal; resolves when the process has ended. */
   end (signal?: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<Outcome>
-  signal (signal: 'SIGTERM' | 'SIGINT' | 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void
+  signal (signal: NodeJS.Signals): void
   ended: Promise<Outcome>
 }
 

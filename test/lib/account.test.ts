@@ -39,6 +39,21 @@ t.test('letters and marks of names that a collation without case and accents tak
   t.strictSame(pairs.filter(([one, other]) => foldAccount(one) !== foldAccount(other)).map(pair => pair.join(' ')), [])
 })
 
+t.test('characters that RFC 4518 maps to nothing or to a space make no other account', async t => {
+  const range = (first: number, last = first): string[] => Array.from({ length: last - first + 1 }, (_, index) => String.fromCodePoint(first + index))
+  const nothing = [
+    range(0x0, 0x8), range(0xe, 0x1f), range(0x7f, 0x84), range(0x86, 0x9f), range(0xad), range(0x34f), range(0x6dd), range(0x70f), range(0x1806), range(0x180b, 0x180e),
+    range(0x200b, 0x200f), range(0x202a, 0x202e), range(0x2060, 0x2063), range(0x206a, 0x206f), range(0xfe00, 0xfe0f), range(0xfeff), range(0xfff9, 0xfffc), range(0x1d173, 0x1d17a),
+    range(0xe0001), range(0xe0020, 0xe007f),
+    // Characters that Unicode displays as nothing by default.
+    range(0x61c), range(0x115f, 0x1160), range(0x17b4, 0x17b5), range(0x2064, 0x2069), range(0x3164), range(0xffa0), range(0xe0100, 0xe01ef)
+  ].flat()
+  const space = [range(0x9, 0xd), range(0x20), range(0x85), range(0xa0), range(0x1680), range(0x2000, 0x200a), range(0x2028, 0x2029), range(0x202f), range(0x205f), range(0x3000)].flat()
+
+  t.strictSame(nothing.filter(character => [`a${character}da`, `ada${character}`, `${character}ada`].some(name => foldAccount(name) !== 'ada')).map(encodeURI), [])
+  t.strictSame(space.filter(character => foldAccount(`a${character}da`) !== 'a da' || foldAccount(`${character}ada${character}`) !== 'ada').map(encodeURI), [])
+})
+
 t.test('a name beyond all bounds costs no more than a long one', async t => {
   t.equal(foldAccount('\ufdfa'.repeat(1_000_000)), foldAccount('\ufdfa'.repeat(1024)))
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { accessTokenClaimsOf } from '../../lib/jwt/claims.ts'
-import { identityOfSession, identityOfToken } from '../../lib/identity.ts'
+import { identityOfSession, identityOfToken, type Identity } from '../../lib/identity.ts'
+import { identityOfForeign, type ForeignTokenRules } from '../../lib/jwt/foreign-token.ts'
 import { sessionRecord } from '../helpers/build-app.ts'
 
 t.test('a session and its token speak for the same subject, in seconds', async t => {
@@ -25,4 +26,17 @@ t.test('an identity cannot be changed by who reads it', async t => {
   const identity = identityOfSession(sessionRecord())
 
   t.throws(() => { (identity as { subject: string }).subject = 'eve' }, TypeError)
+})
+
+t.test('the lists of an identity cannot be changed either, and the record that it was made from stays as it was', async t => {
+  const record = sessionRecord()
+  const claims = accessTokenClaimsOf(sessionRecord(), { issuer: 'i', audience: ['a'], jti: 'j', ttlSeconds: 60, nowSeconds: 1, generation: null })
+  const rules: ForeignTokenRules = { name: 'corp', issuer: 'https://corp.example', algorithms: ['ES256'], scopes: ['orders:read'], maxTokenAgeSeconds: 60, typ: 'any', ownAudience: 'https://app.example.com' }
+  const foreign = identityOfForeign({ iss: rules.issuer, sub: 'bob', aud: 'orders', exp: 2000, iat: 1000, jti: 'j1', amr: ['otp'], scope: 'orders:read' }, rules, 1000) as Identity
+
+  for (const identity of [identityOfSession(record), identityOfToken(claims), foreign]) {
+    for (const name of ['audiences', 'scopes', 'amr'] as const) t.throws(() => { (identity[name] as string[]).push('admin') }, TypeError, `${identity.credential} ${name}`)
+  }
+  record.scopes.push('more')
+  t.notOk(Object.isFrozen(record.audiences))
 })

@@ -1,5 +1,6 @@
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
+import type { Strength } from '../../lib/session/authentication.ts'
 import { formatRefreshToken } from '../../lib/session/refresh-token.ts'
 import { deriveSecrets } from '../../plugins/keys.ts'
 import { buildApp, cookieOf, createFaultyStore, createStore, openFamily, openSession, otherSecret, recordEvents, refreshCookieName, sessionCookieName } from '../helpers/build-app.ts'
@@ -136,4 +137,40 @@ t.test('of two sessions that one answer opens at once, one is left', async t => 
   await app.inject({ method: 'POST', url: '/at-once' })
 
   t.equal((await store.list('ada')).length, 1)
+})
+
+t.test('a sign-in with a value that a credential could not carry is refused in both modes alike, and nothing is stored', async t => {
+  const { store } = await createStore(t)
+  const errors: unknown[] = []
+  const app = await buildApp(t, store, {}, app => {
+    app.setErrorHandler(async (error, _request, reply) => {
+      errors.push(error)
+      return await reply.code(500).send()
+    })
+    app.post<{ Body: Parameters<typeof app.portcullis.session.open>[1] }>('/session', async ({ body }, reply) => await reply.openSession(body))
+    app.post<{ Body: Parameters<typeof app.portcullis.session.open>[1] }>('/family', async ({ body }, reply) => await reply.openFamily(body))
+    app.post<{ Params: { sid: string }, Body: Strength }>('/renew/:sid', async ({ params, body }, reply) => ({ renewed: await app.portcullis.session.renew(reply, params.sid, body) !== null }))
+    app.post<{ Body: Strength }>('/strengthen', async ({ body }, reply) => await reply.rotateFamily({ fresh: body }))
+  })
+  const bad = { acr: [2, null, ['1']], amr: ['pwd', [1], [''], [`${'x'.repeat(12_000)}`]], audiences: [['x', ''], ['x', 5], 'x', ['"'.repeat(6000)]], scopes: [['a b'], [''], 'a'] }
+  for (const [name, values] of Object.entries(bad)) {
+    for (const value of values) {
+      for (const url of ['/session', '/family']) {
+        t.equal((await app.inject({ method: 'POST', url, payload: { subject: 'zoe', [name]: value } })).statusCode, 500, name)
+        t.match(errors.pop(), { name: 'TypeError', message: name }, name)
+      }
+    }
+  }
+  t.same(await store.list('zoe'), [])
+
+  const [session, family] = [await openSession(app), await openFamily(app)]
+  const before = [await store.read(session.sid), await store.read(family.sid)]
+  for (const payload of [{}, { acr: '1' }, { acr: 2, amr: ['otp'] }, { acr: '2', amr: 'otp' }, { acr: '2', amr: ['x'.repeat(12_000)] }]) {
+    for (const [url, cookie] of [[`/renew/${session.sid}`, session.cookie], ['/strengthen', family.cookie]] as const) {
+      t.equal((await app.inject({ method: 'POST', url, payload, headers: { cookie } })).statusCode, 500, JSON.stringify(payload).slice(0, 60))
+      t.match(errors.pop(), { name: 'TypeError', message: /acr|amr/ }, JSON.stringify(payload).slice(0, 60))
+    }
+  }
+  t.same([await store.read(session.sid), await store.read(family.sid)], before)
+  t.equal((await app.inject({ method: 'POST', url: '/strengthen', payload: { acr: '2', amr: ['otp'] }, headers: { cookie: family.cookie } })).statusCode, 200)
 })

@@ -342,6 +342,29 @@ t.test('the parts of a scope cannot be replaced or removed, also through a scope
   })
 })
 
+t.test('no method of a part can be replaced, on the part or on its class; the store of an application stays as it is', async t => {
+  const { store } = await createStore(t)
+  const app = await buildApp(t, store)
+  const { portcullis } = app
+  const own = portcullis as unknown as Record<string, unknown>
+  const names = Object.keys(own).filter(name => typeof own[name] === 'object' && own[name] !== null && name !== 'store')
+  t.ok(names.length >= 8, names.join(' '))
+
+  for (const name of names) {
+    const part = own[name] as Record<string, unknown>
+    const prototype = Object.getPrototypeOf(part) as Record<string, unknown>
+    for (const holder of prototype === Object.prototype ? [part] : [part, prototype]) {
+      const members = Object.getOwnPropertyNames(holder).filter(member => member !== 'constructor')
+      for (const member of [...members, 'added']) t.throws(() => { 'use strict'; holder[member] = () => false }, TypeError, `${name}.${member}`)
+    }
+  }
+  t.throws(() => { portcullis.blocklist.isRevoked = () => false }, TypeError)
+  t.throws(() => { portcullis.cookies.own.without = header => header }, TypeError)
+  t.notOk(Object.isFrozen(store))
+  const { cookie } = await openSession(app)
+  t.equal((await app.inject({ url: '/login', method: 'POST', headers: { cookie } })).statusCode, 200)
+})
+
 t.test('errors that are registered twice are refused by name', async t => {
   for (const nested of [false, true]) {
     const app = Fastify()

@@ -103,7 +103,7 @@ t.test('every claim that is missing, of the wrong type or out of its time is ref
     exp: [undefined, null, String(now + 60), -1, now - 6, now - 0.5, 2 ** 53],
     iat: [undefined, null, String(now), -1, now + 3600, now - 3601, now + 10.5, 0],
     nbf: [null, String(now), now + 60, -1],
-    jti: [undefined, null, '', 1, ['j1']],
+    jti: [undefined, null, '', 1, ['j1'], 'j\u00001', '\u0001', 'j1\n', '\u007f', '\u009f', 'j'.repeat(1025)],
     scope: [null, 1, ['orders:read']],
     auth_time: [null, 'today', now + 3600, -1],
     acr: [null, 1],

@@ -30,7 +30,7 @@ t.test('a token needs every claim, each of its own kind', async t => {
     exp: [undefined, null, '', String(now() + 60), true, [now() + 60], {}, -1, 0, now() - 1, now() + 0.5, 2 ** 53, 1e21, 1e300, -0.5],
     iat: [undefined, null, '', String(now()), true, [now()], {}, -1, now() + 60, now() + 3600, now() - 0.5, 2 ** 53],
     nbf: [null, '', String(now()), true, [0], {}, -1, now() + 60, now() + 0.5, 2 ** 53],
-    jti: [undefined, null, '', 1, ['a'], {}],
+    jti: [undefined, null, '', 1, ['a'], {}, 'a\u0000b', '\u001f', 'j'.repeat(1025)],
     sid: [undefined, null, '', 1, ['a'], {}],
     auth_time: [undefined, null, '', String(now()), -1, 0.5, [1], 2 ** 53],
     acr: [undefined, null, 1, ['1'], {}],

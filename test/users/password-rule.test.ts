@@ -48,6 +48,12 @@ const guesses: Record<string, string[]> = {
     'doudou12', 'كلمة السر', 'حبيبي123', 'habibi123', 'পাসওয়ার্ড', 'bhalobashi', 'senha123', 'minhasenha', 'euteamo1', 'katasandi', 'sayangku', 'passwort1', 'schatz12', 'ichliebedich', 'パスワード123', 'あいしてる123', 'aishiteru', '비밀번호1234', '사랑해12345', 'saranghae', 'mậtkhẩu1', 'matkhau1', 'anhyeuem', 'şifre123', 'sifre123', 'aşkım123', 'askim123', 'seniseviyorum',
     'parola12', 'tiamo123', 'haslo123', 'hasło123', 'kochanie', 'رمز عبور', 'รหัสผ่าน', 'nenosiri', 'mahalkita', 'wachtwoord', 'passord123', 'lösenord', 'losenord1', 'salasana', 'κωδικός1', 'szeretlek', 'סיסמה123'
   ],
+  'a row of another keyboard': ['йцукенгш', 'ЙЦУКЕНГШЩ', 'фывапролдж', 'ячсмитьбю', '1йфя2цыч', 'йцукенфыва', 'ςερτυθιοπ', 'ασδφγηξκλ', 'שדגכעיחל', 'ضصثقفغعه', 'شسیبلاتن', 'ㅂㅈㄷㄱㅅㅛㅕㅑ', 'qwertzuiop', 'azertyuiop', 'qsdfghjk', '&é"\'(-è_'],
+  'a date': ['19900101', '31121999', '12311999', '20260117', '1990-01-01', '01.01.1990', '1990/12/31!', '13700101', '25331231', '19901301'],
+  'a known number': ['27182818', '3141592654', '31415926535', '14142135', '16180339', '1123581321', '2357111317', '5201314520', '13145201314', '520520520'],
+  'letters that look like others': ['раssword1', 'pаsswоrd', 'аdmіn1234', 'drаgоn99', 'ρassword', 'ραssωord', 'аlісеsmith1', 'рortcullis'],
+  'months, days and seasons': ['Januar2026', 'januari1', 'Montag2026', 'fevrier1', 'Février2026', 'janvier2026!', 'enero2026', 'lunes2026', 'gennaio1', 'janeiro26', 'понедельник1', 'январь2026', 'января2026', 'Sommer2026', 'verano2026', 'ocak2026!', 'ιανουαρίου1'],
+  'more common words': ['пассворд', 'linkedin1', 'lastname1', 'toor1234', 'root1234', 'tinkle12', 'tobeornottobe', 'To be or not to be', 'alice@corp', 'alice@gmail.com', 'admin@corp1', 'gfhjkm12'],
   'a name': ['alicesmith1', 'Alice Smith', 'smith.alice', 'smithalice1990', 'asmith1990', 'alices99', 'alice20011231', 'al1c3sm1th', 'htimsecila', 'adalovelace1815', 'jose12345', 'José 12345', 'JOSE\u03011234', 'bob.example', '73925104', '73925104!', 'employee-73925104']
 }
 
@@ -75,7 +81,7 @@ t.test('four different words are never refused, however common each of them is',
 })
 
 t.test('a password that merely has a name or a common word in it is taken', async t => {
-  const others = ['passwordgiraffe', 'open-the-gate', 'alice likes tea', 'dragon73925104826', '7a3b9c2d5e', 'tR7#kq9!', '8fK2-qLx9', '\u{1F40E}\u{1F50B}\u{1F4CE}\u{1F98A}\u{1F340}\u{1F9CA}\u{1F955}a', '73925104']
+  const others = ['синий кит поёт', 'жираф ест мёд', 'γαλάζια φάλαινα', 'der Januar war kalt', 'im Sommer ans Meer', '73925104', '20269871', 'tobeornottobee giraffe', 'root canal treatment', 'passwordgiraffe', 'open-the-gate', 'alice likes tea', 'dragon73925104826', '7a3b9c2d5e', 'tR7#kq9!', '8fK2-qLx9', '\u{1F40E}\u{1F50B}\u{1F4CE}\u{1F98A}\u{1F340}\u{1F9CA}\u{1F955}a', '73925104']
   for (const password of ['zebra and dragon', 'why ada.lovelace?', 'my portcullis opens', ...others]) t.doesNotThrow(() => checkNewPassword(password, names), password)
 })
 

@@ -26,7 +26,7 @@ t.test('claims of a wrong form are refused', async t => {
     { exp: now + 0.5 }, { exp: String(now + 600) }, { exp: -1 }, { exp: Infinity }, { exp: 2 ** 60 }, { exp: [now + 600] },
     { iat: now - 0.5 }, { iat: String(now) }, { iat: NaN }, { nbf: '0' }, { auth_time: 1.5 },
     { aud: [] }, { aud: '' }, { aud: [''] }, { aud: ['orders', 1] }, { aud: { 0: 'orders' } },
-    { sub: '' }, { sub: ['ada'] }, { jti: '' }, { sid: 0 }, { scope: ['orders:read'] }, { amr: 'pwd' }, { epoch: -1 }, { epoch: 0.5 }, { epoch: '9' }, { gen: 0 }, { gen: null }
+    { sub: '' }, { sub: ['ada'] }, { jti: '' }, { jti: 'a\u0000b' }, { jti: 'a\u009f' }, { jti: 'j'.repeat(1025) }, { sid: 0 }, { scope: ['orders:read'] }, { amr: 'pwd' }, { epoch: -1 }, { epoch: 0.5 }, { epoch: '9' }, { gen: 0 }, { gen: null }
   ]
   for (const change of changes) t.notOk(areAccessTokenClaims({ ...good, ...change }, issuer, now), JSON.stringify(change))
   for (const claims of [null, undefined, [], 'claims', [good]]) t.notOk(areAccessTokenClaims(claims, issuer, now))

@@ -5,6 +5,21 @@ import { createOwnCookies } from '../../../lib/http/own-cookies.ts'
 const ownCookies = createOwnCookies('portcullis')
 const policy = { keepAuthorization: false, ownCookies }
 
+const tokenOf = (payload: unknown): string => `eyJh.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.c2ln`
+
+t.test('a kept Authorization header is removed if it has a token of an issuer of the gateway, in any scheme and spelling', async t => {
+  const kept = { ...policy, keepAuthorization: true, ownIssuers: ['https://app.example.com', 'https://b.example.com'] }
+  const own = tokenOf({ iss: 'https://app.example.com', sub: 'ada' })
+  const removed = [`Bearer ${own}`, `bearer ${own}`, `BEARER   ${own} `, `Bearer\t${own}`, `Token ${own}`, `Token token="${own}"`, own, `Basic a, Bearer ${own}`, `Bearer ${tokenOf({ sub: 'ada', iss: 'https://b.example.com' })}`, `DPoP ${own}`, `Bearer ${own},`]
+  for (const authorization of removed) t.same(requestHeaders({ authorization, 'x-kept': '1' }, [], kept), ['x-kept', '1'], authorization)
+
+  const foreign = [{ iss: 'https://idp.example.com' }, { iss: ['https://app.example.com'] }, { iss: 'https://app.example.com/' }, { sub: 'https://app.example.com' }, { iss: null }, null, [], 5, 'https://app.example.com'].map(tokenOf)
+  for (const authorization of [...foreign.map(token => `Bearer ${token}`), 'Basic YTpi', 'Bearer a.b.c', 'Bearer ...', 'Bearer a.%.c', 'Bearer ', '', 'Digest x=1', `Bearer ${'a.'.repeat(8000)}`, `Bearer ${own}.${own}`]) {
+    t.same(requestHeaders({ authorization }, [], kept), ['authorization', authorization], authorization.slice(0, 60))
+  }
+  t.same(requestHeaders({ authorization: `Bearer ${own}` }, ['authorization', 'Bearer minted'], kept), ['authorization', 'Bearer minted'])
+})
+
 t.test('hop-by-hop headers and those that Connection names are the client\'s alone', async t => {
   const forwarded = requestHeaders({
     connection: 'close , X-Named,,\tAuthorization',
