@@ -47,7 +47,7 @@ export const bench: Bench = {
       columns: { cpuUs: hopColumns['cpuUs']!, perTurn: { head: 'requests/turn', digits: 1 }, requestsPerSecond: hopColumns['requestsPerSecond']! },
       arms: armsOf(hops, samples),
       ratios: ratiosOf(samples, 'cpuUs', names.flatMap(harness => [[`public: ${harness}`, `floor: ${harness}`], [`token: ${harness}`, `floor: ${harness}`]] as Array<[string, string]>)),
-      notes: ['A turn is one turn of the event loop. The more requests a process finds ready in a turn, the less each of them pays for waking up, and for caches that the kernel has emptied meanwhile. The floor gains most by that, because it does the least else, so the ratio is greatest where the batches are largest.']
+      notes: ['A turn is one turn of the event loop: a process that finds more requests ready in a turn wakes up less often for each of them. Compare the differences between the harnesses with the spread within one of them: a difference that is smaller comes from the machine, whose speed changes between the rounds, and not from the harness.']
     }
     return { conditions: `${hopConditions(context)}; SQLite file store; metrics on, log level error.`, tables: [table], goals: [], notRun }
   }
