@@ -4,7 +4,7 @@ const constants = [
   '11235813213455891442333776', '2357111317192329313741', '1248163264128256512102420484096', '149162536496481100121144'
 ]
 
-/** Numbers that stand for words in Chinese, such as "I love you" and "for ever", and those of luck. */
+/** Numbers that are read as words in Chinese, such as "I love you" and "a lifetime", and lucky numbers. */
 const spoken = /^(?:520|521|530|1314|1413|9420|3344|886|168|668|666|888|999)+$/
 
 const leastDigits = 8

@@ -8,7 +8,7 @@ const slowBytesPerSecond = 1024
  */
 const slowAfterMs = { sending: 10_000, reading: 20_000 }
 
-/** Time without a question after which nobody waits any longer, so that the next question is the first of a new wait. */
+/** Time without a question after which no request waits any longer, so that the next question is the first of a new wait. */
 const waitEndsAfterMs = 2000
 
 type Direction = keyof typeof slowAfterMs

@@ -213,7 +213,7 @@ export class Pool {
     this.#looking = null
   }
 
-  /** Ends requests of slow clients while others wait: no more than wait, so that a slow client loses its connection to somebody only. */
+  /** Ends requests of slow clients while others wait, at most as many as wait. */
   #press (): void {
     let wanted = this.#waiting.size
     if (wanted === 0) return

@@ -13,7 +13,7 @@ export interface Address {
 
 const sharedBuffer = allocate()
 
-/** Number of bytes of a response from which its connection gets a buffer of its own. */
+/** Number of bytes of a response from which its connection gets a buffer that no other one uses. */
 const longResponseBytes = readBufferBytes / 2
 
 /** Buffers that were connections' own and are in use no longer. Fresh memory costs more than a copy. */
