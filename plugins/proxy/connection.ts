@@ -67,7 +67,6 @@ export class Connection implements ResponseReceiver {
   /** True if the socket is read as a stream, which can be handed over after a change of protocols. */
   readonly #isStream: boolean
   readonly #buffer: ReadBuffer
-  #readInto: Buffer | null = null
   #request: UpstreamRequest | null
   #requests = 0
   #isPaused = false
@@ -226,12 +225,9 @@ export class Connection implements ResponseReceiver {
     return !this.#isPaused
   }
 
-  #nextBuffer (): Buffer | null {
+  #nextBuffer (): Buffer {
     if (this.#request !== null) this.#buffer.advance(this.#buffer.isOwn && this.#request.isUsingData())
-    const { current } = this.#buffer
-    if (current === this.#readInto) return null
-    this.#readInto = current
-    return current
+    return this.#buffer.current
   }
 
   /** A head counts as progress when it is complete, also that of an informational response, so that it cannot trickle without end. */

@@ -66,8 +66,8 @@ function allocate (): Buffer {
 export interface Reading {
   /** Receives the bytes of each read. Returns false to stop reading. */
   onRead: (bytesRead: number, buffer: Buffer) => boolean
-  /** Returns the buffer for the next read, or null for that of the last one. It is called after each read, and once before the first. */
-  nextBuffer: () => Buffer | null
+  /** Returns the buffer for the next read. It is called after each read, and for each address of a name that is tried. */
+  nextBuffer: () => Buffer
 }
 
 /** A plain connection that can go on reading after a failed write, because the response may be waiting. */
