@@ -122,5 +122,5 @@ function holderOf ({ pid, heap, end, url, path, clients, bounds }: Proxy, { upst
 }
 
 function conditions (context: BenchContext): string {
-  return `${context.rounds} interleaved rounds, each with a fresh process; every request on a connection of its own. ${sayHeldCount(context)}All of them have waited for ${context.seconds} s when the memory is read: that of the process beyond what it had after ${users * 2} other requests; then its heap after a collection of garbage. Every request that had to wait is answered in the end, which is checked. What the system itself needs for a connection is in no figure. ${sayPlacement()}`
+  return `${context.rounds} interleaved rounds, each with a fresh process; each request on a separate connection. ${sayHeldCount(context)}All of them have waited for ${context.seconds} s when the memory is read: that of the process beyond what it had after ${users * 2} other requests; then its heap after a collection of garbage. Every request that had to wait is answered in the end, which is checked. What the system itself needs for a connection is in no figure. ${sayPlacement()}`
 }

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { cpuTime, serveParent } from './child.ts'
 import { HeadReader, requestHead, statusOf } from './raw-http.ts'
 
-/* Many requests at once, each on a connection of its own, however long their answers take. */
+/* Many requests at once, each on a separate connection, however long their answers take. */
 
 export interface WaitingRequests {
   url: string

@@ -47,8 +47,8 @@ export const subjectKeyAt = 12
 export const credentialKeys: unique symbol = Symbol('credential keys')
 
 /**
- * Freezes the claims of a credential, with the lists in them, and stores its keys with them, so that a request with a known credential computes no hash. Copies do
- * not carry the keys, because the claims of a copy may be changed.
+ * Freezes the claims of a credential, with the lists in them, and stores its keys with them, so that a request with a known credential
+ * computes no hash. Copies do not carry the keys, because the claims of a copy may be changed.
  */
 export function freezeWithKeys<Claims extends CredentialClaims> (claims: Claims): Readonly<Claims> {
   const keys = new Int32Array(credentialKeysLength)

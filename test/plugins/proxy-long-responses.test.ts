@@ -100,23 +100,26 @@ t.test('a client that accepts nothing for a while receives what was read meanwhi
   t.equal(hash.digest('hex'), digestOf(bytes))
 })
 
-t.test('an upstream whose name has several addresses is read from the one that accepts the connection', async t => {
-  const server = createServer((request, response) => { response.end(bytesOf(Number(request.url!.slice(1)), 300_000)) }).listen(0, '127.0.0.1')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  await once(server, 'listening')
-  const { lookup } = dns
-  dns.lookup = ((host: string, options: object, callback: (error: Error | null, addresses: object[]) => void) => {
-    if (host === 'two.example') callback(null, [{ address: '127.0.0.2', family: 4 }, { address: '127.0.0.1', family: 4 }])
-    else lookup(host, options, callback as never)
-  }) as typeof dns.lookup
-  t.teardown(() => { dns.lookup = lookup })
-  const { url } = await startProxy(t, [{ target: `http://two.example:${(server.address() as AddressInfo).port}` }])
+for (const isTls of [false, true]) {
+  t.test(`an upstream whose name has several addresses is read from the one that accepts the connection${isTls ? ', with TLS' : ''}`, async t => {
+    const listener = (request: IncomingMessage, response: ServerResponse): void => { response.end(bytesOf(Number(request.url!.slice(1)), 300_000)) }
+    const server = (isTls ? createTlsServer({ key: certificate.key, cert: certificate.cert }, listener) : createServer(listener)).listen(0, '127.0.0.1')
+    t.teardown(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    await once(server, 'listening')
+    const { lookup } = dns
+    dns.lookup = ((host: string, options: object, callback: (error: Error | null, addresses: object[]) => void) => {
+      if (host === 'two.example') callback(null, [{ address: '127.0.0.2', family: 4 }, { address: '127.0.0.1', family: 4 }])
+      else lookup(host, options, callback as never)
+    }) as typeof dns.lookup
+    t.teardown(() => { dns.lookup = lookup })
+    const { url } = await startProxy(t, [{ target: `${isTls ? 'https' : 'http'}://two.example:${(server.address() as AddressInfo).port}`, tls: { rejectUnauthorized: false } }])
 
-  for (const id of [1, 2, 3]) {
-    const answer = await fetch(`${url}/${id}`, { signal: AbortSignal.timeout(patienceMs) })
-    t.equal(digestOf(Buffer.from(await answer.arrayBuffer())), digestOf(bytesOf(id, 300_000)))
-  }
-})
+    for (const id of [1, 2, 3]) {
+      const answer = await fetch(`${url}/${id}`, { signal: AbortSignal.timeout(patienceMs) })
+      t.equal(digestOf(Buffer.from(await answer.arrayBuffer())), digestOf(bytesOf(id, 300_000)))
+    }
+  })
+}
