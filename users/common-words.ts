@@ -1,8 +1,10 @@
 import { foldAccount } from '../lib/account.ts'
 
-/* Words that users of the largest languages make passwords of, with the names of months, days and sites: "password", "secret", "love", "I love you", "darling", "hello" and
- * "welcome", in the script of the language, and as it is written or typed with Latin letters. Source: translated by hand for this
- * project, because the lists of leaked passwords are mostly English and Russian. */
+/*
+ * Words that users of the largest languages make passwords of, with the names of sites: "password", "secret", "love", "I love you", "darling",
+ * "hello" and "welcome", in the script of the language, and as it is written or typed with Latin letters. Source: translated by hand for this
+ * project, because the lists of leaked passwords are mostly English and Russian.
+ */
 const text = `
 english: password passphrase passcode passwd pass love lovely iloveyou loveyou darling hello welcome secret default company change changeme changeit
   temporary temp office work home login logon account computer internet server system summer winter spring autumn monday january correcthorsebatterystaple tobeornottobe root toor admin administrator guest test tester demo user username
