@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { assertNote, countRefresh, createSid, isOfOtherOrigin, mostNotes, openFamily, receive, rotate, StoreUnavailableError, strengthen, subjectKeyOf, tokenKeyOf, type CredentialClaims, type DeviceBinding, type DeviceRenewal, type KeyDocument, type LogEntry, type Note, type OpenSession, type Pull, type RefreshCount, type Revocation, type RotateOptions, type Rotation, type RotationWindows, type SessionRecord, type Store, type Strength, type TakePage } from '../stores/toolkit.ts'
+import { assertNote, countRefresh, createSid, isOfOtherOrigin, mostNotes, openFamily, receive, rotate, StoreUnavailableError, strengthen, subjectKeyOf, tokenKeyOf, type CredentialClaims, type DeviceBinding, type DeviceRenewal, type KeyDocument, type LogEntry, type Note, type OpenSession, type Pull, type RefreshCount, type Revocation, type RotateOptions, type Rotation, type RotationWindows, type SessionData, type SessionRecord, type Store, type Strength, type TakePage } from '../stores/toolkit.ts'
 
 interface Session { record: SessionRecord, refreshes: RefreshCount | null }
 interface Cut { epoch: number, exceptSid: string | null, keepUntilMs: number }
@@ -58,7 +58,7 @@ export class MemoryStore implements Store {
     // The cut of a subject may be removed only when no session has its epoch any more.
     if (cut !== undefined) cut.keepUntilMs = Math.max(cut.keepUntilMs, expiresAtMs + keepEntryMs)
     const family = session.mode === 'tokens' ? openFamily(nowMs) : null
-    const record: SessionRecord = { ...given, sid: createSid(session.subject), epoch, createdAtMs: nowMs, authTimeMs: nowMs, lastUsedAtMs: nowMs, expiresAtMs, family, device: null }
+    const record: SessionRecord = { data: {}, ...given, sid: createSid(session.subject), epoch, createdAtMs: nowMs, authTimeMs: nowMs, lastUsedAtMs: nowMs, expiresAtMs, family, device: null }
     this.#data.sessions.set(record.sid, { record, refreshes: null })
     return { record: structuredClone(record), closed }
   }
@@ -130,6 +130,14 @@ export class MemoryStore implements Store {
     if (record.device.renewals !== renewals) return { outcome: 'used', record }
     if (renewals === 0) this.#append({ kind: 'changed', sid })
     return { outcome: 'renewed', record: this.#change(record, { device: { ...record.device, renewals: renewals + 1 } }) }
+  }
+
+  async replaceData (sid: string, data: SessionData): Promise<SessionRecord | null> {
+    this.#begin()
+    const record = this.#live(sid)
+    if (record === null) return null
+    this.#append({ kind: 'changed', sid })
+    return this.#change(record, { data: structuredClone(data) })
   }
 
   async close (sid: string, { maxTokenAgeMs, origin = null }: { maxTokenAgeMs: number, origin?: string | null }): Promise<SessionRecord | null> {

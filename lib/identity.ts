@@ -1,5 +1,7 @@
 import { type SessionRecord, seconds } from './session/record.ts'
+import { frozenCopy } from './json-copy.ts'
 import type { AccessTokenClaims } from './jwt/claims.ts'
+import type { DeepReadonly, SessionData, TokenClaims } from './own-data.ts'
 import { freezeWithKeys } from './revocation/revocation-keys.ts'
 
 /**
@@ -36,6 +38,16 @@ export interface Identity {
   readonly generation: number | null
   /** Expiry of the credential, in seconds since the epoch. */
   readonly expiresAt: number
+  /**
+   * Data that the application keeps with the session, as it was when the record was read. Null with an access token, because no record is read
+   * for it; `portcullis.session.read(sid)` reads it.
+   */
+  readonly data: DeepReadonly<SessionData> | null
+  /**
+   * Claims that the option `claims` of `accessToken` has added to the access token. Null without that option, with a session cookie, and with
+   * another issuer's token.
+   */
+  readonly claims: DeepReadonly<TokenClaims> | null
 }
 
 /** Returns whether the record of a session of the gateway decides how long the credential is valid. */
@@ -63,11 +75,15 @@ export function identityOfSession (record: SessionRecord): Identity {
     issuer: null,
     jti: null,
     generation: null,
-    expiresAt: seconds(record.expiresAtMs)
+    expiresAt: seconds(record.expiresAtMs),
+    // The store of an application may have records of earlier versions.
+    data: frozenCopy(record.data ?? {}),
+    claims: null
   })
 }
 
-export function identityOfToken (claims: AccessTokenClaims): Identity {
+/** Returns the identity of a token of the gateway. `own` are the claims in it that the application has added; null if they are not kept. */
+export function identityOfToken (claims: AccessTokenClaims, own: DeepReadonly<TokenClaims> | null = null): Identity {
   return freezeWithKeys<Identity>({
     subject: claims.sub,
     sid: claims.sid,
@@ -81,6 +97,8 @@ export function identityOfToken (claims: AccessTokenClaims): Identity {
     issuer: claims.iss,
     jti: claims.jti,
     generation: claims.gen ?? null,
-    expiresAt: claims.exp
+    expiresAt: claims.exp,
+    data: null,
+    claims: own
   })
 }

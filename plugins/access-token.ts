@@ -7,6 +7,8 @@ import { TokenInvalidError } from '../lib/errors.ts'
 import { identityOfToken, type Identity } from '../lib/identity.ts'
 import { hasGoodSignature, parseToken, type TokenParts } from '../lib/jwt/jws.ts'
 import { checkOptions } from '../lib/check-options.ts'
+import { copyOwnClaims, ownClaimsOf } from '../lib/jwt/own-claims.ts'
+import type { TokenClaims } from '../lib/own-data.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import { accessToken } from '../lib/settings/access-token.ts'
 import { optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
@@ -52,8 +54,15 @@ export interface ForeignVerifier {
 
 const own = {
   /** The `iss` of every token: the gateway's origin. */
-  issuer: Type.String({ minLength: 1 })
+  issuer: Type.String({ minLength: 1 }),
+  /**
+   * Function that returns claims to add to each access token that is issued: a JSON object of at most 1024 bytes. Identities of verified tokens
+   * have them as `claims`. They take part in no decision of the gateway. Default: no claims are added or kept.
+   */
+  claims: Type.Optional(Type.Unsafe<MakeClaims>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that returns claims' })))
 }
+
+type MakeClaims = (record: SessionRecord) => TokenClaims
 
 export interface AccessTokenOptions extends OptionsFrom<typeof accessToken.properties, typeof own> {}
 
@@ -61,9 +70,9 @@ const Options = optionsOf(accessToken.properties, own)
 
 /** Short-lived signed access tokens, each valid only for the audiences that it names. */
 export default fp<AccessTokenOptions>(async function accessTokenPlugin (fastify, options) {
-  const { issuer, ttlMs, cacheSize } = checkOptions('portcullis-access-token', Options, options)
+  const { issuer, ttlMs, cacheSize, claims } = checkOptions('portcullis-access-token', Options, options)
   const portcullis = beginPart(fastify, 'accessToken')
-  addPart(fastify, 'accessToken', new AccessTokens(portcullis, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize }))
+  addPart(fastify, 'accessToken', new AccessTokens(portcullis, { issuer, ttlSeconds: Math.floor(ttlMs / 1000), cacheSize, makeClaims: claims ?? null }))
 }, { name: 'portcullis-access-token', fastify: '5.x', dependencies: ['portcullis-keys'] })
 
 class AccessTokens implements AccessToken {
@@ -71,15 +80,17 @@ class AccessTokens implements AccessToken {
   readonly #keys: Keys
   readonly issuer: string
   readonly ttlSeconds: number
+  readonly #makeClaims: MakeClaims | null
   #checked = 0
   readonly #verified: RecencyCache<Identity>
   #foreign: ForeignVerifier | null = null
 
-  constructor (parts: Portcullis, options: { issuer: string, ttlSeconds: number, cacheSize: number }) {
+  constructor (parts: Portcullis, options: { issuer: string, ttlSeconds: number, cacheSize: number, makeClaims: MakeClaims | null }) {
     this.#parts = parts
     this.#keys = parts.keys
     this.issuer = options.issuer
     this.ttlSeconds = options.ttlSeconds
+    this.#makeClaims = options.makeClaims
     this.#verified = new RecencyCache(options.cacheSize)
     this.#keys.onChange(() => this.#verified.clear())
   }
@@ -90,7 +101,8 @@ class AccessTokens implements AccessToken {
 
   issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
     const jti = randomBytes(16).toString('base64url')
-    return this.#keys.sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
+    const claims = accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) })
+    return this.#keys.sign(this.#makeClaims === null ? claims : { ...copyOwnClaims(this.#makeClaims(record)), ...claims })
   }
 
   verify (token: string): Identity | Promise<Identity> {
@@ -132,7 +144,7 @@ class AccessTokens implements AccessToken {
     if (header['alg'] !== key.algorithm) throw refused('not the algorithm of its key')
     if (!hasGoodSignature(key, signingInput, signature)) throw refused('wrong signature')
     if (!areAccessTokenClaims(claims, this.issuer, Date.now() / 1000)) throw refused('wrong claims')
-    return identityOfToken(claims)
+    return identityOfToken(claims, this.#makeClaims === null ? null : ownClaimsOf(claims))
   }
 }
 

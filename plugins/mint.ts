@@ -4,6 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { mintedTtlSeconds } from '../lib/jwt/claims.ts'
 import type { Identity } from '../lib/identity.ts'
 import { checkOptions } from '../lib/check-options.ts'
+import { copyOwnClaims } from '../lib/jwt/own-claims.ts'
+import type { TokenClaims } from '../lib/own-data.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
 declare module './portcullis.ts' {
@@ -16,7 +18,17 @@ declare module './portcullis.ts' {
   }
 }
 
-const Options = Type.Object({}, { additionalProperties: false })
+type MakeClaims = (identity: Identity, audience: string) => TokenClaims
+
+export interface MintOptions {
+  /**
+   * Function that returns claims to add to each minted token: a JSON object of at most 1024 bytes. It runs once for each token that is minted,
+   * not for each request.
+   */
+  claims?: MakeClaims
+}
+
+const Options = Type.Object({ claims: Type.Optional(Type.Unsafe<MakeClaims>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that returns claims' }))) }, { additionalProperties: false })
 
 interface Minted { token: string, renewAtMs: number, keysVersion: number }
 
@@ -24,8 +36,8 @@ interface Minted { token: string, renewAtMs: number, keysVersion: number }
 const marginMs = 60_000
 
 /** Tokens for upstreams, cached by the object of the verified credential, never by data that a client sent. */
-export default fp(async function mintPlugin (fastify, options) {
-  checkOptions('portcullis-mint', Options, options)
+export default fp<MintOptions>(async function mintPlugin (fastify, options) {
+  const { claims: makeClaims } = checkOptions('portcullis-mint', Options, options)
   const { keys, accessToken } = beginPart(fastify, 'mint')
   const minted = new WeakMap<Identity, Map<string, Minted>>()
   addPart(fastify, 'mint', function mint (identity, audience) {
@@ -36,7 +48,8 @@ export default fp(async function mintPlugin (fastify, options) {
     if (known !== undefined && nowMs < known.renewAtMs && known.keysVersion === keys.version) return known.token
     const iat = Math.floor(nowMs / 1000)
     const exp = Math.min(iat + mintedTtlSeconds, identity.expiresAt)
-    const token = keys.sign(mintedClaims(identity, { iss: accessToken.issuer, aud: audience, iat, exp }))
+    const claims = mintedClaims(identity, { iss: accessToken.issuer, aud: audience, iat, exp })
+    const token = keys.sign(makeClaims === undefined ? claims : { ...copyOwnClaims(makeClaims(identity, audience)), ...claims })
     byAudience.set(audience, { token, keysVersion: keys.version, renewAtMs: exp < identity.expiresAt ? exp * 1000 - marginMs : exp * 1000 })
     return token
   })

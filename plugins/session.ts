@@ -5,6 +5,8 @@ import { publish, sourceOf } from '../lib/events.ts'
 import { createExpiryReport } from './session/expiries.ts'
 import type { RequestFacts } from '../lib/http/request-facts.ts'
 import type { Identity } from '../lib/identity.ts'
+import type { DeepReadonly, SessionData } from '../lib/own-data.ts'
+import { copyData } from '../lib/session/data.ts'
 import { gridMs, isIdle, isOfOtherOrigin, type SessionRecord } from '../lib/session/record.ts'
 import { viewSession, type SessionView } from '../lib/session/view.ts'
 import { checkOptions } from '../lib/check-options.ts'
@@ -67,7 +69,14 @@ export interface Sessions {
    * replaces it. Returns null if the session is gone, idle, or of another origin (`read`).
    */
   renew (reply: FastifyReply, sid: string, fresh: Strength): Promise<SessionRecord | null>
-  /** Returns a session as its owner may see it. */
+  /**
+   * Replaces the whole data of a session in one operation, so that the last of several writes counts. The identities of later requests of this
+   * process have the new data, and those of other processes as soon as they read the change from the store. It does not extend the idle time.
+   * Returns null if the session is gone, idle, or of another origin (`read`). Throws TypeError that names the fault if the data is no JSON
+   * object of at most 4096 bytes. Rejects with StoreUnavailableError if the outcome is unknown.
+   */
+  update (sid: string, data: DeepReadonly<SessionData>): Promise<SessionRecord | null>
+  /** Returns a session as its owner may see it. Its data is not included. */
   view (record: SessionRecord): SessionView
 }
 
@@ -125,6 +134,14 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
       if (record === null) return null
       cookies.set(reply, 'session', formatSessionCookie(sid, secret))
       findDevices()?.offer(reply, record)
+      return record
+    },
+    async update (sid, data) {
+      const copy = copyData(data)
+      // As for a renewal, the origin of a record never changes.
+      if (await reads.read(sid) === null) return null
+      const record = await store.replaceData(sid, copy)
+      blocklist.note({ kind: 'changed', sid })
       return record
     }
   })

@@ -38,6 +38,7 @@ const methods: Record<Exclude<keyof Store, 'type'>, true> = {
   renew: true,
   bindDevice: true,
   renewDevice: true,
+  replaceData: true,
   close: true,
   list: true,
   revokeToken: true,

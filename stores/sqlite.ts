@@ -64,6 +64,7 @@ export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 500
     renew: (sid, fresh) => writer.run('renew', sid, fresh),
     bindDevice: (sid, device) => writer.run('bindDevice', sid, device),
     renewDevice: (sid, renewals) => writer.run('renewDevice', sid, renewals),
+    replaceData: (sid, data) => writer.run('replaceData', sid, data),
     close: (sid, { maxTokenAgeMs, origin = null }) => writer.run('close', sid, maxTokenAgeMs, origin),
     list: subject => query(() => reads.list(subject, nowMs())),
     revokeToken: token => writer.run('revokeToken', token),

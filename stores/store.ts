@@ -1,4 +1,5 @@
 import type { Note } from '../lib/notes.ts'
+import type { SessionData } from '../lib/own-data.ts'
 import type { CredentialClaims, LogEntry, Revocation } from '../lib/revocation/entries.ts'
 import type { Authentication, Strength } from '../lib/session/authentication.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
@@ -33,6 +34,8 @@ export interface OpenSession extends Pick<SessionRecord, 'subject' | 'username' 
   maxPerSubject: number
   /** Time for which the log lists a closed `sid` as revoked. */
   maxTokenAgeMs: number
+  /** Data of the record: a JSON object, which the store keeps unchanged. Without this, the record has an empty object. */
+  data?: SessionData
 }
 
 export interface RotateOptions extends RotationWindows {
@@ -129,6 +132,12 @@ export interface Store {
    * no record that is bound. Does not judge idleness and is no use.
    */
   renewDevice (sid: string, renewals: number): Promise<DeviceRenewal | null>
+
+  /**
+   * Replaces the whole data of a record in either mode, so that the last of several writes counts, and logs `changed`. Null when there is no
+   * record. Does not judge idleness, is no use, and changes nothing else.
+   */
+  replaceData (sid: string, data: SessionData): Promise<SessionRecord | null>
 
   /**
    * Removes the record, if any, and logs the `sid` as revoked for `maxTokenAgeMs`, unless an entry for it is in force already (which

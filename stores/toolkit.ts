@@ -8,6 +8,7 @@ export type { CredentialClaims, LogEntry, Revocation } from '../lib/revocation/e
 export type { BoundDevice, SessionMode, SessionRecord } from '../lib/session/record.ts'
 
 export { StoreUnavailableError } from '../lib/errors.ts'
+export type { SessionData } from '../lib/own-data.ts'
 export { assertNote, mostNoteBytes, mostNotes, type Note } from '../lib/notes.ts'
 export { subjectKeyOf, tokenKeyOf } from '../lib/revocation/revocation-keys.ts'
 export { strengthen, type Authentication, type Strength } from '../lib/session/authentication.ts'

@@ -1,7 +1,11 @@
+import type { SessionData } from '../lib/own-data.ts'
+
 /** The subject that a password authenticates, with the scopes that it has. */
 export interface Principal {
   subject: string
   scopes: string[]
+  /** Data of the session that the sign-in opens. */
+  data?: SessionData
 }
 
 export interface Credentials {

@@ -119,6 +119,8 @@ function toIdentity (claims: Static<typeof ForeignClaims>, { name, issuer, scope
     issuer,
     jti: claims.jti,
     generation: null,
-    expiresAt: Math.floor(Math.min(claims.exp, claims.iat + maxTokenAgeSeconds))
+    expiresAt: Math.floor(Math.min(claims.exp, claims.iat + maxTokenAgeSeconds)),
+    data: null,
+    claims: null
   })
 }

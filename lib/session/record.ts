@@ -1,3 +1,4 @@
+import type { SessionData } from '../own-data.ts'
 import type { TokenFamily } from './rotation.ts'
 
 /* The record of a session, and what it says: whether the session is idle or over, its origin, and the device that it is bound to. */
@@ -48,6 +49,8 @@ export interface SessionRecord {
   family: TokenFamily | null
   /** Device to which the session is bound; null if it is not bound, and always in tokens mode. */
   device: BoundDevice | null
+  /** Data that the application keeps with the session; an empty object without data, and in records of earlier versions. */
+  data: SessionData
 }
 
 /** A device, identified by possession of its key (Device Bound Session Credentials). */

@@ -1,7 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import { LoginRefusedError } from '../errors.ts'
+import type { DeepReadonly, SessionData } from '../own-data.ts'
 import { isClaimText } from '../revocation/revocable-claims.ts'
 import type { Strength } from './authentication.ts'
+import { copyData } from './data.ts'
 import type { SessionRecord } from './record.ts'
 
 /** A subject that has just authenticated. */
@@ -18,14 +20,22 @@ export interface SignIn {
   acr?: string
   /** Methods of the authentication (RFC 8176). Default: `["pwd"]`. */
   amr?: readonly string[]
+  /**
+   * Data that the application keeps with the session until the session ends: a JSON object of at most 4096 bytes. A copy is stored. Default:
+   * none.
+   */
+  data?: DeepReadonly<SessionData>
 }
 
 const longestUserAgent = 256
 
 /** Maximum length of a subject's scopes, joined by spaces. An access token with all of them is short enough to be accepted. */
 export const maxScopesLength = 9000
-/** Maximum size of subject, scopes, audiences, acr and amr as a token encodes them, in bytes, for the same reason. */
-const maxGrantBytes = 11_000
+/**
+ * Maximum size of subject, scopes, audiences, acr and amr as a token encodes them, in bytes, for the same reason. It leaves room for claims of
+ * the application (lib/jwt/own-claims.ts).
+ */
+const maxGrantBytes = 10_000
 
 /** A scope (RFC 6749, section 3.3). */
 const scopePattern = /^[\x21\x23-\x5b\x5d-\x7e]+$/
@@ -34,15 +44,15 @@ const controlCharacters = /[\x00-\x1f\x7f-\x9f]/ // eslint-disable-line no-contr
 /**
  * Returns the fields of a session's record that depend on the sign-in, without those of the mode. Throws LoginRefusedError if there is no
  * subject: an author may pass on the result of a password check that found no user. Throws TypeError that names the field for a value that a
- * credential of the session could not carry.
+ * credential of the session could not carry, and for data that cannot be kept.
  */
-export function describeSignIn (request: FastifyRequest, { subject, username = subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'] }: SignIn): Pick<SessionRecord, 'subject' | 'username' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client'> {
+export function describeSignIn (request: FastifyRequest, { subject, username = subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'], data = {} }: SignIn): Pick<SessionRecord, 'subject' | 'username' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client' | 'data'> {
   if (!isClaimText(subject)) throw new LoginRefusedError({ cause: new Error('no subject, or one that could not be revoked') })
   if (typeof username !== 'string' || username === '') throw new TypeError('username must be a text')
   const granted = { scopes: checkScopes(scopes), audiences: checkTexts('audiences', audiences), ...checkStrength({ acr, amr }) }
   assertFitsToken({ subject, ...granted })
   const userAgent = (request.headers['user-agent'] ?? '').slice(0, longestUserAgent)
-  return { subject, username, ...granted, client: { userAgent, ip: request.ip } }
+  return { subject, username, ...granted, client: { userAgent, ip: request.ip }, data: copyData(data) }
 }
 
 /** Returns a copy of the scopes of a subject. Throws TypeError if they are not scopes, or too long for an access token. */

@@ -7,6 +7,7 @@ import type { ReportExpiry } from './expiries.ts'
 import { identityOfSession, type Identity } from '../../lib/identity.ts'
 import { PacedReads } from './paced-reads.ts'
 import { equalInConstantTime, sha256 } from '../../lib/secrets.ts'
+import { isSameData } from '../../lib/session/data.ts'
 import { parseSessionCookie } from '../../lib/session/sid.ts'
 import type { LogEntry } from '../../lib/revocation/entries.ts'
 import type { Store } from '../../stores/store.ts'
@@ -245,6 +246,8 @@ function updated (known: Entry | undefined, record: SessionRecord): Entry {
   if (known === undefined || known.record.secretHash !== record.secretHash || known.record.authTimeMs !== record.authTimeMs || known.record.epoch !== record.epoch) {
     return { record, identity: identityOfSession(record), secret: null, device: null, shownAtMs: -Infinity, usedAtMs: record.lastUsedAtMs, notedAtMs: record.lastUsedAtMs }
   }
+  // An identity is shared by requests, so one with other data takes its place.
+  if (!isSameData(known.identity.data, record.data)) known.identity = identityOfSession(record)
   known.record = record
   known.usedAtMs = Math.max(known.usedAtMs, record.lastUsedAtMs)
   return known

@@ -12,6 +12,7 @@ import { notes } from './notes.ts'
 import { reassertion } from './reassertion.ts'
 import { renewal } from './renewal.ts'
 import { receipt, rotation } from './rotation.ts'
+import { sessionData } from './session-data.ts'
 import { sessionOrigins } from './session-origins.ts'
 import { expiry, sessions, use } from './sessions.ts'
 import { subjectCuts } from './subject-cuts.ts'
@@ -37,6 +38,7 @@ export function storeContract (t: Test, name: string, create: CreateStore, { sha
   t.test(`${name}: receipt`, t => receipt(t, create))
   t.test(`${name}: renewal`, t => renewal(t, create))
   t.test(`${name}: bindings to devices`, t => deviceBindings(t, create))
+  t.test(`${name}: data of the application`, t => sessionData(t, create))
   t.test(`${name}: origins`, t => sessionOrigins(t, create))
   t.test(`${name}: closing`, t => closingSessions(t, create))
   t.test(`${name}: the limit of sessions a subject`, t => limit(t, create))

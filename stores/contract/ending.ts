@@ -31,6 +31,7 @@ export async function ending (t: Test, create: CreateStore): Promise<void> {
     await t.rejects(store.read(unknownSid), unavailable)
     await t.rejects(store.close(unknownSid, closing), unavailable)
     await t.rejects(store.rotate(unknownSid, 1, rotating), unavailable)
+    await t.rejects(store.replaceData(unknownSid, {}), unavailable)
     await t.rejects(store.isGood(claims()), unavailable)
     await t.rejects(store.pull(position), unavailable)
     await t.rejects(takeSnapshot(store), unavailable)

@@ -47,7 +47,8 @@ export async function sessions (t: Test, create: CreateStore): Promise<void> {
       client: { userAgent: 'Mozilla/5.0', ip: '192.0.2.1' },
       origin: null,
       family: null,
-      device: null
+      device: null,
+      data: {}
     })
   })
 

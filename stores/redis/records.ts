@@ -1,4 +1,5 @@
 import type { Authentication } from '../../lib/session/authentication.ts'
+import { decodeData, encodeData } from '../../lib/session/data.ts'
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import type { TokenFamily } from '../../lib/session/rotation.ts'
 import type { BoundDevice, SessionMode, SessionRecord } from '../../lib/session/record.ts'
@@ -7,7 +8,8 @@ import type { Reply } from './scripts.ts'
 
 /** Returns the fields of a record that the gateway sets; the script sets instants, epoch and family. */
 export function encodeSession (session: OpenSession): string[] {
-  const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin } = session
+  const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, data = {} } = session
+  const text = encodeData(data)
   const fields = {
     subject,
     // The key names the subject's index for the operations that end the session.
@@ -21,7 +23,8 @@ export function encodeSession (session: OpenSession): string[] {
     audiences: JSON.stringify(audiences),
     userAgent: client.userAgent,
     ip: client.ip,
-    ...origin === null ? {} : { origin }
+    ...origin === null ? {} : { origin },
+    ...text === null ? {} : { data: text }
   }
   return Object.entries(fields).flat()
 }
@@ -62,7 +65,8 @@ function decodeFields (fields: Map<string, string>): SessionRecord {
     client: { userAgent: text('userAgent'), ip: text('ip') },
     origin: fields.get('origin') ?? null,
     family: fields.has('generation') ? decodeFamily(text) : null,
-    device: fields.has('deviceKey') ? decodeDevice(text) : null
+    device: fields.has('deviceKey') ? decodeDevice(text) : null,
+    data: decodeData(fields.get('data'))
   }
 }
 

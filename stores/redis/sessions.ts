@@ -6,7 +6,7 @@ import { indexName, sessionName, subjectName, type Keys, type Shard } from './ke
 import { decodeAuthentication, decodeRecord, encodeSession } from './records.ts'
 import type { Reply, Scripts } from './scripts.ts'
 
-type Sessions = Pick<Store, 'open' | 'read' | 'touch' | 'rotate' | 'noteReceived' | 'renew' | 'bindDevice' | 'renewDevice' | 'close' | 'list'>
+type Sessions = Pick<Store, 'open' | 'read' | 'touch' | 'rotate' | 'noteReceived' | 'renew' | 'bindDevice' | 'renewDevice' | 'replaceData' | 'close' | 'list'>
 
 const touchesPerScript = 500
 
@@ -63,6 +63,11 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
       const [outcome, fields] = await run('renew-device', ...at(sid), [sid, renewals])
       const record = decodeRecord(fields)
       return record === null ? null : { outcome, record } as DeviceRenewal
+    },
+
+    async replaceData (sid, data) {
+      const [fields] = await run('replace-data', ...at(sid), [sid, JSON.stringify(data)])
+      return decodeRecord(fields)
     },
 
     async close (sid, { maxTokenAgeMs, origin }) {

@@ -1,4 +1,5 @@
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
+import { decodeData, encodeData } from '../../lib/session/data.ts'
 import type { TokenFamily } from '../../lib/session/rotation.ts'
 import type { LogEntry, Revocation } from '../../lib/revocation/entries.ts'
 import type { BoundDevice, SessionMode, SessionRecord } from '../../lib/session/record.ts'
@@ -22,6 +23,8 @@ export interface SessionRow {
   user_agent: string
   ip: string
   origin: string | null
+  /** JSON text; null without data. */
+  data: string | null
 }
 
 export interface FamilyRow {
@@ -72,7 +75,8 @@ export function toRecord (row: RecordRow): SessionRecord {
     client: { userAgent: row.user_agent, ip: row.ip },
     origin: row.origin,
     family: toFamily(row),
-    device: toDevice(row)
+    device: toDevice(row),
+    data: decodeData(row.data)
   }
 }
 
@@ -96,6 +100,7 @@ export function toSessionRow (record: SessionRecord): SessionRow & FamilyRow {
     user_agent: record.client.userAgent,
     ip: record.client.ip,
     origin: record.origin,
+    data: encodeData(record.data),
     ...toFamilyRow(record.family)
   }
 }

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header ("PTCS"), so that another program's database is recognized. */
 export const applicationId = 0x50544353
-export const schemaVersion = 7
+export const schemaVersion = 8
 
 const notesTable = `
   CREATE TABLE notes (
@@ -58,7 +58,8 @@ const schema = `
     device_bound_at_ms INTEGER,
     device_renewals INTEGER,
     origin TEXT,
-    step_up TEXT
+    step_up TEXT,
+    data TEXT
   ) STRICT;
   CREATE INDEX sessions_by_subject ON sessions (subject_key, created_at_ms, sid);
   CREATE INDEX sessions_by_expiry ON sessions (expires_at_ms);
@@ -115,7 +116,10 @@ const upgrades: Readonly<Record<number, string>> = {
     ALTER TABLE sessions ADD COLUMN step_up TEXT;
     PRAGMA user_version = 6`,
   6: `${notesTable}
-    PRAGMA user_version = 7`
+    PRAGMA user_version = 7`,
+  7: `
+    ALTER TABLE sessions ADD COLUMN data TEXT;
+    PRAGMA user_version = 8`
 }
 
 export function isUpgradable (version: number): boolean {

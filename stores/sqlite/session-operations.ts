@@ -1,5 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { SessionData } from '../../lib/own-data.ts'
 import { strengthen, type Strength, type Authentication } from '../../lib/session/authentication.ts'
+import { encodeData } from '../../lib/session/data.ts'
 import { openFamily, receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/session/rotation.ts'
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { isOfOtherOrigin, type SessionRecord } from '../../lib/session/record.ts'
@@ -35,6 +37,7 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
     UPDATE sessions SET last_used_at_ms = :usedAtMs
     WHERE sid = :sid AND ${isLive} AND last_used_at_ms < :usedAtMs AND :usedAtMs - last_used_at_ms < :idleTimeoutMs`)
   const replaceSecret = db.prepare('UPDATE sessions SET secret_hash = :secretHash, auth_time_ms = :authTimeMs, acr = :acr, amr = :amr WHERE sid = :sid')
+  const writeData = db.prepare('UPDATE sessions SET data = :data WHERE sid = :sid')
 
   return {
     open (nowMs: number, session: OpenSession): { record: SessionRecord, closed: string[] } {
@@ -65,6 +68,14 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
       return { ...record, secretHash, ...authentication }
     },
 
+    replaceData (nowMs: number, sid: string, data: SessionData): SessionRecord | null {
+      const record = readLive(sid, nowMs)
+      if (record === null) return null
+      writeData.run({ sid, data: encodeData(data) })
+      log.append(nowMs, { kind: 'changed', sid })
+      return { ...record, data }
+    },
+
     close (nowMs: number, sid: string, maxTokenAgeMs: number, origin: string | null): SessionRecord | null {
       const record = readLive(sid, nowMs)
       if (record !== null && isOfOtherOrigin(record, origin)) return record
@@ -80,10 +91,10 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
   // A subject's epoch may be removed only when no session carries it any more.
   const keepSubject = db.prepare('UPDATE subjects SET purge_at_ms = max(purge_at_ms, :purgeAtMs) WHERE subject_key = :subjectKey')
   const columns = `sid, subject, subject_key, username, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
-    audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed, origin, step_up`
+    audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed, origin, step_up, data`
   const insert = db.prepare(`INSERT INTO sessions (${columns}) VALUES (${columns.replaceAll(/\w+/g, name => `:${name}`)})`)
 
-  return (nowMs, { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, absoluteTimeoutMs }) => {
+  return (nowMs, { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, absoluteTimeoutMs, data = {} }) => {
     const record: SessionRecord = {
       sid: createSid(subject),
       subject,
@@ -102,7 +113,8 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
       client: { userAgent: client.userAgent, ip: client.ip },
       origin,
       family: mode === 'tokens' ? openFamily(nowMs) : null,
-      device: null
+      device: null,
+      data
     }
     keepSubject.run({ subjectKey: subjectKeyOf(subject), purgeAtMs: record.expiresAtMs + logKeptMs })
     insert.run({ ...toSessionRow(record) })

@@ -173,6 +173,7 @@ export function sessionRecord (changes: Partial<SessionRecord> = {}): SessionRec
     family: null,
     origin: null,
     device: null,
+    data: {},
     ...changes
   }
 }

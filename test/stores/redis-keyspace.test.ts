@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { SessionData } from '../../lib/own-data.ts'
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
@@ -41,6 +42,7 @@ const operations: Array<(command: Command) => Promise<unknown>> = [
   ({ store, sid }) => store.renew(sid, { secretHash: 'other', acr: 'a', amr: [] }),
   ({ store, sid, number }) => store.bindDevice(sid, { publicKey: String(number) }),
   ({ store, sid, number }) => store.renewDevice(sid, number),
+  ({ store, sid, number }) => store.replaceData(sid, { number } as SessionData),
   ({ store, subject, number }) => store.revokeToken({ issuer: subject, jti: String(number), expiresAtMs: store.nowMs() + 60_000 }),
   ({ store, subject, sid, number }) => store.revokeSubject(subject, { exceptSid: number > 3 ? sid : null, keepForMs: 86_400_000 }),
   ({ store }) => store.revokeAll({ keepForMs: 86_400_000 }),

@@ -2,6 +2,7 @@ import { chownSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
+import type { SessionData } from '../../lib/own-data.ts'
 import { inspectFile } from '../../stores/sqlite/inspect.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import type { Store } from '../../stores/store.ts'
@@ -106,7 +107,7 @@ t.test('a database of the version before is taken over with everybody in it, als
   const before = await createSqliteStore({ path })
   const { record } = await before.open(session())
   await before.end()
-  edit(path, 'ALTER TABLE sessions DROP COLUMN device_key; ALTER TABLE sessions DROP COLUMN device_bound_at_ms; ALTER TABLE sessions DROP COLUMN device_renewals; ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; DROP TABLE notes; PRAGMA user_version = 3')
+  edit(path, 'ALTER TABLE sessions DROP COLUMN device_key; ALTER TABLE sessions DROP COLUMN device_bound_at_ms; ALTER TABLE sessions DROP COLUMN device_renewals; ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; PRAGMA user_version = 3')
   const old = new DatabaseSync(path)
   t.teardown(() => old.close())
   const [read, use] = [old.prepare('SELECT * FROM sessions WHERE sid = ?'), old.prepare('UPDATE sessions SET last_used_at_ms = last_used_at_ms + 1 WHERE sid = ?')]
@@ -130,7 +131,7 @@ t.test('a family of a database of the version before goes on, and is told of its
   const before = await createSqliteStore({ path })
   const { record } = await before.open({ ...session(), mode: 'tokens', secretHash: null, acr: '1' })
   await before.end()
-  edit(path, 'ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; DROP TABLE notes; PRAGMA user_version = 4')
+  edit(path, 'ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; PRAGMA user_version = 4')
 
   const store = await open(t, path)
 
@@ -138,6 +139,39 @@ t.test('a family of a database of the version before goes on, and is told of its
   const options = { overlapMs: 10_000, retryWindowMs: 60_000, idleTimeoutMs: 60_000, maxTokenAgeMs: 60_000 }
   await store.rotate(record.sid, 1, { ...options, fresh: { acr: '2', amr: ['otp'] } })
   t.match(await store.read(record.sid), { acr: '2', family: { generation: 2, stepUp: { generation: 2, prior: { acr: '1' } } } })
+})
+
+t.test('sessions of a database of the version before have no data, and take data from then on, beside a process of that version', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  const before = await createSqliteStore({ path })
+  const { record } = await before.open(session())
+  await before.end()
+  edit(path, 'ALTER TABLE sessions DROP COLUMN data; PRAGMA user_version = 7')
+  const old = new DatabaseSync(path)
+  t.teardown(() => old.close())
+  const renew = old.prepare("UPDATE sessions SET secret_hash = 'other' WHERE sid = ?")
+  const insert = old.prepare('INSERT INTO sessions (sid, subject, subject_key, username, mode, epoch, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes, audiences, user_agent, ip) SELECT ?, subject, subject_key, username, mode, epoch, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes, audiences, user_agent, ip FROM sessions')
+  const data = { cart: ['book'] } as SessionData
+
+  const store = await open(t, path)
+
+  t.strictSame(await store.read(record.sid), { ...record, data: {} })
+  insert.run('AAAAAAAAAAAAAAAAAAAAAA')
+  t.strictSame((await store.read('AAAAAAAAAAAAAAAAAAAAAA'))?.data, {})
+  t.strictSame(await store.replaceData(record.sid, data), { ...record, data })
+  renew.run(record.sid)
+  t.strictSame(await store.read(record.sid), { ...record, data, secretHash: 'other' })
+})
+
+t.test('a record whose data is damaged is unavailable, and no other one', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  const store = await open(t, path)
+  const [{ record }, { record: other }] = [await store.open(session()), await store.open(session({ subject: 'bob' }))]
+  for (const text of ['{', '[]', 'null', '"text"', '']) {
+    edit(path, `UPDATE sessions SET data = '${text}' WHERE sid = '${record.sid}'`)
+    await t.rejects(store.read(record.sid), { code: 'PTC_ERR_STORE_UNAVAILABLE' }, text)
+    t.strictSame(await store.read(other.sid), other)
+  }
 })
 
 t.test('a database of a newer version is refused', async t => {

@@ -11,7 +11,7 @@ function request (userAgent?: string): FastifyRequest {
 }
 
 t.test('a subject alone gets no scopes, no audiences, and the weakest authentication', async t => {
-  t.same(describeSignIn(request(), { subject: 'ada' }), { subject: 'ada', username: 'ada', scopes: [], audiences: [], acr: '1', amr: ['pwd'], client: { userAgent: '', ip: '192.0.2.1' } })
+  t.same(describeSignIn(request(), { subject: 'ada' }), { subject: 'ada', username: 'ada', scopes: [], audiences: [], acr: '1', amr: ['pwd'], client: { userAgent: '', ip: '192.0.2.1' }, data: {} })
 })
 
 t.test('what was said of the sign-in is kept', async t => {

@@ -1,0 +1,32 @@
+import { foldCase } from '../fold.ts'
+import { copyJson, frozenCopy } from '../json-copy.ts'
+import type { DeepReadonly, TokenClaims } from '../own-data.ts'
+
+/* Claims that an application adds to the tokens of the gateway. They take part in no decision of the gateway. */
+
+/** Maximum size of these claims, as JSON text in UTF-8. A token with them and with the largest sign-in is short enough to be accepted. */
+export const maxOwnClaimsBytes = 1024
+
+/**
+ * Claims that an application cannot add: those that the gateway writes or reads, those that mark other kinds of tokens, and those by which
+ * the blocklist would take a payload for a decoded token.
+ */
+const reserved = new Set([
+  'iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'sid', 'auth_time', 'acr', 'amr', 'scope', 'client_id', 'epoch', 'gen',
+  'nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'cnf', 'typ', 'token_use',
+  'payload', 'header'
+])
+
+/** Returns a copy of the claims to add. Throws TypeError that names the claim if it is reserved or no JSON value, or if they are too large. */
+export function copyOwnClaims (claims: DeepReadonly<TokenClaims>): object {
+  const copy = copyJson('claims', claims, maxOwnClaimsBytes)
+  // The JSON parsers of some services do not distinguish upper from lower case.
+  const taken = Object.keys(copy).map(name => foldCase(name).toLowerCase()).find(name => reserved.has(name))
+  if (taken !== undefined) throw new TypeError(`claims must not have ${taken}, which the gateway sets or which would change the meaning of the token; choose another name`)
+  return copy
+}
+
+/** Returns the claims of a verified token that an application has added, frozen. */
+export function ownClaimsOf (claims: object): DeepReadonly<TokenClaims> {
+  return frozenCopy(Object.fromEntries(Object.entries(claims).filter(([name]) => !reserved.has(name))))
+}
