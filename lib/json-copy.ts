@@ -5,12 +5,11 @@ import { isPlain } from './settings/decode.ts'
 
 /** Maximum nesting depth, including the outermost object. */
 const maxLevels = 16
-/** A name that errors may contain. Other names may come from users. */
-const identifier = /^[A-Za-z_$][\w$]{0,63}$/
 
 /**
  * Returns a copy of an object that consists of JSON values and has at most `maxBytes` bytes as JSON text. Throws TypeError that names the
- * fault and the member of the object, but no value. Each member is read once, and neither a getter nor `toJSON` is called.
+ * fault and the position of the member, but no value and no name, because names may come from users. Each member is read once, and neither a
+ * getter nor `toJSON` is called.
  */
 export function copyJson (name: string, given: unknown, maxBytes: number): Record<string, unknown> {
   if (!isPlain(given)) throw new TypeError(`${name} must be a plain object, and no promise of one`)
@@ -87,8 +86,8 @@ class Copier {
     const isOutermost = this.#around.size === 1
     const names = Reflect.ownKeys(object)
     if (names.length > this.#left) throw tooLarge(this.#name, this.#maxBytes)
-    return Object.fromEntries(names.map(name => {
-      if (isOutermost) this.#place = typeof name === 'string' && identifier.test(name) ? `${this.#name}.${name}` : `a member of ${this.#name}`
+    return Object.fromEntries(names.map((name, index) => {
+      if (isOutermost) this.#place = `member ${index + 1} of ${this.#name}`
       return [this.#memberName(name), this.copy(this.#read(object, name))] as const
     }))
   }

@@ -7,12 +7,17 @@ import { join } from 'node:path'
 /* Installs the package as npm would publish it into an empty folder, and uses it there as an application's author does: compiles
  * against its types, runs the result, and runs its command line. The linters of packages run last. */
 const app = `import Fastify from 'fastify'
-import { authenticate, buildGateway, defineConfig, serverOptions, type Portcullis } from 'portcullis'
+import { accessToken, authenticate, buildGateway, defineConfig, mint, serverOptions, session, type Portcullis } from 'portcullis'
 import { createClient, type Session } from 'portcullis/client'
 import blocklist, { type Blocklist } from 'portcullis/plugins/blocklist'
 import cookies from 'portcullis/plugins/cookies'
 import keys from 'portcullis/plugins/keys'
 import store from 'portcullis/plugins/store'
+
+declare module 'portcullis' {
+  interface SessionData { cartId?: string }
+  interface TokenClaims { plan?: 'free' | 'pro' }
+}
 
 const origin = 'http://localhost:3000'
 const app = Fastify(serverOptions({ origin }))
@@ -23,10 +28,25 @@ await app.register(keys, { secret: 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3Jl
 const { blocklist: revoked, keys: signing }: Pick<Portcullis, 'blocklist' | 'keys'> = app.portcullis
 const same: Blocklist = revoked
 await same.revoke({ jti: 'one', expiresAt: Math.floor(Date.now() / 1000) + 60 })
+await app.register(accessToken, { issuer: origin, claims: ({ data }) => ({ plan: data.cartId === undefined ? 'free' : 'pro' }) })
+await app.register(session)
+await app.register(authenticate, { origin })
+app.post('/in', async (_request, reply) => await reply.openSession({ subject: 'ada', audiences: ['shop'], data: { cartId: 'c1' } }))
+app.get('/cart', { onRequest: app.portcullis.authenticate({ audience: 'shop' }) }, async ({ identity: { sid, data, claims } }) => {
+  const cartId: string | undefined = data?.cartId
+  const plan: 'free' | 'pro' | undefined = claims?.plan
+  return { cartId, plan, next: (await app.portcullis.session.update(sid ?? '', { ...data, cartId: 'c2' }))?.data.cartId }
+})
 app.get('/', async () => ({ one: revoked.isRevoked({ jti: 'one' }), two: revoked.isRevoked({ jti: 'two' }), keys: signing.jwks().keys.length }))
 console.log((await app.inject('/')).body)
+const cookies = Object.fromEntries((await app.inject({ method: 'POST', url: '/in' })).cookies.map(({ name, value }) => [name, value]))
+console.log((await app.inject({ url: '/cart', cookies })).body)
 await app.close()
 
+// @ts-expect-error: data and claims have the types that are declared above.
+void (() => app.portcullis.session.update('sid', { cartId: 1 }))
+// @ts-expect-error
+void (() => app.register(mint, { claims: () => ({ plan: 'gold' }) }))
 // @ts-expect-error: the types are there, so a wrong option is an error.
 void (() => app.register(authenticate, { origin: 1 }))
 
@@ -58,7 +78,7 @@ try {
   await writeFile(join(consumer, 'app.ts'), app)
   await writeFile(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['app.ts'] }))
   await step('tsc with every declaration checked', () => run('node_modules/.bin/tsc', []))
-  await step('the compiled application runs on the embedded store', () => expect(run('node', ['app.js']), '{"one":true,"two":false,"keys":1}\n200 200\n'))
+  await step('the compiled application runs on the embedded store', () => expect(run('node', ['app.js']), '{"one":true,"two":false,"keys":1}\n{"cartId":"c1","next":"c2"}\n200 200\n'))
   await writeFile(join(consumer, 'gateway.yaml'), config)
   await step('npx portcullis users add', () => run('npx', ['--no-install', 'portcullis', 'users', 'add', 'ada', '--file', 'users.json'], consumer, `${randomUUID()}\n`))
   await step('npx portcullis check', () => expectLine(run('npx', ['--no-install', 'portcullis', 'check', '--config', 'gateway.yaml']), '/orders → http://127.0.0.1:3001'))

@@ -9,12 +9,12 @@ export const maxOwnClaimsBytes = 1024
 
 /**
  * Claims that an application cannot add: those that the gateway writes or reads, those that mark other kinds of tokens, and those by which
- * the blocklist would take a payload for a decoded token.
+ * the blocklist would take a payload for a decoded token or for an identity (lib/revocation/revocable-claims.ts).
  */
 const reserved = new Set([
   'iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'sid', 'auth_time', 'acr', 'amr', 'scope', 'client_id', 'epoch', 'gen',
   'nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'cnf', 'typ', 'token_use',
-  'payload', 'header'
+  'payload', 'header', 'credential'
 ])
 
 /** Returns a copy of the claims to add. Throws TypeError that names the claim if it is reserved or no JSON value, or if they are too large. */

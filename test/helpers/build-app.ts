@@ -11,7 +11,7 @@ import blocklist, { type BlocklistOptions } from '../../plugins/blocklist.ts'
 import cookies, { type CookiesOptions } from '../../plugins/cookies.ts'
 import errors from '../../plugins/errors.ts'
 import keys, { type KeysOptions } from '../../plugins/keys.ts'
-import mint from '../../plugins/mint.ts'
+import mint, { type MintOptions } from '../../plugins/mint.ts'
 import refreshToken, { type RefreshTokenOptions } from '../../plugins/refresh-token.ts'
 import session, { type SessionOptions } from '../../plugins/session.ts'
 import storePlugin from '../../plugins/store.ts'
@@ -37,6 +37,7 @@ export interface AppOptions {
   accessToken?: Partial<AccessTokenOptions>
   session?: SessionOptions
   refreshToken?: Partial<RefreshTokenOptions>
+  mint?: MintOptions
 }
 
 /** Creates an embedded store in memory, whose clock the test moves. Several apps can share it. Ends with the test. */
@@ -111,7 +112,7 @@ export async function buildApp (t: Test, store: Store, options: AppOptions = {},
   await app.register(session, options.session ?? {})
   await app.register(refreshToken, { secret, accessToken: ({ record, audience, generation }) => app.portcullis.accessToken.issue(record, { audience, generation }), ...options.refreshToken })
   await app.register(authenticate, { origin })
-  await app.register(mint)
+  await app.register(mint, options.mint ?? {})
   addRoutes(app)
   await register(app)
   await app.ready()

@@ -44,20 +44,19 @@ const faults: Array<[what: string, value: unknown, message: RegExp]> = [
   ['what inherits from an object', Object.create({ admin: true }), /an object of a class/],
   ['a cycle', cyclic, /contains itself/], ['a cycle of lists', cyclicList, /contains itself/],
   ['too many levels', nested(16), /at most 16 levels/],
-  ['a getter', { get secret () { throw new Error('the getter was called') } }, /a getter or a setter/], ['a setter', { set secret (value: unknown) {} }, /a getter or a setter/],
+  ['a getter', { get secret () { throw new Error('the getter was called') } }, /a getter or a setter/], ['a setter', Object.defineProperty({}, 'secret', { set () {}, enumerable: true }), /a getter or a setter/],
   ['a hidden member', Object.defineProperty({}, 'hidden', { value: 1, enumerable: false }), /not enumerable/], ['a symbol as a name', { [Symbol('s')]: 1 }, /a symbol names/],
   ['__proto__', JSON.parse('{"__proto__":{"admin":true}}'), /must not have a member __proto__/],
   ['a gap', new Array(1), /a list with gaps/], ['gaps after an item', [1].concat(new Array<number>(2)), /a list with gaps/], ['a list with members', withExtra, /members besides its items/],
   ['half a letter', '\ud83e', /lone surrogate/], ['half a letter as a name', { '\udc00': 1 }, /lone surrogate/]
 ]
 
-t.test('what JSON cannot represent is refused, wherever it is, by the member and without its value', async t => {
+t.test('what JSON cannot represent is refused, wherever it is, by the position of the member', async t => {
   for (const [what, value, message] of faults) {
     for (const given of [{ cart: value }, { cart: [1, value] }, { other: 1, cart: { deep: [{ er: value }] } }]) t.throws(() => copy(given), { name: 'TypeError', message }, what)
-    t.throws(() => copy({ cart: value }), { message: what === '__proto__' ? /^data must/ : /^data\.cart / }, what)
+    t.throws(() => copy({ cart: value }), { message: what === '__proto__' ? /^data must/ : /^member 1 of data is / }, what)
   }
-  t.throws(() => copy({ 'ada@example.com': undefined }), { message: /^a member of data is or contains undefined/ })
-  t.throws(() => copy({ ada: { 'ada@example.com': 1n } }), { message: /^data\.ada is or contains a bigint/ })
+  t.throws(() => copy({ one: [1, 2], two: { three: 1n, four: 4 }, five: 5 }), { message: 'member 2 of data is or contains a bigint, which JSON cannot represent' })
 })
 
 t.test('what is no plain object is refused as a whole', async t => {
@@ -68,11 +67,11 @@ t.test('what is no plain object is refused as a whole', async t => {
 t.test('neither getters nor toJSON are called, and each member is read once', async t => {
   const calls: string[] = []
   const toJson = { toJSON () { calls.push('toJSON'); return { admin: true } } }
-  t.throws(() => copy(toJson), /data\.toJSON is or contains a function/)
+  t.throws(() => copy(toJson), /a function/)
   t.throws(() => copy({ get a () { calls.push('getter'); return 1 } }), /a getter/)
   const reads: Array<string | symbol> = []
   const changing = new Proxy({ text: 'short' }, {
-    getOwnPropertyDescriptor (target, name) {
+    getOwnPropertyDescriptor (_target, name) {
       reads.push(name)
       return { value: reads.length === 1 ? 'short' : 'x'.repeat(1e6), enumerable: true, configurable: true, writable: true }
     },
@@ -86,7 +85,8 @@ t.test('neither getters nor toJSON are called, and each member is read once', as
 
 t.test('no prototype is changed, and members of prototypes are not copied', async t => {
   const prototype = Object.prototype as { polluted?: boolean }
-  t.strictSame(copy(JSON.parse('{"constructor":{"prototype":{"polluted":true}},"prototype":{"polluted":true}}')), { constructor: { prototype: { polluted: true } }, prototype: { polluted: true } })
+  const text = '{"constructor":{"prototype":{"polluted":true}},"prototype":{"polluted":true}}'
+  t.equal(JSON.stringify(copy(JSON.parse(text))), text)
   t.equal(prototype.polluted, undefined)
   prototype.polluted = true
   t.teardown(() => { delete prototype.polluted })

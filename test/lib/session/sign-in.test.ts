@@ -1,7 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { accessTokenClaimsOf } from '../../../lib/jwt/claims.ts'
+import { copyOwnClaims, maxOwnClaimsBytes } from '../../../lib/jwt/own-claims.ts'
 import { parseToken } from '../../../lib/jwt/jws.ts'
+import type { SessionData, TokenClaims } from '../../../lib/own-data.ts'
 import type { Strength } from '../../../lib/session/authentication.ts'
 import { checkStrength, describeSignIn } from '../../../lib/session/sign-in.ts'
 import { sessionRecord } from '../../helpers/build-app.ts'
@@ -45,19 +47,29 @@ t.test('values that a credential could not carry are refused by name', async t =
   for (const [field, changes] of bad) t.throws(() => describeSignIn(request(), { subject: 'ada', ...changes }), { name: 'TypeError', message: new RegExp(field) }, JSON.stringify(changes).slice(0, 80))
 })
 
-t.test('an access token with the largest sign-in is accepted', async t => {
+t.test('an access token with the largest sign-in and the largest claims of the application is accepted', async t => {
   const largest = [
-    { subject: 'x'.repeat(255), scopes: ['x'.repeat(9000)], audiences: ['y'.repeat(1690)] },
-    { subject: '\u0001'.repeat(1024), audiences: ['"'.repeat(2400)] },
-    { subject: 'ada', audiences: Array.from({ length: 2700 }, () => 'a') }
+    { subject: 'x'.repeat(255), scopes: ['x'.repeat(9000)], audiences: ['y'.repeat(690)] },
+    { subject: '\u0001'.repeat(1024), audiences: ['"'.repeat(1900)] },
+    { subject: 'ada', audiences: Array.from({ length: 2450 }, () => 'a') }
   ]
   for (const signIn of largest) {
     const record = { ...sessionRecord(), ...describeSignIn(request(), signIn), epoch: Number.MAX_SAFE_INTEGER }
+    const own = copyOwnClaims({ text: '"'.repeat((maxOwnClaimsBytes - 11) / 2) } as TokenClaims)
     const claims = accessTokenClaimsOf(record, { issuer: `https://${'x'.repeat(253)}:65535`, audience: record.audiences, jti: 'x'.repeat(22), ttlSeconds: 600, nowSeconds: 1_800_000_000, generation: Number.MAX_SAFE_INTEGER })
     const header = Buffer.from(JSON.stringify({ alg: 'RS256', typ: 'at+jwt', kid: 'x'.repeat(43) })).toString('base64url')
-    const token = [header, Buffer.from(JSON.stringify(claims)).toString('base64url'), Buffer.alloc(256).toString('base64url')].join('.')
+    const token = [header, Buffer.from(JSON.stringify({ ...own, ...claims })).toString('base64url'), Buffer.alloc(256).toString('base64url')].join('.')
     t.not(parseToken(token), null, String(token.length))
   }
+})
+
+t.test('the data of a session is a copy, and what cannot be kept is refused by name', async t => {
+  const data = { cart: ['book'] }
+  const described = describeSignIn(request(), { subject: 'ada', data: data as SessionData })
+  data.cart.push('pen')
+
+  t.strictSame(described.data, { cart: ['book'] })
+  for (const wrong of [null, 'text', ['list'], { at: new Date() }, { cart: undefined }, { text: 'x'.repeat(4096) }]) t.throws(() => describeSignIn(request(), { subject: 'ada', data: wrong as SessionData }), { name: 'TypeError', message: /of data|^data/ })
 })
 
 t.test('the lists of a sign-in are copied', async t => {
