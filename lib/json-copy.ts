@@ -55,7 +55,9 @@ class Copier {
         return value + 0
       case 'object': return value === null ? null : this.#within(value)
       case 'undefined': throw this.#fault('undefined', '; omit the member')
-      default: throw this.#fault(`a ${typeof value}`)
+      case 'bigint':
+      case 'function':
+      case 'symbol': throw this.#fault(`a ${typeof value}`)
     }
   }
 

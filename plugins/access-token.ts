@@ -59,12 +59,12 @@ const own = {
    * Function that returns claims to add to each access token that is issued: a JSON object of at most 1024 bytes. Identities of verified tokens
    * have them as `claims`. They take part in no decision of the gateway. Default: no claims are added or kept.
    */
-  claims: Type.Optional(Type.Unsafe<MakeClaims>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that returns claims' })))
+  claims: Type.Optional(Type.Unsafe<(record: SessionRecord) => TokenClaims>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that returns claims' })))
 }
 
-type MakeClaims = (record: SessionRecord) => TokenClaims
-
 export interface AccessTokenOptions extends OptionsFrom<typeof accessToken.properties, typeof own> {}
+
+type MakeClaims = NonNullable<AccessTokenOptions['claims']>
 
 const Options = optionsOf(accessToken.properties, own)
 

@@ -18,15 +18,15 @@ declare module './portcullis.ts' {
   }
 }
 
-type MakeClaims = (identity: Identity, audience: string) => TokenClaims
-
 export interface MintOptions {
   /**
    * Function that returns claims to add to each minted token: a JSON object of at most 1024 bytes. It runs once for each token that is minted,
    * not for each request.
    */
-  claims?: MakeClaims
+  claims?: (identity: Identity, audience: string) => TokenClaims
 }
+
+type MakeClaims = NonNullable<MintOptions['claims']>
 
 const Options = Type.Object({ claims: Type.Optional(Type.Unsafe<MakeClaims>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function that returns claims' }))) }, { additionalProperties: false })
 

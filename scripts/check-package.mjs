@@ -39,8 +39,8 @@ app.get('/cart', { onRequest: app.portcullis.authenticate({ audience: 'shop' }) 
 })
 app.get('/', async () => ({ one: revoked.isRevoked({ jti: 'one' }), two: revoked.isRevoked({ jti: 'two' }), keys: signing.jwks().keys.length }))
 console.log((await app.inject('/')).body)
-const cookies = Object.fromEntries((await app.inject({ method: 'POST', url: '/in' })).cookies.map(({ name, value }) => [name, value]))
-console.log((await app.inject({ url: '/cart', cookies })).body)
+const signedIn = Object.fromEntries((await app.inject({ method: 'POST', url: '/in' })).cookies.map(({ name, value }) => [name, value]))
+console.log((await app.inject({ url: '/cart', cookies: signedIn })).body)
 await app.close()
 
 // @ts-expect-error: data and claims have the types that are declared above.

@@ -116,7 +116,7 @@ async function createPage (declarations: Declarations): Promise<string> {
     ...sections,
     `## serverOptions\n\n${declarations.commentOf(declarations.exportOf('plugins/server-options.ts', 'serverOptions'))}\n\n${optionsTable([...serverRows(declarations)])}`,
     `## Routes\n\n${routes.map(route => routeSection(route, declarations)).join('')}`,
-    `## Types\n\n${types.map(([name, file]) => typeSection(name, file, declarations)).join('')}${sessionSection()}${sourceSection('RevokeRequest', declarations)}${sourceSection('RevocableClaims', declarations)}`
+    `## Types\n\n${types.map(([name, file]) => typeSection(name, file, declarations)).join('')}${sessionSection()}${sourceSection('SessionData', declarations)}${sourceSection('TokenClaims', declarations)}${sourceSection('RevokeRequest', declarations)}${sourceSection('RevocableClaims', declarations)}`
   ].join('').trimEnd() + '\n'
 }
 

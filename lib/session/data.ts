@@ -5,7 +5,7 @@ import { isPlain } from '../settings/decode.ts'
 /* Data that an application keeps with a session: how it is checked, and its text in the stores. */
 
 /** Maximum size of the data of a session, as JSON text in UTF-8. */
-export const maxDataBytes = 4096
+const maxDataBytes = 4096
 
 /** Returns a copy of the data. Throws TypeError that names the fault if it is no JSON object, or too large. */
 export function copyData (data: DeepReadonly<SessionData>): SessionData {

@@ -10,7 +10,7 @@ const of = (data: object): SessionData => data as SessionData
 
 /** Values that an encoder other than that of JavaScript would change. */
 const delicate = of({
-  numbers: [0, 1.5, -1e-7, 1e21, 0.1, 2 ** 53 - 1, -(2 ** 63), Number.MAX_VALUE, Number.MIN_VALUE, 12345678901234567],
+  numbers: [0, 1.5, -1e-7, 1e21, 0.1, 2 ** 53 - 1, -(2 ** 63), Number.MAX_VALUE, Number.MIN_VALUE, 12345678901234568],
   empty: { list: [], object: {}, text: '', lists: [[], [[]]], objects: [{}] },
   nothing: null,
   truths: [true, false],

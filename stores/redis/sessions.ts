@@ -54,15 +54,11 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
     },
 
     async bindDevice (sid, { publicKey }) {
-      const [outcome, fields] = await run('bind-device', ...at(sid), [sid, publicKey])
-      const record = decodeRecord(fields)
-      return record === null ? null : { outcome, record } as DeviceBinding
+      return decodeOutcome(await run('bind-device', ...at(sid), [sid, publicKey])) as DeviceBinding | null
     },
 
     async renewDevice (sid, renewals) {
-      const [outcome, fields] = await run('renew-device', ...at(sid), [sid, renewals])
-      const record = decodeRecord(fields)
-      return record === null ? null : { outcome, record } as DeviceRenewal
+      return decodeOutcome(await run('renew-device', ...at(sid), [sid, renewals])) as DeviceRenewal | null
     },
 
     async replaceData (sid, data) {
@@ -81,6 +77,11 @@ export function createSessions ({ run }: Scripts, keys: Keys): Sessions {
       return (records as string[][]).map(decodeRecord).filter(record => record !== null)
     }
   }
+}
+
+function decodeOutcome ([outcome, fields]: Reply[]): { outcome: unknown, record: SessionRecord } | null {
+  const record = decodeRecord(fields)
+  return record === null ? null : { outcome, record }
 }
 
 function decodeRotation ([outcome, fields, shown, count, leftMs]: Reply[]): Rotation {

@@ -42,10 +42,10 @@ t.test('README shows what check says of its first gateway', async t => {
 })
 
 t.test('the examples in the documentation are the ones that are tested', async t => {
-  const example = async (name: string) => (await readFile(new URL(`../../examples/${name}.ts`, import.meta.url), 'utf8')).replace("'../index.ts'", "'portcullis'")
+  const example = async (name: string) => (await readFile(new URL(`../../examples/${name}.ts`, import.meta.url), 'utf8')).replaceAll("'../index.ts'", "'portcullis'")
   const composing = blocksOf(await readDocument('docs/guides/composing.md'), 'ts')
 
   t.ok(blocksOf(readme, 'ts').includes(await example('own-jwt-with-blocklist')))
-  for (const name of ['own-login', 'service', 'refresh-tokens']) t.ok(composing.includes(await example(name)), name)
+  for (const name of ['own-login', 'service', 'refresh-tokens', 'own-data']) t.ok(composing.includes(await example(name)), name)
   t.ok(composing.includes(await example('authenticate')))
 })

@@ -44,7 +44,7 @@ const faults: Array<[what: string, value: unknown, message: RegExp]> = [
   ['what inherits from an object', Object.create({ admin: true }), /an object of a class/],
   ['a cycle', cyclic, /contains itself/], ['a cycle of lists', cyclicList, /contains itself/],
   ['too many levels', nested(16), /at most 16 levels/],
-  ['a getter', { get secret () { throw new Error('the getter was called') } }, /a getter or a setter/], ['a setter', Object.defineProperty({}, 'secret', { set () {}, enumerable: true }), /a getter or a setter/],
+  ['a getter', { get secret () { throw new Error('the getter was called') } }, /a getter or a setter/], ['a setter', { get secret () { return 1 }, set secret (value) { throw new Error(`the setter was called with ${value}`) } }, /a getter or a setter/],
   ['a hidden member', Object.defineProperty({}, 'hidden', { value: 1, enumerable: false }), /not enumerable/], ['a symbol as a name', { [Symbol('s')]: 1 }, /a symbol names/],
   ['__proto__', JSON.parse('{"__proto__":{"admin":true}}'), /must not have a member __proto__/],
   ['a gap', new Array(1), /a list with gaps/], ['gaps after an item', [1].concat(new Array<number>(2)), /a list with gaps/], ['a list with members', withExtra, /members besides its items/],
