@@ -31,7 +31,7 @@ export interface AccessToken {
   readonly checked: number
   /**
    * Issues a token of a session for these audiences. It expires no later than the session. `generation` is that of the refresh token with
-   * which it is issued; null without one.
+   * which it is issued; null without one. Throws TypeError if the option `claims` returns claims that cannot be added.
    */
   issue (record: SessionRecord, grant: { audience: string[], generation: number | null }): string
   /**

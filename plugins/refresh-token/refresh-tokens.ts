@@ -109,7 +109,7 @@ export class RefreshTokens implements RefreshToken {
 
   async open (reply: FastifyReply, signIn: SignIn): Promise<TokenResponse> {
     const record = await openRecord(reply, signIn, { mode: 'tokens', secretHash: null, lifetimes: this.#settings.lifetimes }, this.#parts)
-    const response = await this.#respond(record, generationOf(record), record.audiences)
+    const response = await this.#respondFirst(record)
     await takeOver(reply, record.sid, 'tokens', this.#parts)
     this.#setCookie(reply, record)
     this.#publish({ event: 'session.opened', sid: record.sid, subject: record.subject, outcome: 'tokens' }, reply)
@@ -207,6 +207,16 @@ export class RefreshTokens implements RefreshToken {
 
   #setCookie (reply: FastifyReply, record: SessionRecord): void {
     this.#parts.cookies.set(reply, 'refresh', formatRefreshToken(this.#settings.secrets[0], record.sid, generationOf(record)))
+  }
+
+  /** Creates the response to a sign-in. The session ends if there is no access token to answer with, because no client would hold its cookie. */
+  async #respondFirst (record: SessionRecord): Promise<TokenResponse> {
+    try {
+      return await this.#respond(record, generationOf(record), record.audiences)
+    } catch (error) {
+      await this.#parts.blocklist.close(record.sid).catch(() => null)
+      throw error
+    }
   }
 
   /** Creates the response. `record` has the authentication that was granted, as the client may know it. */

@@ -126,6 +126,28 @@ t.test('the claims of a client\'s access token can be passed on to services', as
   t.equal(decode(minted[1]!).claims['tenant'], undefined)
 })
 
+t.test('claims of the greatest depth and size are issued and verified', async t => {
+  const nested = (levels: number): unknown => levels === 0 ? 1 : [nested(levels - 1)]
+  for (const claims of [{ deep: nested(15) }, { text: '李'.repeat(337) }, { text: '"'.repeat(506) }, { '': 0, 'Zoë 🦊': '\u0000\u2028' }]) {
+    const { accessToken } = await build(t, { accessToken: { claims: () => of(claims) } })
+    t.strictSame((await accessToken.verify(accessToken.issue(sessionRecord(), grant))).claims, claims)
+  }
+})
+
+t.test('a sign-in whose access token cannot be issued leaves no session, and those that the request carries go on', async t => {
+  const { store } = await createStore(t)
+  let claims: object = {}
+  const app = await buildApp(t, store, { accessToken: { claims: () => of(claims) } })
+  const carried = await openFamily(app)
+  claims = { sub: 'eve' }
+
+  const response = await app.inject({ method: 'POST', url: '/tokens', headers: { cookie: carried.cookie } })
+
+  t.equal(response.statusCode, 500)
+  t.equal(response.headers['set-cookie'], undefined)
+  t.same((await store.list('ada')).map(({ sid }) => sid), [carried.sid])
+})
+
 t.test('a refresh issues a token with the claims of the record as it is then, and answers 500 if they cannot be issued', async t => {
   const app = await buildApp(t, (await createStore(t)).store, { accessToken: { claims: ({ data }) => of(data) } })
   const { cookie, sid } = await openFamily(app)

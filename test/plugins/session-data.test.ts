@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import type { Identity } from '../../lib/identity.ts'
 import type { SessionData } from '../../lib/own-data.ts'
 import type { Store } from '../../stores/store.ts'
+import authRoutes from '../../routes/auth.ts'
 import { buildApp, cookieOf, createFaultyStore, createStore, decode, openFamily, openSession, origin, refreshCookieName, sessionCookieName, until, type AppOptions } from '../helpers/build-app.ts'
 import { learnSecret } from '../helpers/secrets.ts'
 import { sharedStores } from '../helpers/stores.ts'
@@ -73,6 +74,17 @@ t.test('the identity of an access token has no data, and the session can be read
   t.equal((await identityOf(app, { authorization: `Bearer ${token}` })).data, null)
   t.same((await app.portcullis.session.read(sid))?.data, data)
   t.notOk(JSON.stringify(decode(token).claims).includes('cart'))
+})
+
+t.test('the check of passwords of authRoutes sets the data of the session that it opens', async t => {
+  const { store } = await createStore(t)
+  const app = await buildApp(t, store, {}, async app => {
+    await app.register(authRoutes, { prefix: '/auth', origin, audiences: ['orders'], identity: { verify: async ({ username }) => ({ subject: username, scopes: [], data: of(data) }) } })
+  })
+  for (const mode of ['session', 'tokens']) {
+    const { session: { sid } } = (await app.inject({ method: 'POST', url: '/auth/login', payload: { username: 'ada', password: 'open-the-gate', mode } })).json<{ session: { sid: string } }>()
+    t.same((await app.portcullis.session.read(sid))?.data, data)
+  }
 })
 
 t.test('a refresh, a step-up in either mode, a repetition and use keep the data, and reuse ends it with the session', async t => {
