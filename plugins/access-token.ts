@@ -73,11 +73,13 @@ class AccessTokens implements AccessToken {
   readonly ttlSeconds: number
   #checked = 0
   readonly #verified: RecencyCache<Identity>
+  readonly #now: () => number
   #foreign: ForeignVerifier | null = null
 
   constructor (parts: Portcullis, options: { issuer: string, ttlSeconds: number, cacheSize: number }) {
     this.#parts = parts
     this.#keys = parts.keys
+    this.#now = parts.clock
     this.issuer = options.issuer
     this.ttlSeconds = options.ttlSeconds
     this.#verified = new RecencyCache(options.cacheSize)
@@ -90,18 +92,18 @@ class AccessTokens implements AccessToken {
 
   issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
     const jti = randomBytes(16).toString('base64url')
-    return this.#keys.sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
+    return this.#keys.sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(this.#now() / 1000) }))
   }
 
   verify (token: string): Identity | Promise<Identity> {
     const known = this.#verified.get(token) ?? this.#foreign?.recall(token)
-    if (known !== undefined) return assertNotExpired(known)
+    if (known !== undefined) return this.#assertNotExpired(known)
     this.#checked++
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
     // The `issuers` part may be registered after this one.
     this.#foreign ??= partOrNull(this.#parts, 'issuers')
-    if (this.#foreign !== null && parts.claims['iss'] !== this.issuer) return withoutExpired(this.#foreign.verify(token, parts))
+    if (this.#foreign !== null && parts.claims['iss'] !== this.issuer) return this.#withoutExpired(this.#foreign.verify(token, parts))
     return this.#keys.find(assertHeader(parts.header)) === null ? this.#verifyLater(token, parts) : this.#verifyNow(token, parts)
   }
 
@@ -121,7 +123,7 @@ class AccessTokens implements AccessToken {
   }
 
   #verifyNow (token: string, parts: TokenParts): Identity {
-    const identity = assertNotExpired(this.#check(parts))
+    const identity = this.#assertNotExpired(this.#check(parts))
     this.#verified.set(token, identity)
     return identity
   }
@@ -131,8 +133,17 @@ class AccessTokens implements AccessToken {
     if (key === null) throw refused('unknown key')
     if (header['alg'] !== key.algorithm) throw refused('not the algorithm of its key')
     if (!hasGoodSignature(key, signingInput, signature)) throw refused('wrong signature')
-    if (!areAccessTokenClaims(claims, this.issuer, Date.now() / 1000)) throw refused('wrong claims')
+    if (!areAccessTokenClaims(claims, this.issuer, this.#now() / 1000)) throw refused('wrong claims')
     return identityOfToken(claims)
+  }
+
+  #withoutExpired (identity: Identity | Promise<Identity>): Identity | Promise<Identity> {
+    return identity instanceof Promise ? identity.then(verified => this.#assertNotExpired(verified)) : this.#assertNotExpired(identity)
+  }
+
+  #assertNotExpired (identity: Identity): Identity {
+    if (identity.expiresAt * 1000 <= this.#now()) throw refused('expired')
+    return identity
   }
 }
 
@@ -142,15 +153,6 @@ function assertHeader ({ kid, typ, alg, ...others }: Record<string, unknown>): s
   if (typeof typ !== 'string' || typ.toLowerCase() !== 'at+jwt') throw refused('not an access token')
   if (Object.keys(others).length > 0) throw refused('unexpected header parameters')
   return kid
-}
-
-function withoutExpired (identity: Identity | Promise<Identity>): Identity | Promise<Identity> {
-  return identity instanceof Promise ? identity.then(assertNotExpired) : assertNotExpired(identity)
-}
-
-function assertNotExpired (identity: Identity): Identity {
-  if (identity.expiresAt * 1000 <= Date.now()) throw refused('expired')
-  return identity
 }
 
 /** Returns the error of an invalid token. The client does not receive the precise reason. */

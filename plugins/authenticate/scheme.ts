@@ -1,5 +1,6 @@
 import type { ChallengeDetails } from '../../lib/http/challenge.ts'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
+import type { Credential } from '../../lib/http/route-schema.ts'
 import type { Identity } from '../../lib/identity.ts'
 import type { Access } from '../../lib/settings/upstream.ts'
 import type { Portcullis } from '../portcullis.ts'
@@ -30,6 +31,10 @@ export interface Scheme {
   /** Returns the value of WWW-Authenticate for an error code, or null. */
   readonly challenge: (code: string, details: ChallengeDetails) => string | null
   readonly streams: StreamRules
+  /** Name of the credential in OpenAPI documents. */
+  readonly documentedAs: Credential
+  /** Returns the security scheme of OpenAPI documents. */
+  document (parts: Portcullis): object
   /**
    * Creates the verifier of a scope. Returns null if the plugin that the scheme depends on is not registered; requests are then not
    * searched for the credential.
