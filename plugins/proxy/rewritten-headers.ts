@@ -33,12 +33,14 @@ function recordOf (pairs: Array<string | string[]>): ReturnedHeaders {
 function checkHeaders (returned: unknown, length: string | string[] | undefined, ownCookies: OwnCookies): IncomingHttpHeaders {
   if (typeof returned !== 'object' || returned === null || isPromise(returned) || Array.isArray(returned)) throw wrong('must return an object of headers, and no promise')
   const checked = Object.create(null) as IncomingHttpHeaders
+  const seen = new Set<string>()
   for (const [spelt, value] of Object.entries(returned as Record<string, unknown>)) {
     if (value === undefined) continue
     const name = spelt.toLowerCase()
     const values = (Array.isArray(value) ? value as unknown[] : [value]).map(each => typeof each === 'number' ? String(each) : each)
     if (!values.every(each => typeof each === 'string' && areHeaders([name, each]))) throw wrong('has returned a name or a value that no header can have')
-    if (Object.hasOwn(checked, name)) throw wrong(`has returned ${name} twice`)
+    if (seen.has(name)) throw wrong(`has returned ${name} twice`)
+    seen.add(name)
     assertAllowed(name, values as string[], length, ownCookies)
     if (name !== 'content-length') (checked as ReturnedHeaders)[name] = Array.isArray(value) ? values as string[] : values[0] as string
   }

@@ -11,8 +11,8 @@ const payloads: LifecycleStep[] = ['preSerialization', 'onSend']
 const reported = new WeakMap<object, Set<unknown>>()
 
 /**
- * Logs one line at the start if the application has hooks in the scope of a proxy, or adds them to its routes, that do not run for proxied
- * requests. Call it before the routes are added.
+ * Logs one line at the start that names the hooks of the application, in the scope of a proxy or added to its routes, that do not run for
+ * proxied requests. Call it before the routes are added.
  */
 export function reportUnusedHooks (fastify: FastifyInstance): void {
   const ofRoutes: Array<Partial<Record<LifecycleStep, unknown>>> = []
@@ -20,16 +20,21 @@ export function reportUnusedHooks (fastify: FastifyInstance): void {
   fastify.addHook('onRoute', options => { ofRoutes.push(options as Partial<Record<LifecycleStep, unknown>>) })
   fastify.addHook('onReady', async () => {
     const known = knownHooks(fastify)
-    const found = (steps: LifecycleStep[]): string[] => steps.filter(step => {
-      const hooks = [hooksOfScope(fastify, step), ...ofRoutes.map(options => listOf(options[step]))].flat().filter(hook => !known.has(hook))
-      for (const hook of hooks) known.add(hook)
-      return hooks.length > 0
+    const found = (steps: LifecycleStep[]): string[] => steps.flatMap(step => {
+      const hooks = new Set([hooksOfScope(fastify, step), ...ofRoutes.map(options => listOf(options[step]))].flat())
+      const unknown = [...hooks].filter(hook => !known.has(hook))
+      for (const hook of unknown) known.add(hook)
+      return unknown.map(hook => `${step} ${nameOf(hook)}`)
     })
     const [unusedGuards, unusedPayloads] = [found(guards), found(payloads)]
     const hooks = [...unusedGuards, ...unusedPayloads]
     if (unusedGuards.length > 0) fastify.log.warn({ hooks }, 'hooks of the application do not run for proxied requests: use onRequest hooks, or preForward of proxy, to reject them')
     else if (hooks.length > 0) fastify.log.info({ hooks }, 'hooks of the application do not run for proxied responses: use rewriteHeaders and onResponse of proxy')
   })
+}
+
+function nameOf (hook: unknown): string {
+  return typeof hook === 'function' && hook.name !== '' ? hook.name : '(no name)'
 }
 
 function knownHooks (fastify: FastifyInstance): Set<unknown> {
