@@ -11,6 +11,9 @@ import { createVerifiers } from './schemes.ts'
 type Documented = Pick<Demand, 'schemes' | 'isPublic' | 'ignoreBearer' | 'stepUp'>
 type Schema = Record<string, unknown> & { response?: Record<string, unknown> }
 
+/** What @fastify/swagger writes for a route without responses. */
+const unknownSuccess = { 200: { description: 'Default Response' } }
+
 const demands = new WeakMap<object, Documented>()
 
 /** Notes what a hook demands, or that it demands what another hook does. Returns the hook. */
@@ -47,9 +50,10 @@ function documentRoute (scope: FastifyInstance, route: RouteOptions): void {
     .flatMap(step => [...hooksOfScope(scope, step), ...listOf(route[step])])
     .flatMap(hook => demands.get(hook as object) ?? [])
   if (demanded.length === 0) return
-  const { response = {}, ...schema } = (route.schema ?? {}) as Schema
+  const schema = (route.schema ?? {}) as Schema
   const isOptional = demanded.every(({ isPublic }) => isPublic)
-  route.schema = { security: securityOf(demanded, isOptional), ...schema, response: isOptional ? response : withRefusals(response, demanded, scope) }
+  const { response = unknownSuccess } = schema
+  route.schema = { security: securityOf(demanded, isOptional), ...schema, ...isOptional ? {} : { response: withRefusals(response, demanded, scope) } }
 }
 
 /** Returns the credentials that every hook accepts; any one of them is sufficient. */

@@ -19,10 +19,16 @@ export type CredentialHeaders = { cookie: string } | { authorization: string }
  * whose sessions these are.
  */
 export async function signedIn (app: FastifyInstance, { mode = 'session', ...signIn }: SignedIn): Promise<CredentialHeaders> {
-  await app.ready()
+  await serverOf(app).ready()
   const parts = scopeParts(app)
   if (mode === 'tokens') return { authorization: `Bearer ${await openTokens(parts, signIn)}` }
   return { cookie: await openCookie(parts, signIn) }
+}
+
+/** Returns the server of a scope, because only a server can be made ready. */
+function serverOf (scope: FastifyInstance): FastifyInstance {
+  const outer = Object.getPrototypeOf(scope) as FastifyInstance
+  return 'decorate' in outer ? serverOf(outer) : scope
 }
 
 async function openCookie (parts: Portcullis, signIn: SignIn): Promise<string> {
