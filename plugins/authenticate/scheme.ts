@@ -4,6 +4,7 @@ import type { Credential } from '../../lib/http/route-schema.ts'
 import type { Identity } from '../../lib/identity.ts'
 import type { Access } from '../../lib/settings/upstream.ts'
 import type { Portcullis } from '../portcullis.ts'
+import type { SecurityScheme } from './security-scheme.ts'
 
 type ErrorClass = new (options: { cause: Error }) => Error
 
@@ -34,7 +35,7 @@ export interface Scheme {
   /** Name of the credential in OpenAPI documents. */
   readonly documentedAs: Credential
   /** Returns the security scheme of OpenAPI documents. */
-  document (parts: Portcullis): object
+  document (parts: Portcullis): SecurityScheme
   /**
    * Creates the verifier of a scope. Returns null if the plugin that the scheme depends on is not registered; requests are then not
    * searched for the credential.

@@ -10,7 +10,7 @@ const origin = 'https://app.example.com'
 interface Operation { security?: object[], responses: Record<string, { description: string, content?: Record<string, unknown> }> }
 interface Document { components: { securitySchemes: object }, paths: Record<string, Record<string, Operation>> }
 
-async function build (t: Test, register: (app: FastifyInstance) => void | Promise<void>, { hasSwagger = true, hasErrors = true } = {}): Promise<{ app: FastifyInstance, document: () => Document }> {
+async function build (t: Test, register: (app: FastifyInstance) => void | Promise<void>, { hasSwagger = true, hasErrors = true, schemes = (app: FastifyInstance): object => securitySchemes(app.portcullis) } = {}): Promise<{ app: FastifyInstance, document: () => Document }> {
   const app = Fastify()
   t.teardown(() => app.close())
   if (hasErrors) await app.register(errors)
@@ -22,7 +22,7 @@ async function build (t: Test, register: (app: FastifyInstance) => void | Promis
   await app.register(accessToken, { issuer: origin })
   await app.register(session)
   await app.register(authenticate, { origin })
-  if (hasSwagger) await app.register(swagger, { openapi: { openapi: '3.1.0', components: { securitySchemes: securitySchemes(app.portcullis) as never } } })
+  if (hasSwagger) await app.register(swagger, { openapi: { openapi: '3.1.0', components: { securitySchemes: { ...schemes(app), mine: { type: 'apiKey', in: 'header', name: 'x-mine' } } } } })
   await register(app)
   await app.ready()
   return { app, document: () => app.swagger() as unknown as Document }
@@ -100,4 +100,19 @@ t.test('an application that writes its errors itself does not show problem docum
   const { document } = await build(t, app => { app.get('/any', { onRequest: app.portcullis.authenticate({ audience: 'shop' }) }, async () => 'any') }, { hasErrors: false })
 
   t.notOk('application/problem+json' in (document().paths['/any']!['get']!.responses['401']!.content ?? {}))
+})
+
+t.test('a document without the security schemes still has the refusals, and names no scheme that it does not define', async t => {
+  const { document } = await build(t, app => { app.get('/any', { onRequest: app.portcullis.authenticate({ audience: 'shop' }) }, async () => 'any') }, { schemes: () => ({}) })
+
+  t.match(document().paths['/any']!['get'], { security: undefined, responses: { 200: {}, 401: {}, 403: {} } })
+})
+
+t.test('a document of Swagger 2 has the refusals too', async t => {
+  const { app } = await build(t, async app => {
+    await app.register(swagger, { swagger: {} })
+    app.get('/any', { onRequest: app.portcullis.authenticate({ audience: 'shop' }) }, async () => 'any')
+  }, { hasSwagger: false })
+
+  t.match(app.swagger(), { swagger: '2.0', paths: { '/any': { get: { responses: { 200: {}, 401: { description: /PTC_ERR/ }, 403: {} } } } } })
 })
