@@ -218,7 +218,7 @@ const refused: Array<[string, NonNullable<ProxyOptions['rewriteHeaders']>]> = [
   ['null', () => null as unknown as Record<string, string>],
   ['a list', () => [] as unknown as Record<string, string>],
   ['nothing', () => undefined as unknown as Record<string, string>],
-  ['a promise', async headers => headers as never],
+  ['a promise', (async (headers: object) => headers) as never],
   ['a promise that rejects', (async () => { throw new Error('late') }) as never],
   ['an exception', () => { throw notHere() }]
 ]
