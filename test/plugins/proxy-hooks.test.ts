@@ -238,6 +238,33 @@ t.test('a response becomes 500, and nothing of it is sent, if rewriteHeaders ret
   }
 })
 
+t.test('rewriteHeaders is called once for a response, and not for the informational ones before it', async t => {
+  const upstream = await startRawUpstream(t, socket => { socket.end('HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok') })
+  const given: object[] = []
+  const { port } = await startProxy(t, [{
+    target: upstream.url,
+    rewriteHeaders (headers) {
+      given.push({ ...headers })
+      return headers
+    }
+  }])
+
+  const received = await sendRaw(t, port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n').ended
+
+  t.match(received, /^HTTP\/1\.1 200 OK[^]*\r\n\r\nok$/)
+  t.same(given, [{ 'content-length': '2' }])
+})
+
+t.test('a response to a request with a session cookie stays private unless rewriteHeaders decides otherwise', async t => {
+  const upstream = await startUpstream(t)
+  const own = await startGuarded(t, { target: upstream.url, rewriteHeaders: headers => ({ ...headers, 'x-was': headers['cache-control'] }) })
+  const response = await fetch(`${own.url}/wiki/a`, { headers: { cookie: own.cookie } })
+  t.match(Object.fromEntries(response.headers), { 'cache-control': 'private', 'x-was': 'private' })
+
+  const open = await startGuarded(t, { target: upstream.url, rewriteHeaders: headers => ({ ...headers, 'cache-control': 'public, max-age=60' }) })
+  t.equal((await fetch(`${open.url}/wiki/a`, { headers: { cookie: open.cookie } })).headers.get('cache-control'), 'public, max-age=60')
+})
+
 t.test('rewriteHeaders may not change the framing of a response without a known length, and its body is the same to the byte', async t => {
   const upstream = await startUpstream(t, (_request, response) => {
     response.write('one ')

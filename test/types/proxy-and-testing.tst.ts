@@ -1,7 +1,7 @@
 import Fastify, { type FastifyRequest } from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import { proxy, securitySchemes, store, type Identity, type ProxyOptions } from '../../index.ts'
-import { failingStore, memoryStore, signedIn, testClock, type FailingStore } from '../../plugins/testing/testing.ts'
+import { failingStore, signedIn, testClock, type FailingStore, type memoryStore } from '../../plugins/testing/testing.ts'
 
 const app = Fastify()
 const options = { prefix: '/wiki', origin: 'https://app.example.com', target: 'http://127.0.0.1:3001' }
