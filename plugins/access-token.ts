@@ -83,11 +83,13 @@ class AccessTokens implements AccessToken {
   readonly #makeClaims: MakeClaims | null
   #checked = 0
   readonly #verified: RecencyCache<Identity>
+  readonly #now: () => number
   #foreign: ForeignVerifier | null = null
 
   constructor (parts: Portcullis, options: { issuer: string, ttlSeconds: number, cacheSize: number, makeClaims: MakeClaims | null }) {
     this.#parts = parts
     this.#keys = parts.keys
+    this.#now = parts.clock
     this.issuer = options.issuer
     this.ttlSeconds = options.ttlSeconds
     this.#makeClaims = options.makeClaims
@@ -101,19 +103,19 @@ class AccessTokens implements AccessToken {
 
   issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
     const jti = randomBytes(16).toString('base64url')
-    const claims = accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) })
+    const claims = accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(this.#now() / 1000) })
     return this.#keys.sign(this.#makeClaims === null ? claims : { ...copyOwnClaims(this.#makeClaims(record)), ...claims })
   }
 
   verify (token: string): Identity | Promise<Identity> {
     const known = this.#verified.get(token) ?? this.#foreign?.recall(token)
-    if (known !== undefined) return assertNotExpired(known)
+    if (known !== undefined) return this.#assertNotExpired(known)
     this.#checked++
     const parts = parseToken(token)
     if (parts === null) throw refused('not a canonical token')
     // The `issuers` part may be registered after this one.
     this.#foreign ??= partOrNull(this.#parts, 'issuers')
-    if (this.#foreign !== null && parts.claims['iss'] !== this.issuer) return withoutExpired(this.#foreign.verify(token, parts))
+    if (this.#foreign !== null && parts.claims['iss'] !== this.issuer) return this.#withoutExpired(this.#foreign.verify(token, parts))
     return this.#keys.find(assertHeader(parts.header)) === null ? this.#verifyLater(token, parts) : this.#verifyNow(token, parts)
   }
 
@@ -133,7 +135,7 @@ class AccessTokens implements AccessToken {
   }
 
   #verifyNow (token: string, parts: TokenParts): Identity {
-    const identity = assertNotExpired(this.#check(parts))
+    const identity = this.#assertNotExpired(this.#check(parts))
     this.#verified.set(token, identity)
     return identity
   }
@@ -143,8 +145,17 @@ class AccessTokens implements AccessToken {
     if (key === null) throw refused('unknown key')
     if (header['alg'] !== key.algorithm) throw refused('not the algorithm of its key')
     if (!hasGoodSignature(key, signingInput, signature)) throw refused('wrong signature')
-    if (!areAccessTokenClaims(claims, this.issuer, Date.now() / 1000)) throw refused('wrong claims')
+    if (!areAccessTokenClaims(claims, this.issuer, this.#now() / 1000)) throw refused('wrong claims')
     return identityOfToken(claims, this.#makeClaims === null ? null : ownClaimsOf(claims))
+  }
+
+  #withoutExpired (identity: Identity | Promise<Identity>): Identity | Promise<Identity> {
+    return identity instanceof Promise ? identity.then(verified => this.#assertNotExpired(verified)) : this.#assertNotExpired(identity)
+  }
+
+  #assertNotExpired (identity: Identity): Identity {
+    if (identity.expiresAt * 1000 <= this.#now()) throw refused('expired')
+    return identity
   }
 }
 
@@ -154,15 +165,6 @@ function assertHeader ({ kid, typ, alg, ...others }: Record<string, unknown>): s
   if (typeof typ !== 'string' || typ.toLowerCase() !== 'at+jwt') throw refused('not an access token')
   if (Object.keys(others).length > 0) throw refused('unexpected header parameters')
   return kid
-}
-
-function withoutExpired (identity: Identity | Promise<Identity>): Identity | Promise<Identity> {
-  return identity instanceof Promise ? identity.then(assertNotExpired) : assertNotExpired(identity)
-}
-
-function assertNotExpired (identity: Identity): Identity {
-  if (identity.expiresAt * 1000 <= Date.now()) throw refused('expired')
-  return identity
 }
 
 /** Returns the error of an invalid token. The client does not receive the precise reason. */

@@ -9,6 +9,7 @@ import { DurationOption, checkOptions, durationMs } from '../lib/check-options.t
 import { asError } from '../lib/as-error.ts'
 import { accesses } from '../lib/settings/upstream.ts'
 import { assertRecent, credentialsFor, type Demand, challenged, Judge } from './authenticate/judge.ts'
+import { documentHook, documentRoutes } from './authenticate/openapi.ts'
 import type { Scheme } from './authenticate/scheme.ts'
 import { pluginsFor } from './authenticate/schemes.ts'
 import type { VerificationCounts } from './authenticate/verifier.ts'
@@ -87,7 +88,8 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
   if (accessToken !== null && blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
   addPart(fastify, 'verifications', judge.verifications)
-  addPart(fastify, 'authenticate', demand => authenticateHook(judge, demandOf(demand, judge.schemes)))
+  addPart(fastify, 'authenticate', demand => createHook(judge, demandOf(demand, judge.schemes)))
+  documentRoutes(fastify)
   addPart(fastify, 'identify', async (request, demand) => await identify(judge, request, demandOf(demand, judge.schemes)))
   addPart(fastify, 'assertRecent', (authTime, maxAgeSeconds) => {
     try {
@@ -136,6 +138,10 @@ function demandOf (demand: AuthenticateDemand, schemes: readonly Scheme[]): Dema
 /** Adds HEAD to GET, because HEAD reveals what GET reveals. */
 function withHead (methods: string[]): string[] {
   return methods.includes('GET') ? [...methods, 'HEAD'] : methods
+}
+
+function createHook (judge: Judge, demand: Demand): onRequestHookHandler {
+  return documentHook(authenticateHook(judge, demand), demand)
 }
 
 /** Creates the hook. It is synchronous if everything is cached, and creates a promise only if the store must be queried. */

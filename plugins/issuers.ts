@@ -65,7 +65,7 @@ export default fp<IssuersOptions>(async function issuersPlugin (fastify, options
     health?.warnWhile(() => source.problem() === null ? null : `issuers: ${issuer.name}: ${source.problem()}`)
     accepted.push({ ...issuer, scopes, typ, maxTokenAgeSeconds: Math.floor(maxTokenAgeMs / 1000), ownAudience: accessToken.issuer, keys: source })
   }
-  addPart(fastify, 'issuers', new ForeignTokens(accepted, cacheSize))
+  addPart(fastify, 'issuers', new ForeignTokens(accepted, { cacheSize, now: portcullis.clock }))
   // The start does not wait for this, so that an unavailable issuer does not lock out the users of others.
   fastify.addHook('onReady', async () => { for (const { keys } of accepted) void keys.lookAgain() })
 }, { name: 'portcullis-issuers', fastify: '5.x', dependencies: ['portcullis-access-token', 'portcullis-blocklist'] })
@@ -87,7 +87,8 @@ function hooksFor (fastify: FastifyInstance, { name, algorithms }: { name: strin
       told = refused
       return set
     },
-    onError: error => fastify.log.error({ error: describeError(error), issuer: name }, 'the keys of an issuer could not be read')
+    onError: error => fastify.log.error({ error: describeError(error), issuer: name }, 'the keys of an issuer could not be read'),
+    now: fastify.portcullis.clock
   }
 }
 

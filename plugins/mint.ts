@@ -38,12 +38,12 @@ const marginMs = 60_000
 /** Tokens for upstreams, cached by the object of the verified credential, never by data that a client sent. */
 export default fp<MintOptions>(async function mintPlugin (fastify, options) {
   const { claims: makeClaims } = checkOptions('portcullis-mint', Options, options)
-  const { keys, accessToken } = beginPart(fastify, 'mint')
+  const { keys, accessToken, clock } = beginPart(fastify, 'mint')
   const minted = new WeakMap<Identity, Map<string, Minted>>()
   addPart(fastify, 'mint', function mint (identity, audience) {
     let byAudience = minted.get(identity)
     if (byAudience === undefined) minted.set(identity, byAudience = new Map())
-    const nowMs = Date.now()
+    const nowMs = clock()
     const known = byAudience.get(audience)
     if (known !== undefined && nowMs < known.renewAtMs && known.keysVersion === keys.version) return known.token
     const iat = Math.floor(nowMs / 1000)

@@ -16,9 +16,11 @@ import { createVerifiers } from './authenticate/schemes.ts'
 import { partsAround, partsWithin, scopeParts } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
+import { admit, type OnForwardError, type OnForwarded, type PreForward, type RewriteHeaders } from './proxy/hooks.ts'
 import { checkDestination, type DestinationPolicy } from './proxy/destination.ts'
 import { HealthChecks } from './proxy/health-checks.ts'
 import { Pool } from './proxy/pool.ts'
+import { reportUnusedHooks } from './proxy/unused-hooks.ts'
 import { originOfTarget, UpstreamCounts, type Upstream } from './proxy/upstream.ts'
 import type { Streams } from './streams.ts'
 import { hasServerOptions } from './server-options.ts'
@@ -26,6 +28,7 @@ import { admitTransparently, restoreTarget } from './server/admission.ts'
 import { supportEveryMethod } from './server/methods.ts'
 import { acceptUpgrades } from './server/upgrades.ts'
 
+export type { ForwardedResponse, OnForwardError, OnForwarded, PreForward, ReturnedHeaders, RewriteHeaders } from './proxy/hooks.ts'
 export { upstreamChannel, type UpstreamMessage } from './proxy/upstream.ts'
 
 declare module './portcullis.ts' {
@@ -40,6 +43,10 @@ declare module './portcullis.ts' {
  * request; `identityHeaderNames` removes them from every request.
  */
 export type IdentityHeaders = (request: FastifyRequest) => readonly string[] | Promise<readonly string[]>
+
+function hook<Hook> () {
+  return Type.Optional(Type.Unsafe<Hook>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function' })))
+}
 
 const own = {
   /** Scheme, host and port of the upstream. Required unless `targets` is given. */
@@ -70,6 +77,22 @@ const own = {
    * request; X-Auth-Subject, X-Auth-Session and X-Auth-Scope always are.
    */
   identityHeaderNames: optional([], Type.Array(Type.String({ pattern: '^[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*$', errorMessage: 'must be letters and digits, in words that are joined by -' }))),
+  /**
+   * Runs after `onRequest` and before anything is sent, also for WebSocket handshakes. It receives the request. It may be asynchronous, and
+   * rejects the request by an exception. It cannot change the identity.
+   */
+  preForward: hook<PreForward>(),
+  /**
+   * Returns the headers of the response in place of those that it receives, synchronously. It receives the upstream's headers, without those
+   * that an upstream may not set, and the request. It is not called for the response that opens a WebSocket.
+   */
+  rewriteHeaders: hook<RewriteHeaders>(),
+  /**
+   * Observes each exchange once, after its end. It receives the request, and `{ status, ms, bytes, target }`. Its exceptions are logged.
+   */
+  onResponse: hook<OnForwarded>(),
+  /** Observes the error with which an exchange has failed. It receives the error and the request. Its exceptions are logged. */
+  onError: hook<OnForwardError>(),
   /** Counter of the requests in flight, for draining. */
   counter: Type.Optional(Type.Unsafe<{ inFlight: number }>(Type.Any()))
 }
@@ -90,7 +113,13 @@ const standardPorts: Record<string, string> = { 'http:': '80', 'https:': '443' }
 
 const prefixPattern = /^(?:\/[A-Za-z0-9._~-]+)*$/
 
-/** Forwards everything under its prefix to one upstream. It does not decide on access; `onRequest` does. */
+/**
+ * Forwards everything under its prefix to one upstream. It does not decide on access; `onRequest` does.
+ *
+ * Hooks of the application for `preParsing`, `preValidation`, `preHandler`, `preSerialization` and `onSend` DO NOT RUN for proxied requests,
+ * because bodies are neither parsed nor serialized here. A check in an app-wide `preHandler` does not protect an upstream: use `onRequest`
+ * or `preForward`.
+ */
 export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   const options = checkOptions('portcullis-proxy', Options, given)
   if (!hasServerOptions(fastify)) throw new ConfigInvalidError('proxy: create the server with Fastify(serverOptions(…))')
@@ -103,6 +132,7 @@ export default fp<ProxyOptions>(async function proxyPlugin (fastify, given) {
   if (options.paths === 'transparent') admitTransparently(fastify, prefix)
   const forward = createForward(upstream, prefix, options, { origin: upstream.origin, prefix, isTransparent: options.paths === 'transparent', prefixes: () => prefixesOf(fastify) })
   if (options.websocket) acceptUpgrades(fastify.server)
+  reportUnusedHooks(fastify)
   addRoutes(fastify, upstream.prefix, [...options.paths === 'transparent' ? [restoreTarget] : [], ...options.websocket ? [createHandshakeHook(options.origin)] : [], ...options.onRequest, forward])
   // The cookies and the access tokens of every scope of the server are credentials here, whatever the order of registration.
   fastify.addHook('onReady', async () => {
@@ -137,7 +167,8 @@ function createUpstream (fastify: FastifyInstance, options: CheckedOptions, { pr
     websocket: options.websocket,
     streams,
     counter: options.counter ?? { inFlight: 0 },
-    counts: new UpstreamCounts(prefix === '' ? '/' : prefix)
+    counts: new UpstreamCounts(prefix === '' ? '/' : prefix),
+    hooks: { rewriteHeaders: options.rewriteHeaders, onResponse: options.onResponse, onError: options.onError }
   }
 }
 
@@ -182,13 +213,13 @@ function addRoutes (fastify: FastifyInstance, upstream: string, onRequest: onReq
   }
 }
 
-interface ForwardOptions { rewritePrefix?: string, origin: string, identityHeaders?: IdentityHeaders }
+interface ForwardOptions { rewritePrefix?: string, origin: string, identityHeaders?: IdentityHeaders, preForward?: PreForward }
 
 /**
  * Creates the last onRequest hook. It calls back only on failure, so no body is parsed and no content type is checked. It is synchronous
  * unless the identity is not available at once.
  */
-function createForward (upstream: Upstream, prefix: string, { rewritePrefix, origin, identityHeaders }: ForwardOptions, destinations: DestinationPolicy): onRequestHookHandler {
+function createForward (upstream: Upstream, prefix: string, { rewritePrefix, origin, identityHeaders, preForward }: ForwardOptions, destinations: DestinationPolicy): onRequestHookHandler {
   const { protocol, host, port } = new URL(origin)
   const base = rewritePrefix?.replace(/\/$/, '')
   const isRewritten = base !== undefined && base !== prefix
@@ -203,7 +234,7 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
       return
     }
     checkDestination(request.method, request.raw.headers, destinations)
-    const identity = identityHeaders === undefined ? [] : identityHeaders(request)
+    const identity = identityHeaders === undefined || preForward !== undefined ? [] : identityHeaders(request)
     const url = request.raw.url!
     const path = base === undefined ? url : replacePrefix(url, prefix, base)
     const exchange = new Exchange(upstream, request, reply, done)
@@ -211,7 +242,9 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
       if (areHeaders(headers)) exchange.forward(path, [...constant, ...forwarded(request, hops), ...headers])
       else exchange.fail(new UpstreamUnreachableError({ cause: new Error('identityHeaders has returned a name or a value that no header can have') }))
     }
-    if (identity instanceof Promise) identity.then(send).catch((error: unknown) => { exchange.fail(asError(error)) })
+    // The exchange exists meanwhile, so that a revocation ends it.
+    if (preForward !== undefined) admit(preForward, request).then(() => identityHeaders?.(request) ?? []).then(send, (error: unknown) => { exchange.refuse(asError(error)) }).catch((error: unknown) => { exchange.fail(asError(error)) })
+    else if (identity instanceof Promise) identity.then(send).catch((error: unknown) => { exchange.fail(asError(error)) })
     else send(identity)
   }
 }

@@ -56,7 +56,7 @@ const own = {
   timeout: durationOption({ default: '250ms' }),
   /** Maximum number of keys of a budget that counts in memory. Default 50000, about 8 MB. */
   maxKeys: optional(50_000, Type.Integer({ minimum: 1 })),
-  /** Clock of the budgets that count in memory, in milliseconds. */
+  /** Clock of the budgets that count in memory, in milliseconds. Default: the clock of tokens (`portcullis.clock`). */
   now: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number())))
 }
 
@@ -72,8 +72,9 @@ const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
  * counted is rejected.
  */
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
-  const { signIn, refresh, timeoutMs, maxKeys, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
+  const { signIn, refresh, timeoutMs, maxKeys, ...given } = checkOptions('portcullis-rate-limit', Options, options)
   const portcullis = beginPart(fastify, 'rateLimit')
+  const { now = portcullis.clock } = given
   const shared = await portcullis.createCounts?.(fastify, timeoutMs)
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
   const limited = new Map<string, number>()

@@ -15,15 +15,23 @@ declare module './portcullis.ts' {
     store: Store
     /** Creates counters that every process on the store shares; null where each process counts alone. */
     createCounts: CreateCounts | null
+    /**
+     * Clock of this process, in milliseconds since the epoch, by which tokens are issued and verified and requests are counted: the option
+     * `clock` of the store, otherwise `Date.now`.
+     */
+    clock: () => number
   }
 }
 
 export type StoreOptions =
   | DriverOptions
-  /** A store of the application, or one that several servers share. It is not ended with this server. */
-  | { type: 'custom', store: Store }
+  /**
+   * A store of the application, or one that several servers share. It is not ended with this server. `clock` is the clock of tokens, which
+   * should be that of the store; default `Date.now`.
+   */
+  | { type: 'custom', store: Store, clock?: () => number }
 
-const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Unsafe<Store>(Type.Object({}, { errorMessage: 'must be a store' })) }, { additionalProperties: false })
+const CustomOptions = Type.Object({ type: Type.Literal('custom'), store: Type.Unsafe<Store>(Type.Object({}, { errorMessage: 'must be a store' })), clock: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number(), { errorMessage: 'must be a function that returns milliseconds since the epoch' }))) }, { additionalProperties: false })
 
 const kinds = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format([...drivers.map(({ type }) => type), 'custom'])
 
@@ -63,11 +71,14 @@ export default fp<StoreOptions>(async function storePlugin (fastify, options) {
   await expose?.(fastify)
   addPart(fastify, 'store', store)
   addPart(fastify, 'createCounts', createCounts)
+  // Date is read at each call, so that a test may replace it after the start.
+  addPart(fastify, 'clock', 'clock' in options && options.clock !== undefined ? options.clock : () => Date.now())
   if (options.type !== 'custom') fastify.addHook('onClose', async () => await store.end())
 }, { name: storePluginName, fastify: '5.x' })
 
 async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Promise<OpenedStore> {
   if (options.type === 'custom') return { store: assertStore(checkOptions(storePluginName, CustomOptions, options).store) }
+  if ('clock' in options && options.type === 'redis') throw new ConfigInvalidError(`${storePluginName}: clock is an option of sqlite and of custom stores, because Redis has a clock of its own; leave it out`)
   const driver = findDriver(options.type)
   if (driver === undefined) throw new ConfigInvalidError(`${storePluginName}: type must be ${kinds}`)
   const warn = (text: string): void => fastify.log.warn(text)

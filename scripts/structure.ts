@@ -13,7 +13,7 @@ export const directions: Record<string, { holds: string, imports: string[] }> = 
   stores: { holds: 'the contract of a store, and the list of its drivers (`drivers.ts`): SQLite and Redis', imports: ['lib'] },
   users: { holds: 'the users who may sign in with a password', imports: ['stores', 'lib'] },
   config: { holds: 'the configuration: how it is read, checked and described', imports: ['users', 'stores', 'lib'] },
-  plugins: { holds: 'one concern a file, as a Fastify plugin, except the registry of their parts (`portcullis.ts`) and the options of the server (`server-options.ts`); `proxy` also defines routes', imports: ['stores', 'lib'] },
+  plugins: { holds: 'one concern a file, as a Fastify plugin, except the registry of their parts (`portcullis.ts`), the options of the server (`server-options.ts`), and the helpers for the tests of applications (`testing/`); `proxy` also defines routes', imports: ['stores', 'lib'] },
   'sign-in': { holds: 'use cases: sign in and out, step up, refresh, end a session; and the list of ways to sign in (`ways.ts`)', imports: ['plugins', 'users', 'lib'] },
   routes: { holds: 'one resource a file, as a plain plugin with its schemas and handlers', imports: ['sign-in', 'plugins', 'lib'] },
   gateway: { holds: 'compositions: the gateway, the listener of operators, the primary process of workers', imports: ['routes', 'sign-in', 'plugins', 'config', 'users', 'stores', 'lib'] },

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { StoreUnavailableError } from '../lib/errors.ts'
 
 /** The number of consecutive calls without an answer in time after which calls are refused. */

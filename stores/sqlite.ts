@@ -25,7 +25,7 @@ export interface SqliteStoreOptions {
  * The embedded store: one file for all processes of one machine. Reads run on the calling thread and take microseconds. Writes run
  * on one other thread, which commits all pending writes in one transaction, so the event loop never waits for the disk.
  */
-export async function createSqliteStore ({ path, now = Date.now, timeoutMs = 5000, startTimeoutMs = 60_000, onWait = () => {} }: SqliteStoreOptions): Promise<Store> {
+export async function createSqliteStore ({ path, now = () => Date.now(), timeoutMs = 5000, startTimeoutMs = 60_000, onWait = () => {} }: SqliteStoreOptions): Promise<Store> {
   const isInMemory = path === ':memory:'
   const file = isInMemory ? path : resolve(path)
   const db = await openFile(file, { startTimeoutMs, onWait })

@@ -84,6 +84,12 @@ export function problems (...classes: ErrorClass[]): Record<string, Described> {
   return { ...Object.fromEntries(described), default: problem([new RequestTimeoutError(), new HeadersTooLargeError(), new InternalError()], { headers: budgetHeaders }) }
 }
 
+/** Describes the refusals of a route of an application by status. `hasBody` is false if the application writes errors itself. */
+export function refusals (classes: ErrorClass[], { hasBody }: { hasBody: boolean }): Record<string, { description: string, content?: object }> {
+  const { default: _, 400: __, ...described } = problems(...classes)
+  return Object.fromEntries(Object.entries(described).map(([status, { description, content }]) => [status, { description, ...hasBody ? { content } : {} }]))
+}
+
 /**
  * Adds the rate limit headers to the error responses of a route that counts requests. Errors raised after the count report the remaining
  * budget, as a success does.

@@ -12,6 +12,11 @@ import { connectionOptions, fold, hopByHop } from './request-head.ts'
  */
 const neverReturned = new Set([...hopByHop, 'secure-session-registration', 'secure-session-challenge', 'sec-session-registration', 'sec-session-challenge'])
 
+/** Returns whether a header of this name, in lower case, is never part of an upstream's response as a client receives it. */
+export function isNeverReturned (name: string): boolean {
+  return neverReturned.has(name)
+}
+
 /** Response headers of the gateway that are added to those of the upstream; all others replace them. */
 const combined = new Set(['set-cookie', 'vary', 'access-control-expose-headers'])
 
@@ -54,8 +59,8 @@ function otherCookies (value: string | string[] | undefined, ownCookies: OwnCook
   return others.length === 0 ? null : others
 }
 
-/** Removes `"cookies"` and `"*"`, because only the gateway signs users out. */
-function withoutCookieClearing (value: string): string | null {
+/** Removes `"cookies"` and `"*"` from Clear-Site-Data, because only the gateway signs users out. Returns null if nothing remains. */
+export function withoutCookieClearing (value: string): string | null {
   const others = value.split(',').map(directive => directive.trim()).filter(directive => !/^"?(?:cookies|\*)"?$/i.test(directive))
   return others.length === 0 ? null : others.join(', ')
 }

@@ -1,8 +1,10 @@
 import type { ChallengeDetails } from '../../lib/http/challenge.ts'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
+import type { Credential } from '../../lib/http/route-schema.ts'
 import type { Identity } from '../../lib/identity.ts'
 import type { Access } from '../../lib/settings/upstream.ts'
 import type { Portcullis } from '../portcullis.ts'
+import type { SecurityScheme } from './security-scheme.ts'
 
 type ErrorClass = new (options: { cause: Error }) => Error
 
@@ -30,6 +32,10 @@ export interface Scheme {
   /** Returns the value of WWW-Authenticate for an error code, or null. */
   readonly challenge: (code: string, details: ChallengeDetails) => string | null
   readonly streams: StreamRules
+  /** Name of the credential in OpenAPI documents. */
+  readonly documentedAs: Credential
+  /** Returns the security scheme of OpenAPI documents. */
+  document (parts: Portcullis): SecurityScheme
   /**
    * Creates the verifier of a scope. Returns null if the plugin that the scheme depends on is not registered; requests are then not
    * searched for the credential.

@@ -82,7 +82,7 @@ export class FileKeys implements KeySource {
   }
 
   async #read (): Promise<void> {
-    const startedAtMs = Date.now()
+    const startedAtMs = this.#hooks.now()
     const set = this.#hooks.toKeySet(await readFile(this.#file), this.#set)
     if (set === null || set.keys.length === 0) throw new Error(`has no key that can be used${set === null ? ', because it is no JWK set' : ` (${set.refused.join('; ')})`}`)
     this.#set = set

@@ -26,9 +26,12 @@ export class ForeignTokens {
   readonly #issuers: ReadonlyMap<string, Issuer>
   readonly #verified: RecencyCache<Verified>
 
-  constructor (issuers: readonly Issuer[], cacheSize: number) {
+  readonly #now: () => number
+
+  constructor (issuers: readonly Issuer[], { cacheSize, now }: { cacheSize: number, now: () => number }) {
     this.#issuers = new Map(issuers.map(issuer => [issuer.issuer, issuer]))
     this.#verified = new RecencyCache(cacheSize)
+    this.#now = now
   }
 
   /** Returns the cached identity of a token, as long as the key that signed it is in force. The caller checks the expiry. */
@@ -51,15 +54,15 @@ export class ForeignTokens {
   /** Verifies a token that none of the current keys fits, after reading the keys again. */
   async #verifyLater (token: string, parts: TokenParts, issuer: Issuer, name: KeyName & { tried: VerificationKey | null }): Promise<Identity> {
     // No key makes these claims valid, so the keys are not read for them.
-    const { expiresAt } = identityIn(parts, issuer)
-    if (expiresAt * 1000 <= Date.now()) throw refused('expired')
+    const { expiresAt } = identityIn(parts, issuer, this.#now())
+    if (expiresAt * 1000 <= this.#now()) throw refused('expired')
     const isLastWord = await issuer.keys.lookAgain()
     const key = issuer.keys.current()?.find(name.kid, name.algorithm) ?? null
     const identity = key === null || key === name.tried ? null : this.#verifyWith(key, token, parts, issuer)
     if (identity !== null) return identity
     // The key may be published where it cannot be read now, or not before the next fetch, so a key that does not fit does not prove the
     // token invalid.
-    if ((key === null && !isLastWord) || mayBeNew(name, parts.claims, issuer.keys)) throw unavailable(issuer.keys.retryAfterMs)
+    if ((key === null && !isLastWord) || mayBeNew(name, parts.claims, issuer.keys, this.#now())) throw unavailable(issuer.keys.retryAfterMs)
     throw refused(key === null ? 'unknown key' : 'wrong signature')
   }
 
@@ -67,14 +70,14 @@ export class ForeignTokens {
   #verifyWith (key: VerificationKey, token: string, parts: TokenParts, issuer: Issuer): Identity | null {
     if (canonicalAlgorithm(parts.header['alg']) !== key.algorithm) throw refused('not the algorithm of its key')
     if (!hasGoodSignature(key, parts.signingInput, parts.signature)) return null
-    const identity = identityIn(parts, issuer)
+    const identity = identityIn(parts, issuer, this.#now())
     this.#verified.set(token, { identity, key, keys: issuer.keys })
     return identity
   }
 }
 
-function identityIn ({ claims }: TokenParts, issuer: Issuer): Identity {
-  const identity = identityOfForeign(claims, issuer, Date.now() / 1000)
+function identityIn ({ claims }: TokenParts, issuer: Issuer, nowMs: number): Identity {
+  const identity = identityOfForeign(claims, issuer, nowMs / 1000)
   if (typeof identity === 'string') throw refused(identity)
   return identity
 }
@@ -84,8 +87,8 @@ function identityIn ({ claims }: TokenParts, issuer: Issuer): Identity {
  * to its `iat`. An issuer publishes a key before that key signs, under a new `kid`, a reused one, or none. A forged token may claim the
  * same, but only until the keys have been read after its `iat`.
  */
-function mayBeNew (name: KeyName, { iat }: TokenParts['claims'], keys: KeySource): boolean {
-  if (typeof iat !== 'number' || iat > Date.now() / 1000 + clockToleranceSeconds || (iat + publicationSeconds) * 1000 < keys.readAtMs) return false
+function mayBeNew (name: KeyName, { iat }: TokenParts['claims'], keys: KeySource, nowMs: number): boolean {
+  if (typeof iat !== 'number' || iat > nowMs / 1000 + clockToleranceSeconds || (iat + publicationSeconds) * 1000 < keys.readAtMs) return false
   return !isSettled(name, keys.current())
 }
 

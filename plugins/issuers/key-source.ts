@@ -22,4 +22,6 @@ export interface KeySourceHooks {
   /** Parses the bytes that were read; null if they are not a JWK set. */
   toKeySet (bytes: Uint8Array, before: KeySet | null): KeySet | null
   onError (error: unknown): void
+  /** Returns the time in milliseconds since the epoch, by the clock that judges tokens. */
+  now (): number
 }

@@ -65,7 +65,7 @@ export class RemoteKeys implements KeySource {
 
   async #refresh (): Promise<void> {
     const startedAtMs = this.#triedAtMs = performance.now()
-    const askedAtMs = Date.now()
+    const askedAtMs = this.#hooks.now()
     if (this.#timer !== null) clearTimeout(this.#timer)
     try {
       const { bytes, ageMs } = await this.#fetch()

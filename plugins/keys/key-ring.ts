@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { ConfigInvalidError, StoreUnavailableError } from '../../lib/errors.ts'
 import { generateKey, importKey, type Jwk, type SigningAlgorithm, type SigningKey, openKey, sealKey, type SealedKeys, keptAt, signerAt } from '../../lib/jwt/signing-key.ts'
 import type { DerivedSecret } from '../../lib/secrets.ts'

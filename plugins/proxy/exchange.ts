@@ -1,33 +1,31 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import { RequestInvalidError, UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
+import { UpstreamBusyError, UpstreamTimeoutError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/identity.ts'
 import { hasAddresses, mapToUpstream } from '../../lib/proxy/public-address.ts'
 import { formatRequest, requestHeaders } from '../../lib/proxy/request-head.ts'
 import { collectHeaders } from '../../lib/proxy/response-head.ts'
 import { isEventStream } from '../../lib/proxy/response-headers.ts'
-import { endEmpty, hasBody } from '../server/body.ts'
+import { endEmpty, hasBody, smallBodyBytes } from '../server/body.ts'
 import { flushHead, isUnsent } from '../server/head.ts'
 import { bytesTaken, cutResponse } from '../server/stalls.ts'
 import { pendingUpgrade, type PendingUpgrade } from '../server/upgrades.ts'
 import type { Stream, StreamEnd } from '../streams/registry.ts'
 import { Attempts } from './attempts.ts'
 import type { Connection, ConnectionTarget, UpstreamRequest } from './connection.ts'
-import { checkAnswer } from './handshake.ts'
+import { observeError } from './hooks.ts'
+import { openTunnel } from './open-tunnel.ts'
 import { Pace } from './pace.ts'
 import { ResponseHold } from './response-hold.ts'
 import { returnedHeaders } from './returned-headers.ts'
-import { Tunnel } from './tunnel.ts'
+import type { Tunnel } from './tunnel.ts'
 import { Upload } from './upload.ts'
 import { everyTargetIsDown, failureOf, report, tooSlow, type Upstream } from './upstream.ts'
 
-/** Maximum length of a body that is sent as one string with the headers, which Node writes without a vector of buffers. */
-const smallBodyBytes = 8192
-
 const exchangeOf = Symbol('exchange')
 
-type Response = ServerResponse & { [exchangeOf]?: Exchange }
+type Response = ServerResponse & { [exchangeOf]?: Exchange | null }
 
 /**
  * One request to an upstream and its response, passed from the connection directly to the raw response. Failures before the upstream's
@@ -69,6 +67,8 @@ export class Exchange implements UpstreamRequest, Stream {
   #isEventStream = false
   #upgrade: PendingUpgrade | null = null
   #tunnel: Tunnel | null = null
+  /** The target to which the request was last sent. */
+  #target: ConnectionTarget | null = null
 
   constructor (upstream: Upstream, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
     this.#upstream = upstream
@@ -102,6 +102,7 @@ export class Exchange implements UpstreamRequest, Stream {
   /** Sends the request on the connection that it has received. */
   onConnection (connection: Connection): void {
     this.#stopWaiting()
+    this.#target = connection.target
     const { method, isUpgrade } = this
     const { authority, tls } = connection.target
     const { host = authority, place } = this.#upstream
@@ -117,6 +118,17 @@ export class Exchange implements UpstreamRequest, Stream {
     this.#over = true
     this.#leave()
     this.#upload?.stop()
+    observeError(this.#upstream.hooks, this.request, error)
+    this.#done(error)
+  }
+
+  /** Rejects the request before anything was sent. It then counts as no exchange, like a request that an earlier hook rejects. */
+  refuse (error: Error): void {
+    if (this.#over) return
+    this.#over = true
+    this.#upstream.counter.inFlight--
+    this.#upstream.streams?.delete(this)
+    this.#response[exchangeOf] = null
     this.#done(error)
   }
 
@@ -165,7 +177,7 @@ export class Exchange implements UpstreamRequest, Stream {
   onUpgrade (status: number, pairs: string[], socket: Duplex): void {
     socket.on('error', ignore)
     try {
-      if (!this.#over) this.#open(this.#upgrade!, status, collectHeaders(pairs), socket)
+      if (!this.#over) this.#open(status, collectHeaders(pairs), socket)
     } catch (error) {
       this.fail(error as Error)
     }
@@ -181,17 +193,13 @@ export class Exchange implements UpstreamRequest, Stream {
   }
 
   onFailure (error: Error, connection: Connection): void {
-    if (this.#over) return
-    if (!this.#answering && this.#retry(connection)) return
+    if (this.#over || (!this.#answering && this.#retry(connection))) return
     this.#stopWaiting()
-    if (this.#answering) cutResponse(this.#response)
-    else this.fail(failureOf(error, connection))
+    this.#break(failureOf(error, connection))
   }
 
   onStall (): void {
-    const error = this.#upload?.isAwaitingClient === true ? tooSlow() : new UpstreamTimeoutError()
-    if (this.#answering) cutResponse(this.#response)
-    else this.fail(error)
+    this.#break(this.#upload?.isAwaitingClient === true ? tooSlow() : new UpstreamTimeoutError())
   }
 
   /** Ends a request whose client sends or reads so slowly that it holds the connection instead of using it. */
@@ -200,17 +208,12 @@ export class Exchange implements UpstreamRequest, Stream {
     if (!isSending && this.connection?.isPaused !== true) return false
     this.#pace ??= new Pace(this.#upstream.timeoutMs)
     if (!(isSending ? this.#pace.isSlow('sending', this.#upload!.bytes) : this.#pace.isSlow('reading', bytesTaken(this.#response.socket)))) return false
-    if (this.#answering) cutResponse(this.#response)
-    else this.fail(tooSlow())
+    this.#break(tooSlow())
     return true
   }
 
   onTargetsDown (): void {
     this.fail(everyTargetIsDown())
-  }
-
-  expireWaiting (): void {
-    this.fail(new UpstreamTimeoutError())
   }
 
   moves (): boolean {
@@ -230,8 +233,9 @@ export class Exchange implements UpstreamRequest, Stream {
     this.#upstream.streams?.delete(this)
     this.#over = true
     this.#leave()
+    const status = this.#response.headersSent ? this.#response.statusCode : 499
     // The duration of a WebSocket is no measure of the upstream's speed.
-    report(this.#upstream, { method: this.method, status: this.#response.headersSent ? this.#response.statusCode : 499, durationMs: performance.now() - this.startedAtMs, isTimed: this.#tunnel === null })
+    report(this.#upstream, { request: this.request, method: this.method, status, durationMs: performance.now() - this.startedAtMs, isTimed: this.#tunnel === null, bytes: this.#received, target: this.#target })
   }
 
   /**
@@ -252,18 +256,20 @@ export class Exchange implements UpstreamRequest, Stream {
     this.#upstream.streams?.keep(this)
   }
 
-  #open (upgrade: PendingUpgrade, status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
-    if (upgrade.hasEarlyBytes) throw new RequestInvalidError()
-    const ours = checkAnswer(this.request.raw, status, headers)
-    this.#response.writeHead(status, [...returnedHeaders(headers, status, this.request, this.#reply, this.#upstream), ...ours])
-    this.#reply.hijack()
-    flushHead(this.#response)
-    const client = upgrade.take()
-    this.#response.detachSocket(client)
+  #open (status: number, headers: IncomingHttpHeaders, socket: Duplex): void {
+    const tunnel = openTunnel({ upgrade: this.#upgrade!, request: this.request, reply: this.#reply, upstream: this.#upstream }, { status, headers, socket }, () => { this.close() })
     this.#over = true
-    const { clientTimeoutMs, timeoutMs, streams } = this.#upstream
-    this.#tunnel = new Tunnel(client, socket, { clientTimeoutMs, timeoutMs, onClose: () => { this.close() } })
-    streams?.keep(this)
+    this.#tunnel = tunnel
+    this.#upstream.streams?.keep(this)
+  }
+
+  /** Ends the exchange because of an error: the client receives it, or the response that has begun is cut. */
+  #break (error: Error): void {
+    if (this.#over) return
+    if (!this.#answering) return this.fail(error)
+    this.#over = true
+    observeError(this.#upstream.hooks, this.request, error)
+    cutResponse(this.#response)
   }
 
   #stopWaiting (): void {
@@ -282,11 +288,8 @@ export class Exchange implements UpstreamRequest, Stream {
   /** Sends the request again if that is certainly harmless. Returns false if it is not, or if there is no other target. */
   #retry (connection: Connection): boolean {
     this.#attempts ??= new Attempts()
-    switch (this.#attempts.after(connection, { method: this.method, hasBody: this.#upload !== null })) {
-      case 'again': return this.#ask()
-      case 'elsewhere': return this.#ask(this.#attempts.tried)
-      case null: return false
-    }
+    const next = this.#attempts.after(connection, { method: this.method, hasBody: this.#upload !== null })
+    return next !== null && this.#ask(next === 'elsewhere' ? this.#attempts.tried : undefined)
   }
 
   /** Asks for a connection. Returns false if there is no target that was not tried. */
@@ -305,7 +308,7 @@ function onClose (this: Response): void {
 }
 
 function onWaitedTooLong (exchange: Exchange): void {
-  exchange.expireWaiting()
+  exchange.fail(new UpstreamTimeoutError())
 }
 
 function ignore (): void {}

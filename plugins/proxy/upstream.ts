@@ -1,11 +1,13 @@
 import { channel } from 'node:diagnostics_channel'
-import { ConfigInvalidError, RequestTimeoutError, UpstreamResponseInvalidError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
+import type { FastifyRequest } from 'fastify'
+import { ConfigInvalidError, InternalError, RequestTimeoutError, UpstreamResponseInvalidError, UpstreamTimeoutError, UpstreamUnreachableError } from '../../lib/errors.ts'
 import type { HeaderPolicy } from '../../lib/proxy/request-head.ts'
 import type { PublicPlace } from '../../lib/proxy/public-address.ts'
 import { Durations } from '../../lib/histogram.ts'
 import type { Streams } from '../streams.ts'
 import { ResponseInvalid } from '../../lib/proxy/response-invalid.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, ConnectionTarget } from './connection.ts'
+import { observeResponse, type ProxyHooks } from './hooks.ts'
 import type { Pool } from './pool.ts'
 
 /** Message about one proxied request that has ended. */
@@ -61,6 +63,7 @@ export interface Upstream extends HeaderPolicy {
   /** Counter of the requests in flight. */
   readonly counter: { inFlight: number }
   readonly counts: UpstreamCounts
+  readonly hooks: ProxyHooks
 }
 
 /** Returns the origin of a target. Throws a ConfigInvalidError for anything but scheme, host and port. */
@@ -74,7 +77,7 @@ export function originOfTarget (target: string): string {
 
 /** Returns the error that the client receives for a failure before the upstream's headers. */
 export function failureOf (error: Error, { isOpen }: Connection): Error {
-  if (error instanceof RequestTimeoutError || error instanceof UpstreamTimeoutError) return error
+  if (error instanceof RequestTimeoutError || error instanceof UpstreamTimeoutError || error instanceof InternalError) return error
   if (error instanceof ResponseInvalid) return new UpstreamResponseInvalidError({ cause: error })
   return isOpen ? new UpstreamUnreachableError({ cause: error }) : unreachable(error)
 }
@@ -97,10 +100,24 @@ export function tooSlow (): Error {
   return Object.assign(new RequestTimeoutError(), { headers: { connection: 'close' } })
 }
 
-/** Counts a request that has ended, and publishes a message about it. */
-export function report ({ prefix, counts }: Upstream, { method, status, durationMs, isTimed }: { method: string, status: number, durationMs: number, isTimed: boolean }): void {
+interface Ended {
+  request: FastifyRequest
+  method: string
+  status: number
+  durationMs: number
+  isTimed: boolean
+  bytes: number
+  target: ConnectionTarget | null
+}
+
+/** Counts a request that has ended, publishes a message about it, and tells the application's observer. */
+export function report ({ prefix, counts, hooks }: Upstream, { request, method, status, durationMs, isTimed, bytes, target }: Ended): void {
   counts.add(status, isTimed ? durationMs / 1000 : null)
-  if (!upstreamChannel.hasSubscribers) return
-  const message: UpstreamMessage = { upstream: prefix, method, status, durationMs }
-  upstreamChannel.publish(message)
+  if (upstreamChannel.hasSubscribers) upstreamChannel.publish({ upstream: prefix, method, status, durationMs } satisfies UpstreamMessage)
+  if (hooks.onResponse !== undefined) observeResponse(hooks, request, { status, ms: durationMs, bytes, target: target === null ? null : originOf(target) })
+}
+
+/** Returns the origin of a target. */
+function originOf ({ tls, authority }: ConnectionTarget): string {
+  return `${tls === null ? 'http' : 'https'}://${authority}`
 }

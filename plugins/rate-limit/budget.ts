@@ -155,7 +155,7 @@ export class WindowCounter {
   /** Counts one request. The returned object belongs to the counter and must be read at once. */
   add (key: string, nowMs: number): Count {
     const known = this.#counts.get(key)
-    if (known !== undefined && nowMs < known.endsAtMs) {
+    if (known !== undefined && this.#isIn(known, nowMs)) {
       known.count++
       return known
     }
@@ -167,6 +167,11 @@ export class WindowCounter {
   /** Takes one request back if its window has not ended. */
   subtract (key: string, nowMs: number): void {
     const known = this.#counts.get(key)
-    if (known !== undefined && nowMs < known.endsAtMs && known.count > 0) known.count--
+    if (known !== undefined && this.#isIn(known, nowMs) && known.count > 0) known.count--
+  }
+
+  /** Returns whether a window has begun and has not ended. One that has not begun was counted before the clock was set back. */
+  #isIn ({ endsAtMs }: Count, nowMs: number): boolean {
+    return nowMs < endsAtMs && endsAtMs - nowMs <= this.#windowMs
   }
 }

@@ -1,5 +1,6 @@
 import type { HookHandlerDoneFunction, onRequestHookHandler } from 'fastify'
 import { asError } from '../../lib/as-error.ts'
+import { documentHook } from '../authenticate/openapi.ts'
 import { addressKey, type Budget, type Standing } from './budget.ts'
 
 /** Codes of the errors that a guessed credential causes. */
@@ -11,7 +12,7 @@ const badCredentials = ['PTC_ERR_TOKEN_INVALID', 'PTC_ERR_SESSION_INVALID']
  * block a valid one. The hook is synchronous and takes 0.2 µs a request if the budget counts in memory.
  */
 export function guardAccess (budget: Budget, authenticate: onRequestHookHandler): onRequestHookHandler {
-  return function guarded (request, reply, done) {
+  return documentHook(function guarded (request, reply, done) {
     const decide = ((refusal?: Error & { code?: string }) => {
       if (refusal != null && !badCredentials.includes(refusal.code ?? '')) return done(refusal)
       const identity = refusal == null ? request.identityOrNull : null
@@ -25,5 +26,5 @@ export function guardAccess (budget: Budget, authenticate: onRequestHookHandler)
       taken.then(() => done(refusal), (error: unknown) => done(asError(error)))
     }) as HookHandlerDoneFunction
     authenticate.call(this, request, reply, decide)
-  }
+  }, authenticate)
 }

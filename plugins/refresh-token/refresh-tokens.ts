@@ -83,12 +83,12 @@ interface Settings {
 }
 
 export class RefreshTokens implements RefreshToken {
-  readonly #parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>
+  readonly #parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist' | 'clock'>
   readonly #settings: Settings
   readonly #received = new WeakSet<object>()
   readonly #reportExpiry: ReportExpiry
 
-  constructor (parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>, settings: Settings) {
+  constructor (parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist' | 'clock'>, settings: Settings) {
     this.#parts = parts
     this.#settings = settings
     this.#reportExpiry = createExpiryReport(parts)
@@ -223,7 +223,7 @@ export class RefreshTokens implements RefreshToken {
   async #respond (record: SessionRecord, generation: number, audience: string[] | null): Promise<TokenResponse> {
     const { subject, sid } = record
     const token = await this.#settings.accessToken({ subject, sid, generation, audience: audience ?? record.audiences, record })
-    const expiresIn = secondsLeft(token)
+    const expiresIn = secondsLeft(token, this.#parts.clock())
     return {
       access_token: token,
       token_type: 'Bearer',
@@ -240,8 +240,8 @@ function generationOf ({ family }: SessionRecord): number {
 }
 
 /** Returns the remaining lifetime of a token that was just created, in seconds. */
-function secondsLeft (token: string): number {
+function secondsLeft (token: string, nowMs: number): number {
   const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { exp?: number }
   if (typeof exp !== 'number') throw new Error('the accessToken option has to make JWTs with exp')
-  return Math.max(0, exp - Math.floor(Date.now() / 1000))
+  return Math.max(0, exp - Math.floor(nowMs / 1000))
 }

@@ -1,5 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 
+/** Maximum length of a body that is sent as one string with the headers, which Node writes without a vector of buffers. */
+export const smallBodyBytes = 8192
+
 /** Returns whether a request has a body, which no method rules out (RFC 9112, section 6). */
 export function hasBody (request: IncomingMessage): boolean {
   const { headers } = request

@@ -1,5 +1,8 @@
+import { performance } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { RecencyCache } from '../../lib/cache.ts'
+
+/* Pauses are measured by Node's own clock and timers: fake timers of tests, which replace the global ones, must not make a request wait. */
 
 /**
  * Reads by key that concurrent callers share. Reads that only confirm a rejection are paced: one key is read again at most every `everyMs`,

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import type { Identity } from '../../lib/identity.ts'

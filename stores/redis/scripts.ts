@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
+import { performance } from 'node:perf_hooks'
 import { Breaker } from '../breaker.ts'
 import type { RedisClient } from './client.ts'
 import { guarded, unavailable } from './deadline.ts'

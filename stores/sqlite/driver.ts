@@ -15,12 +15,15 @@ export interface SqliteOptions {
   path?: string
   /** Maximum duration of a write. Default 5s. */
   timeout?: Duration
+  /** Clock of sessions and tokens, in milliseconds since the epoch, for tests. Default `Date.now`. */
+  clock?: () => number
 }
 
 const Options = optionsOf({}, {
   type: Type.Optional(Type.Literal('sqlite')),
   path: Type.String({ minLength: 1, default: 'portcullis.db' }),
-  timeout: Type.Optional(durationOption())
+  timeout: Type.Optional(durationOption()),
+  clock: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number(), { errorMessage: 'must be a function that returns milliseconds since the epoch' })))
 })
 
 /** The path is absolute, or `:memory:`. */
@@ -47,9 +50,9 @@ export const sqlite: StoreDriver<typeof settings, SqliteConfig, SqliteOptions> =
   secretBeside: async ({ path }) => await secretBeside(path),
   readOptions: async ({ path, timeoutMs }) => ({ type: 'sqlite', path, timeout: timeoutMs }),
   async open (options, hooks = {}) {
-    const { path, timeoutMs } = checkOptions(storePluginName, Options, options)
+    const { path, timeoutMs, clock } = checkOptions(storePluginName, Options, options)
     // Loaded here, so that gateways on other stores, and commands that open none, do not load SQLite.
     const { createSqliteStore } = await import('../sqlite.ts')
-    return { store: await createSqliteStore({ path, ...hooks, ...timeoutMs === undefined ? {} : { timeoutMs } }) }
+    return { store: await createSqliteStore({ path, ...hooks, ...timeoutMs === undefined ? {} : { timeoutMs }, ...clock === undefined ? {} : { now: clock } }) }
   }
 }

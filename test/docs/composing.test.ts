@@ -1,3 +1,4 @@
+import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import * as contract from '../../stores/contract/contract.ts'
 import { session as sessionOf } from '../../stores/contract/fixtures.ts'
 import { createSqliteStore } from '../../stores/sqlite.ts'
 import { Demanded } from '../../plugins/authenticate.ts'
+import { blocksOf } from '../helpers/documents.ts'
 import { startUpstream } from '../helpers/upstream.ts'
 
 const text = await readFile(new URL('../../docs/guides/composing.md', import.meta.url), 'utf8')
@@ -65,8 +67,9 @@ async function createApp (t: Test, origin: string): Promise<FastifyInstance> {
   return app
 }
 
-async function runSnippet (number: number, names: object, edit = (snippet: string) => snippet): Promise<void> {
-  const snippet = edit([...text.matchAll(/^```js\n([^]*?)^```$/gm)][number]![1]!)
+/** Runs the first snippet of the page that contains a text. */
+async function runSnippet (phrase: string, names: object, edit = (snippet: string) => snippet): Promise<void> {
+  const snippet = edit(blocksOf(text, 'js').find(block => block.includes(phrase))!)
   await compileFunction(`return (async () => { ${snippet} })()`, Object.keys(names))(...Object.values(names))
 }
 
@@ -76,7 +79,7 @@ t.test('a service by itself stands behind its demand as the page says', async t 
   const app = await createApp(t, origin)
   await app.register(exported.mint)
   app.post('/in', async (_request, reply) => await reply.openSession({ subject: 'ada', audiences: ['wiki'] }))
-  await runSnippet(0, { app, origin, proxy: exported.proxy, createIdentityHeaders: exported.createIdentityHeaders }, snippet => snippet.replace('http://127.0.0.1:3001', upstream.url))
+  await runSnippet('prefix: \'/wiki\'', { app, origin, proxy: exported.proxy, createIdentityHeaders: exported.createIdentityHeaders }, snippet => snippet.replace('http://127.0.0.1:3001', upstream.url))
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
 
   t.equal((await fetch(`${url}/wiki/Home`)).status, 401)
@@ -85,11 +88,41 @@ t.test('a service by itself stands behind its demand as the page says', async t 
   t.match(upstream.requests, [{ url: '/wiki/Home', headers: { authorization: /^Bearer / } }])
 })
 
+t.test('the hooks of the proxy do what the page says', async t => {
+  const upstream = await startUpstream(t)
+  const origin = 'http://localhost:3000'
+  const app = await createApp(t, origin)
+  await app.register(exported.mint)
+  for (const subject of ['ada', 'eve']) app.post(`/${subject}`, async (_request, reply) => await reply.openSession({ subject, audiences: ['wiki'] }))
+  const isSuspended = async (subject: string): Promise<boolean> => subject === 'eve'
+  await runSnippet('preForward', { app, origin, isSuspended, proxy: exported.proxy, createIdentityHeaders: exported.createIdentityHeaders }, snippet => snippet.replace('http://127.0.0.1:3001', upstream.url))
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  const get = async (subject: string): Promise<Response> => {
+    const [cookie = ''] = (await fetch(`${url}/${subject}`, { method: 'POST' })).headers.getSetCookie()
+    return await fetch(`${url}/wiki/Home`, { headers: { cookie: cookie.split(';')[0]! } })
+  }
+
+  const forwarded = await get('ada')
+  t.equal(forwarded.status, 200)
+  t.equal(forwarded.headers.get('x-served-by'), 'wiki')
+  t.equal((await get('eve')).status, 403)
+  t.equal(upstream.requests.length, 1)
+})
+
+t.test('a document of @fastify/swagger has the credentials as the page says', async t => {
+  const app = await createApp(t, 'http://localhost:3000')
+  await runSnippet('swagger', { app, swagger, securitySchemes: exported.securitySchemes })
+  app.get('/orders', { onRequest: app.portcullis.authenticate({ audience: 'orders' }) }, async () => [])
+  await app.ready()
+
+  t.match(app.swagger(), { components: { securitySchemes: { sessionCookie: {}, accessToken: {} } }, paths: { '/orders': { get: { security: [{ sessionCookie: [] }, { accessToken: [] }], responses: { 401: {}, 403: {} } } } } })
+})
+
 t.test('a scope with cookies of its own has the sessions that the page says, apart from those around it', async t => {
   const origin = 'http://localhost:3000'
   const app = await createApp(t, origin)
   const { blocklist, cookies, session, authenticate } = exported
-  await runSnippet(1, { app, origin, blocklist, cookies, session, authenticate })
+  await runSnippet('name: \'partner\'', { app, origin, blocklist, cookies, session, authenticate })
   app.get('/me', { onRequest: app.portcullis.authenticate({ audience: 'partner' }) }, async ({ identity }) => ({ subject: identity.subject }))
 
   const [cookie = ''] = [(await app.inject({ method: 'POST', url: '/partner/sign-in' })).headers['set-cookie'] ?? ''].flat()
@@ -102,7 +135,7 @@ t.test('a scope with cookies of its own has the sessions that the page says, apa
 t.test('the tests for a custom store get what the contract expects of a fixture', async t => {
   const directory = t.testdir({})
   const fixtures: Array<[name: string, create: contract.CreateStore]> = []
-  await runSnippet(3, {
+  await runSnippet('storeContract(', {
     t,
     storeContract: (_t: Test, name: string, create: contract.CreateStore) => fixtures.push([name, create]),
     createDatabase: async () => join(directory, 'store.db'),
@@ -124,7 +157,7 @@ t.test('a listener receives the events of its server, with their time, as the pa
   const app = await createApp(t, 'http://localhost:3000')
   const written: object[] = []
   const auditLog = { write: async (event: object) => { written.push(event) } }
-  await runSnippet(2, { app, auditLog, listenTo: exported.listenTo, publish: exported.publish })
+  await runSnippet('listenTo(', { app, auditLog, listenTo: exported.listenTo, publish: exported.publish })
 
   t.match(written, [{ event: 'login.refused', account: 'unknown', ip: '192.0.2.1', at: Number }])
 })

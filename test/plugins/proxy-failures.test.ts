@@ -398,6 +398,7 @@ t.test('a failure is logged once with its cause and without what the request car
   const { app, url } = await startProxy(t, [{ target: `http://127.0.0.1:${await findClosedPort()}` }], {
     logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } }
   })
+  lines.length = 0
 
   await fetch(`${url}/?secret`, { headers: { cookie: 'secret', authorization: 'Bearer secret' } })
   await app.close()

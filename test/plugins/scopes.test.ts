@@ -13,6 +13,7 @@ import keys from '../../plugins/keys.ts'
 import refreshToken from '../../plugins/refresh-token.ts'
 import session from '../../plugins/session.ts'
 import storePlugin from '../../plugins/store.ts'
+import streams from '../../plugins/streams.ts'
 import authRoutes from '../../routes/auth.ts'
 import type { Store } from '../../stores/store.ts'
 import { buildApp, cookieOf, createServer, createStore, openSession, otherSecret, refreshCookieName, secret, sessionCookieName } from '../helpers/build-app.ts'
@@ -90,6 +91,61 @@ for (const shape of ['side by side', 'one in the other'] as const) {
     await walk(t, app, { prefix: '/two', names: plain }, prefix, { own: other, other: one })
   })
 }
+
+type Timer = NodeJS.Timeout & { _destroyed: boolean }
+
+/** Returns the timers that are started from now on, until the test ends. */
+function watchTimers (t: Test): Timer[] {
+  const timers: Timer[] = []
+  const { setInterval } = globalThis
+  t.teardown(() => { globalThis.setInterval = setInterval })
+  globalThis.setInterval = ((...given: Parameters<typeof setInterval>) => {
+    const timer = setInterval(...given) as Timer
+    timers.push(timer)
+    return timer
+  }) as typeof setInterval
+  return timers
+}
+
+t.test('a server that closes ends what it has opened, and leaves the other servers of the process as they are', async t => {
+  const folder = t.testdir({})
+  const build = async (name: string, origin: string): Promise<FastifyInstance> => {
+    const app = createServer(t)
+    await app.register(errors)
+    await app.register(storePlugin, { path: `${folder}/${name}.db` })
+    await app.register(blocklist)
+    await app.register(health)
+    await app.register(cookies, { origin, name })
+    await app.register(keys, { secret, rotateEvery: '1h' })
+    await app.register(accessToken, { issuer: origin })
+    await app.register(session)
+    await app.register(authenticate, { origin })
+    await app.register(streams)
+    app.post('/in', async (_request, reply) => await reply.openSession({ subject: name, audiences: ['orders'] }))
+    app.get('/me', { onRequest: app.portcullis.authenticate({ audience: 'orders' }) }, async ({ identity }) => identity.subject)
+    await app.ready()
+    return app
+  }
+  const cookieOfOne = async (app: FastifyInstance): Promise<{ cookie: string }> => {
+    const { cookies: [cookie] } = await app.inject({ method: 'POST', url: '/in' })
+    return { cookie: `${cookie!.name}=${cookie!.value}` }
+  }
+  const other = await build('other', 'https://other.example.com')
+  const headers = await cookieOfOne(other)
+  const timers = watchTimers(t)
+  const one = await build('one', 'https://one.example.com')
+  const { store } = one.portcullis
+  t.equal((await one.inject({ url: '/me', headers: await cookieOfOne(one) })).body, 'one')
+  t.equal((await one.inject({ url: '/me', headers })).statusCode, 401)
+
+  await one.close()
+
+  await t.rejects(store.read('AAAAAAAAAAAAAAAAAAAAAA'), { code: 'PTC_ERR_STORE_UNAVAILABLE' })
+  t.ok(timers.length > 3)
+  t.same(timers.filter(timer => !timer._destroyed), [], 'no timer is left')
+  t.equal((await other.inject({ url: '/me', headers })).body, 'other')
+  t.equal((await other.inject({ url: '/me', headers: await cookieOfOne(other) })).body, 'other')
+})
 
 t.test('a scope with a store, a blocklist or cookies leaves those of the scope around it as they are', async t => {
   const [{ store }, { store: inner }] = [await createStore(t), await createStore(t)]

@@ -117,3 +117,11 @@ t.test('a plugin of another name that is called store is none of ours', async t 
 
   await t.rejects(async () => { await app.register(blocklist) }, { code: 'FST_ERR_PLUGIN_DEPENDENCY_NOT_REGISTERED' })
 })
+
+t.test('a clock is refused for Redis, which has its own, and where it is no function', async t => {
+  const refusal = async (options: object) => await createServer(t).register(storePlugin, options as never).then(() => null, (error: Error) => error.message)
+
+  t.match(await refusal({ type: 'redis', url: 'redis://127.0.0.1:1', clock: Date.now }), /^portcullis-store: clock is an option of sqlite and of custom stores, .*leave it out$/)
+  t.equal(await refusal({ path: ':memory:', clock: 5 }), 'portcullis-store: clock must be a function that returns milliseconds since the epoch')
+  t.equal(await refusal({ type: 'custom', store: {}, clock: 5 }), 'portcullis-store: clock must be a function that returns milliseconds since the epoch')
+})

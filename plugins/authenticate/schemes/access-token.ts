@@ -22,6 +22,8 @@ export const accessToken: Scheme = {
   challenge: challengeFor,
   // Clients replace a token of the gateway while its session continues. Another issuer's token has no session.
   streams: { endMs: identity => isForeignToken(identity) ? (identity.expiresAt + 1) * 1000 : Infinity, asksStore: true, hasDevice: false },
+  documentedAs: 'accessToken',
+  document: () => ({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }),
   create: parts => partOrNull(parts, 'accessToken') === null ? null : new AccessTokens(parts)
 }
 

@@ -18,6 +18,8 @@ export const sessionCookie: Scheme = {
   errors: { Revoked: SessionInvalidError, OtherAudience: ScopeInsufficientError },
   challenge: challengeFor,
   streams: { endMs: ({ expiresAt }) => (expiresAt + 1) * 1000, asksStore: false, hasDevice: true },
+  documentedAs: 'sessionCookie',
+  document: ({ cookies }) => ({ type: 'apiKey', in: 'cookie', name: cookies.describe('session').name }),
   create: parts => new SessionCookies(parts)
 }
 

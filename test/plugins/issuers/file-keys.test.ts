@@ -11,7 +11,7 @@ t.test('while the file of keys cannot be used operators are told again and again
   const file = join(t.testdir({ 'keys.json': JSON.stringify({ keys: [jwk] }) }), 'keys.json')
   let nowMs = 0
   const told: unknown[] = []
-  const keys = new FileKeys(file, { toKeySet: (bytes, before) => parseKeySet(bytes, ['ES256'], before?.keys), onError: error => told.push(error) }, { now: () => nowMs })
+  const keys = new FileKeys(file, { toKeySet: (bytes, before) => parseKeySet(bytes, ['ES256'], before?.keys), onError: error => told.push(error), now: Date.now }, { now: () => nowMs })
   await keys.start()
   t.teardown(async () => { await keys.stop() })
   const until = async (isDone: () => boolean): Promise<void> => { while (!isDone()) await sleep(20) }

@@ -10,6 +10,15 @@ t.test('a window begins with the first request of a key and ends by itself', asy
   t.match(counter.add('a', 6000), { count: 1, endsAtMs: 7000 })
 })
 
+t.test('a window that a clock which is set back has not reached yet is over, so that no key is refused for longer than a window', async t => {
+  const counter = new WindowCounter({ windowMs: 1000, maxKeys: 10 })
+  counter.add('a', 3_600_000)
+  counter.subtract('a', 5000)
+
+  t.match(counter.add('a', 5000), { count: 1, endsAtMs: 6000 })
+  t.match(counter.add('a', 5000), { count: 2, endsAtMs: 6000 })
+})
+
 t.test('what is taken back is not counted, and never below nothing or in a later window', async t => {
   const counter = new WindowCounter({ windowMs: 1000, maxKeys: 10 })
   counter.add('a', 0)
