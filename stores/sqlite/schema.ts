@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header ("PTCS"), so that another program's database is recognized. */
 export const applicationId = 0x50544353
-export const schemaVersion = 7
+export const schemaVersion = 8
 
 const notesTable = `
   CREATE TABLE notes (
@@ -14,11 +14,19 @@ const notesTable = `
     PRIMARY KEY (topic, name)
   ) STRICT, WITHOUT ROWID;`
 
+const usedTable = `
+  CREATE TABLE used (
+    name TEXT NOT NULL PRIMARY KEY,
+    expires_at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX used_by_expiry ON used (expires_at_ms);`
+
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
  * - `subjects` has a row only for a subject that was cut; every other subject has the floor's epoch.
  * - `log` is the list of revocations too: the partial indexes find an entry that is in force.
  * AUTOINCREMENT, because a number must never be assigned twice.
+ * - `used` has the names that were used once (lib/once.ts).
  * - `state.purged_through` is the highest entry ever purged: a follower whose position is lower has missed entries.
  */
 const schema = `
@@ -93,6 +101,7 @@ const schema = `
     text TEXT NOT NULL
   ) STRICT;
 ${notesTable}
+${usedTable}
 
   PRAGMA application_id = ${applicationId};
   PRAGMA user_version = ${schemaVersion};
@@ -115,7 +124,9 @@ const upgrades: Readonly<Record<number, string>> = {
     ALTER TABLE sessions ADD COLUMN step_up TEXT;
     PRAGMA user_version = 6`,
   6: `${notesTable}
-    PRAGMA user_version = 7`
+    PRAGMA user_version = 7`,
+  7: `${usedTable}
+    PRAGMA user_version = 8`
 }
 
 export function isUpgradable (version: number): boolean {

@@ -35,6 +35,8 @@ const eventNames: Record<EventName, true> = {
   'keys.rotated': true,
   'keys.revoked': true,
   'step_up.done': true,
+  'second_factor.required': true,
+  'second_factor.refused': true,
   'device.bound': true,
   'device.renewed': true,
   'device.refused': true,
