@@ -57,7 +57,7 @@ const revocationsSchema = {
 
 const Options = Type.Object({
   token: Type.String({ minLength: leastLength, errorMessage: `must have at least ${leastLength} characters` }),
-  issuers: Type.Optional(Type.Array(Type.String()))
+  issuers: Type.Optional(Type.Array(Type.String(), { errorMessage: 'must be a list of texts' }))
 }, { additionalProperties: false })
 
 /**

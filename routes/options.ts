@@ -19,7 +19,7 @@ export const signInOptions = {
 /** Schema of routes without options. */
 export const noOptions = Type.Object({}, { additionalProperties: false })
 
-/** Plugins that provide the parts that routes need. */
+/** Plugins that provide the parts that routes need, in the order of registration. */
 const plugins = {
   store: 'portcullis-store',
   cookies: 'portcullis-cookies',
@@ -39,7 +39,7 @@ type Needed = keyof typeof plugins & keyof Portcullis
 /** Returns the parts of the scope. Throws ConfigInvalidError that names the plugins that the routes need and that are not registered. */
 export function needParts (fastify: FastifyInstance, routes: string, parts: Needed[]): Portcullis {
   const portcullis: Portcullis = 'portcullis' in fastify ? fastify.portcullis : {} as Portcullis
-  const missing = parts.filter(part => partOrNull(portcullis, part) === null).map(part => plugins[part])
+  const missing = (Object.keys(plugins) as Needed[]).filter(part => parts.includes(part) && partOrNull(portcullis, part) === null).map(part => plugins[part])
   if (missing.length > 0) throw new ConfigInvalidError(`${routes}: register ${new Intl.ListFormat('en-GB').format(missing)} before it, in the same scope or in one around it`)
   return portcullis
 }

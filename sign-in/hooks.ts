@@ -57,10 +57,10 @@ type FactsOf<Name extends HookName> = Parameters<NonNullable<SignInHooks[Name]>>
 
 const hookNames = ['beforeSignIn', 'afterSignIn', 'beforeRefresh', 'afterRefresh', 'beforeSignOut', 'afterSignOut'] as const satisfies HookName[]
 
-/** Throws ConfigInvalidError that names the routes and the hook, if a hook has another name or is no function. */
+/** Throws ConfigInvalidError that names the routes and the hook, if a function has the name of no hook, or a hook is no function. */
 export function assertHooks (routes: string, hooks: SignInHooks): void {
   const names: readonly string[] = hookNames
-  for (const name of Object.keys(hooks)) if (!names.includes(name)) throw new ConfigInvalidError(`${routes}: hooks.${name} is not a hook; the hooks are ${new Intl.ListFormat('en-GB').format(names)}`)
+  for (const [name, member] of Object.entries(hooks)) if (typeof member === 'function' && !names.includes(name)) throw new ConfigInvalidError(`${routes}: hooks.${name} is not a hook; the hooks are ${new Intl.ListFormat('en-GB').format(names)}`)
   for (const name of hookNames) if (hooks[name] !== undefined && typeof hooks[name] !== 'function') throw new ConfigInvalidError(`${routes}: hooks.${name} must be a function`)
 }
 

@@ -2,6 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LoginRefusedError, SecondFactorRequiredError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
+import { isClaimText } from '../lib/revocation/revocable-claims.ts'
 import { longestChallengeToken, type ChallengeUse, type PendingChallenge } from '../lib/session/challenge-token.ts'
 import type { Portcullis } from '../plugins/portcullis.ts'
 import type { SecondFactorDemand } from '../users/password-source.ts'
@@ -89,7 +90,7 @@ export function findChallenge (request: FastifyRequest, { challenge_token: token
 
 async function verifyResponse (pending: PendingChallenge, response: string, { ways, isRight, portcullis }: AnswerOptions): Promise<Authenticated | Refusal> {
   const authenticated = await wayOf(pending, ways)!.answer!(pending, response)
-  if (authenticated === null) return 'response'
+  if (authenticated === null || !isClaimText(authenticated.subject)) return 'response'
   const isOfSubject = pending.subject === null || pending.subject === authenticated.subject
   if (!isOfSubject || !await isRight(authenticated, pending)) return 'subject'
   // Last, because a wrong response must not use the challenge up. Of several requests with the right one, the store admits exactly one.
