@@ -6,6 +6,7 @@ import {
   StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../lib/errors.ts'
 import { checkOptions } from '../lib/check-options.ts'
+import { isUnder } from '../lib/http/return-to.ts'
 import { bodyErrors, budgetHeaders, counted, describeSecondFactor, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, registrationHeader, SessionAnswer, setCookieHeader, Tokens, type Described, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
 import { addHooks, type SignInHooks } from '../sign-in/hooks.ts'
@@ -76,6 +77,12 @@ const sessionSchema = {
   }
 }
 
+/** Warns if browsers would not send the refresh cookie to these routes: tokens could not be refreshed. */
+function warnOfPath ({ portcullis, prefix, log }: FastifyInstance): void {
+  const [, path = '/'] = /(?:^|; )Path=([^;]*?)\/?(?:;|$)/.exec(portcullis.cookies.describe('refresh').attributes) ?? []
+  if (!isUnder(`${prefix}/refresh`, path)) log.warn(`authRoutes: browsers send the refresh cookie to ${path} and not to ${prefix}/refresh; set refreshPath of portcullis-cookies to ${prefix}`)
+}
+
 /** Returns the answer to a challenge as a body, if one of the ways asks for second factors. */
 function answersOf (ways: readonly Way[]): Array<typeof Answer> {
   return hasSecondFactor(ways) ? [Answer] : []
@@ -111,6 +118,7 @@ export default async function authRoutes (fastify: FastifyInstance, options: Aut
   const { origin, audiences, identity, hooks } = checkOptions('authRoutes', Options, options)
   const portcullis = checkSignIn(fastify, 'authRoutes', { identity, ...hooks === undefined ? {} : { hooks } })
   if (hooks !== undefined) addHooks(fastify, hooks)
+  warnOfPath(fastify)
   const ways = createWays({ identity })
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)

@@ -110,6 +110,22 @@ t.test('routes say which option is misspelt, missing or of a wrong kind', async 
   }
 })
 
+t.test('authRoutes warns of a path to which browsers send no refresh cookie', async t => {
+  const { store } = await createStore(t)
+  const warnings: string[] = []
+  const register = async (prefix: string, refreshPath?: string): Promise<void> => {
+    await buildApp(t, store, refreshPath === undefined ? {} : { cookies: { origin, refreshPath } }, async app => {
+      app.log.warn = ((text: string) => { warnings.push(text) }) as never
+      await app.register(async scope => { await scope.register(authRoutes, { ...signIn, prefix }) })
+    })
+  }
+  for (const [prefix, path] of [['/auth', undefined], ['/auth/v2', undefined], ['/me/auth', '/me/auth'], ['/me', '/']] as const) await register(prefix, path)
+  t.same(warnings, [])
+  for (const prefix of ['/me/auth', '/authentic']) await register(prefix)
+  t.equal(warnings.length, 2)
+  t.equal(warnings[0], 'authRoutes: browsers send the refresh cookie to /auth and not to /me/auth/refresh; set refreshPath of portcullis-cookies to /me/auth')
+})
+
 t.test('routes take what is right, and the options of Fastify beside it', async t => {
   const { store } = await createStore(t)
   class Directory implements PasswordSource {
