@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
 import { assertHooks, type SignInHooks } from '../sign-in/hooks.ts'
-import type { PasswordSource } from '../users/password-source.ts'
+import type { WaysOptions } from '../sign-in/ways.ts'
 
 /* Checks of the registration of routes: a mistake must end the start with its name, and not a request much later. */
 
@@ -12,7 +12,7 @@ export const origin = Type.String({ minLength: 1, errorMessage: 'must be the ori
 export const signInOptions = {
   origin,
   audiences: Type.Array(Type.String({ minLength: 1 }), { errorMessage: 'must be a list of names' }),
-  identity: Type.Unsafe<PasswordSource>(Type.Object({}, { errorMessage: 'must be an object with a method verify' })),
+  identity: Type.Unsafe<WaysOptions['identity']>(Type.Object({}, { errorMessage: 'must be an object with a method verify' })),
   hooks: Type.Optional(Type.Unsafe<SignInHooks>(Type.Object({}, { errorMessage: 'must be an object of functions' })))
 }
 
@@ -45,7 +45,7 @@ export function needParts (fastify: FastifyInstance, routes: string, parts: Need
 }
 
 /** Checks the functions of the options of routes by which subjects sign in, and that the plugins that these use are registered. */
-export function checkSignIn (fastify: FastifyInstance, routes: string, { identity, hooks }: { identity: PasswordSource, hooks?: SignInHooks }): Portcullis {
+export function checkSignIn (fastify: FastifyInstance, routes: string, { identity, hooks }: WaysOptions & { hooks?: SignInHooks }): Portcullis {
   if (typeof identity.verify !== 'function') throw new ConfigInvalidError(`${routes}: identity must be an object with a method verify`)
   const { verifyChallenge } = identity as { verifyChallenge?: unknown }
   if (verifyChallenge !== undefined && typeof verifyChallenge !== 'function') throw new ConfigInvalidError(`${routes}: identity.verifyChallenge must be a function`)

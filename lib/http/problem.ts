@@ -91,7 +91,7 @@ function outcomeOf (raised: Raised): Outcome {
   const { code, statusCode: status } = raised
   const name = typeof code === 'string' ? code : ''
   if (name.startsWith('PTC_ERR_') && name !== 'PTC_ERR_CONFIG_INVALID' && typeof status === 'number') {
-    return { status, code: name, title: raised.message, detail: typeof raised.detail === 'string' ? raised.detail : undefined, ...name === 'PTC_ERR_SECOND_FACTOR_REQUIRED' ? { members: raised.members ?? {} } : {} }
+    return { status, code: name, title: raised.message, detail: typeof raised.detail === 'string' ? raised.detail : undefined, ...membersOf(name, raised) }
   }
   if (byFastifyCode[name] !== undefined) return own(byFastifyCode[name])
   if (typeof status !== 'number' || status < 400 || status > 499) return own(InternalError)
@@ -99,6 +99,11 @@ function outcomeOf (raised: Raised): Outcome {
   if (name === '' || name.startsWith('FST_')) return foreign(status, name, raised)
   // An application's own error. Its code and status are its API; its message may contain parts of the request.
   return { status, code: name, title: STATUS_CODES[status] ?? 'Error', detail: raised.expose === true ? raised.message : undefined }
+}
+
+/** Returns the further members of the only error that has some. */
+function membersOf (name: string, { members }: Raised): { members?: object } {
+  return name === 'PTC_ERR_SECOND_FACTOR_REQUIRED' && members !== undefined ? { members } : {}
 }
 
 function foreign (status: number, name: string, raised: Raised): Outcome {

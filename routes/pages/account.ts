@@ -86,9 +86,9 @@ async function end (request: FastifyRequest, reply: FastifyReply, form: Static<t
 }
 
 /** Returns what a form proves that the user is there with; null without any. */
-function proofOf ({ password, challenge_token, response }: Static<typeof EndForm>, { ways }: Pages): Proof | null {
+function proofOf ({ password, challenge_token: token, response }: Static<typeof EndForm>, { ways }: Pages): Proof | null {
   if (password !== undefined) return { password }
-  return hasSecondFactor(ways) && challenge_token !== undefined && response !== undefined ? { challenge_token, response } : null
+  return hasSecondFactor(ways) && token !== undefined && response !== undefined ? { challenge_token: token, response } : null
 }
 
 async function confirmAndEnd (request: FastifyRequest, reply: FastifyReply, { sid, posted, who }: { sid: string, posted: Proof, who: Identity }, pages: Pages): Promise<FastifyReply> {

@@ -89,8 +89,8 @@ async function showFailure (error: unknown, reply: FastifyReply, body: PostedFor
 }
 
 /** Returns an answer without the other fields of its form. */
-function answerOf ({ challenge_token, response }: Answer): Answer {
-  return { challenge_token, response }
+function answerOf ({ challenge_token: token, response }: Answer): Answer {
+  return { challenge_token: token, response }
 }
 
 /** Returns the name to show beside the password field. */

@@ -68,8 +68,8 @@ t.test('a hook that throws before a sign-in refuses it: an error of 4xx keeps it
   let isAsync = false
   const { app, post } = await start(t, {
     beforeSignIn () {
-      if (isAsync) return Promise.reject(next) // eslint-disable-line @typescript-eslint/prefer-promise-reject-errors
-      throw next // eslint-disable-line @typescript-eslint/only-throw-error
+      if (isAsync) return Promise.reject(next)
+      throw next
     }
   })
   const events = recordEvents(t)

@@ -157,4 +157,3 @@ t.test('a verifyChallenge that returns nothing, or throws, signs nobody in', asy
     t.equal(sessionOf(response), null)
   }
 })
-
