@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { assertNote, countRefresh, createSid, isOfOtherOrigin, mostNotes, openFamily, receive, rotate, StoreUnavailableError, strengthen, subjectKeyOf, tokenKeyOf, type CredentialClaims, type DeviceBinding, type DeviceRenewal, type KeyDocument, type LogEntry, type Note, type OpenSession, type Pull, type RefreshCount, type Revocation, type RotateOptions, type Rotation, type RotationWindows, type SessionData, type SessionRecord, type Store, type Strength, type TakePage } from '../stores/toolkit.ts'
+import { assertNote, assertOnce, countRefresh, createSid, isOfOtherOrigin, mostNotes, openFamily, receive, rotate, StoreUnavailableError, strengthen, subjectKeyOf, tokenKeyOf, type CredentialClaims, type DeviceBinding, type DeviceRenewal, type KeyDocument, type LogEntry, type Note, type OpenSession, type Pull, type RefreshCount, type Revocation, type RotateOptions, type Rotation, type RotationWindows, type SessionData, type SessionRecord, type Store, type Strength, type TakePage } from '../stores/toolkit.ts'
 
 interface Session { record: SessionRecord, refreshes: RefreshCount | null }
 interface Cut { epoch: number, exceptSid: string | null, keepUntilMs: number }
@@ -19,6 +19,8 @@ export class MemoryData {
   removedThrough = 0
   keys: KeyDocument | null = null
   readonly notes = new Map<string, Array<Note & { expiresAtMs: number }>>()
+  /** The names that were used once, with the instants from which they may be used again. */
+  readonly used = new Map<string, number>()
   readonly listeners = new Set<() => void>()
 }
 
@@ -247,6 +249,15 @@ export class MemoryStore implements Store {
   async readNotes (topic: string): Promise<Note[]> {
     this.#begin()
     return this.#notesOf(topic).sort((one, other) => one.name < other.name ? -1 : 1).map(({ name, text, atMs }) => ({ name, text, atMs }))
+  }
+
+  async useOnce (name: string, keepForMs: number): Promise<boolean> {
+    const nowMs = this.#begin()
+    assertOnce(name, keepForMs)
+    for (const [used, untilMs] of this.#data.used) if (untilMs <= nowMs) this.#data.used.delete(used)
+    if (this.#data.used.has(name)) return false
+    this.#data.used.set(name, nowMs + keepForMs)
+    return true
   }
 
   async end (): Promise<void> {

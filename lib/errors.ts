@@ -13,6 +13,8 @@ export const ConfigInvalidError = createError('PTC_ERR_CONFIG_INVALID', '%s', 50
 export const CredentialsMissingError = createError('PTC_ERR_CREDENTIALS_MISSING', 'Credentials are required', 401)
 export const CredentialsAmbiguousError = createError('PTC_ERR_CREDENTIALS_AMBIGUOUS', 'More than one credential was presented', 400)
 export const LoginRefusedError = createError('PTC_ERR_LOGIN_REFUSED', 'The user name or the password is wrong', 401)
+/** Its members `challenge` and `challenge_token` are members of the response. */
+export const SecondFactorRequiredError = createError('PTC_ERR_SECOND_FACTOR_REQUIRED', 'A second factor is required', 401)
 export const TokenInvalidError = createError('PTC_ERR_TOKEN_INVALID', 'The access token is not good here', 401)
 export const ClaimsUnidentifiableError = createError('PTC_ERR_CLAIMS_UNIDENTIFIABLE', 'The claims do not tell which token they are of', 401)
 export const SessionInvalidError = createError('PTC_ERR_SESSION_INVALID', 'The session is not good any more', 401)
@@ -20,7 +22,7 @@ export const RefreshRefusedError = createError('PTC_ERR_REFRESH_REFUSED', 'The r
 
 // Authorization
 export const ScopeInsufficientError = createError('PTC_ERR_SCOPE_INSUFFICIENT', 'The credential does not carry the required scope', 403)
-export const StepUpRequiredError = createError('PTC_ERR_STEP_UP_REQUIRED', 'A more recent authentication is required', 401)
+export const StepUpRequiredError = createError('PTC_ERR_STEP_UP_REQUIRED', 'A more recent or stronger authentication is required', 401)
 export const DeviceProofRequiredError = createError('PTC_ERR_DEVICE_PROOF_REQUIRED', 'A proof of the key of the session\'s device is required', 403)
 export const CsrfRefusedError = createError('PTC_ERR_CSRF_REFUSED', 'The request comes from another site', 403)
 

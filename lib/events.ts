@@ -4,7 +4,7 @@ import { asError } from './as-error.ts'
 export type EventName =
   | 'session.opened' | 'session.closed' | 'session.expired' | 'login.refused'
   | 'refresh.rotated' | 'refresh.repeated' | 'refresh.held' | 'refresh.reused' | 'refresh.recovered' | 'refresh.refused'
-  | 'revocation.added' | 'sessions.listed' | 'keys.rotated' | 'keys.revoked' | 'step_up.done' | 'device.bound' | 'device.renewed' | 'device.refused' | 'csrf.refused' | 'rate.limited' | 'store.unavailable' | 'store.recovered'
+  | 'revocation.added' | 'sessions.listed' | 'keys.rotated' | 'keys.revoked' | 'step_up.done' | 'second_factor.required' | 'second_factor.refused' | 'device.bound' | 'device.renewed' | 'device.refused' | 'csrf.refused' | 'rate.limited' | 'store.unavailable' | 'store.recovered'
 
 /** An event for operators. It never contains a secret, a cookie or a token. */
 export interface SecurityEvent {

@@ -57,11 +57,16 @@ export interface AuthenticateOptions {
 /** An HTTP method. A requirement for an unknown method would never apply. */
 const Method = Type.Union(METHODS.map(name => Type.Literal(name)), { errorMessage: 'must be an HTTP method in capitals' })
 
+/** A value that a challenge can name: `acr_values` separates them by spaces. */
+const Acr = Type.String({ pattern: '^[!#-\\[\\]-~]+$' })
+
 /** Requirements of a route; docs/guides/composing.md has a row for each of them. */
 export const Demanded = Type.Object({
   audience: Type.Optional(Type.String({ minLength: 1 })),
   access: Type.Union(accesses.map(name => Type.Literal(name)), { default: 'any', errorMessage: `must be ${new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(accesses)}` }),
   scopes: Type.Array(Type.String({ pattern: '^[!#-\\[\\]-~]+$' }), { default: [] }),
+  acr: Type.Optional(Type.Union([Acr, Type.Array(Acr, { minItems: 1 })], { errorMessage: 'must be a value without spaces and quotes, or a list of them' })),
+  amr: Type.Optional(Type.Array(Type.String({ minLength: 1 }), { minItems: 1, errorMessage: 'must be a list of methods, such as otp' })),
   stepUp: Type.Optional(Type.Object({ maxAge: DurationOption, methods: Type.Optional(Type.Array(Method, { minItems: 1 })) }, { additionalProperties: false })),
   consistency: Type.Union([Type.Literal('replica'), Type.Literal('strict')], { default: 'replica', errorMessage: 'must be replica or strict' }),
   isUse: Type.Boolean({ default: true }),
@@ -70,7 +75,8 @@ export const Demanded = Type.Object({
 
 /**
  * Requirements of a route. The names are those of an upstream in the configuration.
- * `audience` is required unless `access` is public. `stepUp.maxAge` is the maximum age of the authentication. `consistency: strict` queries
+ * `audience` is required unless `access` is public. `acr` is the required strength of the authentication, or a list of accepted ones; a higher
+ * number satisfies a lower one. `amr` lists methods of which all are required. `stepUp.maxAge` is the maximum age of the authentication. `consistency: strict` queries
  * the store for every request. `isUse: false` leaves the idle time unchanged. `ignoreBearer` ignores the Authorization header.
  */
 export type AuthenticateDemand = Partial<Static<typeof Demanded>>
@@ -95,7 +101,7 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
     try {
       assertRecent({ authTime }, maxAgeSeconds, store)
     } catch (error) {
-      throw challenged(error, { ...credentialsFor('any', judge.schemes), scopes: [], stepUp: { maxAgeSeconds } })
+      throw challenged(error, { ...credentialsFor('any', judge.schemes), scopes: [], stepUp: { maxAgeSeconds }, strength: null })
     }
   })
   addPart(fastify, 'refuseForeign', (request, _reply, done) => {
@@ -123,7 +129,7 @@ function decorateRequest (fastify: FastifyInstance): void {
 }
 
 function demandOf (demand: AuthenticateDemand, schemes: readonly Scheme[]): Demand {
-  const { access, stepUp, audience, ...rest } = checkOptions('portcullis.authenticate', Demanded, demand)
+  const { access, stepUp, audience, acr, amr, ...rest } = checkOptions('portcullis.authenticate', Demanded, demand)
   if (audience === undefined && access !== 'public') throw new ConfigInvalidError('portcullis.authenticate: audience is required unless access is public')
   const credentials = credentialsFor(access, schemes)
   if (credentials.schemes.length === 0) throw new ConfigInvalidError(`portcullis.authenticate: access: ${access} needs ${pluginsFor(access)}; register it before portcullis-authenticate`)
@@ -131,6 +137,7 @@ function demandOf (demand: AuthenticateDemand, schemes: readonly Scheme[]): Dema
     ...rest,
     ...credentials,
     audience: audience ?? null,
+    strength: acr === undefined && amr === undefined ? null : { acr: acr === undefined ? null : [acr].flat(), amr: amr ?? [] },
     stepUp: stepUp === undefined ? null : { maxAgeSeconds: Math.floor(durationMs(stepUp.maxAge) / 1000), methods: stepUp.methods === undefined ? null : withHead(stepUp.methods) }
   }
 }

@@ -70,7 +70,9 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
   const forms: Record<CookieKind, CookieForm> = {
     session: { ...names.session, attributes: { httpOnly: true, secure, sameSite, path: '/' } },
     refresh: { ...names.refresh, attributes: { httpOnly: true, secure, sameSite: 'strict', path: refreshPath } },
-    device: { ...names.device, attributes: { httpOnly: true, secure, sameSite, path: '/' } }
+    device: { ...names.device, attributes: { httpOnly: true, secure, sameSite, path: '/' } },
+    // Only the pages and scripts of this origin complete a sign-in.
+    challenge: { ...names.challenge, attributes: { httpOnly: true, secure, sameSite: 'strict', path: '/' } }
   }
   const formerUntilMs = performance.now() + formerForMs
   const deletion = (called: string, attributes: CookieForm['attributes']): string => serialize(called, '', { ...attributes, maxAge: 0, expires: new Date(0) })

@@ -26,6 +26,8 @@ const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
   lifetimes: { plugin: 'session', on: ['store', 'cookies'] },
   session: { plugin: 'session', on: ['store', 'cookies'] },
   refreshToken: { plugin: 'refresh-token', on: ['store', 'cookies'] },
+  secondFactor: { plugin: 'second-factor', on: ['store', 'cookies'] },
+  signInHooks: { plugin: 'authRoutes', on: ['store', 'cookies'] },
   deviceBound: { plugin: 'device-bound', on: ['session'] },
   authenticate: { plugin: 'authenticate', on: ['session', 'accessToken'] },
   identify: { plugin: 'authenticate', on: ['session', 'accessToken'] },

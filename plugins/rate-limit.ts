@@ -21,9 +21,9 @@ declare module './portcullis.ts' {
 export interface RateLimit {
   /**
    * Runs one attempt to sign in. All attempts of an address are counted, before `verify`, which hashes; those of the account are counted as
-   * in `attempt`. `known` identifies the account in events, if there is one.
+   * in `attempt`, unless `username` is null. `known` identifies the account in events, if there is one.
    */
-  signIn: <Result>(reply: FastifyReply, username: string, verify: () => Promise<Result | null>, known?: LimitedAccount) => Promise<Result | null>
+  signIn: <Result>(reply: FastifyReply, username: string | null, verify: () => Promise<Result | null>, known?: LimitedAccount) => Promise<Result | null>
   /**
    * Runs one attempt at the password of an account, whether the account exists or not. Failures are counted in the `signIn` budget; when it
    * is used up, `verify` is not called. `account` is the user name, or the subject if it is known.
@@ -95,7 +95,7 @@ export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, opt
     attempt: async (request, account, verify, known) => await attempt(signIns, request, account, verify, known),
     async signIn (reply, username, verify, known) {
       await signIns.spend(reply, addressKey(reply.request), known)
-      return await attempt(signIns, reply.request, username, verify, known)
+      return username === null ? await verify() : await attempt(signIns, reply.request, username, verify, known)
     },
     refresh: async (reply, sid, rotate) => await countRefresh(refreshes, reply, sid, rotate),
     device: async (reply, sid) => { await proofs.spend(reply, `sid ${sid} ${addressKey(reply.request)}`, { sid }) },

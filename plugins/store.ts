@@ -61,6 +61,7 @@ const methods: Record<Exclude<keyof Store, 'type'>, true> = {
   writeKeys: true,
   putNote: true,
   readNotes: true,
+  useOnce: true,
   end: true
 }
 

@@ -1,8 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { checkOptions } from '../lib/check-options.ts'
 import { readBearer } from '../lib/http/credentials.ts'
 import { foreignReason, isForeign } from '../lib/http/csrf.ts'
-import { ConfigInvalidError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, SessionNotFoundError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
+import { CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, RequestInvalidError, SessionNotFoundError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import { loggedPath } from '../lib/http/logged-path.ts'
 import { isClaimText } from '../lib/revocation/revocable-claims.ts'
@@ -12,6 +13,7 @@ import { sidPattern } from '../lib/session/sid.ts'
 import { Session } from '../lib/session/view.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
 import { acceptJsonAlone, noStore } from './json-api.ts'
+import { needParts } from './options.ts'
 
 export interface AdminRoutesOptions {
   /** The token that `Authorization: Bearer` has to carry; at least 16 characters. */
@@ -53,13 +55,18 @@ const revocationsSchema = {
   response: { 202: empty('The change is durable.', noStoreHeader), ...problems(...revocationErrors) }
 }
 
+const Options = Type.Object({
+  token: Type.String({ minLength: leastLength, errorMessage: `must have at least ${leastLength} characters` }),
+  issuers: Type.Optional(Type.Array(Type.String(), { errorMessage: 'must be a list of texts' }))
+}, { additionalProperties: false })
+
 /**
  * Registers the routes by which operators list and revoke the sessions of any subject. Register with a prefix, `/admin`, on a
  * listener that only operators reach.
  */
-export default async function adminRoutes (fastify: FastifyInstance, { token, issuers }: AdminRoutesOptions): Promise<void> {
-  if (typeof token !== 'string' || token.length < leastLength) throw new ConfigInvalidError(`adminRoutes: token must have at least ${leastLength} characters`)
-  const { portcullis } = fastify
+export default async function adminRoutes (fastify: FastifyInstance, options: AdminRoutesOptions): Promise<void> {
+  const { token, issuers } = checkOptions('adminRoutes', Options, options)
+  const portcullis = needParts(fastify, 'adminRoutes', ['session', 'blocklist'])
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   app.addHook('onRequest', async request => {

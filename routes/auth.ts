@@ -2,18 +2,23 @@ import { Type, type Static, type TObject, type TProperties, type TUnsafe } from 
 import type { FastifyInstance } from 'fastify'
 import {
   AudienceUnknownError, CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError,
-  LoginRefusedError, MediaTypeUnsupportedError, RateLimitedError, RefreshRefusedError, SessionInvalidError, StepUpRequiredError,
-  StoreUnavailableError, TokenInvalidError
+  LoginRefusedError, MediaTypeUnsupportedError, RateLimitedError, RefreshRefusedError, SecondFactorRequiredError, SessionInvalidError,
+  StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../lib/errors.ts'
-import { bodyErrors, budgetHeaders, counted, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, registrationHeader, SessionAnswer, setCookieHeader, Tokens, type Operation } from '../lib/http/route-schema.ts'
+import { checkOptions } from '../lib/check-options.ts'
+import { isUnder } from '../lib/http/return-to.ts'
+import { bodyErrors, budgetHeaders, counted, describeSecondFactor, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, registrationHeader, SessionAnswer, setCookieHeader, Tokens, type Described, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
+import { addHooks, type SignInHooks } from '../sign-in/hooks.ts'
 import { refresh } from '../sign-in/refresh.ts'
-import { signIn } from '../sign-in/sign-in.ts'
+import { Answer, isAnswer } from '../sign-in/second-factor.ts'
+import { answerSignIn, signIn } from '../sign-in/sign-in.ts'
 import { signOut } from '../sign-in/sign-out.ts'
 import { stepUp } from '../sign-in/step-up.ts'
 import type { Way } from '../sign-in/way.ts'
-import { createWays, type WaysOptions } from '../sign-in/ways.ts'
+import { createWays, hasSecondFactor, type WaysOptions } from '../sign-in/ways.ts'
 import { acceptJsonAlone, noStore } from './json-api.ts'
+import { checkSignIn, signInOptions } from './options.ts'
 
 const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
 const loginOptions = {
@@ -30,10 +35,10 @@ const changeErrors = [CookieDuplicateError, CsrfRefusedError, ...bodyErrors, Sto
 
 export const createLoginSchema = (ways: readonly Way[]) => ({
   ...{ operationId: 'login', tags, summary: 'Sign in', description: 'Ends the session that the request already carries.', 'x-credentials': [] } satisfies Operation,
-  body: oneOf(ways.map(({ signInFields }) => signInFields), loginOptions),
+  body: oneOf(ways.map(({ signInFields }) => signInFields), loginOptions, answersOf(ways)),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...registrationHeader, ...budgetHeaders }),
-    ...counted(problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError))
+    ...counted(withSecondFactor(problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError), ways))
   }
 })
 
@@ -48,10 +53,10 @@ const refreshSchema = {
 
 export const createStepUpSchema = (ways: readonly Way[]) => ({
   ...{ operationId: 'stepUp', tags, summary: 'Authenticate again within the session', 'x-credentials': ['sessionCookie', 'refreshCookie'] } satisfies Operation,
-  body: oneOf(ways.map(({ stepUpFields }) => stepUpFields), {}),
+  body: oneOf(ways.map(({ stepUpFields }) => stepUpFields), {}, answersOf(ways)),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'As login: the session and a new session cookie, or tokens and the next refresh cookie.', { ...noStoreHeader, ...optionalSetCookieHeader, ...registrationHeader }),
-    ...problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, RefreshRefusedError, LoginRefusedError, RateLimitedError)
+    ...withSecondFactor(problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, RefreshRefusedError, LoginRefusedError, RateLimitedError), ways)
   }
 })
 
@@ -72,25 +77,49 @@ const sessionSchema = {
   }
 }
 
-/** Builds the schema of a body: the members of one of several ways to sign in, and the common members. */
-function oneOf<Common extends TProperties> (fields: TObject[], common: Common): TUnsafe<Static<TObject<Common>>> {
-  const bodies = fields.map(({ properties }) => Type.Object({ ...properties, ...common }, { additionalProperties: false }))
-  const members = fields.map(({ properties }) => Object.keys(properties).join(' and ')).join(', or with ')
+/** Warns if browsers would not send the refresh cookie to these routes: tokens could not be refreshed. */
+function warnOfPath ({ portcullis, prefix, log }: FastifyInstance): void {
+  const [, path = '/'] = /(?:^|; )Path=([^;]*?)\/?(?:;|$)/.exec(portcullis.cookies.describe('refresh').attributes) ?? []
+  if (!isUnder(`${prefix}/refresh`, path)) log.warn(`authRoutes: browsers send the refresh cookie to ${path} and not to ${prefix}/refresh; set refreshPath of portcullis-cookies to ${prefix}`)
+}
+
+/** Returns the answer to a challenge as a body, if one of the ways asks for second factors. */
+function answersOf (ways: readonly Way[]): Array<typeof Answer> {
+  return hasSecondFactor(ways) ? [Answer] : []
+}
+
+function withSecondFactor (described: Described, ways: readonly Way[]): Described {
+  return hasSecondFactor(ways) ? describeSecondFactor(described, new SecondFactorRequiredError()) : described
+}
+
+/** Builds the schema of a body: the members of one of several ways to sign in with the common members, or other members. */
+function oneOf<Common extends TProperties> (fields: TObject[], common: Common, others: TObject[]): TUnsafe<Static<TObject<Common>>> {
+  const bodies = [...fields.map(({ properties }) => Type.Object({ ...properties, ...common }, { additionalProperties: false })), ...others]
+  const members = [...fields, ...others].map(({ properties }) => Object.keys(properties).join(' and ')).join(', or with ')
   // TypeBox reduces a union of one schema to that schema.
   return Type.Unsafe(Type.Union(bodies, { errorMessage: `must be an object with ${members}` }))
 }
+
+export type { SignInHooks }
 
 export interface AuthRoutesOptions extends WaysOptions {
   /** The audience of these routes and of the session routes. */
   origin: string
   /** The audiences that a client may request tokens for, besides `origin`. */
   audiences: string[]
+  /** Functions that run before and after sign-in, refresh and sign-out, for these routes and for the pages. */
+  hooks?: SignInHooks
 }
 
+const Options = Type.Object(signInOptions, { additionalProperties: false })
+
 /** Registers sign-in, refresh, step-up, sign-out, and the current session. Register with a prefix, `/auth`. */
-export default async function authRoutes (fastify: FastifyInstance, { origin, audiences, ...waysOptions }: AuthRoutesOptions): Promise<void> {
-  const { portcullis } = fastify
-  const ways = createWays(waysOptions)
+export default async function authRoutes (fastify: FastifyInstance, options: AuthRoutesOptions): Promise<void> {
+  const { origin, audiences, identity, hooks } = checkOptions('authRoutes', Options, options)
+  const portcullis = checkSignIn(fastify, 'authRoutes', { identity, ...hooks === undefined ? {} : { hooks } })
+  if (hooks !== undefined) addHooks(fastify, hooks)
+  warnOfPath(fastify)
+  const ways = createWays({ identity })
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   refuseForms(app)
@@ -98,6 +127,7 @@ export default async function authRoutes (fastify: FastifyInstance, { origin, au
   app.addHook('onSend', noStore)
 
   app.post('/login', { schema: createLoginSchema(ways) }, async (request, reply) => {
+    if (isAnswer(request.body)) return await answerSignIn(reply, { ways, answer: request.body, portcullis })
     const { mode = 'session', audience, ...posted } = request.body
     const granted = grantedAudiences(audience, origin, audiences)
     return await signIn(reply, { ways, posted, mode, audiences: mode === 'tokens' || granted.includes(origin) ? granted : [...granted, origin], portcullis })

@@ -3,8 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import { CookieDuplicateError, CredentialsMissingError, CsrfRefusedError, DeviceProofRequiredError, RateLimitedError, SessionInvalidError, StoreUnavailableError } from '../lib/errors.ts'
 import { bodyErrors, budgetHeaders, counted, json, noStoreHeader, problems, required, sometimes, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { proveDevice } from '../sign-in/prove-device.ts'
 import { acceptJsonAlone, noStore } from './json-api.ts'
+import { needParts, noOptions } from './options.ts'
 
 const tags = ['Devices']
 const credentials = { 'x-credentials': ['sessionCookie'] } satisfies Partial<Operation>
@@ -34,8 +36,9 @@ const refreshSchema = {
 }
 
 /** Binds sessions to devices and renews device cookies. Register with the path of `portcullis-device-bound` as prefix, `/auth/device`. */
-export default async function deviceRoutes (fastify: FastifyInstance): Promise<void> {
-  const { portcullis } = fastify
+export default async function deviceRoutes (fastify: FastifyInstance, options: object = {}): Promise<void> {
+  checkOptions('deviceRoutes', noOptions, options)
+  const portcullis = needParts(fastify, 'deviceRoutes', ['session', 'deviceBound', 'authenticate'])
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   app.addHook('onRequest', portcullis.refuseForeign)

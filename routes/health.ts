@@ -1,7 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import { checkOptions } from '../lib/check-options.ts'
 import { json, problems, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler } from '../lib/http/type-provider.ts'
+import { needParts, noOptions } from './options.ts'
 
 const tags = ['Health']
 const Status = <Text extends string>(status: Text) => Type.Object({ status: Type.Literal(status) }, { additionalProperties: false })
@@ -23,11 +25,12 @@ const readyzSchema = {
 }
 
 /** Serves `GET /healthz` (alive) and `GET /readyz` (able to verify, 503 otherwise), for a listener that only operators reach. */
-export default async function healthRoutes (fastify: FastifyInstance): Promise<void> {
+export default async function healthRoutes (fastify: FastifyInstance, options: object = {}): Promise<void> {
+  checkOptions('healthRoutes', noOptions, options)
+  const { health } = needParts(fastify, 'healthRoutes', ['health'])
   fastify.setSerializerCompiler(serializerCompiler)
   fastify.get('/healthz', { schema: healthzSchema }, async () => ({ status: 'alive' }))
   fastify.get('/readyz', { schema: readyzSchema }, async (_request, reply) => {
-    const { health } = fastify.portcullis
     const isReady = health.isReady()
     const warnings = health.warnings()
     return await reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready', ...warnings.length === 0 ? {} : { warnings } })

@@ -7,8 +7,10 @@ import {
 import { bodyErrors, empty, json, noStoreHeader, problems, type Operation } from '../lib/http/route-schema.ts'
 import { Session } from '../lib/session/view.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
+import { checkOptions } from '../lib/check-options.ts'
 import { endSession } from '../sign-in/end-session.ts'
 import { acceptJsonAlone, noStore } from './json-api.ts'
+import { needParts, origin } from './options.ts'
 
 export interface SessionsRoutesOptions {
   /** The audience of these routes. */
@@ -32,9 +34,12 @@ const endSchema = {
   response: { 204: empty('The change is durable.', noStoreHeader), ...problems(...errors, ...bodyErrors, CsrfRefusedError, StepUpRequiredError, SessionNotFoundError, NotFoundError) }
 }
 
+const Options = Type.Object({ origin }, { additionalProperties: false })
+
 /** Registers the routes by which a subject lists and ends its sessions. Register with a prefix, `/auth/sessions`. */
-export default async function sessionsRoutes (fastify: FastifyInstance, { origin }: SessionsRoutesOptions): Promise<void> {
-  const { portcullis } = fastify
+export default async function sessionsRoutes (fastify: FastifyInstance, options: SessionsRoutesOptions): Promise<void> {
+  const { origin } = checkOptions('sessionsRoutes', Options, options)
+  const portcullis = needParts(fastify, 'sessionsRoutes', ['session', 'blocklist', 'authenticate'])
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
   app.addHook('onRequest', portcullis.refuseForeign)

@@ -5,6 +5,7 @@ import { publish, sourceOf } from '../lib/events.ts'
 import { freshSeconds } from '../lib/session/record.ts'
 import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
 import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../plugins/session/carried-sessions.ts'
+import { hasHook, runAfter, runBefore, type SignOutFacts } from './hooks.ts'
 
 export interface SignOutOptions {
   scope: 'this' | 'others' | 'all'
@@ -19,14 +20,16 @@ export async function signOut (request: FastifyRequest, reply: FastifyReply, opt
   await (scope === 'this' ? endPresented(request, options) : endOfSubject(request, options))
   if (scope === 'others') return
   clearCookies(reply, portcullis, ['session', 'refresh'], { onlyPresent: false })
-  clearCookies(reply, portcullis, ['device'], { onlyPresent: true })
+  clearCookies(reply, portcullis, ['device', 'challenge'], { onlyPresent: true })
   void reply.header('clear-site-data', '"cache", "storage"')
 }
 
 async function endPresented (request: FastifyRequest, options: SignOutOptions): Promise<void> {
-  await endSessions(await ownSids(request, options), options.portcullis, request)
+  const { portcullis } = options
+  const sids = [...new Set(await ownSids(request, options))]
+  if (sids.length > 0) await betweenHooks(request, { scope: 'this', sids, subject: await findSubject(sids, portcullis) }, portcullis, async () => await endSessions(sids, portcullis, request))
   // The check comes after the sessions have ended: a planted cookie must not keep valid ones from ending.
-  assertKnownKey(request, options.portcullis)
+  assertKnownKey(request, portcullis)
 }
 
 /** The sessions that the request is entitled to end, expired ones included. */
@@ -43,8 +46,27 @@ async function ownSids (request: FastifyRequest, { origin, portcullis }: SignOut
 
 async function endOfSubject (request: FastifyRequest, { scope, origin, portcullis }: SignOutOptions): Promise<void> {
   const { subject, sid } = await liveSession(request, { scope, origin, portcullis })
-  await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null }, sourceOf(request))
-  publish({ event: 'session.closed', subject, ...sourceOf(request), outcome: scope }, portcullis)
+  await betweenHooks(request, { scope, subject, sids: sid === null ? [] : [sid] }, portcullis, async () => {
+    await portcullis.blocklist.revoke({ subject, exceptSid: scope === 'others' ? sid : null }, sourceOf(request))
+    publish({ event: 'session.closed', subject, ...sourceOf(request), outcome: scope }, portcullis)
+  })
+}
+
+/** Ends sessions between the hooks of the application. */
+async function betweenHooks (request: FastifyRequest, facts: SignOutFacts, portcullis: Portcullis, end: () => Promise<void>): Promise<void> {
+  await runBefore('beforeSignOut', request, facts, portcullis)
+  await end()
+  await runAfter('afterSignOut', request, facts, portcullis)
+}
+
+/** Returns the subject of the sessions for the hooks, without which no record is read; null if no session has a record. */
+async function findSubject (sids: string[], portcullis: Portcullis): Promise<string | null> {
+  if (!hasHook(portcullis, 'beforeSignOut', 'afterSignOut')) return null
+  for (const sid of sids) {
+    const record = await portcullis.store.read(sid)
+    if (record !== null) return record.subject
+  }
+  return null
 }
 
 /** The session of a credential that is valid now: only such a credential may end other sessions of its subject. */

@@ -6,7 +6,7 @@ import type { Way } from './way.ts'
 
 /** The settings that the ways to sign in are made from; options of the routes that sign in. */
 export interface WaysOptions {
-  /** Checks user names and passwords. */
+  /** Checks user names and passwords, and the responses of second factors if it has `verifyChallenge`. */
   identity: PasswordSource
 }
 
@@ -18,6 +18,11 @@ export function createWays ({ identity }: WaysOptions): Way[] {
   return [
     createPasswordWay(identity)
   ]
+}
+
+/** Returns whether one of the ways can ask for a second factor. */
+export function hasSecondFactor (ways: readonly Way[]): boolean {
+  return ways.some(({ answer }) => answer !== null)
 }
 
 /** Finds the way that accepts the posted members. Throws RequestInvalidError when there is none. */

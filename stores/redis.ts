@@ -8,6 +8,7 @@ import { createGrowth } from './redis/growth.ts'
 import { createKeys } from './redis/keys.ts'
 import { createLog, type LogOptions } from './redis/log.ts'
 import { createNotes } from './redis/notes.ts'
+import { createOnce } from './redis/once.ts'
 import { assertPermitted } from './redis/permissions.ts'
 import { createRevocations } from './redis/revocations.ts'
 import { loadScripts } from './redis/scripts.ts'
@@ -72,6 +73,7 @@ function assemble (options: LogOptions, closeClient: boolean): Store {
     ...createRevocations(scripts, keys),
     ...createSigningKeys(scripts, keys),
     ...createNotes(scripts, keys),
+    ...createOnce(scripts, keys),
     snapshot: log.snapshot,
     async pull (position) {
       await checkPolicy()

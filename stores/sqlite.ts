@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { StoreUnavailableError } from '../lib/errors.ts'
 import { assertNote } from '../lib/notes.ts'
+import { assertOnce } from '../lib/once.ts'
 import { openFile } from './sqlite/file.ts'
 import { watchGrowth } from './sqlite/log.ts'
 import { createReads } from './sqlite/reads.ts'
@@ -82,6 +83,10 @@ export async function createSqliteStore ({ path, now = () => Date.now(), timeout
       await writer.run('putNote', topic, name, text, keepForMs)
     },
     readNotes: topic => query(() => reads.readNotes(topic, nowMs())),
+    async useOnce (name, keepForMs) {
+      assertOnce(name, keepForMs)
+      return await writer.run('useOnce', name, keepForMs)
+    },
     end: () => (ended ??= end())
   }
 }

@@ -209,6 +209,12 @@ export interface Store {
   /** Returns the notes of a topic that have not expired, by name. */
   readNotes (topic: string): Promise<Note[]>
 
+  /**
+   * Uses up a name for `keepForMs`. Resolves to true for exactly one caller in all processes until that time has passed; to false for every
+   * other. Rejects with RangeError what lib/once.ts does not allow. Not logged.
+   */
+  useOnce (name: string, keepForMs: number): Promise<boolean>
+
   /** Ends connections, threads and timers. Acknowledged writes are kept. */
   end (): Promise<void>
 }

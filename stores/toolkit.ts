@@ -10,6 +10,7 @@ export type { BoundDevice, SessionMode, SessionRecord } from '../lib/session/rec
 export { StoreUnavailableError } from '../lib/errors.ts'
 export type { SessionData } from '../lib/own-data.ts'
 export { assertNote, mostNoteBytes, mostNotes, type Note } from '../lib/notes.ts'
+export { assertOnce, longestOnceMs } from '../lib/once.ts'
 export { subjectKeyOf, tokenKeyOf } from '../lib/revocation/revocation-keys.ts'
 export { strengthen, type Authentication, type Strength } from '../lib/session/authentication.ts'
 export { isOfOtherOrigin } from '../lib/session/record.ts'

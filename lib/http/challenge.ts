@@ -35,6 +35,7 @@ export function challengeFor (code: string, details: ChallengeDetails = {}): str
     // RFC 9110, section 11.6.1, requires a challenge with every 401. Browsers ignore this one.
     case 'PTC_ERR_SESSION_INVALID':
     case 'PTC_ERR_LOGIN_REFUSED':
+    case 'PTC_ERR_SECOND_FACTOR_REQUIRED':
     case 'PTC_ERR_REFRESH_REFUSED': return bearerChallenge()
     default: return null
   }

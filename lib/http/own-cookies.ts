@@ -1,4 +1,4 @@
-export type CookieKind = 'session' | 'refresh' | 'device'
+export type CookieKind = 'session' | 'refresh' | 'device' | 'challenge'
 
 export interface CookieName {
   /** Name under which the cookie is set and read. */
@@ -11,7 +11,7 @@ export interface CookieName {
  * Pattern of a cookie name: characters that every server and browser reads alike. It excludes the endings that distinguish the cookies of
  * one deployment, and the beginning `http-`: the former name `__Host-Http-x` would be the current one of the deployment `x`.
  */
-export const cookieNamePattern = /^(?!http-)(?!.*-(?:refresh|device)$)[a-z0-9][a-z0-9_-]{0,63}$/i
+export const cookieNamePattern = /^(?!http-)(?!.*-(?:refresh|device|challenge)$)[a-z0-9][a-z0-9_-]{0,63}$/i
 
 /**
  * Returns the names of the cookies of one deployment. The prefix `__Host-Http-` (RFC 6265bis successor, Chromium 140 and Firefox 143)
@@ -19,12 +19,13 @@ export const cookieNamePattern = /^(?!http-)(?!.*-(?:refresh|device)$)[a-z0-9][a
  * origin uses none.
  */
 export function cookieNames (name: string, isSecure: boolean): Record<CookieKind, CookieName> {
-  if (!isSecure) return { session: unchanged(name), refresh: unchanged(`${name}-refresh`), device: unchanged(`${name}-device`) }
+  if (!isSecure) return { session: unchanged(name), refresh: unchanged(`${name}-refresh`), device: unchanged(`${name}-device`), challenge: unchanged(`${name}-challenge`) }
   return {
     session: { name: `__Host-Http-${name}`, former: `__Host-${name}` },
     refresh: unchanged(`__Secure-${name}-refresh`),
     // Chromium 156 registers a bound session whose cookie has the prefix __Host-Http-, but never renews that cookie.
-    device: unchanged(`__Host-${name}-device`)
+    device: unchanged(`__Host-${name}-device`),
+    challenge: unchanged(`__Host-Http-${name}-challenge`)
   }
 }
 

@@ -7,7 +7,16 @@ import {
 } from '../errors.ts'
 
 /** Body of an error response (RFC 9457). `type` is `urn:portcullis:error:` and the code in lower case with dashes. */
-export interface ProblemBody { type: string, title: string, status: number, code: string, detail?: string }
+export interface ProblemBody {
+  type: string
+  title: string
+  status: number
+  code: string
+  detail?: string
+  /** Further members of PTC_ERR_SECOND_FACTOR_REQUIRED. */
+  challenge?: string
+  challenge_token?: string
+}
 
 export interface Problem { status: number, body: ProblemBody, headers: Record<string, string> }
 
@@ -19,12 +28,14 @@ interface Raised {
   statusCode?: unknown
   headers?: unknown
   detail?: unknown
+  /** Further members of the response, of the gateway's own errors only. */
+  members?: object
   expose?: unknown
   validation?: Array<{ instancePath: string, keyword: string, params: Record<string, unknown> }>
   validationContext?: string
 }
 
-interface Outcome { status: number, code: string, title: string, detail?: string | undefined }
+interface Outcome { status: number, code: string, title: string, detail?: string | undefined, members?: object }
 
 type OwnError = new () => { code: string, message: string, statusCode?: number }
 
@@ -64,7 +75,7 @@ const details: Record<string, string> = {
  */
 export function toProblem (error: unknown, retryAfterSeconds = 1 + Math.floor(Math.random() * 5)): Problem {
   const raised = (typeof error === 'object' && error !== null ? error : {}) as Raised
-  const { status, code, title, detail } = outcomeOf(raised)
+  const { status, code, title, detail, members } = outcomeOf(raised)
   const headers: Record<string, string> = { 'content-type': 'application/problem+json; charset=utf-8' }
   if (status < 500 || status === 502 || status === 503) copyHeaders(raised.headers, headers)
   headers['cache-control'] = 'no-store'
@@ -73,14 +84,14 @@ export function toProblem (error: unknown, retryAfterSeconds = 1 + Math.floor(Ma
   if (challenge !== null) headers['www-authenticate'] ??= challenge
   const body: ProblemBody = { type: `urn:portcullis:error:${code.toLowerCase().replaceAll('_', '-')}`, title, status, code }
   if (detail !== undefined) body.detail = detail
-  return { status, body, headers }
+  return { status, body: members === undefined ? body : { ...body, ...members }, headers }
 }
 
 function outcomeOf (raised: Raised): Outcome {
   const { code, statusCode: status } = raised
   const name = typeof code === 'string' ? code : ''
   if (name.startsWith('PTC_ERR_') && name !== 'PTC_ERR_CONFIG_INVALID' && typeof status === 'number') {
-    return { status, code: name, title: raised.message, detail: typeof raised.detail === 'string' ? raised.detail : undefined }
+    return { status, code: name, title: raised.message, detail: typeof raised.detail === 'string' ? raised.detail : undefined, ...membersOf(name, raised) }
   }
   if (byFastifyCode[name] !== undefined) return own(byFastifyCode[name])
   if (typeof status !== 'number' || status < 400 || status > 499) return own(InternalError)
@@ -88,6 +99,11 @@ function outcomeOf (raised: Raised): Outcome {
   if (name === '' || name.startsWith('FST_')) return foreign(status, name, raised)
   // An application's own error. Its code and status are its API; its message may contain parts of the request.
   return { status, code: name, title: STATUS_CODES[status] ?? 'Error', detail: raised.expose === true ? raised.message : undefined }
+}
+
+/** Returns the further members of the only error that has some. */
+function membersOf (name: string, { members }: Raised): { members?: object } {
+  return name === 'PTC_ERR_SECOND_FACTOR_REQUIRED' && members !== undefined ? { members } : {}
 }
 
 function foreign (status: number, name: string, raised: Raised): Outcome {

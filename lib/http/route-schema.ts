@@ -43,6 +43,14 @@ const Problem = Type.Object({
   detail: Type.Optional(Type.String({ description: 'The part of the request that caused the error.' }))
 }, { title: 'Problem', description: 'An error (RFC 9457).', additionalProperties: false })
 
+const SecondFactorProblem = Type.Object({
+  ...Problem.properties,
+  status: Type.Literal(401),
+  code: Type.Literal('PTC_ERR_SECOND_FACTOR_REQUIRED'),
+  challenge: Type.String({ description: 'Method of the second factor, such as otp.' }),
+  challenge_token: Type.String({ description: 'The token to send with the response to the challenge, within five minutes, from the same client.' })
+}, { title: 'SecondFactorProblem', description: 'The first factor was right, and a second one is missing.', additionalProperties: false })
+
 /** Describes a header that is always present (`required`), or only sometimes (`sometimes`). */
 export const required = (description: string) => ({ type: 'string', description, required: true })
 export const sometimes = (description: string) => ({ type: 'string', description })
@@ -72,12 +80,15 @@ export function plain (description: string, headers: object = {}): TSchema {
   return Type.Unsafe({ description, headers, content: { 'text/plain': { schema: { type: 'string' } } } })
 }
 
-interface Described { description: string, headers: object, content: object }
+interface DescribedResponse { description: string, headers: object, content: Record<string, { schema: object }> }
+
+/** Descriptions of responses by status. */
+export type Described = Record<string, DescribedResponse>
 
 type ErrorClass = new () => Error & { code: string, statusCode?: number }
 
 /** Describes the error responses of a route by status: every error that the route can meet. */
-export function problems (...classes: ErrorClass[]): Record<string, Described> {
+export function problems (...classes: ErrorClass[]): Described {
   const raised = [RequestInvalidError, ...classes].map(Class => new Class())
   const statuses = [...new Set(raised.map(({ statusCode = 500 }) => statusCode))].sort()
   const described = statuses.map(status => [status, problem(raised.filter(({ statusCode }) => statusCode === status), { status, headers: headersOf(status) })] as const)
@@ -94,14 +105,22 @@ export function refusals (classes: ErrorClass[], { hasBody }: { hasBody: boolean
  * Adds the rate limit headers to the error responses of a route that counts requests. Errors raised after the count report the remaining
  * budget, as a success does.
  */
-export function counted (described: Record<string, Described>): Record<string, Described> {
+export function counted (described: Described): Described {
   return Object.fromEntries(Object.entries(described).map(([status, answer]) => [status, { ...answer, headers: { ...answer.headers, ...budgetHeaders } }]))
+}
+
+/** Adds the response that asks for a second factor, which has two further members. */
+export function describeSecondFactor (described: Described, { code, message }: { code: string, message: string }): Described {
+  const known = described['401']!
+  const others = known.content['application/problem+json']!.schema
+  const headers = { ...known.headers, 'Set-Cookie': sometimes('The cookie to which a challenge is bound.') }
+  return { ...described, 401: { description: `${known.description} ${code}: ${message}.`, headers, content: { 'application/problem+json': { schema: { anyOf: [others, SecondFactorProblem] } } } } }
 }
 
 /** Errors of routes that read a body, including DELETE, in addition to those of `problems`. */
 export const bodyErrors = [BodyTooLargeError, MediaTypeUnsupportedError] as const
 
-function problem (errors: Array<InstanceType<ErrorClass>>, { status, headers = {} }: { status?: number, headers?: object } = {}): Described {
+function problem (errors: Array<InstanceType<ErrorClass>>, { status, headers = {} }: { status?: number, headers?: object } = {}): DescribedResponse {
   const properties = { ...status === undefined ? {} : { status: { const: status } }, code: { enum: errors.map(({ code }) => code) } }
   return {
     description: errors.map(({ code, message }) => `${code}: ${message}.`).join(' '),

@@ -36,6 +36,14 @@ export function covers ({ authTimeMs, acr, amr }: Authentication, other: Authent
   return authTimeMs >= other.authTimeMs && (acr === other.acr || isAtLeast(acr, other.acr)) && other.amr.every(method => amr.includes(method))
 }
 
+/**
+ * Returns whether an `acr` is one of those that a route accepts. A number is also satisfied by a higher one, because a step-up never lowers
+ * the `acr` of a session.
+ */
+export function isOneOf (acr: string, accepted: readonly string[]): boolean {
+  return accepted.some(other => acr === other || isAtLeast(acr, other))
+}
+
 function isAtLeast (acr: string, other: string): boolean {
   return numeric.test(acr) && numeric.test(other) && Number(acr) >= Number(other)
 }

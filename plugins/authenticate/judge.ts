@@ -10,6 +10,7 @@ import { noteRefusedCaller } from './refused-callers.ts'
 import type { Scheme } from './scheme.ts'
 import { createVerifiers, schemeOf } from './schemes.ts'
 import { VerificationCounts, Verifier, type CredentialDemand } from './verifier.ts'
+import { isOneOf } from '../../lib/session/authentication.ts'
 import { seconds } from '../../lib/session/record.ts'
 import type { Access } from '../../lib/settings/upstream.ts'
 import type { Store } from '../../stores/store.ts'
@@ -75,9 +76,9 @@ export class Judge {
 }
 
 /** Adds the challenge that tells the client which credential would be sufficient. Errors without a challenge are returned unchanged. */
-export function challenged (thrown: unknown, { challenges, scopes, stepUp }: Pick<Credentials, 'challenges'> & Pick<Demand, 'scopes'> & { stepUp: { maxAgeSeconds: number } | null }): Error {
+export function challenged (thrown: unknown, { challenges, scopes, stepUp, strength }: Pick<Credentials, 'challenges'> & Pick<Demand, 'scopes' | 'strength'> & { stepUp: { maxAgeSeconds: number } | null }): Error {
   const error: Error & { code?: string, headers?: object } = asError(thrown)
-  const details = { scopes, ...stepUp === null ? {} : { maxAgeSeconds: stepUp.maxAgeSeconds } }
+  const details = { scopes, acrValues: strength?.acr ?? [], ...stepUp === null ? {} : { maxAgeSeconds: stepUp.maxAgeSeconds } }
   const values = challenges.flatMap(challenge => challenge(error.code ?? '', details) ?? [])
   return values.length === 0 ? error : Object.assign(error, { headers: { ...error.headers, 'www-authenticate': values.join(', ') } })
 }
@@ -92,6 +93,8 @@ export interface Demand extends Credentials, CredentialDemand {
   scopes: readonly string[]
   /** `methods: null` stands for all methods. */
   stepUp: { maxAgeSeconds: number, methods: readonly string[] | null } | null
+  /** `acr`: the accepted values, null for any. `amr`: the methods of which all are required. */
+  strength: { acr: readonly string[] | null, amr: readonly string[] } | null
 }
 
 /** Meaning of `access`. */
@@ -122,6 +125,13 @@ function assertAllowed (identity: Identity, demand: Demand, method: string, cloc
   if (demand.audience !== null && !identity.audiences.includes(demand.audience)) throw new (schemeOf(identity).errors.OtherAudience)({ cause: new Error('not for this audience') })
   for (const scope of demand.scopes) if (!identity.scopes.includes(scope)) throw new ScopeInsufficientError({ cause: new Error(`the scope ${scope} is missing`) })
   if (demand.stepUp !== null && (demand.stepUp.methods?.includes(method) ?? true)) assertRecent(identity, demand.stepUp.maxAgeSeconds, clock)
+  if (demand.strength !== null) assertStrong(identity, demand.strength)
+}
+
+/** Throws StepUpRequiredError unless the subject authenticated in a required way (RFC 9470). An access token states the authentication of its issue. */
+function assertStrong (identity: Identity, { acr, amr }: NonNullable<Demand['strength']>): void {
+  if (acr !== null && !isOneOf(identity.acr, acr)) throw new StepUpRequiredError({ cause: new Error(`the acr is not ${acr.join(' or ')}`) })
+  for (const method of amr) if (!identity.amr.includes(method)) throw new StepUpRequiredError({ cause: new Error(`the amr does not have ${method}`) })
 }
 
 /**

@@ -12,7 +12,7 @@ import { partsAlike, type Portcullis } from '../portcullis.ts'
  * has happened.
  */
 export function assertNoCookieTwice (request: FastifyRequest, { cookies }: Pick<Portcullis, 'cookies'>): void {
-  for (const kind of ['session', 'refresh', 'device'] as const) cookies.readAll(request, kind)
+  for (const kind of ['session', 'refresh', 'device', 'challenge'] as const) cookies.readAll(request, kind)
 }
 
 async function foundSids (values: string[], parts: Pick<Portcullis, 'cookies'>): Promise<string[]> {
@@ -112,5 +112,5 @@ export async function takeOver (reply: FastifyReply, sid: string, mode: SessionM
   }
   const other = mode === 'session' ? 'refresh' : 'session'
   if (before.length > 0) parts.cookies.clear(reply, other)
-  clearCookies(reply, parts, [other, 'device'], { onlyPresent: true })
+  clearCookies(reply, parts, [other, 'device', 'challenge'], { onlyPresent: true })
 }

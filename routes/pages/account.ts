@@ -1,17 +1,22 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
 import { signInAddress } from '../../lib/http/return-to.ts'
 import { hidden } from '../../lib/http/route-schema.ts'
 import { isSid } from '../../lib/session/sid.ts'
+import type { PendingChallenge } from '../../lib/session/challenge-token.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
 import { describeError } from '../../plugins/errors.ts'
 import { endSession } from '../../sign-in/end-session.ts'
 import { Password } from '../../sign-in/password.ts'
+import { Answer, isAnswer } from '../../sign-in/second-factor.ts'
 import { signOut } from '../../sign-in/sign-out.ts'
-import { stepUpSession } from '../../sign-in/step-up.ts'
+import { isStepUp, stepUpSession } from '../../sign-in/step-up.ts'
+import { hasSecondFactor } from '../../sign-in/ways.ts'
 import { whoIsSignedIn, type Pages } from './page.ts'
+import { asksForSecondFactor, showAnswerRefusal, showSecondFactor } from './second-factor.ts'
 import { describeSessions, type DescribedSession } from './sessions.ts'
+import { isRefusal } from './words.ts'
 
 /* Unknown fields of these forms are ignored, because a session must not remain open on account of a field that an extension or a proxy added. */
 const SignOutForm = Type.Object({ action: Type.Union([Type.Literal('sign-out'), Type.Literal('sign-out-everywhere')]) })
@@ -20,6 +25,8 @@ const EndForm = Type.Object({
   sid: Type.String(),
   /** Present when the last authentication is too old. */
   password: Type.Optional(Password),
+  /** Present in the form that asks for a second factor. */
+  ...Type.Partial(Answer).properties,
   /** Present for password managers only. */
   username: Type.Optional(Type.String())
 })
@@ -29,6 +36,9 @@ const notices = new Map([
   ['gone', 'That session was over already.'],
   ['failed', 'Your password is right, but the session could not be signed out. Try again in a moment.']
 ])
+
+/** The members that step up. */
+type Proof = { password: string } | Answer
 
 interface Query { end?: unknown, notice?: unknown }
 
@@ -56,12 +66,14 @@ export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
 }
 
 /** Ends another session, or asks for the password first. A form with the password steps up and ends the session in one request. */
-async function end (request: FastifyRequest, reply: FastifyReply, { sid, password }: { sid: string, password?: string }, pages: Pages): Promise<FastifyReply> {
+async function end (request: FastifyRequest, reply: FastifyReply, form: Static<typeof EndForm>, pages: Pages): Promise<FastifyReply> {
   const { portcullis, origin, accountPath } = pages
+  const { sid } = form
   const who = await portcullis.identify(request, { audience: origin, access: 'session' })
   // A malformed sid is not copied into an address.
   if (!isSid(sid)) return pages.redirect(reply, `${accountPath}?notice=gone`)
-  if (password !== undefined) return await confirmAndEnd(request, reply, { sid, password, who }, pages)
+  const posted = proofOf(form, pages)
+  if (posted !== null) return await confirmAndEnd(request, reply, { sid, posted, who }, pages)
   try {
     await endSession(request, { sid, by: who, portcullis })
     return pages.redirect(reply, `${accountPath}?notice=ended`)
@@ -73,17 +85,26 @@ async function end (request: FastifyRequest, reply: FastifyReply, { sid, passwor
   }
 }
 
-async function confirmAndEnd (request: FastifyRequest, reply: FastifyReply, { sid, password, who }: { sid: string, password: string, who: Identity }, pages: Pages): Promise<FastifyReply> {
+/** Returns what a form proves that the user is there with; null without any. */
+function proofOf ({ password, challenge_token: token, response }: Static<typeof EndForm>, { ways }: Pages): Proof | null {
+  if (password !== undefined) return { password }
+  return hasSecondFactor(ways) && token !== undefined && response !== undefined ? { challenge_token: token, response } : null
+}
+
+async function confirmAndEnd (request: FastifyRequest, reply: FastifyReply, { sid, posted, who }: { sid: string, posted: Proof, who: Identity }, pages: Pages): Promise<FastifyReply> {
   const { portcullis, ways, origin, accountPath } = pages
   let authTime: number
   try {
-    const { session } = await stepUpSession(request, reply, { ways, posted: { password }, origin, portcullis })
+    const { session } = await stepUpSession(request, reply, { ways, posted, origin, portcullis })
     authTime = session.auth_time
   } catch (error) {
     const { current, others } = await describeSessions(who, portcullis)
     const ended = others.find(other => other.sid === sid)
     if (current === null || ended === undefined) throw error
-    return await pages.showRefusal(error, reply, 'confirm', confirmation(ended, current))
+    const continued = { action: accountPath, fields: { action: 'end', sid }, restart: accountPath, isFor: (pending: PendingChallenge) => isStepUp(pending, current.sid) }
+    if (asksForSecondFactor(error)) return await showSecondFactor(error, reply, continued, pages)
+    const again = isAnswer(posted) && isRefusal(error) ? await showAnswerRefusal(error, reply, posted, continued, pages) : null
+    return again ?? await pages.showRefusal(error, reply, 'confirm', confirmation(ended, current), isAnswer(posted) ? 'restarted' : 'password')
   }
   // The step-up has replaced the secret of the session cookie, so the response must reach the browser even when ending fails.
   const notice = await endSession(request, { sid, by: { ...who, authTime }, portcullis }).then(() => 'ended', (error: unknown) => {

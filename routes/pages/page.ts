@@ -6,10 +6,11 @@ import type { Identity } from '../../lib/identity.ts'
 import { isUnder, localAddress, signInAddress } from '../../lib/http/return-to.ts'
 import { beginProblem, noteRefusal } from '../../plugins/errors.ts'
 import type { Portcullis } from '../../plugins/portcullis.ts'
+import type { SignInHooks } from '../../sign-in/hooks.ts'
 import type { Way } from '../../sign-in/way.ts'
 import { createWays, type WaysOptions } from '../../sign-in/ways.ts'
 import { views, type AssetAddresses } from './assets.ts'
-import { explainProblem, explainRefusal, isRefusal, needsSignIn } from './words.ts'
+import { explainProblem, explainRefusal, isRefusal, needsSignIn, type Asked } from './words.ts'
 
 export interface PagesRoutesOptions extends WaysOptions {
   /** The origin that browsers use, and the audience of these routes. */
@@ -18,6 +19,8 @@ export interface PagesRoutesOptions extends WaysOptions {
   audiences: string[]
   /** The SameSite attribute of the session cookie, as in portcullis-cookies. Default: lax. */
   sameSite?: 'lax' | 'strict'
+  /** Functions that run before and after sign-in and sign-out. Those of `authRoutes` apply to the pages too. */
+  hooks?: SignInHooks
 }
 
 /** The functions and settings that all pages share. */
@@ -29,13 +32,13 @@ export interface Pages extends PagesRoutesOptions {
   /** Returns the address to redirect to after sign-in: `asked` when it is a permitted path of this origin, otherwise the account page. */
   returnTo (asked: unknown): string
   show (reply: FastifyReply, page: Page, data: PageData): Promise<FastifyReply>
-  /** Shows the page again with the reason why a password was refused. Rethrows other errors. */
-  showRefusal (error: unknown, reply: FastifyReply, page: Page, data: Omit<PageData, 'title'>): Promise<FastifyReply>
+  /** Shows the page again with the reason why a password, or what else it has asked for, was refused. Rethrows other errors. */
+  showRefusal (error: unknown, reply: FastifyReply, page: Page, data: Omit<PageData, 'title'>, asked?: Asked): Promise<FastifyReply>
   showError (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
   redirect (reply: FastifyReply, to: string): FastifyReply
 }
 
-type Page = 'sign-in' | 'sign-out' | 'step-up' | 'account' | 'confirm' | 'again' | 'from-elsewhere' | 'problem'
+type Page = 'sign-in' | 'sign-out' | 'step-up' | 'account' | 'confirm' | 'second-factor' | 'again' | 'from-elsewhere' | 'problem'
 type PageData = { title: string } & Record<string, unknown>
 
 const decorator = 'portcullisPage'
@@ -79,18 +82,17 @@ export async function createPages (app: FastifyInstance, options: PagesRoutesOpt
       // The sign-in page would redirect a signed-in user to itself, and the other paths under `base` are not pages for users.
       return path === null || (isUnder(path, base) && !isUnder(path, accountPath)) ? accountPath : path
     },
-    async showRefusal (error, reply, page, data) {
+    async showRefusal (error, reply, page, data, asked = page === 'sign-in' ? 'name' : 'password') {
       if (!isRefusal(error)) throw error
       const { code } = beginProblem(error, reply.request, reply)
-      return await show(reply, page, { ...data, title: page === 'sign-in' ? 'Not signed in' : 'Not confirmed', refusal: explainRefusal(code, page === 'sign-in', retryAfter(reply)) })
+      return await show(reply, page, { ...data, title: page === 'sign-in' ? 'Not signed in' : 'Not confirmed', refusal: explainRefusal(code, asked, retryAfter(reply)) })
     },
     async showError (error, request, reply) {
       if (needsSignIn(error)) {
         noteRefusal(error, request)
         return redirect(reply, signInAddress(signInPath, accountPath))
       }
-      const { code, status } = beginProblem(error, request, reply)
-      return await show(reply, 'problem', { ...explainProblem(code, status, retryAfter(reply)), id: request.id })
+      return await show(reply, 'problem', { ...explainProblem(beginProblem(error, request, reply), retryAfter(reply)), id: request.id })
     }
   }
 }

@@ -1,19 +1,29 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type Static, type TUnsafe } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
 import { isUnder, signInAddress } from '../../lib/http/return-to.ts'
 import { hidden } from '../../lib/http/route-schema.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
 import { Password, Username } from '../../sign-in/password.ts'
-import { signIn } from '../../sign-in/sign-in.ts'
-import { stepUpSession } from '../../sign-in/step-up.ts'
+import type { PendingChallenge } from '../../lib/session/challenge-token.ts'
+import { Answer, isAnswer } from '../../sign-in/second-factor.ts'
+import { answerSignIn, isSignIn, signIn } from '../../sign-in/sign-in.ts'
+import { isStepUp, stepUpSession } from '../../sign-in/step-up.ts'
+import type { Way } from '../../sign-in/way.ts'
+import { hasSecondFactor } from '../../sign-in/ways.ts'
 import { whoIsSignedIn, type Pages } from './page.ts'
-import { needsSignIn } from './words.ts'
+import { asksForSecondFactor, showAnswerRefusal, showSecondFactor } from './second-factor.ts'
+import { isRefusal, needsSignIn } from './words.ts'
 
 const returnToField = { return_to: Type.Optional(Type.String()) }
 const SignInForm = Type.Object({ username: Username, password: Password, ...returnToField }, { additionalProperties: false })
 /** Password managers need the name; the step-up uses the name of the session. */
 const StepUpForm = Type.Object({ step_up: Type.Literal('1'), username: Type.Optional(Type.String()), password: Password, ...returnToField }, { additionalProperties: false })
+
+/** Answers a challenge; with `step_up`, that of a step-up. */
+const AnswerForm = Type.Object({ ...Answer.properties, step_up: Type.Optional(Type.Literal('1')), ...returnToField }, { additionalProperties: false })
+
+type PostedForm = Static<typeof SignInForm> | Static<typeof StepUpForm> | Static<typeof AnswerForm>
 
 /** The query affects only the redirect. */
 interface Query { return_to?: unknown, step_up?: unknown, signed_out?: unknown, again?: unknown }
@@ -26,11 +36,11 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
   app.get<{ Querystring: Query }>('/sign-in', { schema: { ...hidden } }, async (request, reply) => {
     const { query } = request
     const returnTo = pages.returnTo(query.return_to)
-    const isStepUp = query.step_up === '1'
+    const asksAgain = query.step_up === '1'
     const who = await whoIsSignedIn(request, pages, { isUse: false })
-    if (who !== null) return isStepUp ? await pages.show(reply, 'step-up', { title: 'Confirm that it is you', returnTo, refusal: null, username: await nameOf(who, pages) }) : pages.redirect(reply, returnTo)
+    if (who !== null) return asksAgain ? await pages.show(reply, 'step-up', { title: 'Confirm that it is you', returnTo, refusal: null, username: await nameOf(who, pages) }) : pages.redirect(reply, returnTo)
     if (mayLackCookies(request, pages)) {
-      const next = `${signInAddress(pages.signInPath, returnTo, { isStepUp })}&again=1`
+      const next = `${signInAddress(pages.signInPath, returnTo, { isStepUp: asksAgain })}&again=1`
       // An operator who sets strict cookies wants no other site to cause a request with them, so the page asks for a click.
       return pages.sameSite === 'strict' ? await pages.show(reply, 'from-elsewhere', { title: 'Continue', link: next, returnTo }) : await leadOn(reply, next, pages)
     }
@@ -38,27 +48,49 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
     return await pages.show(reply, 'sign-in', { title: isSignedOut ? 'Signed out' : 'Sign in', returnTo, refusal: null, username: '', isSignedOut })
   })
 
-  app.post('/sign-in', { schema: { ...hidden, body: Type.Union([SignInForm, StepUpForm]) } }, async (request, reply) => {
+  app.post('/sign-in', { schema: { ...hidden, body: formOf(ways) } }, async (request, reply) => {
     const { body } = request
     const returnTo = pages.returnTo(body.return_to)
-    if ('step_up' in body) {
-      try {
-        await stepUpSession(request, reply, { ways, posted: { password: body.password }, origin, portcullis })
-      } catch (error) {
-        if (needsSignIn(error)) return pages.redirect(reply, signInAddress(pages.signInPath, returnTo))
-        const who = await whoIsSignedIn(request, pages, { isUse: false })
-        return await pages.showRefusal(error, reply, 'step-up', { returnTo, username: who === null ? '' : await nameOf(who, pages) })
-      }
-    } else {
-      const { username, password } = body
-      try {
-        await signIn(reply, { ways, posted: { username, password }, mode: 'session', audiences, portcullis })
-      } catch (error) {
-        return await pages.showRefusal(error, reply, 'sign-in', { returnTo, username, isSignedOut: false })
-      }
+    try {
+      if ('step_up' in body) await stepUpSession(request, reply, { ways, posted: isAnswer(body) ? answerOf(body) : { password: body.password }, origin, portcullis })
+      else if (isAnswer(body)) await answerSignIn(reply, { ways, answer: body, mode: 'session', portcullis })
+      else await signIn(reply, { ways, posted: { username: body.username, password: body.password }, mode: 'session', audiences, portcullis })
+    } catch (error) {
+      return await showFailure(error, reply, body, returnTo, pages)
     }
     return await leadOnFromForm(request, reply, returnTo, pages)
   })
+}
+
+/** Returns the schema of the forms that the page accepts. */
+function formOf (ways: readonly Way[]): TUnsafe<PostedForm> {
+  return Type.Unsafe<PostedForm>(Type.Union([SignInForm, StepUpForm, ...hasSecondFactor(ways) ? [AnswerForm] : []]))
+}
+
+/** Shows the form that continues or repeats a sign-in or a step-up. Rethrows other errors. */
+async function showFailure (error: unknown, reply: FastifyReply, body: PostedForm, returnTo: string, pages: Pages): Promise<FastifyReply> {
+  const { request } = reply
+  const isStepUpForm = 'step_up' in body
+  if (isStepUpForm && needsSignIn(error)) return pages.redirect(reply, signInAddress(pages.signInPath, returnTo))
+  const who = isStepUpForm ? await whoIsSignedIn(request, pages, { isUse: false }) : null
+  const continued = {
+    action: null,
+    fields: { ...isStepUpForm ? { step_up: '1' } : {}, return_to: returnTo },
+    restart: signInAddress(pages.signInPath, returnTo, { isStepUp: isStepUpForm }),
+    isFor: (pending: PendingChallenge) => isStepUpForm ? isStepUp(pending, who?.sid ?? '') : isSignIn(pending, 'session')
+  }
+  if (asksForSecondFactor(error)) return await showSecondFactor(error, reply, continued, pages)
+  const again = isAnswer(body) && isRefusal(error) ? await showAnswerRefusal(error, reply, body, continued, pages) : null
+  if (again !== null) return again
+  const asked = isAnswer(body) ? 'restarted' : undefined
+  return isStepUpForm
+    ? await pages.showRefusal(error, reply, 'step-up', { returnTo, username: who === null ? '' : await nameOf(who, pages) }, asked)
+    : await pages.showRefusal(error, reply, 'sign-in', { returnTo, username: 'username' in body ? body.username : '', isSignedOut: false }, asked)
+}
+
+/** Returns an answer without the other fields of its form. */
+function answerOf ({ challenge_token: token, response }: Answer): Answer {
+  return { challenge_token: token, response }
 }
 
 /** Returns the name to show beside the password field. */

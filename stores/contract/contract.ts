@@ -9,6 +9,7 @@ import type { CreateStore } from './fixtures.ts'
 import { keys } from './keys.ts'
 import { growth, log } from './log.ts'
 import { notes } from './notes.ts'
+import { once } from './once.ts'
 import { reassertion } from './reassertion.ts'
 import { renewal } from './renewal.ts'
 import { receipt, rotation } from './rotation.ts'
@@ -50,6 +51,7 @@ export function storeContract (t: Test, name: string, create: CreateStore, { sha
   t.test(`${name}: growth of the log`, t => growth(t, create))
   t.test(`${name}: keys`, t => keys(t, create))
   t.test(`${name}: notes`, t => notes(t, create))
+  t.test(`${name}: names that are used once`, t => once(t, create))
   t.test(`${name}: the end of a store`, t => ending(t, create))
   if (sharesData) t.test(`${name}: the end of one store of two`, t => endingOfOne(t, create))
 }

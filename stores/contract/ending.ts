@@ -37,6 +37,7 @@ export async function ending (t: Test, create: CreateStore): Promise<void> {
     await t.rejects(takeSnapshot(store), unavailable)
     await t.rejects(store.putNote('topic', 'name', 'x', minute), unavailable)
     await t.rejects(store.readNotes('topic'), unavailable)
+    await t.rejects(store.useOnce('name', minute), unavailable)
     t.type(store.nowMs(), 'number')
   })
 }

@@ -1,5 +1,5 @@
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
-import { shardOfSid } from '../../lib/session/sid.ts'
+import { shardOfSid, shardOfText } from '../../lib/session/sid.ts'
 
 /** The key names of one shard. The braces are Redis's hash tag: all keys of a shard share a slot, so one script can change them. */
 export interface Shard {
@@ -23,6 +23,8 @@ export interface Keys {
   ofSubject (subject: string): Shard
   /** Returns the shard by `jti` only, so that revocations for any issuer and for one issuer are in the same shard. */
   ofToken (jti: string): Shard
+  /** Returns the shard of any other name. */
+  ofText (text: string): Shard
   /** The first shard, which has the signing keys. */
   first: Shard
 }
@@ -35,6 +37,7 @@ export function createKeys (keyPrefix: string, count: number): Keys {
     shards,
     first: at(0),
     ofSid: sid => at(shardOfSid(sid)),
+    ofText: text => at(shardOfText(text)),
     ofKey: key => at(shardOfSid(key)),
     ofSubject: subject => at(shardOfSid(subjectKeyOf(subject))),
     ofToken: jti => at(shardOfSid(tokenKeyOf('', jti)))
@@ -69,6 +72,11 @@ export function tokenName (shard: Shard, tokenKey: string): string {
 /** Returns the name of a topic's notes, which are in the first shard. */
 export function notesName (shard: Shard, topic: string): string {
   return `${shard.prefix}notes:${topic}`
+}
+
+/** Returns the name under which a use of a name is remembered (lib/once.ts). */
+export function usedName (shard: Shard, name: string): string {
+  return `${shard.prefix}used:${name}`
 }
 
 export function keyDocumentName (shard: Shard): string {

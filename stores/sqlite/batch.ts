@@ -72,11 +72,13 @@ function createPurge (db: DatabaseSync): (nowMs: number, limit: number) => void 
   const removeSessions = db.prepare('DELETE FROM sessions WHERE rowid IN (SELECT rowid FROM sessions WHERE expires_at_ms <= ? LIMIT ?)')
   const removeSubjects = db.prepare('DELETE FROM subjects WHERE subject_key IN (SELECT subject_key FROM subjects WHERE purge_at_ms <= ? LIMIT ?)')
   const removeEntries = db.prepare('DELETE FROM log WHERE seq IN (SELECT seq FROM log WHERE purge_at_ms <= ? LIMIT ?) RETURNING seq')
+  const removeUsed = db.prepare('DELETE FROM used WHERE name IN (SELECT name FROM used WHERE expires_at_ms <= ? LIMIT ?)')
   const notePurged = db.prepare('UPDATE state SET purged_through = max(purged_through, ?)')
 
   return (nowMs, limit) => {
     removeSessions.run(nowMs, limit)
     removeSubjects.run(nowMs, limit)
+    removeUsed.run(nowMs, limit)
     const purged = removeEntries.all(nowMs, limit)
     if (purged.length > 0) notePurged.run(purged.reduce((highest, { seq }) => Math.max(highest, Number(seq)), 0))
   }

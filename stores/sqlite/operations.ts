@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { createDeviceOperations, createFamilyOperations, createSessionOperations } from './session-operations.ts'
 import { createLog, type Log } from './log.ts'
 import { createNoteOperations } from './note-operations.ts'
+import { createOnceOperations } from './once-operations.ts'
 import { createRevocationOperations } from './revocation-operations.ts'
 
 /** Creates all synchronous operations that change the store. The first argument is the caller's clock. */
@@ -13,7 +14,8 @@ export function createOperations (db: DatabaseSync) {
     ...createDeviceOperations(db, log),
     ...createRevocationOperations(db, log),
     ...createKeyOperations(db, log),
-    ...createNoteOperations(db)
+    ...createNoteOperations(db),
+    ...createOnceOperations(db)
   }
 }
 

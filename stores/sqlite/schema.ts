@@ -14,11 +14,19 @@ const notesTable = `
     PRIMARY KEY (topic, name)
   ) STRICT, WITHOUT ROWID;`
 
+const usedTable = `
+  CREATE TABLE used (
+    name TEXT NOT NULL PRIMARY KEY,
+    expires_at_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX used_by_expiry ON used (expires_at_ms);`
+
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
  * - `subjects` has a row only for a subject that was cut; every other subject has the floor's epoch.
  * - `log` is the list of revocations too: the partial indexes find an entry that is in force.
  * AUTOINCREMENT, because a number must never be assigned twice.
+ * - `used` has the names that were used once (lib/once.ts).
  * - `state.purged_through` is the highest entry ever purged: a follower whose position is lower has missed entries.
  */
 const schema = `
@@ -94,6 +102,7 @@ const schema = `
     text TEXT NOT NULL
   ) STRICT;
 ${notesTable}
+${usedTable}
 
   PRAGMA application_id = ${applicationId};
   PRAGMA user_version = ${schemaVersion};
@@ -117,7 +126,7 @@ const upgrades: Readonly<Record<number, string>> = {
     PRAGMA user_version = 6`,
   6: `${notesTable}
     PRAGMA user_version = 7`,
-  7: `
+  7: `${usedTable}
     ALTER TABLE sessions ADD COLUMN data TEXT;
     PRAGMA user_version = 8`
 }

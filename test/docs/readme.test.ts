@@ -46,6 +46,6 @@ t.test('the examples in the documentation are the ones that are tested', async t
   const composing = blocksOf(await readDocument('docs/guides/composing.md'), 'ts')
 
   t.ok(blocksOf(readme, 'ts').includes(await example('own-jwt-with-blocklist')))
-  for (const name of ['own-login', 'service', 'refresh-tokens', 'own-data']) t.ok(composing.includes(await example(name)), name)
+  for (const name of ['own-login', 'service', 'refresh-tokens', 'own-data', 'second-factor']) t.ok(composing.includes(await example(name)), name)
   t.ok(composing.includes(await example('authenticate')))
 })

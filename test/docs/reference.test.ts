@@ -35,6 +35,8 @@ const eventNames: Record<EventName, true> = {
   'keys.rotated': true,
   'keys.revoked': true,
   'step_up.done': true,
+  'second_factor.required': true,
+  'second_factor.refused': true,
   'device.bound': true,
   'device.renewed': true,
   'device.refused': true,
@@ -168,7 +170,7 @@ t.test('the table of cookies has the names and attributes that are set', async t
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(cookies, { origin: 'https://app.example.com' })
-  const kinds = ['session', 'refresh', 'device'] as const
+  const kinds = ['session', 'refresh', 'device', 'challenge'] as const
   const attributesOf = (text: string): string[] => text.split(/[;,] */).map(attribute => attribute.trim()).filter(attribute => /^(?:HttpOnly|Secure|SameSite=\w+|Path=\S+)/.test(attribute)).map(attribute => attribute.split(' ')[0]!).sort()
 
   const documented = cellsUnder(await read('cookies.md'), 'Cookies', 3).map(([name, , attributes = '']) => ({ name, attributes: attributesOf(attributes) }))

@@ -5,7 +5,7 @@ import root, { type Test } from 'tap'
 /* Every secret that is issued, minted or typed in while a test file runs is recorded here. None may appear in a log, a metric, an
  * event, an answer, or at a service that it is not for. A secret that does fails the file. */
 
-type Kind = 'a session cookie' | 'a refresh token' | 'an access token' | 'a minted token' | 'a foreign token' | 'a password' | 'data of a session' | 'a configured secret'
+type Kind = 'a session cookie' | 'a refresh token' | 'an access token' | 'a minted token' | 'a foreign token' | 'a password' | 'data of a session' | 'a configured secret' | 'a challenge token'
 
 const kinds = new Map<string, Kind>()
 /** The secrets by their beginning, to find any of many in one pass over a text. */

@@ -7,11 +7,13 @@ import { createWays, findWay } from '../../sign-in/ways.ts'
 
 const [password] = createWays({ identity: { verify: async () => null } }) as [Way]
 const code: Way = {
+  name: 'code',
   signInFields: Type.Object({ code: Type.String() }, { additionalProperties: false }),
   stepUpFields: Type.Object({ code: Type.String() }, { additionalProperties: false }),
   accountOf: () => ({ name: 'code', known: undefined }),
   complete: async () => null,
-  stepUp: async () => null
+  stepUp: async () => null,
+  answer: null
 }
 
 t.test('a way is found by the members that were posted, all of them and no other ones', async t => {

@@ -48,6 +48,7 @@ const operations: Array<(command: Command) => Promise<unknown>> = [
   ({ store }) => store.revokeAll({ keepForMs: 86_400_000 }),
   ({ store, number }) => store.writeKeys(number, 'sealed'),
   ({ store, number }) => store.putNote(`topic-${number}`, 'name', 'text', 60_000),
+  ({ store, number }) => store.useOnce(`name:${number}`, 60_000),
   async ({ store }) => store.pull((await takeSnapshot(store)).position)
 ]
 
@@ -74,7 +75,7 @@ t.test('whatever is done, every key lies in its shard’s slot, and all but the 
 
   const own: string[] = []
   for (const key of await admin.keys('*')) {
-    t.match(key, /^portcullis:\{0\}:((session|subject|index|token):[\w-]{22}|notes:topic-\d|state|log|revocations|beat|keys)$/)
+    t.match(key, /^portcullis:\{0\}:((session|subject|index|token):[\w-]{22}|notes:topic-\d|used:name:\d|state|log|revocations|beat|keys)$/)
     if (await admin.pttl(key) === -1) own.push(key.slice('portcullis:{0}:'.length))
   }
   t.strictSame(own.sort(), ['keys', 'log', 'revocations', 'state'])

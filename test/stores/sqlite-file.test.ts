@@ -107,7 +107,7 @@ t.test('a database of the version before is taken over with everybody in it, als
   const before = await createSqliteStore({ path })
   const { record } = await before.open(session())
   await before.end()
-  edit(path, 'ALTER TABLE sessions DROP COLUMN device_key; ALTER TABLE sessions DROP COLUMN device_bound_at_ms; ALTER TABLE sessions DROP COLUMN device_renewals; ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; PRAGMA user_version = 3')
+  edit(path, 'ALTER TABLE sessions DROP COLUMN device_key; ALTER TABLE sessions DROP COLUMN device_bound_at_ms; ALTER TABLE sessions DROP COLUMN device_renewals; ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; DROP TABLE used; PRAGMA user_version = 3')
   const old = new DatabaseSync(path)
   t.teardown(() => old.close())
   const [read, use] = [old.prepare('SELECT * FROM sessions WHERE sid = ?'), old.prepare('UPDATE sessions SET last_used_at_ms = last_used_at_ms + 1 WHERE sid = ?')]
@@ -124,6 +124,8 @@ t.test('a database of the version before is taken over with everybody in it, als
   t.ok((await stores[3]!.open(session())).record.sid)
   await stores[3]!.putNote('topic', 'name', 'text', 60_000)
   t.match(await stores[0]!.readNotes('topic'), [{ name: 'name', text: 'text' }])
+  t.equal(await stores[1]!.useOnce('name', 60_000), true)
+  t.equal(await stores[2]!.useOnce('name', 60_000), false)
 })
 
 t.test('a family of a database of the version before goes on, and is told of its step-ups from then on', async t => {
@@ -131,7 +133,7 @@ t.test('a family of a database of the version before goes on, and is told of its
   const before = await createSqliteStore({ path })
   const { record } = await before.open({ ...session(), mode: 'tokens', secretHash: null, acr: '1' })
   await before.end()
-  edit(path, 'ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; PRAGMA user_version = 4')
+  edit(path, 'ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; DROP TABLE used; PRAGMA user_version = 4')
 
   const store = await open(t, path)
 

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import { blocklist, defineConfig, type AuthenticateOptions, type Blocklist, type ConfigInput, type CookiesOptions, type Identity, type SessionView, type Store } from '../../index.ts'
+import { blocklist, defineConfig, type AuthenticateOptions, type Blocklist, type ConfigInput, type CookiesOptions, type Identity, type PasswordVerifier, type SessionView, type SignInHooks, type Store } from '../../index.ts'
 
 const app = Fastify()
 
@@ -41,5 +41,18 @@ describe('a configuration', () => {
     expect(defineConfig).type.toBeCallableWith({ origin: 'https://app.example.com', identity: async () => null })
     expect(defineConfig).type.not.toBeCallableWith({ origin: 1, identity: async () => null })
     expect<ConfigInput>().type.not.toBeAssignableFrom<{ origin: string }>()
+  })
+})
+
+describe('the password verifier', () => {
+  test('may know no second factor, or name the state of its own', () => {
+    expect<PasswordVerifier>().type.toBeAssignableFrom<{ verify: (credentials: { username: string, password: string }) => Promise<{ subject: string, scopes: string[] } | null> }>()
+    expect<PasswordVerifier>().type.toBeAssignableFrom<{ verify: () => Promise<{ challenge: 'otp', state: { id: number } }>, verifyChallenge: (state: { id: number }, response: string) => Promise<{ subject: string, scopes: string[], acr: string } | null> }>()
+    expect<PasswordVerifier>().type.not.toBeAssignableFrom<{ verify: () => Promise<{ challenge: 'otp' }> }>()
+  })
+
+  test('has hooks of these names alone', () => {
+    expect<SignInHooks>().type.toBeAssignableFrom<{ beforeSignIn: () => { scopes: string[] }, afterSignOut: (request: unknown, facts: { sids: string[] }) => Promise<void> }>()
+    expect<keyof SignInHooks>().type.toBe<'beforeSignIn' | 'afterSignIn' | 'beforeRefresh' | 'afterRefresh' | 'beforeSignOut' | 'afterSignOut'>()
   })
 })

@@ -15,7 +15,7 @@ async function build (t: Test) {
   const app = await buildApp(t, store)
   const [{ cookie, sid }, { token }] = [await openSession(app), await openFamily(app)]
   const judge = new Judge(app.portcullis, origin)
-  const demand = (access: Access, rest: Partial<Demand> = {}): Demand => ({ ...credentialsFor(access, judge.schemes), audience: 'orders', scopes: [], stepUp: null, consistency: 'replica', isUse: true, ignoreBearer: false, ...rest })
+  const demand = (access: Access, rest: Partial<Demand> = {}): Demand => ({ ...credentialsFor(access, judge.schemes), audience: 'orders', scopes: [], stepUp: null, strength: null, consistency: 'replica', isUse: true, ignoreBearer: false, ...rest })
   return { judge, demand, cookie, sid, authorization: `Bearer ${token}` }
 }
 
