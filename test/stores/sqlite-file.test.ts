@@ -148,7 +148,7 @@ t.test('sessions of a database of the version before have no data, and take data
   const before = await createSqliteStore({ path })
   const { record } = await before.open(session())
   await before.end()
-  edit(path, 'ALTER TABLE sessions DROP COLUMN data; PRAGMA user_version = 7')
+  edit(path, 'ALTER TABLE sessions DROP COLUMN data; DROP TABLE used; PRAGMA user_version = 7')
   const old = new DatabaseSync(path)
   t.teardown(() => old.close())
   const renew = old.prepare("UPDATE sessions SET secret_hash = 'other' WHERE sid = ?")
