@@ -3,6 +3,7 @@ import { configReference } from './config-reference.ts'
 import { pluginReference } from './plugin-reference.ts'
 import { openApiText } from './openapi.ts'
 import { readmePage } from './readme-page.ts'
+import { recipesPage } from './recipes-page.ts'
 import { scalingPage } from './scaling-page.ts'
 
 const root = new URL('../', import.meta.url)
@@ -14,6 +15,7 @@ const documents = {
   'docs/reference/configuration.md': configReference(),
   'docs/reference/plugins.md': await pluginReference(),
   'docs/reference/openapi.json': await openApiText(),
+  'docs/guides/recipes.md': await recipesPage(await read('docs/guides/recipes.md')),
   'docs/guides/scaling.md': await scalingPage(await read('docs/guides/scaling.md'))
 }
 
