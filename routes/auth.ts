@@ -1,7 +1,7 @@
 import { Type, type Static, type TObject, type TProperties, type TUnsafe } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import {
-  AudienceUnknownError, CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError,
+  AudienceUnknownError, ConfigInvalidError, CookieDuplicateError, CredentialsAmbiguousError, CredentialsMissingError, CsrfRefusedError, IssuerUnavailableError,
   LoginRefusedError, MediaTypeUnsupportedError, RateLimitedError, RefreshRefusedError, SecondFactorRequiredError, SessionInvalidError,
   StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../lib/errors.ts'
@@ -9,6 +9,7 @@ import { checkOptions } from '../lib/check-options.ts'
 import { isUnder } from '../lib/http/return-to.ts'
 import { bodyErrors, budgetHeaders, counted, describeSecondFactor, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, registrationHeader, SessionAnswer, setCookieHeader, Tokens, type Described, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
+import { partOrNull } from '../plugins/portcullis.ts'
 import { addHooks, type SignInHooks } from '../sign-in/hooks.ts'
 import { refresh } from '../sign-in/refresh.ts'
 import { Answer, isAnswer } from '../sign-in/second-factor.ts'
@@ -21,10 +22,8 @@ import { acceptJsonAlone, noStore } from './json-api.ts'
 import { checkSignIn, signInOptions } from './options.ts'
 
 const Audience = Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, maxItems: 100, errorMessage: 'must be a list of names' })
-const loginOptions = {
-  mode: Type.Optional(Type.Union([Type.Literal('session'), Type.Literal('tokens')], { errorMessage: 'must be session or tokens' })),
-  audience: Type.Optional(Audience)
-}
+const Mode = Type.Union([Type.Literal('session'), Type.Literal('tokens')], { errorMessage: 'must be session or tokens' })
+const SessionMode = Type.Unsafe<Static<typeof Mode>>(Type.Literal('session', { errorMessage: 'must be session, because this server issues no tokens' }))
 const Refresh = Type.Optional(Type.Union([Type.Null(), Type.Object({ audience: Type.Optional(Audience) }, { additionalProperties: false })], { errorMessage: 'must be an object with audience, or nothing' }))
 const Scope = Type.Union([Type.Literal('this'), Type.Literal('others'), Type.Literal('all')], { errorMessage: 'must be this, others or all' })
 const Logout = Type.Optional(Type.Union([Type.Null(), Type.Object({ scope: Type.Optional(Scope) }, { additionalProperties: false })], { errorMessage: 'must be an object with scope, or nothing' }))
@@ -33,9 +32,9 @@ const tags = ['Signing in']
 /** The errors that every state change under /auth can answer with. */
 const changeErrors = [CookieDuplicateError, CsrfRefusedError, ...bodyErrors, StoreUnavailableError]
 
-export const createLoginSchema = (ways: readonly Way[]) => ({
+export const createLoginSchema = (ways: readonly Way[], { hasTokens }: { hasTokens: boolean }) => ({
   ...{ operationId: 'login', tags, summary: 'Sign in', description: 'Ends the session that the request already carries.', 'x-credentials': [] } satisfies Operation,
-  body: oneOf(ways.map(({ signInFields }) => signInFields), loginOptions, answersOf(ways)),
+  body: oneOf(ways.map(({ signInFields }) => signInFields), { mode: Type.Optional(hasTokens ? Mode : SessionMode), audience: Type.Optional(Audience) }, answersOf(ways)),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...registrationHeader, ...budgetHeaders }),
     ...counted(withSecondFactor(problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError), ways))
@@ -83,6 +82,13 @@ function warnOfPath ({ portcullis, prefix, log }: FastifyInstance): void {
   if (!isUnder(`${prefix}/refresh`, path)) log.warn(`authRoutes: browsers send the refresh cookie to ${path} and not to ${prefix}/refresh; set refreshPath of portcullis-cookies to ${prefix}`)
 }
 
+/** Lets the start fail if tokens are registered too late for these routes, which would then issue none. */
+function refuseLateTokens (fastify: FastifyInstance): void {
+  fastify.addHook('onReady', async () => {
+    if (partOrNull(fastify.portcullis, 'refreshToken') !== null) throw new ConfigInvalidError('authRoutes: register portcullis-refresh-token before it; otherwise these routes issue no tokens')
+  })
+}
+
 /** Returns the answer to a challenge as a body, if one of the ways asks for second factors. */
 function answersOf (ways: readonly Way[]): Array<typeof Answer> {
   return hasSecondFactor(ways) ? [Answer] : []
@@ -113,12 +119,17 @@ export interface AuthRoutesOptions extends WaysOptions {
 
 const Options = Type.Object(signInOptions, { additionalProperties: false })
 
-/** Registers sign-in, refresh, step-up, sign-out, and the current session. Register with a prefix, `/auth`. */
+/**
+ * Registers sign-in, refresh, step-up, sign-out, and the current session. Register with a prefix, `/auth`. Without portcullis-refresh-token,
+ * there are sessions only: no refresh, and no sign-in in tokens mode.
+ */
 export default async function authRoutes (fastify: FastifyInstance, options: AuthRoutesOptions): Promise<void> {
   const { origin, audiences, identity, hooks } = checkOptions('authRoutes', Options, options)
   const portcullis = checkSignIn(fastify, 'authRoutes', { identity, ...hooks === undefined ? {} : { hooks } })
   if (hooks !== undefined) addHooks(fastify, hooks)
-  warnOfPath(fastify)
+  const hasTokens = partOrNull(portcullis, 'refreshToken') !== null
+  if (hasTokens) warnOfPath(fastify)
+  else refuseLateTokens(fastify)
   const ways = createWays({ identity })
   const app = fastify.withTypeProvider<TypeBoxProvider>().setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
   acceptJsonAlone(app)
@@ -126,18 +137,20 @@ export default async function authRoutes (fastify: FastifyInstance, options: Aut
   app.addHook('onRequest', portcullis.refuseForeign)
   app.addHook('onSend', noStore)
 
-  app.post('/login', { schema: createLoginSchema(ways) }, async (request, reply) => {
+  app.post('/login', { schema: createLoginSchema(ways, { hasTokens }) }, async (request, reply) => {
     if (isAnswer(request.body)) return await answerSignIn(reply, { ways, answer: request.body, portcullis })
     const { mode = 'session', audience, ...posted } = request.body
     const granted = grantedAudiences(audience, origin, audiences)
     return await signIn(reply, { ways, posted, mode, audiences: mode === 'tokens' || granted.includes(origin) ? granted : [...granted, origin], portcullis })
   })
 
-  app.post('/refresh', { schema: refreshSchema }, async (request, reply) => {
-    const audience = request.body?.audience
-    const narrowed = audience === undefined ? {} : { audience: grantedAudiences(audience, origin, audiences) }
-    return await refresh(reply, { ...narrowed, portcullis })
-  })
+  if (hasTokens) {
+    app.post('/refresh', { schema: refreshSchema }, async (request, reply) => {
+      const audience = request.body?.audience
+      const narrowed = audience === undefined ? {} : { audience: grantedAudiences(audience, origin, audiences) }
+      return await refresh(reply, { ...narrowed, portcullis })
+    })
+  }
 
   app.post('/step-up', { schema: createStepUpSchema(ways) }, async (request, reply) => await stepUp(request, reply, { ways, posted: request.body, origin, portcullis }))
 

@@ -28,7 +28,6 @@ const plugins = {
   metrics: 'portcullis-metrics',
   keys: 'portcullis-keys',
   session: 'portcullis-session',
-  refreshToken: 'portcullis-refresh-token',
   deviceBound: 'portcullis-device-bound',
   authenticate: 'portcullis-authenticate',
   secondFactor: 'portcullis-second-factor'
@@ -50,5 +49,5 @@ export function checkSignIn (fastify: FastifyInstance, routes: string, { identit
   const { verifyChallenge } = identity as { verifyChallenge?: unknown }
   if (verifyChallenge !== undefined && typeof verifyChallenge !== 'function') throw new ConfigInvalidError(`${routes}: identity.verifyChallenge must be a function`)
   if (hooks !== undefined) assertHooks(routes, hooks)
-  return needParts(fastify, routes, ['store', 'cookies', 'blocklist', 'session', 'refreshToken', 'authenticate', ...verifyChallenge === undefined ? [] : ['secondFactor' as const]])
+  return needParts(fastify, routes, ['store', 'cookies', 'blocklist', 'session', 'authenticate', ...verifyChallenge === undefined ? [] : ['secondFactor' as const]])
 }

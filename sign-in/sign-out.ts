@@ -1,10 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { readBearer } from '../lib/http/credentials.ts'
-import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError, StoreUnavailableError, TokenInvalidError } from '../lib/errors.ts'
+import { CredentialsAmbiguousError, CredentialsMissingError, RefreshRefusedError, TokenInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import { freshSeconds } from '../lib/session/record.ts'
 import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
 import { assertNoCookieTwice, clearCookies, endSessions, presentedSids } from '../plugins/session/carried-sessions.ts'
+import { presentedRefreshToken } from './presented-refresh-token.ts'
 import { hasHook, runAfter, runBefore, type SignOutFacts } from './hooks.ts'
 
 export interface SignOutOptions {
@@ -29,7 +30,7 @@ async function endPresented (request: FastifyRequest, options: SignOutOptions): 
   const sids = [...new Set(await ownSids(request, options))]
   if (sids.length > 0) await betweenHooks(request, { scope: 'this', sids, subject: await findSubject(sids, portcullis) }, portcullis, async () => await endSessions(sids, portcullis, request))
   // The check comes after the sessions have ended: a planted cookie must not keep valid ones from ending.
-  assertKnownKey(request, portcullis)
+  presentedRefreshToken(request, portcullis)
 }
 
 /** The sessions that the request is entitled to end, expired ones included. */
@@ -74,18 +75,10 @@ async function liveSession (request: FastifyRequest, { scope, origin, portcullis
   const stepUp = scope === 'others' ? { stepUp: { maxAge: freshSeconds * 1000 } } : {}
   const hasOther = portcullis.cookies.read(request, 'session') !== null || readBearer(request.raw) !== null
   if (hasOther) return await portcullis.identify(request, { audience: origin, ...stepUp })
-  const cookie = portcullis.cookies.read(request, 'refresh')
-  if (cookie === null) throw new CredentialsMissingError()
-  assertKnownKey(request, portcullis)
-  const parsed = portcullis.refreshToken.parse(cookie)
+  const parsed = presentedRefreshToken(request, portcullis)
+  if (parsed === null) throw new CredentialsMissingError()
   const record = parsed.result === 'genuine' ? await portcullis.session.read(parsed.sid) : null
   if (record === null || parsed.result !== 'genuine' || record.family?.generation !== parsed.generation) throw new RefreshRefusedError()
   if (scope === 'others') portcullis.assertRecent(Math.floor(record.authTimeMs / 1000), freshSeconds)
   return record
-}
-
-/** A refresh token of a secret that is being rolled out cannot be judged by this process yet, so its session is not known to have ended. */
-function assertKnownKey (request: FastifyRequest, { cookies, refreshToken }: Portcullis): void {
-  const cookie = cookies.read(request, 'refresh')
-  if (cookie !== null && refreshToken.parse(cookie).result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })
 }

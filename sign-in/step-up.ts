@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { CredentialsMissingError, LoginRefusedError, RefreshRefusedError, SessionInvalidError, StoreUnavailableError } from '../lib/errors.ts'
+import { CredentialsMissingError, LoginRefusedError, RefreshRefusedError, SessionInvalidError } from '../lib/errors.ts'
 import { publish, sourceOf } from '../lib/events.ts'
 import type { Strength } from '../lib/session/authentication.ts'
 import type { PendingChallenge } from '../lib/session/challenge-token.ts'
@@ -8,6 +8,7 @@ import type { SessionView } from '../lib/session/view.ts'
 import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
 import type { TokenResponse } from '../plugins/refresh-token/refresh-tokens.ts'
 import { clearCookies } from '../plugins/session/carried-sessions.ts'
+import { presentedRefreshToken } from './presented-refresh-token.ts'
 import { isSecondFactorDemand } from '../users/password-source.ts'
 import { createChallenge, isAnswer, verifyAnswer, type Answer } from './second-factor.ts'
 import type { Way } from './way.ts'
@@ -28,8 +29,9 @@ export interface StepUpOptions {
 export async function stepUp (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<{ session: SessionView } | TokenResponse> {
   const { cookies } = options.portcullis
   if (cookies.read(request, 'session') !== null) return await stepUpSession(request, reply, options)
-  if (cookies.read(request, 'refresh') !== null) return await stepUpFamily(request, reply, options)
-  throw new CredentialsMissingError()
+  const token = presentedRefreshToken(request, options.portcullis)
+  if (token === null) throw new CredentialsMissingError()
+  return await stepUpFamily(token, reply, options)
 }
 
 /** Steps up the session of the session cookie, and no other one. */
@@ -46,15 +48,13 @@ export async function stepUpSession (request: FastifyRequest, reply: FastifyRepl
 }
 
 /** Demands the refresh cookie: a client that merely holds an older access token must never get a fresh `auth_time`. */
-async function stepUpFamily (request: FastifyRequest, reply: FastifyReply, options: StepUpOptions): Promise<TokenResponse> {
-  const { cookies, refreshToken, session } = options.portcullis
-  const parsed = refreshToken.parse(cookies.read(request, 'refresh') ?? '')
-  if (parsed.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a refresh token of a secret that is not known here (yet)') })
-  const record = parsed.result === 'genuine' ? await session.read(parsed.sid) : null
+async function stepUpFamily (token: NonNullable<ReturnType<typeof presentedRefreshToken>>, reply: FastifyReply, options: StepUpOptions): Promise<TokenResponse> {
+  const { session } = options.portcullis
+  const record = token.result === 'genuine' ? await session.read(token.sid) : null
   if (record === null) throw new RefreshRefusedError()
   const fresh = await authenticateAgain(record, reply, options)
   const answer = await reply.rotateFamily({ fresh })
-  publish({ event: 'step_up.done', sid: record.sid, subject: record.subject, ...sourceOf(request) }, options.portcullis)
+  publish({ event: 'step_up.done', sid: record.sid, subject: record.subject, ...sourceOf(reply.request) }, options.portcullis)
   return answer
 }
 

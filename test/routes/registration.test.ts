@@ -51,8 +51,8 @@ async function registerInFull (t: Test, name: string, options: object): Promise<
 
 t.test('routes alone say which plugins are missing', async t => {
   const expected: Record<string, string> = {
-    authRoutes: 'authRoutes: register portcullis-store, portcullis-cookies, portcullis-blocklist, portcullis-session, portcullis-refresh-token and portcullis-authenticate before it, in the same scope or in one around it',
-    pagesRoutes: 'pagesRoutes: register portcullis-store, portcullis-cookies, portcullis-blocklist, portcullis-session, portcullis-refresh-token and portcullis-authenticate before it, in the same scope or in one around it',
+    authRoutes: 'authRoutes: register portcullis-store, portcullis-cookies, portcullis-blocklist, portcullis-session and portcullis-authenticate before it, in the same scope or in one around it',
+    pagesRoutes: 'pagesRoutes: register portcullis-store, portcullis-cookies, portcullis-blocklist, portcullis-session and portcullis-authenticate before it, in the same scope or in one around it',
     sessionsRoutes: 'sessionsRoutes: register portcullis-blocklist, portcullis-session and portcullis-authenticate before it, in the same scope or in one around it',
     deviceRoutes: 'deviceRoutes: register portcullis-session, portcullis-device-bound and portcullis-authenticate before it, in the same scope or in one around it',
     wellKnownRoutes: 'wellKnownRoutes: register portcullis-keys before it, in the same scope or in one around it',

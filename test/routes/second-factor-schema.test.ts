@@ -16,7 +16,7 @@ async function describe (t: Test, hasSecondFactor: boolean): Promise<Record<'/lo
   t.teardown(() => app.close())
   await app.register(swagger, { openapi: { openapi: '3.1.0' } })
   const ways = createWays({ identity: { verify: async () => null, ...hasSecondFactor ? { verifyChallenge: async () => null } : {} } })
-  app.post('/login', { schema: createLoginSchema(ways), validatorCompiler: () => () => true, serializerCompiler: () => JSON.stringify }, async () => ({}))
+  app.post('/login', { schema: createLoginSchema(ways, { hasTokens: true }), validatorCompiler: () => () => true, serializerCompiler: () => JSON.stringify }, async () => ({}))
   app.post('/step-up', { schema: createStepUpSchema(ways), validatorCompiler: () => () => true, serializerCompiler: () => JSON.stringify }, async () => ({}))
   await app.ready()
   const { paths } = app.swagger() as unknown as { paths: Record<'/login' | '/step-up', { post: Operation }> }

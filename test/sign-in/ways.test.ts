@@ -27,7 +27,7 @@ t.test('a way is found by the members that were posted, all of them and no other
 })
 
 t.test('a body of login and step-up has the members of one of the ways', async t => {
-  const [login, stepUp] = [createLoginSchema([password, code]), createStepUpSchema([password, code])].map(({ body }) => validatorCompiler({ schema: body, method: 'POST', url: '/', httpPart: 'body' })) as [(value: unknown) => { error?: Error }, (value: unknown) => { error?: Error }]
+  const [login, stepUp] = [createLoginSchema([password, code], { hasTokens: true }), createStepUpSchema([password, code])].map(({ body }) => validatorCompiler({ schema: body, method: 'POST', url: '/', httpPart: 'body' })) as [(value: unknown) => { error?: Error }, (value: unknown) => { error?: Error }]
   for (const body of [{ username: 'ada', password: 'correct horse' }, { code: '1', mode: 'tokens', audience: ['orders'] }]) t.equal(login(body).error, undefined, JSON.stringify(body))
   for (const body of [{ password: 'correct horse' }, { code: '1' }]) t.equal(stepUp(body).error, undefined, JSON.stringify(body))
   t.match(login({ username: 'ada', code: '1' }).error, { detail: 'body must be an object with username and password, or with code' })
