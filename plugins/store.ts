@@ -77,7 +77,7 @@ export default fp<StoreOptions>(async function storePlugin (fastify, options) {
 
 async function openStoreOf (fastify: FastifyInstance, options: StoreOptions): Promise<OpenedStore> {
   if (options.type === 'custom') return { store: assertStore(checkOptions(storePluginName, CustomOptions, options).store) }
-  if ('clock' in options && options.type === 'redis') throw new ConfigInvalidError(`${storePluginName}: clock is an option of sqlite and of custom stores, because Redis has a clock of its own; leave it out`)
+  if (options.type === 'redis' && 'clock' in options) throw new ConfigInvalidError(`${storePluginName}: clock is an option of sqlite and of custom stores, because Redis has a clock of its own; leave it out`)
   const driver = findDriver(options.type)
   if (driver === undefined) throw new ConfigInvalidError(`${storePluginName}: type must be ${kinds}`)
   const warn = (text: string): void => fastify.log.warn(text)
