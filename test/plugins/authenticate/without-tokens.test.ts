@@ -10,6 +10,7 @@ import metrics from '../../../plugins/metrics.ts'
 import session from '../../../plugins/session.ts'
 import storePlugin from '../../../plugins/store.ts'
 import streams from '../../../plugins/streams.ts'
+import refreshToken from '../../../plugins/refresh-token.ts'
 import authRoutes from '../../../routes/auth.ts'
 import { buildApp, createServer, createStore, openFamily, openSession, origin, secret } from '../../helpers/build-app.ts'
 
@@ -93,6 +94,7 @@ t.test('a scope that adds access tokens does not inherit an authenticate that ta
 
 t.test('the routes of sign-in sign out a session cookie without access tokens, whatever Authorization says', async t => {
   const app = await build(t)
+  await app.register(refreshToken, { secret, accessToken: () => 'of the application' })
   await app.register(authRoutes, { prefix: '/auth', origin, audiences: ['orders'], identity: { verify: async () => ({ subject: 'ada', scopes: [] }) } })
   const { cookie } = await openSession(app)
 
