@@ -1,3 +1,4 @@
+import type { DatabaseSync } from 'node:sqlite'
 import { resolve } from 'node:path'
 import { StoreUnavailableError } from '../lib/errors.ts'
 import { assertNote } from '../lib/notes.ts'
@@ -35,16 +36,8 @@ export async function createSqliteStore ({ path, now = () => Date.now(), timeout
   const nowMs = (): number => Math.floor(now())
   const options = { nowMs, timeoutMs, onCommitted: growth.check }
   const writer = isInMemory ? createInlineWriter(db, options) : new ThreadWriter(file, options)
+  const query = createQuery(db)
   let ended: Promise<void> | null = null
-
-  async function query<T> (read: () => T | Promise<T>): Promise<T> {
-    if (!db.isOpen) throw new StoreUnavailableError({ cause: new Error('the store has ended') })
-    try {
-      return await read()
-    } catch (cause) {
-      throw new StoreUnavailableError({ cause })
-    }
-  }
 
   async function end (): Promise<void> {
     growth.stop()
@@ -88,5 +81,17 @@ export async function createSqliteStore ({ path, now = () => Date.now(), timeout
       return await writer.run('useOnce', name, keepForMs)
     },
     end: () => (ended ??= end())
+  }
+}
+
+/** Returns a function that runs a read, and turns its errors into StoreUnavailableError. */
+function createQuery (db: DatabaseSync): <T>(read: () => T | Promise<T>) => Promise<T> {
+  return async read => {
+    if (!db.isOpen) throw new StoreUnavailableError({ cause: new Error('the store has ended') })
+    try {
+      return await read()
+    } catch (cause) {
+      throw new StoreUnavailableError({ cause })
+    }
   }
 }

@@ -459,7 +459,7 @@ t.test('the plugin does not boot without each of its dependencies, nor with plug
 t.test('a plugin of somebody else that is called session may be there as well', async t => {
   const { store } = await createStore(t)
   const app = createServer(t)
-  await app.register(fp(async fastify => { fastify.decorateRequest('session', 'theirs') }, { name: 'session' }))
+  await app.register(fp(async fastify => { fastify.decorateRequest('session' as string, 'theirs') }, { name: 'session' }))
   await app.register(storePlugin, { type: 'custom', store })
   await app.register(blocklist)
   await app.register(cookies, { origin })

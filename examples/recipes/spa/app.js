@@ -1,3 +1,4 @@
+/* global location -- This file is loaded by browsers. */
 import { createClient } from '/auth/client/index.js'
 
 const signIn = () => { location.assign(`/auth/sign-in?return_to=${encodeURIComponent(location.pathname + location.search)}${location.hash}`) }
