@@ -31,7 +31,7 @@ export interface AccessToken {
    * Issues a token of a session for these audiences. It expires no later than the session. `generation` is that of the refresh token with
    * which it is issued; null without one.
    */
-  issue (record: SessionRecord, grant: { audience: string[], generation: number | null }): string
+  issue (record: SessionRecord, grant: { audience: readonly string[], generation: number | null }): string
   /**
    * Returns the identity of a token whose format, signature, type, issuer and times are valid. Audience and revocation are not checked:
    * pass the identity to `blocklist.assertNotRevoked`, and compare its audiences. Minted tokens are rejected.
@@ -88,9 +88,9 @@ class AccessTokens implements AccessToken {
     return this.#checked
   }
 
-  issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
+  issue (record: SessionRecord, { audience, generation }: { audience: readonly string[], generation: number | null }): string {
     const jti = randomBytes(16).toString('base64url')
-    return this.#keys.sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
+    return this.#keys.sign(accessTokenClaimsOf(record, { issuer: this.issuer, audience: [...audience], jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(Date.now() / 1000) }))
   }
 
   verify (token: string): Identity | Promise<Identity> {

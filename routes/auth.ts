@@ -84,7 +84,7 @@ export interface AuthRoutesOptions extends WaysOptions {
   /** The audience of these routes and of the session routes. */
   origin: string
   /** The audiences that a client may request tokens for, besides `origin`. */
-  audiences: string[]
+  audiences: readonly string[]
 }
 
 /** Registers sign-in, refresh, step-up, sign-out, and the current session. Register with a prefix, `/auth`. */
@@ -135,7 +135,7 @@ function refuseForms (app: FastifyInstance): void {
 }
 
 /** Returns the requested audiences, or all. A request may give `origin` literally or by its name. */
-function grantedAudiences (asked: string[] | undefined, origin: string, audiences: string[]): string[] {
+function grantedAudiences (asked: string[] | undefined, origin: string, audiences: readonly string[]): string[] {
   if (asked === undefined) return [...audiences, origin]
   const known = asked.map(name => name === 'origin' && !audiences.includes('origin') ? origin : name)
   if (!known.every(name => name === origin || audiences.includes(name))) throw new AudienceUnknownError()
