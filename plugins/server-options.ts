@@ -6,7 +6,7 @@ import { createPeerMatcher } from '../lib/http/trusted-peers.ts'
 import { defaultsOf, type Decoded } from '../lib/settings/decode.ts'
 import { limits } from '../lib/settings/limits.ts'
 import { shutdown } from '../lib/settings/shutdown.ts'
-import { AccessLog } from './server/access-log.ts'
+import { createAccessLog } from './server/access-log.ts'
 import { createAdmission, createFrameworkErrorHandler } from './server/admission.ts'
 import { createClientErrorHandler } from './server/client-errors.ts'
 import { createServer } from './server/http-server.ts'
@@ -66,7 +66,7 @@ export function serverOptions (options: ServerOptions = {}): FastifyServerOption
     clientErrorHandler: createClientErrorHandler(security),
     // Requests are still served while the server drains; readiness informs the load balancer.
     return503OnClosing: false,
-    logController: new AccessLog(options.accessLog === true),
+    logController: createAccessLog(options.accessLog === true),
     serverFactory: handler => createServer({ ...limited, tls: options.tls }, handler)
   }
   if (trustProxy.length > 0) created.trustProxy = [...trustProxy]
