@@ -1,5 +1,5 @@
 import { Type, type TSchema } from '@sinclair/typebox'
-import { Value, ValueErrorType, type ValueError } from '@sinclair/typebox/value'
+import { Errors, ValueErrorType, type ValueError } from '@sinclair/typebox/errors'
 import { durationPattern, type Duration } from './units.ts'
 import { ConfigInvalidError } from './errors.ts'
 import { isFastifyOption } from './fastify-options.ts'
@@ -20,7 +20,7 @@ export function checkOptions<Schema extends TSchema> (plugin: string, schema: Sc
   const known = Object.keys(schema['properties'] as object)
   const given = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'prefix' && (known.includes(name) || !isFastifyOption(name))))
   const completed = completeOptions(schema, given)
-  const first = Value.Errors(schema, completed).First()
+  const first = Errors(schema, completed).First()
   if (first !== undefined) throw new ConfigInvalidError(`${plugin}: ${describe(first, known)}`)
   return decodeValue(schema, completed, undefined) as DecodedOptions<Schema>
 }
@@ -36,4 +36,10 @@ function describe (error: ValueError, known: readonly string[]): string {
 function suggestion (option: string, known: readonly string[]): string {
   const meant = option.includes('.') ? null : nearest(option, known)
   return meant === null ? '' : `; did you mean ${meant}?`
+}
+
+/** Throws ConfigInvalidError unless an option is absent or has these methods, itself or by its class. */
+export function assertMethods (option: string, value: object | undefined, methods: readonly string[], expected: string): void {
+  const missing = value === undefined ? undefined : methods.find(name => typeof (value as Record<string, unknown>)[name] !== 'function')
+  if (missing !== undefined) throw new ConfigInvalidError(`${option} must be ${expected}; it has no method ${missing}`)
 }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
-import { checkOptions } from '../lib/check-options.ts'
+import { assertMethods, checkOptions } from '../lib/check-options.ts'
 import { loadPackages } from '../lib/load-packages.ts'
 import { addPart, beginPart } from './portcullis.ts'
 
@@ -38,7 +38,7 @@ export interface MetricsOptions {
 }
 
 const Options = Type.Object({
-  registry: Type.Optional(Type.Unsafe<MetricsRegistry>(Type.Object({ metrics: Type.Function([], Type.Any()), registerMetric: Type.Function([], Type.Any()), removeSingleMetric: Type.Function([], Type.Any()) }, { errorMessage: 'must be a registry of prom-client' }))),
+  registry: Type.Optional(Type.Unsafe<MetricsRegistry>(Type.Object({}, { errorMessage: 'must be a registry of prom-client' }))),
   prefix: Type.String({ pattern: '^[a-zA-Z_:][a-zA-Z0-9_:]*$', maxLength: 100, default: 'portcullis_', errorMessage: 'must be letters, digits and _' }),
   processMetrics: Type.Optional(Type.Boolean())
 }, { additionalProperties: false })
@@ -46,6 +46,7 @@ const Options = Type.Object({
 /** Counts the events of this server for Prometheus. `metricsRoutes` serves the counts. Requires the package prom-client. */
 export default fp<MetricsOptions>(async function metricsPlugin (fastify, options) {
   const { registry, prefix, processMetrics = registry === undefined } = checkOptions('portcullis-metrics', Options, options)
+  assertMethods('portcullis-metrics: registry', registry, ['metrics', 'registerMetric', 'getSingleMetric', 'removeSingleMetric'], 'a registry of prom-client')
   const portcullis = beginPart(fastify, 'metrics')
   const { createMetrics } = await loadPackages('portcullis-metrics', ['prom-client'], async () => await import('./metrics/create.ts'))
   addPart(fastify, 'metrics', createMetrics(fastify, portcullis, { registry, prefix, processMetrics }))

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { checkOptions, durationMs } from '../lib/check-options.ts'
+import { assertMethods, checkOptions, durationMs } from '../lib/check-options.ts'
 import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { rateLimit, type budget } from '../lib/settings/rate-limit.ts'
 import type { BudgetLimits, Counts } from '../stores/counts.ts'
@@ -60,7 +60,7 @@ const own = {
   /** Maximum number of keys of a budget that counts in memory. Default 50000, about 8 MB. */
   maxKeys: optional(50_000, Type.Integer({ minimum: 1 })),
   /** Counters in place of those of the store or of this process. Refreshes of a session are counted by its store in any case. */
-  counts: Type.Optional(Type.Unsafe<Counts>(Type.Object({ add: Type.Function([], Type.Any()), subtract: Type.Function([], Type.Any()) }, { errorMessage: 'must have the methods add and subtract' }))),
+  counts: Type.Optional(Type.Unsafe<Counts>(Type.Object({}, { errorMessage: 'must have the methods add and subtract' }))),
   /** Clock of the budgets that count in memory, in milliseconds. */
   now: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number())))
 }
@@ -78,6 +78,7 @@ const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
  */
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
   const { signIn, refresh, timeoutMs, maxKeys, counts, now = () => performance.now() } = checkOptions('portcullis-rate-limit', Options, options)
+  assertMethods('portcullis-rate-limit: counts', counts, ['add', 'subtract'], 'counters')
   const portcullis = beginPart(fastify, 'rateLimit')
   const shared = counts === undefined ? await portcullis.createCounts?.(fastify, timeoutMs) : new GuardedCounts(counts, { timeoutMs, onError: error => { fastify.log.warn({ error: describeError(error) }, 'the counts of portcullis-rate-limit failed') } })
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
