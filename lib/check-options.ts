@@ -18,7 +18,7 @@ export const DurationOption = Type.Union([Type.Unsafe<Exclude<Duration, number>>
  */
 export function checkOptions<Schema extends TSchema> (plugin: string, schema: Schema, options: object): DecodedOptions<Schema> {
   const known = Object.keys(schema['properties'] as object)
-  const given = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'prefix' && (known.includes(name) || !isFastifyOption(name))))
+  const given = Object.fromEntries(Object.entries(options).filter(([name]) => known.includes(name) || !isFastifyOption(name)))
   const completed = completeOptions(schema, given)
   const first = Errors(schema, completed).First()
   if (first !== undefined) throw new ConfigInvalidError(`${plugin}: ${describe(first, known)}`)

@@ -45,9 +45,14 @@ const Options = Type.Object({
 
 /** Counts the events of this server for Prometheus. `metricsRoutes` serves the counts. Requires the package prom-client. */
 export default fp<MetricsOptions>(async function metricsPlugin (fastify, options) {
-  const { registry, prefix, processMetrics = registry === undefined } = checkOptions('portcullis-metrics', Options, options)
+  const { registry, prefix, processMetrics = registry === undefined } = checkOptions('portcullis-metrics', Options, { ...options, prefix: namesRoutes(options.prefix) ? undefined : options.prefix })
   assertMethods('portcullis-metrics: registry', registry, ['metrics', 'registerMetric', 'getSingleMetric', 'removeSingleMetric'], 'a registry of prom-client')
   const portcullis = beginPart(fastify, 'metrics')
   const { createMetrics } = await loadPackages('portcullis-metrics', ['prom-client'], async () => await import('./metrics/create.ts'))
   addPart(fastify, 'metrics', createMetrics(fastify, portcullis, { registry, prefix, processMetrics }))
 }, { name: 'portcullis-metrics', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
+
+/** Returns whether a prefix is one of routes, which @fastify/autoload gives to every plugin. */
+function namesRoutes (prefix: unknown): boolean {
+  return typeof prefix === 'string' && prefix.startsWith('/')
+}
