@@ -99,7 +99,7 @@ const { properties: groups } = configSchema
 async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOptions, secret: string[]): Promise<void> {
   const { origin, accessToken: { ttlMs, cacheSize } } = config
   const { absoluteTimeoutMs, deviceBound: devices } = config.session
-  await app.register(errors, { origin })
+  await app.register(errors, { origin, shape: 'all', notFound: true })
   if (config.cors.origins.length > 0) await app.register(cors, { origin, origins: config.cors.origins })
   await app.register(store, truth)
   await app.register(rateLimit, { ...optionsFrom(groups.rateLimit.properties, config.rateLimit), timeout: config.store.timeoutMs })

@@ -33,7 +33,7 @@ export async function addAdmin (gateway: FastifyInstance, { host, port, token }:
   admin.addHook('onSend', createOwnHeadersHook(undefined))
   admin.addHook('onSend', async (_request, reply) => { if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store') })
   admin.addHook('preClose', async () => { sweep(admin, closingMs) })
-  await admin.register(errors)
+  await admin.register(errors, { shape: 'all', notFound: true })
   await admin.register(healthRoutes)
   await admin.register(metricsRoutes)
   await admin.register(adminRoutes, { prefix: '/admin', token, issuers: issuersOf(config) })

@@ -1,5 +1,4 @@
 import Fastify, { type FastifyInstance } from 'fastify'
-import { Registry } from 'prom-client'
 import { addAdmin } from './operators-listener.ts'
 import type { Config } from '../config/config.ts'
 import { secretsOf, storeOptions } from '../config/store.ts'
@@ -20,8 +19,8 @@ import store from '../plugins/store.ts'
 export interface WorkersView {
   /** Returns whether all workers can verify credentials. */
   isReady (): boolean
-  /** Returns the metrics of all workers in Prometheus' text format. */
-  metrics (): Promise<string>
+  /** Returns the metrics of all workers in Prometheus' text format; null without the operators' listener. */
+  metrics: (() => Promise<string>) | null
 }
 
 /**
@@ -36,8 +35,7 @@ export async function composeOperators (config: Config, workers: WorkersView): P
     const passwords = await openPasswordSource(app, config)
     // Called before the metrics exist, because the workers already report whether the file can be read.
     await watchUsers(app, passwords)
-    const registry = new Registry()
-    addPart(app, 'metrics', { contentType: Registry.PROMETHEUS_CONTENT_TYPE, registry, text: async () => `${await workers.metrics()}${await registry.metrics()}` })
+    if (workers.metrics !== null) await addMetrics(app, workers.metrics)
     await compareUsers(app, passwords, { config, secrets: await secretsOf(config) })
     if (config.admin !== null) await addAdmin(app, config.admin, config)
     await app.ready()
@@ -48,8 +46,15 @@ export async function composeOperators (config: Config, workers: WorkersView): P
   }
 }
 
+/** Adds the metrics of the workers, and those that this process has alone. */
+async function addMetrics (app: FastifyInstance, ofWorkers: () => Promise<string>): Promise<void> {
+  const { Registry } = await import('prom-client')
+  const registry = new Registry()
+  addPart(app, 'metrics', { contentType: registry.contentType, registry, text: async () => `${await ofWorkers()}${await registry.metrics()}` })
+}
+
 async function addPlugins (app: FastifyInstance, config: Config): Promise<void> {
-  await app.register(errors)
+  await app.register(errors, { shape: 'all', notFound: true })
   await app.register(store, await storeOptions(config))
   await app.register(audit)
   await app.register(blocklist, blocklistOptions(config))

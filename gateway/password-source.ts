@@ -1,3 +1,4 @@
+import type { Registry } from 'prom-client'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/config.ts'
 import { UsersAgreement } from '../users/agreement.ts'
@@ -78,6 +79,6 @@ async function showProblem ({ health, metrics }: OptionalMetrics, problem: () =>
 /** Adds a gauge of a problem. A gateway without the operators' listener has no metrics, and does not load the code for them. */
 async function addProblemGauge (metrics: Portcullis['metrics'] | undefined, named: { name: string, help: string }, problem: () => string | null): Promise<void> {
   if (metrics === undefined) return
-  const { addGauge } = await import('../plugins/metrics/from-counts.ts')
-  addGauge(metrics.registry, { ...named, aggregator: 'min' }, () => problem() === null ? 1 : 0)
+  const { addGauge, Target } = await import('../plugins/metrics/from-counts.ts')
+  addGauge(new Target(metrics.registry as unknown as Registry), { ...named, aggregator: 'min' }, () => problem() === null ? 1 : 0)
 }

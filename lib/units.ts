@@ -10,8 +10,8 @@ export function parseDurationMs (text: string): number {
   return Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits]
 }
 
-/** A duration in options: a text with its unit (`15m`), or a number of milliseconds. */
-export type Duration = string | number
+/** A duration in options: a whole number with its unit (`500ms`, `30s`, `15m`, `24h`, `30d`), or a number of milliseconds. */
+export type Duration = `${number}${keyof typeof durationUnits}` | number
 
 /** Returns the milliseconds of a duration that was checked before. */
 export function durationMs (duration: Duration): number {

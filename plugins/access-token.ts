@@ -33,7 +33,7 @@ export interface AccessToken {
    * Issues a token of a session for these audiences. It expires no later than the session. `generation` is that of the refresh token with
    * which it is issued; null without one. Throws TypeError if the option `claims` returns claims that cannot be added.
    */
-  issue (record: SessionRecord, grant: { audience: string[], generation: number | null }): string
+  issue (record: SessionRecord, grant: { audience: readonly string[], generation: number | null }): string
   /**
    * Returns the identity of a token whose format, signature, type, issuer and times are valid. Audience and revocation are not checked:
    * pass the identity to `blocklist.assertNotRevoked`, and compare its audiences. Minted tokens are rejected.
@@ -101,9 +101,9 @@ class AccessTokens implements AccessToken {
     return this.#checked
   }
 
-  issue (record: SessionRecord, { audience, generation }: { audience: string[], generation: number | null }): string {
+  issue (record: SessionRecord, { audience, generation }: { audience: readonly string[], generation: number | null }): string {
     const jti = randomBytes(16).toString('base64url')
-    const claims = accessTokenClaimsOf(record, { issuer: this.issuer, audience, jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(this.#now() / 1000) })
+    const claims = accessTokenClaimsOf(record, { issuer: this.issuer, audience: [...audience], jti, generation, ttlSeconds: this.ttlSeconds, nowSeconds: Math.floor(this.#now() / 1000) })
     return this.#keys.sign(this.#makeClaims === null ? claims : { ...copyOwnClaims(this.#makeClaims(record)), ...claims })
   }
 

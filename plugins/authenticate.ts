@@ -1,13 +1,13 @@
-import { Type, type Static } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { METHODS } from 'node:http'
 import { isSafe } from '../lib/http/csrf.ts'
 import { ConfigInvalidError, CredentialsMissingError } from '../lib/errors.ts'
 import type { Identity } from '../lib/identity.ts'
-import { DurationOption, checkOptions, durationMs } from '../lib/check-options.ts'
+import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/check-options.ts'
 import { asError } from '../lib/as-error.ts'
-import { accesses } from '../lib/settings/upstream.ts'
+import { accesses, type Access } from '../lib/settings/upstream.ts'
 import { assertRecent, credentialsFor, type Demand, challenged, Judge } from './authenticate/judge.ts'
 import { documentHook, documentRoutes } from './authenticate/openapi.ts'
 import type { Scheme } from './authenticate/scheme.ts'
@@ -73,13 +73,47 @@ export const Demanded = Type.Object({
   ignoreBearer: Type.Boolean({ default: false })
 }, { additionalProperties: false })
 
-/**
- * Requirements of a route. The names are those of an upstream in the configuration.
- * `audience` is required unless `access` is public. `acr` is the required strength of the authentication, or a list of accepted ones; a higher
- * number satisfies a lower one. `amr` lists methods of which all are required. `stepUp.maxAge` is the maximum age of the authentication. `consistency: strict` queries
- * the store for every request. `isUse: false` leaves the idle time unchanged. `ignoreBearer` ignores the Authorization header.
- */
-export type AuthenticateDemand = Partial<Static<typeof Demanded>>
+/** Requirements of a route. The names are those of an upstream in the configuration. */
+export interface AuthenticateDemand {
+  /**
+   * Audience for which the credential must be valid; required unless `access` is `public`. A token of another audience is rejected with 401
+   * `PTC_ERR_TOKEN_INVALID`, a session that was opened for others with 403 `PTC_ERR_SCOPE_INSUFFICIENT`.
+   */
+  audience?: string | undefined
+  /**
+   * Credentials that the route takes: a session cookie, an access token, or any of them. `public` also admits requests without a valid
+   * credential; their `identityOrNull` is null. Default `any`. Other requests are rejected with 401 `PTC_ERR_CREDENTIALS_MISSING`.
+   */
+  access?: Access | undefined
+  /** Scopes that the credential must have, all of them. Default none. Rejects with 403 `PTC_ERR_SCOPE_INSUFFICIENT`. */
+  scopes?: readonly string[] | undefined
+  /**
+   * Strength that the authentication must have, or a list of accepted ones; a higher number satisfies a lower one. Default: any. Rejects with
+   * 401 `PTC_ERR_STEP_UP_REQUIRED`, whose challenge names the values.
+   */
+  acr?: string | readonly string[] | undefined
+  /** Methods of which the authentication must have used all, such as `otp` (RFC 8176). Default none. Rejects with 401 `PTC_ERR_STEP_UP_REQUIRED`. */
+  amr?: readonly string[] | undefined
+  /** Requires a recent authentication. Default: any age. Rejects with 401 `PTC_ERR_STEP_UP_REQUIRED`. */
+  stepUp?: StepUpDemand | undefined
+  /**
+   * `replica` judges by the memory of this process, which follows the store; `strict` queries the store for every request, and rejects with
+   * 503 `PTC_ERR_STORE_UNAVAILABLE` if it does not answer. Default `replica`.
+   */
+  consistency?: 'replica' | 'strict' | undefined
+  /** Whether a request extends the idle time of its session. Default true. */
+  isUse?: boolean | undefined
+  /** Whether the Authorization header belongs to another part of the application and is not read. Default false. */
+  ignoreBearer?: boolean | undefined
+}
+
+/** The authentication that a route requires. */
+export interface StepUpDemand {
+  /** Maximum age of the authentication: a whole number with its unit, such as `5m`, or a number of milliseconds. Fractions of a second count as none. */
+  maxAge: Duration
+  /** Methods, in capitals, to which the requirement applies; GET includes HEAD. Default: every method. */
+  methods?: readonly string[] | undefined
+}
 
 /**
  * Authenticates and authorizes requests: caller, audience, scopes, age of the authentication, and the site that caused the request. Access

@@ -11,7 +11,7 @@ export interface CorsOptions {
   /** Origin that browsers see, which needs no permission. */
   origin: string
   /** Other origins that may use bearer tokens: scheme, host and port, in the spelling of browsers. */
-  origins: string[]
+  origins: readonly string[]
 }
 
 const Origin = Type.String({ pattern: '^https?://[^/?#*]+$', errorMessage: 'must be scheme, host and port alone' })

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, onSendHookHandler, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, NotFoundError } from '../lib/errors.ts'
 import { loggedPath } from '../lib/http/logged-path.ts'
@@ -8,7 +8,7 @@ import { checkOptions } from '../lib/check-options.ts'
 import { isShown } from '../lib/http/navigation.ts'
 import { problemPage } from '../lib/http/problem-page.ts'
 import { ownHeaders } from '../lib/http/security-headers.ts'
-import { toProblem, type ProblemBody } from '../lib/http/problem.ts'
+import { isOwnError, toProblem, type ProblemBody } from '../lib/http/problem.ts'
 import { linger } from './server/linger.ts'
 
 declare module 'fastify' {
@@ -21,24 +21,79 @@ declare module 'fastify' {
 export interface ErrorsOptions {
   /** Origin that browsers see; an https origin adds Strict-Transport-Security to errors. */
   origin?: string
+  /**
+   * Errors that the plugin responds to. `own`: those of Portcullis on every route, and all of its own routes; the application's error
+   * handlers get the others. `all`: every error. Default `own`.
+   */
+  shape?: 'own' | 'all'
+  /** Whether the plugin responds to requests without a route, so that the application sets no handler for them. Default false. */
+  notFound?: boolean
+  /** Writes the response in place of `application/problem+json`, and in place of the page that a browser would show. */
+  format?: ErrorFormat
 }
 
-const Options = Type.Object({ origin: Type.Optional(Type.String()) }, { additionalProperties: false })
+/**
+ * Returns the body of the response to an error, or undefined if it has replied itself, for example with a redirect. Status and headers are
+ * set before; a body that is an object is sent as JSON. `problem` contains nothing that is only for the operator.
+ */
+export type ErrorFormat = (problem: ProblemBody, request: FastifyRequest, reply: FastifyReply) => unknown
+
+const Options = Type.Object({
+  origin: Type.Optional(Type.String()),
+  shape: Type.Union([Type.Literal('own'), Type.Literal('all')], { default: 'own', errorMessage: 'must be own or all' }),
+  notFound: Type.Boolean({ default: false }),
+  format: Type.Optional(Type.Unsafe<ErrorFormat>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function' })))
+}, { additionalProperties: false })
+
+/** Scopes in which the plugin is registered. A second one would respond to the errors of the first. */
+const shaped = new WeakSet<object>()
 
 /**
- * Responds to every error, and to requests without a route, with `application/problem+json`. The response contains nothing that is only for
- * the operator.
+ * Responds to the errors of Portcullis with `application/problem+json`; the application's own errors, and requests without a route, stay
+ * with the application unless the options say otherwise. The response contains nothing that is only for the operator. Register it before
+ * the routes.
  */
 export default fp<ErrorsOptions>(async function errorsPlugin (fastify, options) {
-  const { origin } = checkOptions('portcullis-errors', Options, options)
+  const { origin, shape, notFound, format } = checkOptions('portcullis-errors', Options, options)
+  if (shaped.has(fastify)) throw new ConfigInvalidError('portcullis-errors: this scope has the plugin already: register it once in a scope')
+  shaped.add(fastify)
   const security = ownHeaders(origin)
-  fastify.setErrorHandler((error, request, reply) => { sendProblem(error, request, reply, security) })
+  const respond: Respond = format === undefined
+    ? (error, request, reply) => { sendProblem(error, request, reply, security) }
+    : async (error, request, reply) => { await sendFormatted(error, request, reply.headers(security), format) }
+  if (shape === 'all') fastify.setErrorHandler((error, request, reply) => respond(error, request, reply))
+  else fastify.addHook('onRoute', route => { shapeOwnErrors(fastify, route, respond) })
+  if (!notFound) return
   try {
-    fastify.setNotFoundHandler(() => { throw new NotFoundError() })
+    fastify.setNotFoundHandler((request, reply) => respond(new NotFoundError(), request, reply))
   } catch (cause) {
-    throw new ConfigInvalidError('portcullis-errors: this scope, or one with the same prefix, has a handler of requests without a route already: register the plugin once for each prefix, and call setNotFoundHandler in no scope of that prefix', { cause })
+    throw new ConfigInvalidError('portcullis-errors: this scope, or one with the same prefix, has a handler of requests without a route already: leave notFound out, or call setNotFoundHandler in no scope of that prefix', { cause })
   }
 }, { name: 'portcullis-errors', fastify: '5.x' })
+
+type Respond = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void | Promise<void>
+
+/**
+ * Gives a route an error handler that takes the errors of Portcullis, or every error of a route of Portcullis, and passes on all others. A
+ * handler of the route, and not of the scope, works whichever error handlers the application sets, before or after.
+ */
+function shapeOwnErrors (fastify: FastifyInstance, route: RouteOptions, respond: Respond): void {
+  const { errorHandler: given } = route
+  const isOwn = isOwnRoute(route)
+  route.errorHandler = function respondToOwnErrors (error, request, reply) {
+    // Own routes that show pages respond to their errors by a handler of their scope.
+    const isHandled = isOwn ? given === undefined && request.server.errorHandler === fastify.errorHandler : isOwnError(error)
+    if (isHandled) return respond(error, request, reply)
+    if (given !== undefined) return given.call(this, error, request, reply)
+    // Fastify calls the next error handler, that of the scope.
+    void reply.send(error)
+  }
+}
+
+/** Returns whether a route is one of Portcullis: an endpoint, whose schema names its credentials, or a proxied path. */
+function isOwnRoute ({ schema, config }: RouteOptions): boolean {
+  return (schema !== undefined && 'x-credentials' in schema) || config?.upstream !== undefined
+}
 
 /**
  * Creates an onSend hook that adds the gateway's security headers unless the route has set them. It does not run for hijacked (proxied)
@@ -60,6 +115,20 @@ export function sendProblem (error: unknown, request: FastifyRequest, reply: Fas
   const body = beginProblem(error, request, reply.headers(security))
   if (isShown(request.raw.headers)) void reply.type('text/html; charset=utf-8').send(problemPage(body, { requestId: request.id, signInPath }))
   else void reply.send(JSON.stringify(body))
+}
+
+/** Sends the response to an error as the application writes it; as a problem document if that throws. */
+async function sendFormatted (error: unknown, request: FastifyRequest, reply: FastifyReply, format: ErrorFormat): Promise<void> {
+  const problem = beginProblem(error, request, reply)
+  const json = reply.getHeader('content-type')
+  void reply.type('application/json; charset=utf-8')
+  try {
+    const body = await format(problem, request, reply)
+    if (body !== undefined) void reply.send(body)
+  } catch (thrown) {
+    request.log.error({ error: describeError(thrown) }, 'the format of portcullis-errors threw an error')
+    void reply.header('content-type', json).send(JSON.stringify(problem))
+  }
 }
 
 /** Logs an error and begins its response, with status and headers. The caller sends the body. */

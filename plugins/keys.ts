@@ -52,7 +52,7 @@ export default fp<KeysOptions>(async function keysPlugin (fastify, options) {
   const { pluginTimeout = 0 } = fastify.initialConfig
   const forMs = pluginTimeout === 0 ? longestWaitMs : Math.min(longestWaitMs, pluginTimeout / 2)
   await waitForStore(() => ring.ensureCurrent(), text => fastify.log.warn(text), forMs)
-  const signer = await TokenSigner.create(ring, error => fastify.log.error({ error: describeError(error) }, 'the signing key is decoded for each token'))
+  const signer = new TokenSigner(ring)
   addPart(fastify, 'keys', Object.assign(ring, { sign: signer.sign.bind(signer) }))
   follow(fastify, ring)
   if (rotateEveryMs !== undefined) rotateByTheClock(fastify, ring, rotateEveryMs)

@@ -2,14 +2,17 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { checkOptions, durationMs } from '../lib/check-options.ts'
+import { assertMethods, checkOptions, durationMs } from '../lib/check-options.ts'
 import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { rateLimit, type budget } from '../lib/settings/rate-limit.ts'
 import type { BudgetLimits, Counts } from '../stores/counts.ts'
+import { describeError } from './errors.ts'
 import { addPart, beginPart } from './portcullis.ts'
 import { accountKey, addressKey, Budget, MemoryCounts, type LimitedAccount } from './rate-limit/budget.ts'
+import { GuardedCounts } from './rate-limit/guarded-counts.ts'
 import { guardAccess } from './rate-limit/guard.ts'
 
+export type { BudgetLimits, Count, Counts } from '../stores/counts.ts'
 export type { Budget, LimitedAccount } from './rate-limit/budget.ts'
 
 declare module './portcullis.ts' {
@@ -52,10 +55,12 @@ export interface RateLimit {
 export interface BudgetSize extends OptionsFrom<typeof budget> {}
 
 const own = {
-  /** Maximum time of an operation, if the store is Redis. */
+  /** Maximum time of an operation, if the store is Redis or if there are `counts`. */
   timeout: durationOption({ default: '250ms' }),
   /** Maximum number of keys of a budget that counts in memory. Default 50000, about 8 MB. */
   maxKeys: optional(50_000, Type.Integer({ minimum: 1 })),
+  /** Counters in place of those of the store or of this process. Refreshes of a session are counted by its store in any case. */
+  counts: Type.Optional(Type.Unsafe<Counts>(Type.Object({}, { errorMessage: 'must have the methods add and subtract' }))),
   /** Clock of the budgets that count in memory, in milliseconds. Default: the clock of tokens (`portcullis.clock`). */
   now: Type.Optional(Type.Unsafe<() => number>(Type.Function([], Type.Number())))
 }
@@ -68,14 +73,15 @@ const Options = optionsOf(rateLimit.properties, own)
 const refusals = ['PTC_ERR_REFRESH_REFUSED', 'PTC_ERR_AUDIENCE_UNKNOWN']
 
 /**
- * Named budgets of requests. All processes share them if the store is Redis; otherwise each process counts alone. A request that cannot be
- * counted is rejected.
+ * Named budgets of requests. All processes share them if the store is Redis, or if `counts` are shared; otherwise each process counts alone.
+ * A request that cannot be counted is rejected.
  */
 export default fp<RateLimitOptions>(async function rateLimitPlugin (fastify, options) {
-  const { signIn, refresh, timeoutMs, maxKeys, ...given } = checkOptions('portcullis-rate-limit', Options, options)
+  const { signIn, refresh, timeoutMs, maxKeys, counts, ...given } = checkOptions('portcullis-rate-limit', Options, options)
+  assertMethods('portcullis-rate-limit: counts', counts, ['add', 'subtract'], 'counters')
   const portcullis = beginPart(fastify, 'rateLimit')
   const { now = portcullis.clock } = given
-  const shared = await portcullis.createCounts?.(fastify, timeoutMs)
+  const shared = counts === undefined ? await portcullis.createCounts?.(fastify, timeoutMs) : new GuardedCounts(counts, { timeoutMs, onError: error => { fastify.log.warn({ error: describeError(error) }, 'the counts of portcullis-rate-limit failed') } })
   const ownCounts = (limits: BudgetLimits): Counts => new MemoryCounts(limits, { maxKeys, now })
   const limited = new Map<string, number>()
   const createBudget = (name: string, size: Omit<BudgetLimits, 'name'>, countsOf: (limits: BudgetLimits) => Counts = limits => shared ?? ownCounts(limits)): Budget => {

@@ -6,7 +6,7 @@ import { createPeerMatcher } from '../lib/http/trusted-peers.ts'
 import { defaultsOf, type Decoded } from '../lib/settings/decode.ts'
 import { limits } from '../lib/settings/limits.ts'
 import { shutdown } from '../lib/settings/shutdown.ts'
-import { AccessLog } from './server/access-log.ts'
+import { createAccessLog } from './server/access-log.ts'
 import { createAdmission, createFrameworkErrorHandler } from './server/admission.ts'
 import { createClientErrorHandler } from './server/client-errors.ts'
 import { createServer } from './server/http-server.ts'
@@ -20,7 +20,7 @@ export interface ServerOptions extends Partial<Limits> {
   /**
    * Networks of the trusted proxies in front of the gateway, whose `X-Forwarded-*` and `X-Request-Id` headers are accepted. Default: none.
    */
-  trustProxy?: string[]
+  trustProxy?: readonly string[]
   /**
    * Sum of `delay` and `timeout` of portcullis-drain, in milliseconds. Closing may take this long, and two minutes more. Default: the sum
    * of their defaults.
@@ -66,10 +66,10 @@ export function serverOptions (options: ServerOptions = {}): FastifyServerOption
     clientErrorHandler: createClientErrorHandler(security),
     // Requests are still served while the server drains; readiness informs the load balancer.
     return503OnClosing: false,
-    logController: new AccessLog(options.accessLog === true),
+    logController: createAccessLog(options.accessLog === true),
     serverFactory: handler => createServer({ ...limited, tls: options.tls }, handler)
   }
-  if (trustProxy.length > 0) created.trustProxy = trustProxy
+  if (trustProxy.length > 0) created.trustProxy = [...trustProxy]
   if (options.logger !== undefined) created.logger = options.logger
   return created
 }
@@ -83,7 +83,7 @@ function limitsOf (options: Partial<Limits>): Limits {
  * Creates the function that assigns request ids: new ones, unless a trusted proxy sent one. A client must not choose the id of its lines in
  * the log.
  */
-function createRequestId (trustProxy: string[]): (request: IncomingMessage) => string {
+function createRequestId (trustProxy: readonly string[]): (request: IncomingMessage) => string {
   const isTrusted = createPeerMatcher(trustProxy)
   if (trustProxy.length === 0) return () => randomUUID()
   return request => {

@@ -112,7 +112,7 @@ export interface AuthRoutesOptions extends WaysOptions {
   /** The audience of these routes and of the session routes. */
   origin: string
   /** The audiences that a client may request tokens for, besides `origin`. */
-  audiences: string[]
+  audiences: readonly string[]
   /** Functions that run before and after sign-in, refresh and sign-out, for these routes and for the pages. */
   hooks?: SignInHooks
 }
@@ -178,7 +178,7 @@ function refuseForms (app: FastifyInstance): void {
 }
 
 /** Returns the requested audiences, or all. A request may give `origin` literally or by its name. */
-function grantedAudiences (asked: string[] | undefined, origin: string, audiences: string[]): string[] {
+function grantedAudiences (asked: string[] | undefined, origin: string, audiences: readonly string[]): string[] {
   if (asked === undefined) return [...audiences, origin]
   const known = asked.map(name => name === 'origin' && !audiences.includes('origin') ? origin : name)
   if (!known.every(name => name === origin || audiences.includes(name))) throw new AudienceUnknownError()

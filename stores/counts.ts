@@ -11,9 +11,15 @@ export interface BudgetLimits {
 /** The requests that were counted in the current window, and the time until the window ends. */
 export interface Count { count: number, leftMs: number }
 
-/** Counters of budgets, one for each key. */
+/**
+ * Counters of budgets, one for each key of a budget (`limits.name`). A window of `limits.windowMs` starts with the first request of a key,
+ * and its counter starts again after it. Concurrent calls each count, so that no two get the same number.
+ */
 export interface Counts {
-  /** Counts a request; `count` includes it. Returns a promise only where other processes count too; rejects with StoreUnavailableError. */
+  /**
+   * Counts a request; `count` includes it, also above `limits.max`. Returns a promise only where other processes count too. A rejection
+   * rejects the request with StoreUnavailableError.
+   */
   add (request: FastifyRequest, key: string, limits: BudgetLimits): Count | Promise<Count>
   /** Takes one request back. It stays counted when the store cannot be reached. */
   subtract (key: string, limits: BudgetLimits): void

@@ -71,7 +71,7 @@ export function isSecondFactorDemand (verified: unknown): verified is SecondFact
 }
 
 /** A plugin author's own check: resolves to the subject, with scopes or without, or to null when the credentials are wrong. */
-export type VerifyPassword = (credentials: Credentials) => Promise<{ subject: string, scopes?: string[] } | string | null>
+export type VerifyPassword = (credentials: Credentials) => Promise<{ subject: string, scopes?: readonly string[] } | string | null>
 
 /** The `identity` setting: a file of users, or a function. */
 export type IdentityOption = { type: 'users', file: string, staleForMs?: number } | VerifyPassword

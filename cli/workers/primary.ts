@@ -1,6 +1,7 @@
-import { AggregatorRegistry } from 'prom-client'
+import type { FastifyInstance } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import { composeOperators } from '../../gateway/operators.ts'
+import { loadPackages } from '../../lib/load-packages.ts'
 import { driverOf } from '../../stores/drivers.ts'
 import { logIgnoredSignals, noteStart, whenToldToEnd } from '../log-lifecycle.ts'
 import type { Edge } from '../edge.ts'
@@ -29,8 +30,7 @@ export async function runPrimary (config: Config, count: number, edge: Edge): Pr
     await pool.end()
     return 0
   }
-  const metrics = new AggregatorRegistry()
-  const operators = await composeOperators(config, { isReady: () => pool.isReady(), metrics: async () => await metrics.clusterMetrics() })
+  const operators = await compose(config, pool)
     .catch(async (error: unknown) => {
       await pool.end()
       throw error
@@ -42,4 +42,11 @@ export async function runPrimary (config: Config, count: number, edge: Edge): Pr
   await pool.end()
   await operators.close()
   return 0
+}
+
+async function compose (config: Config, pool: WorkerPool): Promise<FastifyInstance> {
+  const isReady = (): boolean => pool.isReady()
+  if (config.admin === null) return await composeOperators(config, { isReady, metrics: null })
+  const { createCollector } = await loadPackages('admin', ['prom-client'], async () => await import('./shared-metrics.ts'))
+  return await composeOperators(config, { isReady, metrics: createCollector() })
 }

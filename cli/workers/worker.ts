@@ -1,5 +1,4 @@
 import cluster from 'node:cluster'
-import { AggregatorRegistry, type Registry } from 'prom-client'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import { composeGateway } from '../../gateway/gateway.ts'
@@ -17,7 +16,7 @@ export async function runWorker (config: Config, edge: Edge): Promise<number> {
   logIgnoredSignals(gateway, edge)
   const broken = whenBroken(gateway, signals)
   try {
-    if (config.admin !== null) shareMetrics(gateway.portcullis.metrics.registry)
+    if (config.admin !== null) (await import('./shared-metrics.ts')).shareMetrics(gateway.portcullis.metrics.registry)
     tell({ portcullis: 'listening', url: await listen(gateway, config.listen) })
     report(gateway)
     return await Promise.race([told.then(() => 0), whenToldToEnd(gateway, edge.whenTold()), broken])
@@ -46,12 +45,6 @@ function report (gateway: FastifyInstance): void {
   say()
   const timer = setInterval(say, reportEveryMs).unref()
   gateway.server.once('close', () => { clearInterval(timer) })
-}
-
-/** Registers the metrics with prom-client, which then answers the primary's requests itself. */
-function shareMetrics (registry: Registry): void {
-  AggregatorRegistry.setRegistries(registry)
-  new AggregatorRegistry() // eslint-disable-line no-new
 }
 
 async function whenPrimarySays (): Promise<void> {

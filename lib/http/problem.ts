@@ -69,6 +69,11 @@ const details: Record<string, string> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'body does not have the length that Content-Length says'
 }
 
+/** Returns whether an error is one of lib/errors.ts, by its code: an error of another copy of the package counts too. */
+export function isOwnError (error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('PTC_ERR_')
+}
+
 /**
  * Returns the response to any error. It contains nothing from the request, and nothing that is only for the operator: an error that is not
  * known to be meant for the client becomes PTC_ERR_INTERNAL.

@@ -20,8 +20,6 @@ export interface SigningKey {
   publicKey: KeyObject
   /** Public members only, with `kid`, `use` and `alg` (RFC 7517). */
   publicJwk: Jwk
-  /** PKCS #8, for libraries that do not take a KeyObject. */
-  privatePem: string
 }
 
 /** Generates a key: P-256, Ed25519, or RSA with 2048 bits. */
@@ -45,8 +43,7 @@ export function importKey (jwk: Jwk, algorithm: SigningAlgorithm, { createdAtMs,
     signsFromMs,
     privateKey,
     publicKey,
-    publicJwk: Object.freeze({ ...members, kid, use: 'sig' as const, alg: algorithm }),
-    privatePem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+    publicJwk: Object.freeze({ ...members, kid, use: 'sig' as const, alg: algorithm })
   }
 }
 

@@ -105,7 +105,7 @@ type Flat<Members> = { [Name in keyof Members]: Members[Name] }
 
 type MayBeLeftOut<Schema> = Schema extends { default: unknown } ? true : Schema extends TOptional<TSchema> ? true : false
 
-type Input<Schema> = Schema extends TArray<infer Item> ? Array<Input<Item>> : Schema extends TOptions<infer Options> ? OptionsInput<Options> : Schema extends { static: infer Value } ? Value : never
+type Input<Schema> = Schema extends TArray<infer Item> ? ReadonlyArray<Input<Item>> : Schema extends TOptions<infer Options> ? OptionsInput<Options> : Schema extends { static: infer Value } ? Value : never
 
 /** Type of checked options: durations are milliseconds, and options with a default are present. */
 export type DecodedOptions<Schema> =

@@ -1,4 +1,3 @@
-import { Agent, request } from 'undici'
 import type { KeySet } from '../../lib/jwt/jwks.ts'
 import type { KeySource, KeySourceHooks } from './key-source.ts'
 
@@ -20,7 +19,6 @@ export class RemoteKeys implements KeySource {
   readonly #url: string
   readonly #hooks: KeySourceHooks
   readonly #coolDownMs: number
-  readonly #agent = new Agent({ connections: 1, connect: { timeout: timeoutMs }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, maxResponseSize: maxBytes })
   readonly #ending = new AbortController()
   #set: KeySet | null = null
   #fetchedAtMs = -Infinity
@@ -60,7 +58,6 @@ export class RemoteKeys implements KeySource {
     this.#ending.abort()
     if (this.#timer !== null) clearTimeout(this.#timer)
     await this.#running
-    await this.#agent.destroy()
   }
 
   async #refresh (): Promise<void> {
@@ -83,20 +80,33 @@ export class RemoteKeys implements KeySource {
     this.#timer = setTimeout(() => { void this.lookAgain() }, this.#hasFailed ? this.#coolDownMs : freshForMs).unref()
   }
 
-  /** Fetches the keys. Redirects are not followed, and only the address is sent. */
+  /** Fetches the keys. Redirects are not followed, and nothing of a request of a client is sent. */
   async #fetch (): Promise<{ bytes: Uint8Array, ageMs: number }> {
     const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(timeoutMs)])
-    const { statusCode, headers, body } = await request(this.#url, { dispatcher: this.#agent, signal, headers: { accept: 'application/jwk-set+json, application/json' } })
-    if (statusCode !== 200 || Number(headers['content-length'] ?? 0) > maxBytes) {
-      body.on('error', () => {}).destroy()
-      throw new Error(`the answer has status ${statusCode} and ${String(headers['content-length'] ?? 'an unknown number of')} bytes`)
+    const { status, headers, body } = await fetch(this.#url, { redirect: 'manual', signal, headers: { accept: 'application/jwk-set+json, application/json' } })
+    const length = headers.get('content-length')
+    if (status !== 200 || body === null || Number(length ?? 0) > maxBytes) {
+      await body?.cancel()
+      throw new Error(`the answer has status ${status} and ${length ?? 'an unknown number of'} bytes`)
     }
-    return { bytes: await body.bytes(), ageMs: ageOf(headers['age']) }
+    return { bytes: await readBytes(body), ageMs: ageOf(headers.get('age')) }
   }
 }
 
+/** Reads a body, and rejects as soon as it exceeds `maxBytes`, after decompression. */
+async function readBytes (body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of body) {
+    length += chunk.length
+    if (length > maxBytes) throw new Error(`the answer has more than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
 /** Returns the time that an answer was in a cache (RFC 9111, section 5.1); of several values, the first one counts. */
-function ageOf (header: string | string[] | undefined): number {
-  const [seconds = 0] = /^\d+/.exec(String(header)) ?? []
+function ageOf (header: string | null): number {
+  const [seconds = 0] = /^\d+/.exec(header ?? '') ?? []
   return Math.min(Number(seconds) * 1000, maxAgeMs)
 }

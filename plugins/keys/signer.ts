@@ -1,55 +1,33 @@
-import jwt, { type JWT } from '@fastify/jwt'
-import Fastify from 'fastify'
-import type { SigningKey } from '../../lib/jwt/signing-key.ts'
+import { sign } from 'node:crypto'
+import type { SigningAlgorithm, SigningKey } from '../../lib/jwt/signing-key.ts'
 import type { Keys } from './key-ring.ts'
 
-interface Kept { kid: string, jwt: JWT }
+/** Digest of each algorithm; Ed25519 has none. */
+const digests: Record<SigningAlgorithm, string | null> = { ES256: 'sha256', EdDSA: null, RS256: 'sha256' }
 
-/**
- * Signs the gateway's tokens with @fastify/jwt. The plugin keeps the key with which it is registered. A key passed with a call is decoded by each
- * call, which costs as much as the signature, so the plugin is registered again when another key has begun to sign.
- */
+/** Signs the gateway's tokens (RFC 7515, compact serialization) with the current key. The encoded header is kept as long as the key signs. */
 export class TokenSigner {
   readonly #keys: Pick<Keys, 'current'>
-  readonly #onError: (error: unknown) => void
-  #kept: Kept
-  #nextKid: string | null = null
+  #kid = ''
+  #header = ''
 
-  private constructor (keys: Pick<Keys, 'current'>, onError: (error: unknown) => void, kept: Kept) {
+  constructor (keys: Pick<Keys, 'current'>) {
     this.#keys = keys
-    this.#onError = onError
-    this.#kept = kept
-  }
-
-  /** Creates the signer. `onError` is called if a key cannot be kept; the key still signs, more slowly. */
-  static async create (keys: Pick<Keys, 'current'>, onError: (error: unknown) => void): Promise<TokenSigner> {
-    return new TokenSigner(keys, onError, await keep(keys.current()))
   }
 
   sign (claims: object): string {
     const key = this.#keys.current()
-    if (key.kid === this.#kept.kid) return this.#kept.jwt.sign(claims)
-    if (key.kid !== this.#nextKid) this.#change(key)
-    return this.#kept.jwt.sign(claims, { key: key.privatePem, ...signOptions(key) })
+    if (key.kid !== this.#kid) this.#keepHeaderOf(key)
+    const text = `${this.#header}.${encode(claims)}`
+    return `${text}.${sign(digests[key.algorithm], Buffer.from(text), { key: key.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
   }
 
-  #change (key: SigningKey): void {
-    this.#nextKid = key.kid
-    keep(key).then(kept => { if (kept.kid === this.#nextKid) this.#kept = kept }, this.#onError)
+  #keepHeaderOf ({ algorithm, kid }: SigningKey): void {
+    this.#header = encode({ alg: algorithm, typ: 'at+jwt', kid })
+    this.#kid = kid
   }
 }
 
-/**
- * Registers the plugin on a separate server that never listens: a listening server accepts no more plugins, and the application's own
- * @fastify/jwt finds the names free.
- */
-async function keep (key: SigningKey): Promise<Kept> {
-  const secret = { private: key.privatePem, public: key.publicKey.export({ type: 'spki', format: 'pem' }) as string }
-  const server = Fastify()
-  await server.register(jwt, { secret, sign: signOptions(key) })
-  return { kid: key.kid, jwt: server.jwt }
-}
-
-function signOptions ({ algorithm, kid }: SigningKey) {
-  return { algorithm, kid, header: { alg: algorithm, typ: 'at+jwt' } }
+function encode (members: object): string {
+  return Buffer.from(JSON.stringify(members)).toString('base64url')
 }

@@ -1,5 +1,6 @@
-import { Counter, type Registry } from 'prom-client'
+import { Counter } from 'prom-client'
 import type { SecurityEvent } from '../../lib/events.ts'
+import type { Target } from './from-counts.ts'
 
 const refreshOutcomes = ['rotated', 'repeated', 'held', 'recovered', 'reused', 'expired', 'unknown', 'revoked', 'forged']
 const loginOutcomes = ['accepted', 'refused', 'step_up', 'step_up_refused']
@@ -7,13 +8,12 @@ const deviceOutcomes = ['bound', 'renewed', 'refused']
 const revocationKinds = ['sid', 'jti', 'subject', 'all']
 
 /** Counts events that are rare enough to be counted when they happen. */
-export function createEventCounter (registry: Registry): (event: SecurityEvent) => void {
-  const registers = [registry]
-  const opened = new Counter({ name: 'portcullis_sessions_opened_total', help: 'Sessions opened by this process.', registers })
-  const logins = new Counter({ name: 'portcullis_logins_total', help: 'Sign-ins and step-ups, by what became of them; portcullis_rate_limited_total has those that were not looked at.', labelNames: ['outcome'], registers })
-  const refreshes = new Counter({ name: 'portcullis_refresh_total', help: 'Refresh tokens presented, by what was decided about them.', labelNames: ['outcome'], registers })
-  const devices = new Counter({ name: 'portcullis_device_proofs_total', help: 'Proofs of the keys of devices, by what became of them.', labelNames: ['outcome'], registers })
-  const revocations = new Counter({ name: 'portcullis_revocations_total', help: 'Revocations made by this process, the ends of single sessions among them, by what was revoked.', labelNames: ['kind'], registers })
+export function createEventCounter (target: Target): (event: SecurityEvent) => void {
+  const opened = new Counter(target.named({ name: 'portcullis_sessions_opened_total', help: 'Sessions opened by this process.' }))
+  const logins = new Counter(target.named({ name: 'portcullis_logins_total', help: 'Sign-ins and step-ups, by what became of them; portcullis_rate_limited_total has those that were not looked at.', labelNames: ['outcome'] }))
+  const refreshes = new Counter(target.named({ name: 'portcullis_refresh_total', help: 'Refresh tokens presented, by what was decided about them.', labelNames: ['outcome'] }))
+  const devices = new Counter(target.named({ name: 'portcullis_device_proofs_total', help: 'Proofs of the keys of devices, by what became of them.', labelNames: ['outcome'] }))
+  const revocations = new Counter(target.named({ name: 'portcullis_revocations_total', help: 'Revocations made by this process, the ends of single sessions among them, by what was revoked.', labelNames: ['kind'] }))
 
   // Counters start at zero, so that the first event of a kind is an increase.
   for (const outcome of loginOutcomes) logins.inc({ outcome }, 0)

@@ -8,9 +8,14 @@ let registry: Registry | null = null
  */
 export function processMetrics (): Registry {
   if (registry !== null) return registry
-  collectDefaultMetrics({ register: registry = new Registry() })
+  addProcessMetrics(registry = new Registry())
+  return registry
+}
+
+/** Adds the metrics of the process to a registry. Throws if it has one of them. */
+export function addProcessMetrics (to: Registry): void {
+  collectDefaultMetrics({ register: to })
   // These gauges have the suffix of a counter, which Prometheus' own check rejects; nodejs_active_resources and similar ones are more
   // detailed.
-  for (const name of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${name}_total`)
-  return registry
+  for (const name of ['handles', 'requests', 'resources']) to.removeSingleMetric(`nodejs_active_${name}_total`)
 }

@@ -65,7 +65,7 @@ export interface TokenResponse {
 
 export interface RotateRequest {
   /** Audiences of the access token; by default all audiences of the session. */
-  audience?: string[] | null
+  audience?: readonly string[] | null
   /**
    * Strength of a new authentication of the subject; `acr` and `amr` of the session are never lowered. If the refresh token is superseded
    * or on hold, it applies only to the access token of this response.
@@ -174,7 +174,7 @@ export class RefreshTokens implements RefreshToken {
     return { sid, generation }
   }
 
-  async #assertAudience (sid: string, audience: string[]): Promise<void> {
+  async #assertAudience (sid: string, audience: readonly string[]): Promise<void> {
     const { store, cookies } = this.#parts
     const record = await store.read(sid)
     if (record === null || isOfOtherOrigin(record, cookies.origin)) throw new RefreshRefusedError({ cause: new Error('unknown') })
@@ -220,9 +220,9 @@ export class RefreshTokens implements RefreshToken {
   }
 
   /** Creates the response. `record` has the authentication that was granted, as the client may know it. */
-  async #respond (record: SessionRecord, generation: number, audience: string[] | null): Promise<TokenResponse> {
+  async #respond (record: SessionRecord, generation: number, audience: readonly string[] | null): Promise<TokenResponse> {
     const { subject, sid } = record
-    const token = await this.#settings.accessToken({ subject, sid, generation, audience: audience ?? record.audiences, record })
+    const token = await this.#settings.accessToken({ subject, sid, generation, audience: [...audience ?? record.audiences], record })
     const expiresIn = secondsLeft(token, this.#parts.clock())
     return {
       access_token: token,

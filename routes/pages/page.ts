@@ -16,7 +16,7 @@ export interface PagesRoutesOptions extends WaysOptions {
   /** The origin that browsers use, and the audience of these routes. */
   origin: string
   /** The audiences of a session, besides `origin`. */
-  audiences: string[]
+  audiences: readonly string[]
   /** The SameSite attribute of the session cookie, as in portcullis-cookies. Default: lax. */
   sameSite?: 'lax' | 'strict'
   /** Functions that run before and after sign-in and sign-out. Those of `authRoutes` apply to the pages too. */

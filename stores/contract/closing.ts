@@ -1,8 +1,8 @@
-import type { Test } from 'tap'
 import type { Revocation } from '../../lib/revocation/entries.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'
 import { claimsOf, closing, entriesAfter, head, idleTimeoutMs, maxTokenAgeMs, open, revokedSids, rotating, session, sidsOf, tokens, unknownSid, windows, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function closingSessions (t: Test, create: CreateStore): Promise<void> {
   t.test('a close removes the record, resolves to it and puts the sid on the log', async t => {

@@ -1,11 +1,10 @@
-import type { Test } from 'tap'
 import { closingSessions, limit } from './closing.ts'
 import { countedRefreshes } from './counted-refreshes.ts'
 import { cutOfEverybody } from './cut-of-everybody.ts'
 import { deviceBindings } from './device-bindings.ts'
 import { ending, endingOfOne } from './ending.ts'
 import { endingRotation } from './ending-rotation.ts'
-import type { CreateStore } from './fixtures.ts'
+import type { CreateStore, StoreFixture } from './fixtures.ts'
 import { keys } from './keys.ts'
 import { growth, log } from './log.ts'
 import { notes } from './notes.ts'
@@ -18,40 +17,54 @@ import { sessionOrigins } from './session-origins.ts'
 import { expiry, sessions, use } from './sessions.ts'
 import { subjectCuts } from './subject-cuts.ts'
 import { tokenRevocation } from './token-revocation.ts'
+import { addTest, type RunTest, type Test } from './test.ts'
 
-export type { CreateStore, StoreFixture } from './fixtures.ts'
+export type { StoreFixture } from './fixtures.ts'
+export type { RunTest } from './test.ts'
 
 /* The contract of every implementation of stores/store.ts, sentence by sentence. The clock of a fixture only moves by `advance`;
- * `second()` is another Store object on the same data and clock, as another process would have. The caller of `create` ends the
- * store in the test's teardown. */
+ * `second()` is another Store object on the same data and clock, as another process would have. */
+
+export interface StoreContractOptions<Context> {
+  /** `test` of `node:test` or of `tap`. */
+  test: RunTest<Context>
+  /** Name of the test that contains all others. Default: the contract of a store. */
+  name?: string
+  /** False for a store that exists in one Store object only, whose `second()` is that object. Default true. */
+  sharesData?: boolean
+}
 
 /**
- * Runs the contract against a store. `sharesData: false` is for a store that exists in one Store object only, whose `second()` is
- * that object.
+ * Runs the contract against a store. `open` is called for each test with the context of the test, returns a fixture on empty data, and ends
+ * the stores when the test ends (`after` of node:test, `teardown` of tap). Resolves when all tests have run, if `test` returns a promise.
  */
-export function storeContract (t: Test, name: string, create: CreateStore, { sharesData = true }: { sharesData?: boolean } = {}): void {
-  t.test(`${name}: sessions`, t => sessions(t, create))
-  t.test(`${name}: the end of a record's life`, t => expiry(t, create))
-  t.test(`${name}: use`, t => use(t, create))
-  t.test(`${name}: rotation`, t => rotation(t, create))
-  t.test(`${name}: refreshes that are counted`, t => countedRefreshes(t, create))
-  t.test(`${name}: rotation that ends a session`, t => endingRotation(t, create))
-  t.test(`${name}: receipt`, t => receipt(t, create))
-  t.test(`${name}: renewal`, t => renewal(t, create))
-  t.test(`${name}: bindings to devices`, t => deviceBindings(t, create))
-  t.test(`${name}: data of the application`, t => sessionData(t, create))
-  t.test(`${name}: origins`, t => sessionOrigins(t, create))
-  t.test(`${name}: closing`, t => closingSessions(t, create))
-  t.test(`${name}: the limit of sessions a subject`, t => limit(t, create))
-  t.test(`${name}: cuts of a subject`, t => subjectCuts(t, create))
-  t.test(`${name}: revocations that are said again`, t => reassertion(t, create))
-  t.test(`${name}: the cut of everybody`, t => cutOfEverybody(t, create))
-  t.test(`${name}: token revocation`, t => tokenRevocation(t, create))
-  t.test(`${name}: the log`, t => log(t, create))
-  t.test(`${name}: growth of the log`, t => growth(t, create))
-  t.test(`${name}: keys`, t => keys(t, create))
-  t.test(`${name}: notes`, t => notes(t, create))
-  t.test(`${name}: names that are used once`, t => once(t, create))
-  t.test(`${name}: the end of a store`, t => ending(t, create))
-  if (sharesData) t.test(`${name}: the end of one store of two`, t => endingOfOne(t, create))
+export async function storeContract<Context> (open: (context: Context) => Promise<StoreFixture>, { test, name = 'the contract of a store', sharesData = true }: StoreContractOptions<Context>): Promise<void> {
+  await addTest(test as RunTest<unknown>, name, async t => { addGroups(t, async ({ context }) => await open(context as Context), sharesData) })
+}
+
+function addGroups (t: Test, create: CreateStore, sharesData: boolean): void {
+  t.test('sessions', t => sessions(t, create))
+  t.test('the end of a record\'s life', t => expiry(t, create))
+  t.test('use', t => use(t, create))
+  t.test('rotation', t => rotation(t, create))
+  t.test('refreshes that are counted', t => countedRefreshes(t, create))
+  t.test('rotation that ends a session', t => endingRotation(t, create))
+  t.test('receipt', t => receipt(t, create))
+  t.test('renewal', t => renewal(t, create))
+  t.test('bindings to devices', t => deviceBindings(t, create))
+  t.test('data of the application', t => sessionData(t, create))
+  t.test('origins', t => sessionOrigins(t, create))
+  t.test('closing', t => closingSessions(t, create))
+  t.test('the limit of sessions a subject', t => limit(t, create))
+  t.test('cuts of a subject', t => subjectCuts(t, create))
+  t.test('revocations that are said again', t => reassertion(t, create))
+  t.test('the cut of everybody', t => cutOfEverybody(t, create))
+  t.test('token revocation', t => tokenRevocation(t, create))
+  t.test('the log', t => log(t, create))
+  t.test('growth of the log', t => growth(t, create))
+  t.test('keys', t => keys(t, create))
+  t.test('notes', t => notes(t, create))
+  t.test('names that are used once', t => once(t, create))
+  t.test('the end of a store', t => ending(t, create))
+  if (sharesData) t.test('the end of one store of two', t => endingOfOne(t, create))
 }

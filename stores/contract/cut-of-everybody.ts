@@ -1,6 +1,6 @@
-import type { Test } from 'tap'
 import { claims, claimsOf, closing, entriesAfter, head, idleTimeoutMs, keepForMs, open, rotating, session, windows, tokens, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function cutOfEverybody (t: Test, create: CreateStore): Promise<void> {
   t.test('a cut of everybody ends every session for every method', async t => {

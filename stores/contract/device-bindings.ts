@@ -1,8 +1,8 @@
-import type { Test } from 'tap'
 import type { LogEntry } from '../../lib/revocation/entries.ts'
 import type { Store } from '../store.ts'
 import { absoluteTimeoutMs, closing, idleTimeoutMs, open, tokens, unknownSid, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 const publicKey = 'x'.repeat(43) + 'y'.repeat(43)
 const otherKey = 'z'.repeat(86)

@@ -1,7 +1,7 @@
-import type { Test } from 'tap'
 import type { Revocation } from '../../lib/revocation/entries.ts'
 import { claimsOf, closing, entriesAfter, head, idleTimeoutMs, maxTokenAgeMs, open, rotating, tokens, windows, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function endingRotation (t: Test, create: CreateStore): Promise<void> {
   t.test('a session that was not used for the idle timeout is expired, and stays as it is', async t => {

@@ -1,6 +1,6 @@
-import type { Test } from 'tap'
 import { claims, closing, minute, open, revokedSids, rotating, session, unknownSid, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function endingOfOne (t: Test, create: CreateStore): Promise<void> {
   t.test('what was acknowledged is there for others after a store has ended', async t => {

@@ -1,8 +1,8 @@
-import type { Test } from 'tap'
 import type { CredentialClaims, LogEntry } from '../../lib/revocation/entries.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'
 import type { OpenSession, RotateOptions, Store } from '../store.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export interface StoreFixture {
   store: Store

@@ -1,6 +1,6 @@
-import type { Test } from 'tap'
 import { entriesAfter, head, keepForMs, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function keys (t: Test, create: CreateStore): Promise<void> {
   t.test('the first write makes version 1, each further one adds one, and each is logged', async t => {

@@ -1,7 +1,7 @@
-import type { Test } from 'tap'
 import type { SessionRecord } from '../../lib/session/record.ts'
 import { closing, entriesAfter, head, keepForMs, open, revokedSids, sidsOf, unknownSid, until, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function log (t: Test, create: CreateStore): Promise<void> {
   t.test('a snapshot and the pulls after it tell everything once', async t => {

@@ -1,7 +1,7 @@
-import type { Test } from 'tap'
 import { mostNoteBytes, mostNotes } from '../../lib/notes.ts'
 import { takeSnapshot } from './snapshot.ts'
 import { minute, type CreateStore } from './fixtures.ts'
+import type { Test } from './test.ts'
 
 /** The part of the contract about the notes that processes leave for each other. */
 export async function notes (t: Test, create: CreateStore): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Test } from 'tap'
+import type { Test } from './test.ts'
 import { longestOnceMs } from '../../lib/once.ts'
 import { takeSnapshot } from './snapshot.ts'
 import { minute, type CreateStore } from './fixtures.ts'

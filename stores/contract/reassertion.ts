@@ -1,8 +1,8 @@
-import type { Test } from 'tap'
 import type { Revocation } from '../../lib/revocation/entries.ts'
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { claims, claimsOf, closing, entriesAfter, head, keepForMs, open, sidsOf, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function reassertion (t: Test, create: CreateStore): Promise<void> {
   const owner = 'gateway-1'

@@ -1,6 +1,6 @@
-import type { Test } from 'tap'
 import { entriesAfter, head, open, tokens, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function renewal (t: Test, create: CreateStore): Promise<void> {
   t.test('a renewal replaces the secret and strengthens the authentication, nothing else, and logs that the record changed', async t => {

@@ -1,6 +1,6 @@
-import type { Test } from 'tap'
 import { maxClosed, openFamily, receive, rotate, type TokenFamily } from '../../lib/session/rotation.ts'
 import { entriesAfter, head, open, randomNumbers, rotating, tokens, windows, type CreateStore } from './fixtures.ts'
+import type { Test } from './test.ts'
 
 export async function rotation (t: Test, create: CreateStore): Promise<void> {
   t.test('a step-up counts for the generation that it issues, and for no other one', async t => {

@@ -1,6 +1,4 @@
-import assert from 'node:assert/strict'
-import fc from 'fast-check'
-import type { Test } from 'tap'
+import type { Test } from './test.ts'
 import type { SessionData } from '../../lib/own-data.ts'
 import type { Store } from '../store.ts'
 import { absoluteTimeoutMs, closing, entriesAfter, head, idleTimeoutMs, keepForMs, open, rotating, tokens, unknownSid, windows, type CreateStore } from './fixtures.ts'
@@ -70,17 +68,6 @@ export async function sessionData (t: Test, create: CreateStore): Promise<void> 
         t.strictSame(await store.read(record.sid), replaced)
       }
     }
-  })
-
-  t.test('the data of any JSON object comes back as it was', async t => {
-    const { store, second } = await create(t)
-    const other = await second()
-    const { sid } = await open(store)
-    const object = fc.dictionary(fc.string({ unit: 'binary' }).filter(name => name !== '__proto__'), fc.jsonValue({ maxDepth: 4, stringUnit: 'binary' })).map(data => JSON.parse(JSON.stringify(data)) as object)
-    await t.resolves(fc.assert(fc.asyncProperty(object, async data => {
-      assert.deepEqual((await store.replaceData(sid, of(data)))?.data, data)
-      assert.deepEqual((await other.read(sid))?.data, data)
-    }), { numRuns: 50 }))
   })
 
   t.test('every change of a record keeps its data', async t => {

@@ -1,5 +1,5 @@
-import type { Test } from 'tap'
 import { closing, open, rotating, session, tokens, type CreateStore } from './fixtures.ts'
+import type { Test } from './test.ts'
 
 const [here, there] = ['https://one.example.com', 'https://two.example.com']
 

@@ -1,9 +1,9 @@
-import type { Test } from 'tap'
 import type { SessionRecord } from '../../lib/session/record.ts'
 import { openFamily } from '../../lib/session/rotation.ts'
 import { isSid } from '../../lib/session/sid.ts'
 import { absoluteTimeoutMs, claimsOf, closing, entriesAfter, head, idleTimeoutMs, open, rotating, session, sidsOf, tokens, unknownSid, windows, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function sessions (t: Test, create: CreateStore): Promise<void> {
   t.test('what is absent is null or empty for every method, and nothing is made by asking', async t => {

@@ -1,7 +1,7 @@
-import type { Test } from 'tap'
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { claims, claimsOf, closing, entriesAfter, head, idleTimeoutMs, keepForMs, minute, open, rotating, session, sidsOf, tokens, windows, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function subjectCuts (t: Test, create: CreateStore): Promise<void> {
   t.test('a cut ends every session of the subject and logs one entry for them all', async t => {

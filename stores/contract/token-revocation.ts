@@ -1,7 +1,7 @@
-import type { Test } from 'tap'
 import { tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { claims, entriesAfter, head, keepForMs, open, tokens, unknownSid, claimsOf, type CreateStore } from './fixtures.ts'
 import { takeSnapshot } from './snapshot.ts'
+import type { Test } from './test.ts'
 
 export async function tokenRevocation (t: Test, create: CreateStore): Promise<void> {
   const token = { issuer: 'https://gateway.example', jti: 'token-1' }

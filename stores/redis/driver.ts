@@ -3,7 +3,8 @@ import type { FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
 import { isLoopback } from '../../lib/proxy/service-address.ts'
 import type { Decoded } from '../../lib/settings/decode.ts'
-import type { StoreConfig, StoreDriver } from '../driver.ts'
+import { loadPackages } from '../../lib/load-packages.ts'
+import { storePluginName, type StoreConfig, type StoreDriver } from '../driver.ts'
 import { forOthers, warnOfReaders } from '../files/readers.ts'
 import { findTlsProblems } from '../../lib/settings/client-tls.ts'
 import { readClientTlsFiles, type ClientTlsPaths } from '../files/tls-files.ts'
@@ -12,6 +13,9 @@ import { addressesOf, findRedisProblems } from './addresses.ts'
 import type { RedisTarget } from './options.ts'
 import { checkRedisOptions, type RedisPluginOptions } from './plugin-options.ts'
 import { settings } from './settings.ts'
+
+const user = `${storePluginName} with type redis`
+const packages = ['ioredis', '@fastify/redis', '@fastify/rate-limit']
 
 type RedisSettings = Decoded<typeof settings>
 
@@ -47,14 +51,14 @@ export const redis: StoreDriver<typeof settings, RedisConfig, RedisPluginOptions
   async open (options, hooks = {}) {
     const { target, ...rest } = checkRedisOptions(options)
     // Loaded here, so that gateways on other stores, and commands that open none, do not load the client.
-    const { createRedisClient, createRedisStore } = await import('../redis.ts')
+    const { createRedisClient, createRedisStore } = await loadPackages(user, packages, async () => await import('../redis.ts'))
     const client = createRedisClient(target)
     const store = await createRedisStore({ redis: client, closeClient: true, ...rest, ...hooks })
     return {
       store,
       expose: async fastify => { await exposeClient(fastify, client as Redis) },
       async createCounts (fastify, timeoutMs) {
-        const { RedisCounts } = await import('./counts.ts')
+        const { RedisCounts } = await loadPackages(user, packages, async () => await import('./counts.ts'))
         return await RedisCounts.create(fastify, { client, keyPrefix: rest.keyPrefix }, timeoutMs)
       }
     }
@@ -90,6 +94,6 @@ function crossesInTheClear ({ protocol, hostname }: URL): boolean {
 /** Registers a client that is connected: with one that is still connecting, @fastify/redis waits without limit and without a message. */
 async function exposeClient (fastify: FastifyInstance, client: Redis): Promise<void> {
   if ((fastify as { redis?: { portcullis?: Redis } }).redis?.portcullis !== undefined) return
-  const { default: fastifyRedis } = await import('@fastify/redis')
+  const { default: fastifyRedis } = await loadPackages(user, packages, async () => await import('@fastify/redis'))
   await fastify.register(fastifyRedis, { client, namespace: 'portcullis' })
 }

@@ -27,10 +27,10 @@ export type RedisPluginOptions = {
     url: string
   } | {
     /** Nodes of a Redis Cluster, from which the gateway discovers the others. */
-    cluster: string[]
+    cluster: readonly string[]
   } | {
     /** Sentinels, with their own user and password. */
-    sentinels: string[]
+    sentinels: readonly string[]
     /** Name under which the Sentinels know the primary. */
     name: string
   }

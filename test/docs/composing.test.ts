@@ -1,13 +1,9 @@
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { compileFunction } from 'node:vm'
 import t, { type Test } from 'tap'
 import * as exported from '../../index.ts'
-import * as contract from '../../stores/contract/contract.ts'
-import { session as sessionOf } from '../../stores/contract/fixtures.ts'
-import { createSqliteStore } from '../../stores/sqlite.ts'
 import { Demanded } from '../../plugins/authenticate.ts'
 import { blocksOf } from '../helpers/documents.ts'
 import { startUpstream } from '../helpers/upstream.ts'
@@ -130,27 +126,6 @@ t.test('a scope with cookies of its own has the sessions that the page says, apa
   t.match(headers.cookie, /^partner=/)
   t.same((await app.inject({ url: '/partner/me', headers })).json(), { subject: 'pat' })
   t.equal((await app.inject({ url: '/me', headers })).statusCode, 401)
-})
-
-t.test('the tests for a custom store get what the contract expects of a fixture', async t => {
-  const directory = t.testdir({})
-  const fixtures: Array<[name: string, create: contract.CreateStore]> = []
-  await runSnippet('storeContract(', {
-    t,
-    storeContract: (_t: Test, name: string, create: contract.CreateStore) => fixtures.push([name, create]),
-    createDatabase: async () => join(directory, 'store.db'),
-    createStore: async ({ database, now }: { database: string, now: () => number }) => await createSqliteStore({ path: database, now })
-  }, snippet => snippet.replaceAll(/^import .*\n/gm, ''))
-  const [[name, create] = ['', null]] = fixtures
-  const { store, advance, second } = await create!(t)
-  const startedAtMs = store.nowMs()
-  advance(1000)
-  const { record } = await store.open(sessionOf())
-
-  t.equal(name, 'my store')
-  t.equal(store.nowMs(), startedAtMs + 1000)
-  t.same(await (await second()).read(record.sid), record)
-  t.same([...text.matchAll(/^import \{ (\w+) \} from 'portcullis\/store-contract'$/gm)].map(([, name]) => name), Object.keys(contract))
 })
 
 t.test('a listener receives the events of its server, with their time, as the page says', async t => {

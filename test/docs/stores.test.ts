@@ -36,5 +36,5 @@ t.test('a store of the application is registered as the page says', async t => {
 t.test('the contract is run as the page says', async t => {
   const program = contract.replaceAll(/^import .*\n/gm, '')
 
-  compileFunction(program, ['t', 'storeContract', 'MyStore', 'createDatabase'])(t, storeContract, MemoryStore, async () => new MemoryData())
+  await compileFunction(`return (async () => { ${program} })()`, ['test', 'storeContract', 'MyStore', 'createDatabase'])(t.test.bind(t), storeContract, MemoryStore, async () => new MemoryData())
 })

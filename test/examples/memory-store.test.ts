@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { MemoryData, MemoryStore } from '../../examples/memory-store.ts'
 import { storeContract } from '../../stores/contract/contract.ts'
 
-storeContract(t, 'the store of the example', async t => {
+await storeContract(async (t: Test) => {
   const data = new MemoryData()
   let nowMs = 1_790_000_000_000
   const open = async (): Promise<MemoryStore> => {
@@ -12,7 +12,7 @@ storeContract(t, 'the store of the example', async t => {
     return store
   }
   return { store: await open(), advance: ms => { nowMs += ms }, second: open }
-})
+}, { test: t.test.bind(t), name: 'the store of the example' })
 
 t.test('the example needs nothing of Portcullis but portcullis/store, and so every type that Store names is exported', async t => {
   const text = await readFile(new URL('../../examples/memory-store.ts', import.meta.url), 'utf8')

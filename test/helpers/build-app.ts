@@ -103,7 +103,7 @@ export function createServer (t: Test): FastifyInstance {
 /** Builds a server with every plugin up to `authenticate` and `mint`, and what `register` adds before it is ready. */
 export async function buildApp (t: Test, store: Store, options: AppOptions = {}, register: (app: FastifyInstance) => void | Promise<void> = () => {}): Promise<FastifyInstance> {
   const app = createServer(t)
-  await app.register(errors, { origin })
+  await app.register(errors, { origin, shape: 'all', notFound: true })
   await app.register(storePlugin, { type: 'custom', store })
   await app.register(blocklist, options.blocklist ?? {})
   await app.register(cookies, { origin, ...options.cookies })

@@ -65,7 +65,7 @@ t.test('a log that does not want level info has no audit lines', async t => {
 
   publish({ event: 'login.refused' }, app.portcullis)
 
-  t.same(lines, [])
+  t.notOk(lines.some(line => line.includes('"audit":true')))
 })
 
 t.test('the plugin does not boot without the store, and refuses what is no option', async t => {

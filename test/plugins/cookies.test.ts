@@ -103,7 +103,7 @@ t.test('a name of the first release is read where the present one is not there, 
 })
 
 t.test('what a request carries under the present and the former name is told together, also after the time of the former one', async t => {
-  for (const formerFor of ['24h', '0s']) {
+  for (const formerFor of ['24h', '0s'] as const) {
     const app = await build(t, { formerFor })
     app.get('/all', async request => ({ session: app.portcullis.cookies.readAll(request, 'session'), refresh: app.portcullis.cookies.readAll(request, 'refresh') }))
     const read = async (header: string) => (await app.inject({ url: '/all', headers: { cookie: header } })).json<object>()

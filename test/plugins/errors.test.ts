@@ -9,7 +9,7 @@ import { serverOptions } from '../../plugins/server-options.ts'
 async function build (t: Test, add: (app: FastifyInstance) => void, lines: string[] = []): Promise<FastifyInstance> {
   const app = Fastify(serverOptions({ bodyBytes: 100, logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } }))
   t.teardown(() => app.close())
-  await app.register(errors, { origin: 'https://app.example.com' })
+  await app.register(errors, { origin: 'https://app.example.com', shape: 'all', notFound: true })
   add(app)
   return app
 }
@@ -34,7 +34,7 @@ t.test('what has no route is a problem with our headers', async t => {
 t.test('an http origin has no HSTS', async t => {
   const app = Fastify(serverOptions())
   t.teardown(() => app.close())
-  await app.register(errors, { origin: 'http://localhost:8080' })
+  await app.register(errors, { origin: 'http://localhost:8080', notFound: true })
 
   t.notOk('strict-transport-security' in (await app.inject('/none')).headers)
 })

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import { request as send, METHODS } from 'node:http'
 import t from 'tap'
 import errors from '../../plugins/errors.ts'
-import proxy from '../../plugins/proxy.ts'
+import proxy, { type ProxyOptions } from '../../plugins/proxy.ts'
 import { serverOptions } from '../../plugins/server-options.ts'
 import { sendRaw, startProxy } from '../helpers/proxy.ts'
 import { startUpstream } from '../helpers/upstream.ts'
@@ -51,7 +51,7 @@ t.test('wrong options are refused by name', async t => {
   ] as const) {
     const app = Fastify(serverOptions())
     await app.register(errors)
-    await t.rejects(async () => { await app.register(proxy, { prefix: '/a', origin: 'https://app.example.com', ...options }) }, { code: 'PTC_ERR_CONFIG_INVALID', message })
+    await t.rejects(async () => { await app.register(proxy, { prefix: '/a', origin: 'https://app.example.com', ...options } as unknown as ProxyOptions) }, { code: 'PTC_ERR_CONFIG_INVALID', message })
     await app.close()
   }
 })

@@ -425,12 +425,13 @@ t.test('errors that are registered twice are refused by name', async t => {
   for (const nested of [false, true]) {
     const app = Fastify()
     t.teardown(() => app.close())
-    await app.register(errors)
-    await t.rejects(async () => { await (nested ? app.register(async child => { await child.register(errors) }) : app.register(errors)) }, { code: 'PTC_ERR_CONFIG_INVALID', message: /^portcullis-errors: this scope, or one with the same prefix/ })
+    await app.register(errors, { notFound: true })
+    await t.rejects(async () => { await (nested ? app.register(async child => { await child.register(errors, { notFound: true }) }) : app.register(errors)) }, { code: 'PTC_ERR_CONFIG_INVALID', message: /^portcullis-errors: this scope/ })
   }
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(errors)
-  await app.register(async child => { await child.register(errors) }, { prefix: '/apart' })
+  await app.register(errors, { notFound: true })
+  await app.register(async child => { await child.register(errors, { notFound: true }) }, { prefix: '/apart' })
+  await app.register(async child => { await child.register(errors) })
   await app.ready()
 })

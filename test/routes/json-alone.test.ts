@@ -12,7 +12,7 @@ async function start (t: Test, bodyWithinMs = withinMs, bodyBytes = 64 * 1_048_5
   const bodies: unknown[] = []
   const lines: string[] = []
   const app = Fastify(serverOptions({ bodyBytes, logger: { level: 'warn', stream: { write: line => { lines.push(line) } } } }))
-  await app.register(errors)
+  await app.register(errors, { shape: 'all' })
   acceptJsonAlone(app, bodyWithinMs)
   app.post('/', async ({ body }) => {
     bodies.push(body)

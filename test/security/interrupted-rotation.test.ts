@@ -82,14 +82,14 @@ t.test('a token that cannot be signed costs the client nothing', async t => {
   const { app, url, advance } = await startGateway(t)
   const { cookie } = await signInForTokens(url)
   const key = app.portcullis.keys.current()
-  const { kid, privatePem } = key
-  Object.assign(key, { kid: 'another', privatePem: 'the key is away' })
+  const { kid, privateKey } = key
+  Object.assign(key, { kid: 'another', privateKey: 'the key is away' })
 
   const failed = await post(`${url}/auth/refresh`, undefined, { cookie })
   t.same(failed.headers.getSetCookie(), [])
   t.notMatch(await assertProblem(t, failed, 500, 'PTC_ERR_INTERNAL'), /key is away/)
 
-  Object.assign(key, { kid, privatePem })
+  Object.assign(key, { kid, privateKey })
   advance(60_000)
   t.equal(claimsOf((await refresh(url, cookie)).token)['gen'], 2)
 })

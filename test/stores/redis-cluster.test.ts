@@ -33,7 +33,7 @@ async function recovery (store: Store): Promise<void> {
   await until(async () => !(await store.pull((await takeSnapshot(store)).position)).gap)
 }
 
-storeContract(t, 'redis cluster', async t => {
+await storeContract(async (t: Test) => {
   const keyPrefix = `contract-${++fixtures}:`
   const startMs = Date.now()
   let clockOffsetMs = 0
@@ -45,7 +45,7 @@ storeContract(t, 'redis cluster', async t => {
     return { ...store, nowMs: () => startMs + clockOffsetMs }
   }
   return { store: await create(), advance: ms => { clockOffsetMs += ms }, second: create }
-})
+}, { test: t.test.bind(t), name: 'redis cluster' })
 
 t.test('a server that evicts data is refused, whichever of the primaries it is', async t => {
   const [, , third] = await cluster.primaries()

@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { Store } from '../../stores/store.ts'
 import { connectRedis, freezeClock, startRedis } from '../helpers/redis-server.ts'
@@ -8,7 +8,7 @@ const server = await startRedis(t)
 let fixtures = 0
 
 for (const shards of [1, 16]) {
-  storeContract(t, `redis with ${shards} shards`, async t => {
+  await storeContract(async (t: Test) => {
     const keyPrefix = `contract-${++fixtures}:`
     const startMs = Date.now()
     let clockOffsetMs = 0
@@ -21,5 +21,5 @@ for (const shards of [1, 16]) {
       return { ...store, nowMs: () => startMs + clockOffsetMs }
     }
     return { store: await create(), advance: ms => { clockOffsetMs += ms }, second: create }
-  })
+  }, { test: t.test.bind(t), name: `redis with ${shards} shards` })
 }

@@ -1,6 +1,8 @@
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import { blocklist, defineConfig, type AuthenticateOptions, type Blocklist, type ConfigInput, type CookiesOptions, type Identity, type PasswordVerifier, type SessionView, type SignInHooks, type Store } from '../../index.ts'
+import type { Writable } from 'node:stream'
+import type { Registry } from 'prom-client'
+import { blocklist, defineConfig, type AuditEvent, type AuditOptions, type AuthenticateDemand, type AuthenticateOptions, type Blocklist, type BlocklistOptions, type ConfigInput, type CookiesOptions, type CorsOptions, type Counts, type MetricsOptions, type RateLimitOptions, type Identity, type PasswordVerifier, type SessionView, type SignInHooks, type Store } from '../../index.ts'
 
 const app = Fastify()
 
@@ -54,5 +56,30 @@ describe('the password verifier', () => {
   test('has hooks of these names alone', () => {
     expect<SignInHooks>().type.toBeAssignableFrom<{ beforeSignIn: () => { scopes: string[] }, afterSignOut: (request: unknown, facts: { sids: string[] }) => Promise<void> }>()
     expect<keyof SignInHooks>().type.toBe<'beforeSignIn' | 'afterSignIn' | 'beforeRefresh' | 'afterRefresh' | 'beforeSignOut' | 'afterSignOut'>()
+  })
+})
+
+describe('options', () => {
+  test('take durations with a unit, and no other text', () => {
+    expect<BlocklistOptions>().type.toBeAssignableFrom<{ maxTokenAge: '15m' }>()
+    expect<BlocklistOptions>().type.toBeAssignableFrom<{ maxTokenAge: number }>()
+    expect<BlocklistOptions>().type.not.toBeAssignableFrom<{ maxTokenAge: 'banana' }>()
+    expect<BlocklistOptions>().type.not.toBeAssignableFrom<{ maxTokenAge: '15' }>()
+    expect<AuthenticateDemand>().type.not.toBeAssignableFrom<{ audience: 'a', stepUp: { maxAge: 'banana' } }>()
+    expect<AuthenticateDemand>().type.toBeAssignableFrom<{ audience: 'a', stepUp: { maxAge: '5m' } }>()
+  })
+
+  test('take lists that cannot be changed', () => {
+    expect<AuthenticateDemand>().type.toBeAssignableFrom<{ audience: string, scopes: readonly string[] }>()
+    expect<CorsOptions>().type.toBeAssignableFrom<{ origin: string, origins: readonly string[] }>()
+  })
+
+  test('take sinks as functions and as streams, registries of prom-client, and typed counts', () => {
+    expect<AuditOptions>().type.toBeAssignableFrom<{ sink: (event: AuditEvent) => void }>()
+    expect<AuditOptions>().type.toBeAssignableFrom<{ sink: Writable }>()
+    expect<AuditOptions>().type.not.toBeAssignableFrom<{ sink: string }>()
+    expect<MetricsOptions>().type.toBeAssignableFrom<{ registry: Registry }>()
+    expect<RateLimitOptions>().type.toBeAssignableFrom<{ counts: Counts }>()
+    expect<RateLimitOptions>().type.not.toBeAssignableFrom<{ counts: { add: () => void } }>()
   })
 })

@@ -4,14 +4,14 @@ import blocklist from '../../../plugins/blocklist.ts'
 import cookies from '../../../plugins/cookies.ts'
 import errors from '../../../plugins/errors.ts'
 import refreshToken, { type RefreshTokenOptions } from '../../../plugins/refresh-token.ts'
-import session from '../../../plugins/session.ts'
+import session, { type SessionOptions } from '../../../plugins/session.ts'
 import storePlugin from '../../../plugins/store.ts'
 import { createServer, createStore, origin, refreshCookieName, secret } from '../../helpers/build-app.ts'
 
 const code = 'PTC_ERR_CONFIG_INVALID'
 const token = `h.${Buffer.from(JSON.stringify({ exp: 4_000_000_000 })).toString('base64url')}.s`
 
-interface Lifetimes { idleTimeout?: string, absoluteTimeout?: string, maxPerSubject?: number }
+type Lifetimes = Pick<SessionOptions, 'idleTimeout' | 'absoluteTimeout' | 'maxPerSubject'>
 
 async function registerSession (scope: FastifyInstance, lifetimes: Lifetimes = {}): Promise<void> {
   await scope.register(session, lifetimes)
