@@ -1,3 +1,4 @@
+import { emitWarning } from 'node:process'
 import { Type } from '@sinclair/typebox'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -66,7 +67,7 @@ function warnIfLost (log: FastifyBaseLogger & { isLevelEnabled?: (level: string)
   if (log.isLevelEnabled?.('warn') === true) log.warn(text)
   else if (!hasWarned) {
     hasWarned = true
-    process.emitWarning(text, { code: 'PTC_WARN_AUDIT_LOST' })
+    emitWarning(text, { code: 'PTC_WARN_AUDIT_LOST' })
   }
 }
 

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyReply, FastifyRequest, onSendHookHandler, RouteOptions } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, onSendHookHandler, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { ConfigInvalidError, NotFoundError } from '../lib/errors.ts'
 import { loggedPath } from '../lib/http/logged-path.ts'
@@ -80,14 +80,15 @@ type Respond = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
 function shapeOwnErrors (fastify: FastifyInstance, route: RouteOptions, respond: Respond): void {
   const { errorHandler: given } = route
   const isOwn = isOwnRoute(route)
-  route.errorHandler = function respondToOwnErrors (error, request, reply) {
+  const respondToOwnErrors: (this: FastifyInstance, error: Error, request: FastifyRequest, reply: FastifyReply) => unknown = function (error, request, reply) {
     // Own routes that show pages respond to their errors by a handler of their scope.
     const isHandled = isOwn ? given === undefined && request.server.errorHandler === fastify.errorHandler : isOwnError(error)
     if (isHandled) return respond(error, request, reply)
-    if (given !== undefined) return given.call(this, error, request, reply)
+    if (given !== undefined) return given.call(this, error as FastifyError, request, reply)
     // Fastify calls the next error handler, that of the scope.
-    void reply.send(error)
+    reply.send(error)
   }
+  route.errorHandler = respondToOwnErrors as NonNullable<typeof given>
 }
 
 /** Returns whether a route is one of Portcullis: an endpoint, whose schema names its credentials, or a proxied path. */

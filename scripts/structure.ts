@@ -42,7 +42,8 @@ function rules (): IForbiddenRuleType[] {
   const arrows = Object.entries({ ...directions, ...applications }).map(([name, { imports }]): IForbiddenRuleType => ({
     name: `arrow-from-${name}`,
     severity: 'error',
-    from: { path: within(name) },
+    // A recipe with a package.json imports what it installs.
+    from: { path: within(name), pathNot: '^examples/recipes/[^/]+/' },
     // Imports that begin with `/` are addresses that the gateway serves to browsers.
     to: { path: '^(?!node_modules/)', dependencyTypesNot: ['core'], pathNot: ['node_modules/', '^node:', '^/', ...[name, ...imports].map(within)] }
   }))

@@ -11,7 +11,14 @@ const needsSignIn = ['PTC_ERR_CREDENTIALS_MISSING', 'PTC_ERR_SESSION_INVALID']
 /** Builds an application whose pages are rendered by the server: the sign-in page and the account page of Portcullis, and its own forms. */
 export async function build (): Promise<FastifyInstance> {
   const app = Fastify(serverOptions({ origin }))
-  await app.register(errors, { origin })
+  await app.register(errors, {
+    origin,
+    format (problem, request, reply) {
+      if (request.method !== 'GET' || !needsSignIn.includes(problem.code)) return problem
+      reply.redirect(`/auth/sign-in?return_to=${encodeURIComponent(request.url)}`, 303)
+      return undefined // the response is sent
+    }
+  })
   await app.register(store, { path: ':memory:' }) // production: a file, or { type: 'redis', url }
   await app.register(rateLimit)
   await app.register(blocklist)
@@ -24,10 +31,6 @@ export async function build (): Promise<FastifyInstance> {
     await notes.register(formbody)
     // Every route of this scope requires a session. A form that another site submits is refused with 403, so no form needs a CSRF token.
     notes.addHook('onRequest', notes.portcullis.authenticate({ audience, access: 'session' }))
-    notes.setErrorHandler(async (error: { code?: string }, request, reply) => {
-      if (request.method !== 'GET' || !needsSignIn.includes(error.code ?? '')) throw error
-      return await reply.redirect(`/auth/sign-in?return_to=${encodeURIComponent(request.url)}`, 303)
-    })
 
     const texts = new Map<string, string[]>()
     notes.get('/', async ({ identity }, reply) => {

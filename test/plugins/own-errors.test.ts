@@ -65,8 +65,8 @@ t.test('the application keeps its error handler and its handler of requests with
 t.test('handlers of scopes and routes get the errors of the application alone', async t => {
   const app = await build(t, {}, {
     add: app => {
-      app.get('/route/ours', { errorHandler: (error, _request, reply) => reply.send({ route: error.message }) }, async () => { throw new TokenInvalidError() })
-      app.get('/route/theirs', { errorHandler: (error, _request, reply) => reply.send({ route: error.message }) }, async () => { throw new TeapotError('short') })
+      app.get('/route/ours', { errorHandler: (error, _request, reply) => { void reply.send({ route: error.message }) } }, async () => { throw new TokenInvalidError() })
+      app.get('/route/theirs', { errorHandler: (error, _request, reply) => { void reply.send({ route: error.message }) } }, async () => { throw new TeapotError('short') })
       app.register(async scope => {
         scope.setErrorHandler((error, _request, reply) => {
           if (error instanceof TeapotError) return reply.send({ scope: error.message })
