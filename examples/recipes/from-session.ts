@@ -1,3 +1,4 @@
+import cookie from '@fastify/cookie'
 import oldSession from '@fastify/session'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { authenticate, blocklist, cookies, errors, rateLimit, serverOptions, session, store } from '../../index.ts'
@@ -33,6 +34,7 @@ export async function build ({ oldSecret }: FromSessionOptions): Promise<Fastify
   await app.register(cookies, { origin })
   await app.register(session)
   await app.register(authenticate, { origin })
+  await app.register(cookie)
   await app.register(oldSession, { secret: oldSecret, saveUninitialized: false, cookie: { secure: 'auto' } }) // until the last old session has expired
   const { portcullis } = app
 

@@ -2,6 +2,8 @@ import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fas
 import t, { type Test } from 'tap'
 import { build as buildForms } from '../../examples/recipes/forms.ts'
 import { build as buildFromJwt } from '../../examples/recipes/from-jwt.ts'
+import { build as buildFromSession } from '../../examples/recipes/from-session.ts'
+import { build as buildSpa } from '../../examples/recipes/spa.ts'
 import { build as buildTenants } from '../../examples/recipes/tenants.ts'
 import { learnCookie } from '../helpers/secrets.ts'
 
@@ -83,4 +85,49 @@ t.test('from-jwt: after the last old token should have expired, all old tokens a
   const app = closing(t, await buildFromJwt({ oldSecret: 'an old secret of the application', oldTokensUntil: Date.now() - 1 }))
 
   t.equal((await app.inject({ url: '/orders', headers: { authorization: `Bearer ${app.jwt.sign({ sub: 'ada' })}` } })).statusCode, 401)
+})
+
+t.test('spa: an unknown address is the page for a browser, and nothing for everything else', async t => {
+  const app = closing(t, await buildSpa())
+  const page = await app.inject({ url: '/orders/7', headers: navigation })
+
+  t.match(page.headers['content-type'], 'text/html')
+  t.match(page.body, '<script type="module" src="/app.js">')
+  t.match((await app.inject('/app.js')).body, "from '/auth/client/index.js'")
+  t.equal((await app.inject('/auth/client/index.js')).statusCode, 200)
+  for (const url of ['/api/nothing', '/auth/nothing', '/missing.png']) t.equal((await app.inject({ url, headers: url === '/missing.png' ? {} : navigation })).statusCode, 404, url)
+})
+
+t.test('spa: the API needs a session, which the sign-in page or the client opens', async t => {
+  const app = closing(t, await buildSpa())
+  const signedIn = await app.inject({ method: 'POST', url: '/auth/login', payload: { username: 'ada', password: 'open-the-gate' } })
+  const headers = { cookie: cookieOf(signedIn) }
+
+  t.equal((await app.inject('/api/orders')).statusCode, 401)
+  t.match((await app.inject({ url: '/api/orders', headers })).json(), { of: 'ada' })
+  t.equal((await app.inject({ method: 'POST', url: '/auth/login', payload: { username: 'ada', password: 'open-the-gate', mode: 'tokens' } })).statusCode, 400)
+  t.equal((await app.inject({ method: 'POST', url: '/auth/refresh' })).statusCode, 404)
+  t.equal((await app.inject({ method: 'POST', url: '/auth/logout', headers: { ...headers, cookie: `${headers.cookie}; portcullis-refresh=planted` } })).statusCode, 204)
+  t.equal((await app.inject({ url: '/api/orders', headers })).statusCode, 401)
+})
+
+t.test('from-session: the cart of an old session moves over with a sign-in, and the old session ends', async t => {
+  const app = await buildFromSession({ oldSecret: 'an old secret of the application, long enough' })
+  // The cart as the application filled it before.
+  app.post('/before', async request => {
+    request.session.cart = ['a lamp']
+    return {}
+  })
+  closing(t, app)
+  const old = cookieOf(await app.inject({ method: 'POST', url: '/before' }))
+  const signedIn = await app.inject({ method: 'POST', url: '/login', headers: { cookie: old }, payload: { username: 'ada', password: 'open-the-gate' } })
+  const line = [signedIn.headers['set-cookie'] ?? ''].flat().find(line => line.startsWith('portcullis='))!
+  const headers = { cookie: line.split(';')[0]! }
+
+  t.equal((await app.inject({ url: '/cart', headers: { cookie: old } })).statusCode, 401)
+  t.same((await app.inject({ url: '/cart', headers })).json(), { cart: ['a lamp'] })
+  t.same((await app.inject({ method: 'POST', url: '/cart', headers, payload: { item: 'a chair' } })).json(), { cart: ['a lamp', 'a chair'] })
+  t.same((await app.inject({ url: '/cart', headers })).json(), { cart: ['a lamp', 'a chair'] })
+  t.equal((await app.inject({ method: 'POST', url: '/logout', headers })).statusCode, 204)
+  t.equal((await app.inject({ url: '/cart', headers })).statusCode, 401)
 })
