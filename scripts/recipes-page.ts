@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-const root = new URL('../examples/', import.meta.url)
+const root = new URL('../', import.meta.url)
 const languages: Record<string, string> = { mjs: 'js', astro: 'astro' }
 
 /** Returns the page with the files that its marks name (`<!-- example: PATH -->`) between each mark and the next `<!-- /example -->`. */
