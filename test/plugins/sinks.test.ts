@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { PassThrough, Writable } from 'node:stream'
 import { Counter, Registry } from 'prom-client'
@@ -84,13 +85,17 @@ t.test('a log that would lose the events is named at the start, in the log if th
   t.same((await buildAudit(t, {}, 'info')).lines, [])
   t.same((await buildAudit(t, { sink: () => {} }, 'warn')).lines, [])
 
-  const warnings: Array<Error & { code?: string }> = []
-  const onWarning = (warning: Error): void => { warnings.push(warning) }
-  process.on('warning', onWarning)
-  t.teardown(() => { process.off('warning', onWarning) })
-  for (let twice = 0; twice < 2; twice++) await (await build(t, false)).app.register(audit)
-  await new Promise(resolve => setImmediate(resolve))
-  t.match(warnings.filter(({ code }) => code === 'PTC_WARN_AUDIT_LOST'), { length: 1 })
+})
+
+t.test('a process whose applications have no logger is warned once', async t => {
+  const program = `
+    import Fastify from 'fastify'
+    import { audit, store } from '${new URL('../../index.ts', import.meta.url).href}'
+    for (let twice = 0; twice < 2; twice++) await Fastify().register(store, { path: ':memory:' }).register(audit)
+    process.exit()`
+  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], { encoding: 'utf8', cwd: new URL('../..', import.meta.url) })
+
+  t.equal(stderr.split('PTC_WARN_AUDIT_LOST').length, 2, stderr)
 })
 
 t.test('a sink that cannot be written to is refused', async t => {

@@ -14,6 +14,8 @@ async function start (t: Test, accessLog = true): Promise<Gateway & { lines: str
     { prefix: '/open', target: upstream.url }, { prefix: '/never', target: never.url }, { prefix: '/broken', target: broken.url },
     { prefix: '/gone', target: `http://127.0.0.1:${await findClosedPort()}` }
   ], { accessLog, trustProxy: ['10.0.0.0/8'], logger: { level: 'info', stream: { write: (line: string) => { if (!line.includes('listening')) lines.push(line) } } } })
+  // The tests add hooks to every server, which are named at the start.
+  lines.length = 0
   return { ...gateway, lines, requestIds: () => upstream.requests.map(({ headers }) => headers['x-request-id']) }
 }
 
