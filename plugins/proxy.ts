@@ -79,7 +79,7 @@ const own = {
   identityHeaderNames: optional([], Type.Array(Type.String({ pattern: '^[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*$', errorMessage: 'must be letters and digits, in words that are joined by -' }))),
   /**
    * Runs after `onRequest` and before anything is sent, also for WebSocket handshakes. It receives the request. It may be asynchronous, and
-   * rejects the request by an exception. It cannot change the identity.
+   * rejects the request by an exception. It cannot change the identity. A caller who is signed out meanwhile is rejected.
    */
   preForward: hook<PreForward>(),
   /**
