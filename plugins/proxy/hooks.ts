@@ -61,7 +61,13 @@ export async function admit (preForward: PreForward, request: FastifyRequest): P
   const { identityOrNull } = request
   await preForward(request)
   if (request.identityOrNull !== identityOrNull) throw new InternalError({ cause: new Error('preForward of proxy has changed the identity of the request') })
-  if (identityOrNull !== null && partOrNull(request.server.portcullis, 'blocklist')?.knowsAsRevoked(identityOrNull) === true) throw new (schemeOf(identityOrNull).errors.Revoked)({ cause: new Error('revoked while preForward ran') })
+  assertStillSignedIn(request)
+}
+
+/** Throws the error of a revoked credential if the caller was signed out while the request waited for a function of the application. */
+export function assertStillSignedIn ({ identityOrNull, server }: FastifyRequest): void {
+  if (identityOrNull === null || partOrNull(server.portcullis, 'blocklist')?.knowsAsRevoked(identityOrNull) !== true) return
+  throw new (schemeOf(identityOrNull).errors.Revoked)({ cause: new Error('revoked while the application held the request') })
 }
 
 export function observeResponse ({ onResponse }: ProxyHooks, request: FastifyRequest, response: ForwardedResponse): void {

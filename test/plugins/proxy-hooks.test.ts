@@ -153,6 +153,18 @@ t.test('a request whose caller is signed out while preForward runs is rejected, 
   t.same([upstream.requests, made], [[], 0])
 })
 
+t.test('a request whose caller is signed out while identityHeaders waits is rejected', async t => {
+  for (const preForward of [undefined, () => {}]) {
+    const upstream = await startUpstream(t)
+    let signOut: () => Promise<void> = async () => {}
+    const { app, url, cookie } = await startGuarded(t, { target: upstream.url, identityHeaders: async () => { await signOut(); return [] }, ...preForward === undefined ? {} : { preForward } })
+    signOut = async () => { await app.portcullis.blocklist.revoke({ subject: 'ada' }) }
+
+    t.equal((await fetch(`${url}/wiki/a`, { headers: { cookie } })).status, 401)
+    t.same(upstream.requests, [])
+  }
+})
+
 t.test('preForward cannot change the identity of a request, nor where it goes', async t => {
   const upstream = await startUpstream(t)
   const { app, url, cookie } = await startGuarded(t, {
