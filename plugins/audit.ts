@@ -16,7 +16,7 @@ export interface AuditWriter {
   write (line: string): unknown
 }
 
-/** Receives each event. What it throws, or rejects with, is logged, and reaches no request. */
+/** Receives each event. What it throws, or rejects with, is logged, and reaches no request. Closing waits up to five seconds for its promises. */
 export type AuditSink = AuditWriter | ((event: AuditEvent) => unknown)
 
 export interface AuditOptions {
@@ -26,6 +26,9 @@ export interface AuditOptions {
    */
   sink?: AuditSink
 }
+
+/** Maximum time for which closing waits for a sink. */
+const longestCloseMs = 5000
 
 const audited = new WeakSet<object>()
 
@@ -78,7 +81,7 @@ function writeTo (fastify: FastifyInstance, sink: AuditSink, onError: (error: un
   if (typeof sink !== 'function') logErrorsOf(fastify, sink, onError)
   const write = typeof sink === 'function' ? sink : (event: AuditEvent) => sink.write(`${JSON.stringify({ audit: true, ...event })}\n`)
   const pending = new Set<Promise<unknown>>()
-  fastify.addHook('onClose', async () => { await Promise.allSettled(pending) })
+  fastify.addHook('onClose', async () => { await settle(pending, onError) })
   return event => {
     const members = Object.entries({ at: event.at, ...membersOf(event) }).filter(([, member]) => member !== undefined)
     const written = write(Object.fromEntries(members) as unknown as AuditEvent)
@@ -86,6 +89,16 @@ function writeTo (fastify: FastifyInstance, sink: AuditSink, onError: (error: un
     const settled = written.then(() => {}, onError).finally(() => { pending.delete(settled) })
     pending.add(settled)
   }
+}
+
+/** Waits for the writes that have begun, but not for ever: a sink that never settles must not keep the server from closing. */
+async function settle (pending: ReadonlySet<Promise<unknown>>, onError: (error: unknown) => void): Promise<void> {
+  if (pending.size === 0) return
+  const { promise: late, resolve } = Promise.withResolvers<'late'>()
+  const timer = setTimeout(resolve, longestCloseMs, 'late')
+  const outcome = await Promise.race([Promise.allSettled(pending), late])
+  clearTimeout(timer)
+  if (outcome === 'late') onError(new Error(`the sink has not settled ${pending.size} events ${longestCloseMs} ms after the server began to close`))
 }
 
 /** Logs errors that a stream emits. Without a listener, the first one would end the process. */

@@ -8,6 +8,7 @@ import { checkOptions } from '../lib/check-options.ts'
 import { isShown } from '../lib/http/navigation.ts'
 import { problemPage } from '../lib/http/problem-page.ts'
 import { ownHeaders } from '../lib/http/security-headers.ts'
+import { isPlain } from '../lib/settings/decode.ts'
 import { isOwnError, toProblem, type ProblemBody } from '../lib/http/problem.ts'
 import { linger } from './server/linger.ts'
 
@@ -125,7 +126,8 @@ async function sendFormatted (error: unknown, request: FastifyRequest, reply: Fa
   void reply.type('application/json; charset=utf-8')
   try {
     const body = await format(problem, request, reply)
-    if (body !== undefined) void reply.send(body)
+    // Fastify would show the client why an object cannot be JSON, and apply the schema of the route to it.
+    if (body !== undefined) void reply.send(isPlain(body) || Array.isArray(body) ? JSON.stringify(body) : body)
   } catch (thrown) {
     request.log.error({ error: describeError(thrown) }, 'the format of portcullis-errors threw an error')
     void reply.header('content-type', json).send(JSON.stringify(problem))

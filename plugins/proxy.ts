@@ -16,7 +16,7 @@ import { createVerifiers } from './authenticate/schemes.ts'
 import { partsAround, partsWithin, scopeParts } from './portcullis.ts'
 import { Exchange } from './proxy/exchange.ts'
 import { createHandshakeHook } from './proxy/handshake.ts'
-import { admit, type OnForwardError, type OnForwarded, type PreForward, type RewriteHeaders } from './proxy/hooks.ts'
+import { admit, assertStillSignedIn, type OnForwardError, type OnForwarded, type PreForward, type RewriteHeaders } from './proxy/hooks.ts'
 import { checkDestination, type DestinationPolicy } from './proxy/destination.ts'
 import { HealthChecks } from './proxy/health-checks.ts'
 import { Pool } from './proxy/pool.ts'
@@ -79,7 +79,7 @@ const own = {
   identityHeaderNames: optional([], Type.Array(Type.String({ pattern: '^[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*$', errorMessage: 'must be letters and digits, in words that are joined by -' }))),
   /**
    * Runs after `onRequest` and before anything is sent, also for WebSocket handshakes. It receives the request. It may be asynchronous, and
-   * rejects the request by an exception. It cannot change the identity.
+   * rejects the request by an exception. It cannot change the identity. A caller who is signed out meanwhile is rejected.
    */
   preForward: hook<PreForward>(),
   /**
@@ -242,9 +242,13 @@ function createForward (upstream: Upstream, prefix: string, { rewritePrefix, ori
       if (areHeaders(headers)) exchange.forward(path, [...constant, ...forwarded(request, hops), ...headers])
       else exchange.fail(new UpstreamUnreachableError({ cause: new Error('identityHeaders has returned a name or a value that no header can have') }))
     }
+    const sendLater = (headers: readonly string[]): void => {
+      assertStillSignedIn(request)
+      send(headers)
+    }
     // The exchange exists meanwhile, so that a revocation ends it.
-    if (preForward !== undefined) admit(preForward, request).then(() => identityHeaders?.(request) ?? []).then(send, (error: unknown) => { exchange.refuse(asError(error)) }).catch((error: unknown) => { exchange.fail(asError(error)) })
-    else if (identity instanceof Promise) identity.then(send).catch((error: unknown) => { exchange.fail(asError(error)) })
+    if (preForward !== undefined) admit(preForward, request).then(() => identityHeaders?.(request) ?? []).then(sendLater, (error: unknown) => { exchange.refuse(asError(error)) }).catch((error: unknown) => { exchange.fail(asError(error)) })
+    else if (identity instanceof Promise) identity.then(sendLater).catch((error: unknown) => { exchange.fail(asError(error)) })
     else send(identity)
   }
 }

@@ -3,7 +3,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { checkOptions } from '../lib/check-options.ts'
 import { StoreUnavailableError } from '../lib/errors.ts'
-import type { RequestFacts } from '../lib/http/request-facts.ts'
 import type { DerivedSecret } from '../lib/secrets.ts'
 import { formatChallenge, longestChallengeToken, parseChallenge, type PendingChallenge } from '../lib/session/challenge-token.ts'
 import { optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
@@ -30,10 +29,10 @@ export interface SecondFactor {
    */
   issue (reply: FastifyReply, challenge: Omit<PendingChallenge, 'id' | 'endsAtMs'>): string
   /**
-   * Opens a token of the client that sends the request. Throws StoreUnavailableError if the token was sealed under a secret that this process
+   * Opens a token of the client that sends the request, at routes with the prefix of those that issued it. Throws StoreUnavailableError if the token was sealed under a secret that this process
    * does not have (yet).
    */
-  open (request: Pick<FastifyRequest, 'headers'>, token: string): OpenedChallenge
+  open (request: Pick<FastifyRequest, 'headers' | 'server'>, token: string): OpenedChallenge
   /** Uses a challenge up. Resolves to true for exactly one caller in all processes. */
   use (pending: PendingChallenge): Promise<boolean>
 }
@@ -69,17 +68,17 @@ class Challenges implements SecondFactor {
     const { store, cookies } = this.#parts
     const cookie = randomBytes(32).toString('base64url')
     const pending = { ...challenge, id: randomBytes(16).toString('base64url'), endsAtMs: store.nowMs() + lifetimeMs }
-    const token = formatChallenge(this.#secrets[0], pending, { origin: cookies.origin, cookie })
+    const token = formatChallenge(this.#secrets[0], pending, { origin: cookies.origin, prefix: reply.server.prefix, cookie })
     if (token.length > longestChallengeToken) throw new RangeError('the audiences and the state of a challenge are too long for its token')
     cookies.set(reply, 'challenge', cookie, lifetimeMs / 1000)
     return token
   }
 
-  open (request: Pick<RequestFacts, 'headers'>, token: string): OpenedChallenge {
+  open (request: Pick<FastifyRequest, 'headers' | 'server'>, token: string): OpenedChallenge {
     const { store, cookies } = this.#parts
     const cookie = cookies.read(request, 'challenge')
     if (cookie === null) return { pending: null, reason: 'forged' }
-    const parsed = parseChallenge(this.#secrets, token, { origin: cookies.origin, cookie })
+    const parsed = parseChallenge(this.#secrets, token, { origin: cookies.origin, prefix: request.server.prefix, cookie })
     if (parsed.result === 'unknown-key') throw new StoreUnavailableError({ cause: new Error('a challenge token of a secret that is not known here (yet)') })
     if (parsed.result === 'forged') return { pending: null, reason: 'forged' }
     return store.nowMs() < parsed.pending.endsAtMs ? { pending: parsed.pending } : { pending: null, reason: 'expired' }

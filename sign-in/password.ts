@@ -34,6 +34,8 @@ export function createPasswordWay (source: PasswordSource): Way {
       : async ({ account, challenge, state }, response) => {
         const principal = await source.verifyChallenge!(state, response)
         if (principal == null) return null
+        // A demand has a subject too, which would be signed in without the factor that it demands.
+        if (isSecondFactorDemand(principal)) throw new TypeError('identity.verifyChallenge must not ask for another factor: return the principal, or null')
         const { acr, amr } = withSecondFactor(challenge)
         return { ...principal, acr: principal.acr ?? acr, amr: [...principal.amr ?? amr], username: account }
       }

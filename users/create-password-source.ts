@@ -1,7 +1,7 @@
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { checkScopes } from '../lib/session/sign-in.ts'
 import { createUsers } from './file-users.ts'
-import type { IdentityOption, PasswordSource, PasswordSourceHooks, Principal, VerifyPassword } from './password-source.ts'
+import { isSecondFactorDemand, type IdentityOption, type PasswordSource, type PasswordSourceHooks, type Principal, type VerifyPassword } from './password-source.ts'
 
 /** Makes the password source that the `identity` setting describes. Throws ConfigInvalidError when its file of users is not valid. */
 export async function createPasswordSource (option: IdentityOption, hooks: PasswordSourceHooks = {}): Promise<PasswordSource> {
@@ -12,6 +12,7 @@ export async function createPasswordSource (option: IdentityOption, hooks: Passw
 
 function toPrincipal (answer: Awaited<ReturnType<VerifyPassword>>): Principal | null {
   if (answer === null) return null
+  if (isSecondFactorDemand(answer)) throw new TypeError('identity: a function cannot ask for a second factor: compose the plugins, with an object that has verify and verifyChallenge')
   const { subject, scopes = [] } = typeof answer === 'string' ? { subject: answer } : answer
   // The character `|` separates the parts of foreign issuers' subjects, and a subject is sent in a header.
   if (typeof subject !== 'string' || !/^[\x21-\x7b\x7d-\x7e]{1,255}$/.test(subject)) {

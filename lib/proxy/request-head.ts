@@ -15,6 +15,8 @@ export const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'proxy-
 const neverForwarded = new Set([
   ...hopByHop, 'proxy-authorization', 'proxy-authentication-info', 'expect', 'host', 'set-cookie', 'forwarded', 'x-real-ip', 'x-request-id',
   'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-original-url', 'x-rewrite-url',
+  // A service believes the certificate that the proxy in front of it names (RFC 9440), and the gateway names none.
+  'client-cert', 'client-cert-chain',
   // CGI programs read it as HTTP_PROXY, the proxy for their own requests.
   'proxy',
   // Proofs of the gateway's own sessions (Device Bound Session Credentials).

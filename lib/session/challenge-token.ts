@@ -3,7 +3,8 @@ import type { SessionMode } from './record.ts'
 
 /*
  * A challenge token carries an authentication of which the second factor is still missing. It is sealed, and no store holds it: the client
- * can neither read nor change it. It opens only at the origin that issued it, and only for the client that has the challenge cookie.
+ * can neither read nor change it. It opens only at the origin and the routes that issued it, because other routes may have other users, and only
+ * for the client that has the challenge cookie.
  */
 
 /** Purpose of a challenge: a sign-in, or a step-up of one session. */
@@ -43,6 +44,8 @@ export type ParsedChallenge =
 /** Place and client for which a token opens. */
 export interface ChallengeBinding {
   origin: string
+  /** Prefix of the routes. */
+  prefix: string
   /** Value of the challenge cookie. */
   cookie: string
 }
@@ -65,6 +68,6 @@ export function parseChallenge (secrets: readonly DerivedSecret[], token: string
   return text === null ? { result: 'forged' } : { result: 'genuine', pending: JSON.parse(text) as PendingChallenge }
 }
 
-function contextOf ({ origin, cookie }: ChallengeBinding): string {
-  return `challenge v1 ${origin} ${sha256(cookie)}`
+function contextOf ({ origin, prefix, cookie }: ChallengeBinding): string {
+  return `challenge v1 ${origin} ${prefix} ${sha256(cookie)}`
 }

@@ -44,9 +44,12 @@ const controlCharacters = /[\x00-\x1f\x7f-\x9f]/ // eslint-disable-line no-contr
 /**
  * Returns the fields of a session's record that depend on the sign-in, without those of the mode. Throws LoginRefusedError if there is no
  * subject: an author may pass on the result of a password check that found no user. Throws TypeError that names the field for a value that a
- * credential of the session could not carry, and for data that cannot be kept.
+ * credential of the session could not carry, for data that cannot be kept, and for a demand for a second factor.
  */
-export function describeSignIn (request: FastifyRequest, { subject, username = subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'], data = {} }: SignIn): Pick<SessionRecord, 'subject' | 'username' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client' | 'data'> {
+export function describeSignIn (request: FastifyRequest, signIn: SignIn): Pick<SessionRecord, 'subject' | 'username' | 'scopes' | 'audiences' | 'acr' | 'amr' | 'client' | 'data'> {
+  const { subject, username = subject, scopes = [], audiences = [], acr = '1', amr = ['pwd'], data = {} } = signIn
+  // It may name the subject, who has not shown the factor yet.
+  if ('challenge' in signIn) throw new TypeError('a demand for a second factor is no sign-in')
   if (!isClaimText(subject)) throw new LoginRefusedError({ cause: new Error('no subject, or one that could not be revoked') })
   if (typeof username !== 'string' || username === '') throw new TypeError('username must be a text')
   const granted = { scopes: checkScopes(scopes), audiences: checkTexts('audiences', audiences), ...checkStrength({ acr, amr }) }

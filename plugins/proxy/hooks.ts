@@ -1,6 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import { InternalError } from '../../lib/errors.ts'
+import { schemeOf } from '../authenticate/schemes.ts'
 import { describeError } from '../errors.ts'
+import { partOrNull } from '../portcullis.ts'
 
 /* The hooks of an application around each exchange with an upstream. docs/guides/composing.md describes when they run. */
 
@@ -52,12 +54,20 @@ export interface ProxyHooks {
 }
 
 /**
- * Runs `preForward`. Rejects with its error, and with InternalError if it has changed the caller, for whom the request was authorized.
+ * Runs `preForward`. Rejects with its error, with InternalError if it has changed the caller, for whom the request was authorized, and with
+ * the error of a revoked credential if the caller was signed out meanwhile: short exchanges are no streams, which a revocation ends.
  */
 export async function admit (preForward: PreForward, request: FastifyRequest): Promise<void> {
   const { identityOrNull } = request
   await preForward(request)
   if (request.identityOrNull !== identityOrNull) throw new InternalError({ cause: new Error('preForward of proxy has changed the identity of the request') })
+  assertStillSignedIn(request)
+}
+
+/** Throws the error of a revoked credential if the caller was signed out while the request waited for a function of the application. */
+export function assertStillSignedIn ({ identityOrNull, server }: FastifyRequest): void {
+  if (identityOrNull === null || partOrNull(server.portcullis, 'blocklist')?.knowsAsRevoked(identityOrNull) !== true) return
+  throw new (schemeOf(identityOrNull).errors.Revoked)({ cause: new Error('revoked while the application held the request') })
 }
 
 export function observeResponse ({ onResponse }: ProxyHooks, request: FastifyRequest, response: ForwardedResponse): void {

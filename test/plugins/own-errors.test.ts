@@ -150,6 +150,25 @@ t.test('a format that throws leaves the problem, and is logged', async t => {
   t.match(lines, [/broken format/])
 })
 
+t.test('an object that format returns is sent as it is, whatever the schema of the route; one that is no JSON leaves the problem', async t => {
+  const circular: Record<string, unknown> = { table: 'users' }
+  circular['self'] = circular
+  for (const body of [circular, { id: 1n }, [1n], { toJSON: () => { throw new Error('users') } }]) {
+    const app = await build(t, { format: () => body })
+    const response = await app.inject('/ours')
+    t.match(response, problem)
+    t.match(response.json(), { code: 'PTC_ERR_TOKEN_INVALID' })
+  }
+  const app = await build(t, { format: ({ code }) => ({ failed: code }) }, {
+    add: app => {
+      app.get('/described', { schema: { response: { 401: { type: 'object', properties: { reason: { type: 'string' } }, required: ['reason'] } } } }, async () => { throw new TokenInvalidError() })
+    }
+  })
+  const response = await app.inject('/described')
+  t.match(response, { statusCode: 401, headers: { 'content-type': 'application/json; charset=utf-8' } })
+  t.same(response.json(), { failed: 'PTC_ERR_TOKEN_INVALID' })
+})
+
 t.test('an outage sets no cookie, also in the format of the application', async t => {
   const app = await build(t, { format: ({ code }) => ({ code }) }, {
     add: app => app.get('/', async (_request, reply) => {

@@ -138,6 +138,33 @@ t.test('a revocation while preForward waits ends the request', async t => {
   t.same(upstream.requests, [])
 })
 
+t.test('a request whose caller is signed out while preForward runs is rejected, however short that is, and no token is made for it', async t => {
+  const upstream = await startUpstream(t)
+  let signOut: () => Promise<void> = async () => {}
+  let made = 0
+  const { app, url, cookie } = await startGuarded(t, { target: upstream.url, identityHeaders: () => { made++; return [] }, preForward: async () => { await signOut() } })
+  signOut = async () => { await app.portcullis.blocklist.revoke({ subject: 'ada' }) }
+
+  const response = await fetch(`${url}/wiki/a`, { headers: { cookie } })
+
+  t.equal(response.status, 401)
+  t.match(await response.json(), { code: 'PTC_ERR_SESSION_INVALID' })
+  t.match(response.headers.get('www-authenticate'), 'Bearer')
+  t.same([upstream.requests, made], [[], 0])
+})
+
+t.test('a request whose caller is signed out while identityHeaders waits is rejected', async t => {
+  for (const preForward of [undefined, () => {}]) {
+    const upstream = await startUpstream(t)
+    let signOut: () => Promise<void> = async () => {}
+    const { app, url, cookie } = await startGuarded(t, { target: upstream.url, identityHeaders: async () => { await signOut(); return [] }, ...preForward === undefined ? {} : { preForward } })
+    signOut = async () => { await app.portcullis.blocklist.revoke({ subject: 'ada' }) }
+
+    t.equal((await fetch(`${url}/wiki/a`, { headers: { cookie } })).status, 401)
+    t.same(upstream.requests, [])
+  }
+})
+
 t.test('preForward cannot change the identity of a request, nor where it goes', async t => {
   const upstream = await startUpstream(t)
   const { app, url, cookie } = await startGuarded(t, {

@@ -79,6 +79,15 @@ t.test('closing waits until a sink has written', async t => {
   t.ok(hasWritten)
 })
 
+t.test('a sink that never settles does not keep a server from closing, and is logged', async t => {
+  const { app, lines } = await buildAudit(t, { sink: async () => await new Promise(() => {}) })
+  publish({ event: 'session.opened' }, app.portcullis)
+
+  await app.close()
+
+  t.match(lines, [/has not settled 1 events/])
+})
+
 t.test('a log that would lose the events is named at the start, in the log if that writes warnings', async t => {
   const { lines } = await buildAudit(t, {}, 'warn')
   t.match(lines, [/every security event is lost.*give portcullis-audit a sink/])

@@ -15,7 +15,7 @@ import { startUpstream, type RecordedRequest } from '../helpers/upstream.ts'
 const ours = ['X-Auth-Subject', 'X-Auth-Session', 'X-Auth-Scope', 'Authorization', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Port', 'X-Forwarded-Proto', 'X-Request-Id', 'CDN-Loop']
 
 /** What other gateways say, and services behind one may believe. We never say it, so nobody does. */
-const others = ['Forwarded', 'X-Real-IP', 'X-Forwarded-Prefix', 'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups', 'X-Forwarded-Preferred-Username', 'X-Forwarded-Access-Token', 'X-Forwarded-Uri', 'X-Forwarded-Client-Cert', 'X-Forwarded-Server', 'X-Forwarded', 'Proxy-Authorization', 'X-Original-URL', 'X-Rewrite-URL']
+const others = ['Forwarded', 'X-Real-IP', 'X-Forwarded-Prefix', 'X-Forwarded-User', 'X-Forwarded-Email', 'X-Forwarded-Groups', 'X-Forwarded-Preferred-Username', 'X-Forwarded-Access-Token', 'X-Forwarded-Uri', 'X-Forwarded-Client-Cert', 'Client-Cert', 'Client-Cert-Chain', 'X-Forwarded-Server', 'X-Forwarded', 'Proxy-Authorization', 'X-Original-URL', 'X-Rewrite-URL']
 
 /** Spellings of a name that somebody reads as that name. */
 function spellings (name: string): string[] {

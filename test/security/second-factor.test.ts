@@ -1,8 +1,11 @@
 import t, { type Test } from 'tap'
 import type { Store } from '../../stores/store.ts'
-import { createFaultyStore, createStore, otherSecret, recordEvents, secret } from '../helpers/build-app.ts'
+import authRoutes from '../../routes/auth.ts'
+import pagesRoutes from '../../routes/pages.ts'
+import { createFaultyStore, createStore, origin, otherSecret, recordEvents, secret } from '../helpers/build-app.ts'
 import { begun, buildSecondFactorApp, code, codeOf, password, sessionOf, type SecondFactorApp, type SecondFactorAppOptions } from '../helpers/second-factor.ts'
 import { sharedStores } from '../helpers/stores.ts'
+import type { PasswordSource } from '../../users/password-source.ts'
 
 /*
  * Between the password and the second factor the client holds a challenge token. An attacker has stolen it, or has the password and no
@@ -63,6 +66,31 @@ t.test('a token opens only at its origin, for its purpose, and for its session',
   t.equal(codeOf(await post('/auth/step-up', { challenge_token: token, response: code }, `${one.cookie}; ${cookie}`)), refused, 'that of a sign-in is no step-up')
   t.equal(codeOf(await post('/auth/step-up', answer, stepUp.cookie)), '401 PTC_ERR_CREDENTIALS_MISSING', 'no session')
   t.equal(codeOf(await post('/auth/step-up', answer, `${one.cookie}; ${stepUp.cookie}`)), '200', 'its own session')
+})
+
+t.test('a token opens only at the routes that issued it, because others may have other users', async t => {
+  const { store } = await createStore(t)
+  const states: unknown[] = []
+  const staff: PasswordSource = {
+    verify: async () => null,
+    verifyChallenge: async state => {
+      states.push(state)
+      return { subject: 'staff-7', scopes: ['orders:write'] }
+    }
+  }
+  const { post, begin } = await buildSecondFactorApp(t, store, {
+    register: async app => {
+      await app.register(authRoutes, { prefix: '/staff', origin, audiences: ['orders'], identity: staff })
+      await app.register(pagesRoutes, { prefix: '/staff', origin, audiences: ['orders'], identity: staff })
+    }
+  })
+  const { token, cookie } = await begin()
+  const answer = { challenge_token: token, response: code }
+
+  t.equal(codeOf(await post('/staff/login', answer, cookie)), refused)
+  t.equal((await post('/staff/sign-in', new URLSearchParams(answer).toString(), cookie, { 'content-type': 'application/x-www-form-urlencoded' })).statusCode, 401)
+  t.same(states, [], 'the application is not asked')
+  t.equal(codeOf(await post('/auth/login', answer, cookie)), '200')
 })
 
 t.test('the mode and the audiences are those of the password', async t => {

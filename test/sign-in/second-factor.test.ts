@@ -141,6 +141,21 @@ t.test('a demand of an application that has no verifyChallenge opens nothing', a
   t.equal(codeOf(await post('/auth/login', { challenge_token: 'x', response: 'y' })), '400 PTC_ERR_REQUEST_INVALID', 'and no answer is taken')
 })
 
+t.test('a verifyChallenge that asks for another factor opens nothing, and strengthens nothing', async t => {
+  const { store } = await createStore(t)
+  const { post, begin, enter } = await buildSecondFactorApp(t, store, { identity: { verifyChallenge: async () => ({ challenge: 'hwk', state: 1, subject: 'ada', scopes: [] }) } })
+  const { token, cookie } = await begin()
+
+  const response = await post('/auth/login', { challenge_token: token, response: code }, cookie)
+  t.equal(codeOf(response), '500 PTC_ERR_INTERNAL')
+  t.equal(sessionOf(response), null)
+
+  const session = await enter()
+  const stepUp = begun(await post('/auth/step-up', { password }, session.cookie))
+  t.equal(codeOf(await post('/auth/step-up', { challenge_token: stepUp.token, response: code }, `${session.cookie}; ${stepUp.cookie}`)), '500 PTC_ERR_INTERNAL')
+  t.match(await store.read(session.sid), { acr: '1', amr: ['pwd'] })
+})
+
 t.test('a verifyChallenge that returns nothing, or throws, signs nobody in', async t => {
   for (const [result, expected] of [[undefined, '401 PTC_ERR_LOGIN_REFUSED'], [{}, '401 PTC_ERR_LOGIN_REFUSED'], [{ subject: '' }, '401 PTC_ERR_LOGIN_REFUSED'], [new Error('x'), '500 PTC_ERR_INTERNAL'], ['ada', '401 PTC_ERR_LOGIN_REFUSED']] as const) {
     const { post, begin } = await start(t, {

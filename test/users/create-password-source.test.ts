@@ -26,6 +26,11 @@ t.test('a function whose answer is no subject signs nobody in', async t => {
   }
 })
 
+t.test('a function that asks for a second factor signs nobody in', async t => {
+  const identity = await createPasswordSource(async () => ({ challenge: 'otp', state: 1, subject: 'u-1', scopes: [] }))
+  await t.rejects(identity.verify(credentials), { name: 'TypeError', message: /^identity: a function cannot ask for a second factor/ })
+})
+
 t.test('a function that fails signs nobody in', async t => {
   const identity = await createPasswordSource(async () => { throw new Error('away') })
 

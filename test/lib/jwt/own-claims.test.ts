@@ -11,7 +11,7 @@ t.test('every claim that the gateway writes or reads is refused by its name, in 
   const names = new Set([...Object.keys(written), ...Object.keys(AccessTokenClaims.properties), 'nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'cnf', 'typ', 'token_use', 'payload', 'header', 'credential'])
   t.ok(names.size > 20)
   for (const name of names) {
-    for (const spelt of [name, name.toUpperCase(), `${name[0]!.toUpperCase()}${name.slice(1)}`, `${name}\u200b`, name.replaceAll('s', 'ſ'), name.replaceAll('k', '\u212a')]) {
+    for (const spelt of [name, name.toUpperCase(), `${name[0]!.toUpperCase()}${name.slice(1)}`, `${name}\u200b`, `${name}\0x`, ` ${name}`, name.replaceAll('s', 'ſ'), name.replaceAll('k', '\u212a')]) {
       t.throws(() => copyOwnClaims(of({ tenant: 'acme', [spelt]: 'value' })), { name: 'TypeError', message: new RegExp(`^claims must not have ${name},`) }, spelt)
     }
   }

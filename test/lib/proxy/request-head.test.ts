@@ -56,7 +56,7 @@ t.test('client copies of what we add are removed in every spelling', async t => 
 t.test('a name that a server reads as one of ours is removed, however its words are joined', async t => {
   const ours = ['x-own', 'ours', 'x_odd.name', 'ours']
   const names = [
-    'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'forwarded', 'x-real-ip', 'x-request-id', 'x-original-url', 'x-rewrite-url', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer',
+    'x-auth-subject', 'x-auth-session', 'x-auth-scope', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-port', 'forwarded', 'x-real-ip', 'x-request-id', 'x-original-url', 'x-rewrite-url', 'client-cert', 'client-cert-chain', 'connection', 'keep-alive', 'proxy-connection', 'te', 'trailer',
     'transfer-encoding', 'upgrade', 'expect', 'host', 'proxy-authorization', 'content-length', 'content-type', 'cookie', 'authorization', 'sec-secure-session-id', 'x-own', 'x-odd-name'
   ]
   for (const other of ['.', '_', '!', '#', '$', '%', '&', '\'', '*', '+', '^', '`', '|', '~', '--', '-_', '..', '_.-']) {

@@ -5,7 +5,7 @@ import { copyOwnClaims, maxOwnClaimsBytes } from '../../../lib/jwt/own-claims.ts
 import { parseToken } from '../../../lib/jwt/jws.ts'
 import type { SessionData, TokenClaims } from '../../../lib/own-data.ts'
 import type { Strength } from '../../../lib/session/authentication.ts'
-import { checkStrength, describeSignIn } from '../../../lib/session/sign-in.ts'
+import { checkStrength, describeSignIn, type SignIn } from '../../../lib/session/sign-in.ts'
 import { sessionRecord } from '../../helpers/build-app.ts'
 
 function request (userAgent?: string): FastifyRequest {
@@ -42,6 +42,10 @@ const bad: Array<[field: string, changes: object]> = [
   ['bytes together', { audiences: ['"'.repeat(6000)] }], ['bytes together', { audiences: ['\\'.repeat(6000)] }], ['bytes together', { amr: ['é'.repeat(6000)] }], ['bytes together', { acr: '証'.repeat(4000) }], ['bytes together', { scopes: ['x'.repeat(9000)], audiences: ['x'.repeat(2000)] }],
   ['bytes together', { subject: '証'.repeat(1024), scopes: ['x'.repeat(9000)] }]
 ]
+
+t.test('a demand for a second factor is no sign-in, although it names a subject', async t => {
+  t.throws(() => describeSignIn(request(), { challenge: 'otp', state: 1, subject: 'ada' } as SignIn), { name: 'TypeError', message: /second factor/ })
+})
 
 t.test('values that a credential could not carry are refused by name', async t => {
   for (const [field, changes] of bad) t.throws(() => describeSignIn(request(), { subject: 'ada', ...changes }), { name: 'TypeError', message: new RegExp(field) }, JSON.stringify(changes).slice(0, 80))
