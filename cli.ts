@@ -1,7 +1,14 @@
 #!/usr/bin/env node
 import { isatty } from 'node:tty'
 import { closeUnrequestedDebugger } from './cli/debugger.ts'
+import { commandProblem } from './cli/node-version.ts'
 import { EndSignals, IgnoredSignals } from './cli/signals.ts'
+
+const problem = commandProblem(process.versions.node)
+if (problem !== null) {
+  console.error(problem)
+  process.exit(1)
+}
 
 // The signal handlers are installed before the slow imports: PID 1 of a container ignores signals that have no handler.
 const hasTerminal = [0, 1, 2].some(isatty)

@@ -3,6 +3,7 @@ import { Errors, ValueErrorType, type ValueError } from '@sinclair/typebox/error
 import { durationPattern, type Duration } from './units.ts'
 import { ConfigInvalidError } from './errors.ts'
 import { isFastifyOption } from './fastify-options.ts'
+import { nodeProblem, sinceNode } from './node-version.ts'
 import { decodeValue } from './settings/decode.ts'
 import { completeOptions, optionProblem, type DecodedOptions } from './settings/options.ts'
 import { nearest } from './suggest.ts'
@@ -12,11 +13,15 @@ export { durationMs, type Duration } from './units.ts'
 /** A duration option that is not decoded: a text with its unit (`15m`), or a number of milliseconds. */
 export const DurationOption = Type.Union([Type.Unsafe<Exclude<Duration, number>>(Type.String({ pattern: durationPattern })), Type.Integer({ minimum: 0 })], { errorMessage: 'must be a duration such as 30s or 15m, or a number of milliseconds' })
 
+/** Every plugin checks its options first, so an older Node is reported before a plugin uses what that Node does not have. */
+const oldNode = nodeProblem(sinceNode.plugins, process.versions.node)
+
 /**
  * Checks a plugin's options, applies the schema's defaults and decodes durations, without changing the caller's object. Options of Fastify
  * are ignored. Throws ConfigInvalidError that names the plugin and the option, never its value.
  */
 export function checkOptions<Schema extends TSchema> (plugin: string, schema: Schema, options: object): DecodedOptions<Schema> {
+  if (oldNode !== null) throw new ConfigInvalidError(`${plugin} ${oldNode}`)
   const known = Object.keys(schema['properties'] as object)
   const given = Object.fromEntries(Object.entries(options).filter(([name]) => known.includes(name) || !isFastifyOption(name)))
   const completed = completeOptions(schema, given)

@@ -1,4 +1,4 @@
-import createError from '@fastify/error'
+import { createError } from '@fastify/error'
 
 /*
  * Every error that the gateway raises, with its code, public message and status. A message is a constant. Details that would help an

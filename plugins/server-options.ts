@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyServerOptions } from 'fastify'
+import { ConfigInvalidError } from '../lib/errors.ts'
 import { ownHeaders } from '../lib/http/security-headers.ts'
 import { createPeerMatcher } from '../lib/http/trusted-peers.ts'
+import { nodeProblem, sinceNode } from '../lib/node-version.ts'
 import { defaultsOf, type Decoded } from '../lib/settings/decode.ts'
 import { limits } from '../lib/settings/limits.ts'
 import { shutdown } from '../lib/settings/shutdown.ts'
@@ -44,12 +46,16 @@ const drainDefaults = defaultsOf(shutdown)
  */
 const longestLoadMs = 120_000
 
+/** An older Node upgrades connections before the server can decide it, so a request would reach no check. */
+const oldNode = nodeProblem(sinceNode.server, process.versions.node)
+
 const requestIdPattern = /^[\w.:=+/-]{1,128}$/
 
 /**
  * Returns the options that only the constructor can set: `Fastify(serverOptions())`. `proxy` refuses to register on a server without them.
  */
 export function serverOptions (options: ServerOptions = {}): FastifyServerOptions {
+  if (oldNode !== null) throw new ConfigInvalidError(`serverOptions ${oldNode}`)
   const { origin, trustProxy = [], drainMs = drainDefaults.delayMs + drainDefaults.timeoutMs } = options
   const limited = limitsOf(options)
   const security = ownHeaders(origin)

@@ -1,4 +1,5 @@
-import { argon2, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import * as crypto from 'node:crypto'
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 
 export interface ScryptCost {
@@ -23,7 +24,6 @@ const maxScryptWork = 2 ** 24
 const maxArgon2Work = 2 ** 21
 
 const scryptAsync = promisify(scrypt as (password: string, salt: Buffer, length: number, options: object, done: (error: Error | null, key: Buffer) => void) => void)
-const argon2Async = promisify(argon2)
 
 /** Makes a new scrypt hash in PHC form: `$scrypt$ln=15,r=8,p=3$salt$hash`. */
 export async function hashPassword (password: string, cost: ScryptCost = defaultCost): Promise<string> {
@@ -72,7 +72,8 @@ function derive ({ algorithm, cost, salt, hash }: PasswordHash, password: string
     const N = 2 ** cost.ln
     return scryptAsync(message, salt, hash.length, { N, r: cost.r, p: cost.p, maxmem: 128 * cost.r * (N + cost.p + 2) })
   }
-  return argon2Async('argon2id', { message, nonce: salt, parallelism: cost.parallelism, tagLength: hash.length, memory: cost.memoryKib, passes: cost.passes })
+  // A named import would fail on the older Node on which the plugins run: Node has argon2 since 24.7.
+  return promisify(crypto.argon2)('argon2id', { message, nonce: salt, parallelism: cost.parallelism, tagLength: hash.length, memory: cost.memoryKib, passes: cost.passes })
 }
 
 function parsePasswordHash (text: string): PasswordHash | null {

@@ -7,7 +7,7 @@ import { refusedCallerOf } from '../authenticate/refused-callers.ts'
 import { codeOf } from '../errors.ts'
 
 /** The first version of Fastify whose log a class can replace. */
-const sinceFastify = '5.9.0'
+export const sinceFastify = '5.10.0'
 
 /**
  * Logs one line for each request when it ends, in place of Fastify's two lines, including requests that are proxied, aborted, or rejected

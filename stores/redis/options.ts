@@ -1,3 +1,4 @@
+/** @ts-ignore: an application without ioredis, which is an optional peer, checks the declarations of this file too. */
 import type { RedisOptions } from 'ioredis'
 import { ConfigInvalidError } from '../../lib/errors.ts'
 import { addressesOf, findRedisProblems, parseRedisUrl, redisUrlProblem, type RedisAddress, type RedisSettings } from './addresses.ts'
