@@ -80,20 +80,21 @@ export class RemoteKeys implements KeySource {
     this.#timer = setTimeout(() => { void this.lookAgain() }, this.#hasFailed ? this.#coolDownMs : freshForMs).unref()
   }
 
-  /** Fetches the keys. Redirects are not followed, and nothing of a request of a client is sent. */
+  /** Fetches the keys. Redirects are not followed, nothing of a request of a client is sent, and a compressed answer is not unpacked. */
   async #fetch (): Promise<{ bytes: Uint8Array, ageMs: number }> {
     const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(timeoutMs)])
-    const { status, headers, body } = await fetch(this.#url, { redirect: 'manual', signal, headers: { accept: 'application/jwk-set+json, application/json' } })
+    const { status, headers, body } = await fetch(this.#url, { redirect: 'manual', signal, headers: { accept: 'application/jwk-set+json, application/json', 'accept-encoding': 'identity' } })
     const length = headers.get('content-length')
-    if (status !== 200 || body === null || Number(length ?? 0) > maxBytes) {
+    const isPacked = (headers.get('content-encoding') ?? 'identity') !== 'identity'
+    if (status !== 200 || body === null || isPacked || Number(length ?? 0) > maxBytes) {
       await body?.cancel()
-      throw new Error(`the answer has status ${status} and ${length ?? 'an unknown number of'} bytes`)
+      throw new Error(`the answer has status ${status} and ${length ?? 'an unknown number of'} bytes${isPacked ? ', compressed' : ''}`)
     }
     return { bytes: await readBytes(body), ageMs: ageOf(headers.get('age')) }
   }
 }
 
-/** Reads a body, and rejects as soon as it exceeds `maxBytes`, after decompression. */
+/** Reads a body, and rejects as soon as it exceeds `maxBytes`. */
 async function readBytes (body: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let length = 0

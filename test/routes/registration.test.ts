@@ -74,7 +74,7 @@ t.test('routes alone say which plugins are missing', async t => {
 
 t.test('routes say which option is misspelt, missing or of a wrong kind', async t => {
   const mistakes: Array<[name: string, change: object, message: string]> = [
-    ['authRoutes', { audience: ['orders'] }, 'authRoutes: audience is not an option'],
+    ['authRoutes', { audience: ['orders'] }, 'authRoutes: audience is not an option; did you mean audiences?'],
     ['authRoutes', { audiences: undefined }, 'authRoutes: audiences is required'],
     ['authRoutes', { audiences: 'orders' }, 'authRoutes: audiences must be a list of names'],
     ['authRoutes', { origin: undefined }, 'authRoutes: origin is required'],
@@ -89,19 +89,19 @@ t.test('routes say which option is misspelt, missing or of a wrong kind', async 
     ['authRoutes', { hooks: () => {} }, 'authRoutes: hooks must be an object of functions'],
     ['authRoutes', { hooks: { beforeSignin: () => {} } }, 'authRoutes: hooks.beforeSignin is not a hook; the hooks are beforeSignIn, afterSignIn, beforeRefresh, afterRefresh, beforeSignOut and afterSignOut'],
     ['authRoutes', { hooks: { beforeSignIn: true } }, 'authRoutes: hooks.beforeSignIn must be a function'],
-    ['authRoutes', { hook: {} }, 'authRoutes: hook is not an option'],
+    ['authRoutes', { hook: {} }, 'authRoutes: hook is not an option; did you mean hooks?'],
     ['pagesRoutes', { origin: 'app.example.com' }, 'pagesRoutes: origin must be scheme, host and port alone, such as https://app.example.com'],
     ['pagesRoutes', { sameSite: 'none' }, 'pagesRoutes: sameSite must be lax or strict'],
-    ['pagesRoutes', { samesite: 'lax' }, 'pagesRoutes: samesite is not an option'],
+    ['pagesRoutes', { samesite: 'lax' }, 'pagesRoutes: samesite is not an option; did you mean sameSite?'],
     ['pagesRoutes', { identity: null }, 'pagesRoutes: identity must be an object with a method verify'],
     ['pagesRoutes', { identity: { ...identity, verifyChallenge: async () => null } }, 'pagesRoutes: register portcullis-second-factor before it, in the same scope or in one around it'],
     ['sessionsRoutes', { origin: undefined }, 'sessionsRoutes: origin is required'],
-    ['sessionsRoutes', { orgin: origin }, 'sessionsRoutes: orgin is not an option'],
+    ['sessionsRoutes', { orgin: origin }, 'sessionsRoutes: orgin is not an option; did you mean origin?'],
     ['deviceRoutes', { path: '/x' }, 'deviceRoutes: path is not an option'],
     ['wellKnownRoutes', { origin }, 'wellKnownRoutes: origin is not an option'],
     ['healthRoutes', { path: '/x' }, 'healthRoutes: path is not an option'],
     ['metricsRoutes', { path: '/x' }, 'metricsRoutes: path is not an option'],
-    ['adminRoutes', { issuer: [] }, 'adminRoutes: issuer is not an option'],
+    ['adminRoutes', { issuer: [] }, 'adminRoutes: issuer is not an option; did you mean issuers?'],
     ['adminRoutes', { issuers: 'x' }, 'adminRoutes: issuers must be a list of texts']
   ]
   for (const [name, change, message] of mistakes) {
