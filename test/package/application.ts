@@ -14,7 +14,7 @@ import store from 'portcullis/plugins/store'
  */
 const origin = 'http://localhost:3000'
 const tries = {
-  redis: async () => await Fastify().register(store, { type: 'redis', target: 'redis://127.0.0.1:1' }),
+  redis: async () => await Fastify().register(store, { type: 'redis', url: 'redis://127.0.0.1:1' }),
   metrics: async () => {
     const app = Fastify()
     await app.register(store, { path: ':memory:' })
