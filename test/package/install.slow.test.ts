@@ -8,7 +8,7 @@ import { sinceFastify } from '../../plugins/server/access-log.ts'
 
 /* The packed package is installed as applications install it, in folders outside of this project, whose packages would be found otherwise. */
 const root = join(import.meta.dirname, '..', '..')
-const application = join(import.meta.dirname, 'application.ts')
+const application = join(import.meta.dirname, 'application.mjs')
 const { devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { devDependencies: Record<string, string> }
 const outside = await mkdtemp(join(tmpdir(), 'portcullis-install-'))
 t.teardown(async () => await rm(outside, { recursive: true, force: true }))

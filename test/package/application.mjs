@@ -9,7 +9,7 @@ import session from 'portcullis/plugins/session'
 import store from 'portcullis/plugins/store'
 
 /*
- * An application that opens a session and revokes it. It is TypeScript and JavaScript at once, and has no await outside of functions, so
+ * An application that opens a session and revokes it. It is TypeScript and JavaScript at once, has no await outside of functions, so
  * that install.slow.test.ts runs it as it is, and compiles it to CommonJS too. Each argument tries one thing more.
  */
 const origin = 'http://localhost:3000'
