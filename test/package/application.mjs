@@ -49,4 +49,4 @@ async function main () {
   process.exit()
 }
 
-void main()
+main().catch(error => { console.error(error); process.exitCode = 1 })
