@@ -36,8 +36,9 @@ export async function build (): Promise<FastifyInstance> {
   const onRequest = portcullis.authenticate({ audience: 'shop', access: 'session' })
   app.get('/cart', { onRequest }, async ({ identity: { data } }) => ({ tenant: data?.tenant, cart: data?.cart ?? [] }))
 
-  app.post<{ Body: { item: string } }>('/cart', { onRequest }, async ({ identity: { sid, data }, body: { item } }) => {
-    const cart = [...data?.cart ?? [], item]
+  const addition = { type: 'object', required: ['item'], properties: { item: { type: 'string', maxLength: 100 } } } as const
+  app.post<{ Body: { item: string } }>('/cart', { schema: { body: addition }, onRequest }, async ({ identity: { sid, data }, body: { item } }) => {
+    const cart = [...data?.cart ?? [], item].slice(-30) // the data of a session has at most 4096 bytes
     const record = await portcullis.session.update(sid!, { ...data, cart }) // the whole data; null if the session has ended
     return { cart: record?.data.cart ?? [] }
   })
@@ -50,6 +51,15 @@ export async function build (): Promise<FastifyInstance> {
 
   // A token for a service.
   app.get('/token', { onRequest }, async ({ identity }) => ({ token: portcullis.mint(identity, 'orders') }))
+
+  // The refresh cookie is sent to /auth only.
+  app.post('/auth/refresh', async (_request, reply) => await reply.rotateFamily())
+
+  app.post('/logout', { onRequest: portcullis.authenticate({ audience: 'shop' }) }, async ({ identity: { sid } }, reply) => {
+    if (sid !== null) await portcullis.blocklist.revoke({ sid })
+    for (const kind of ['session', 'refresh'] as const) portcullis.cookies.clear(reply, kind)
+    return await reply.code(204).send()
+  })
   return app
 }
 

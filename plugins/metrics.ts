@@ -33,9 +33,12 @@ export default fp<MetricsOptions>(async function metricsPlugin (fastify, options
   const { registry, prefix, processMetrics = registry === undefined } = checkOptions('portcullis-metrics', Options, { ...options, prefix: namesRoutes(options.prefix) ? undefined : options.prefix })
   assertMethods('portcullis-metrics: registry', registry, ['metrics', 'registerMetric', 'getSingleMetric', 'removeSingleMetric'], 'a registry of prom-client')
   const portcullis = beginPart(fastify, 'metrics')
-  const { createMetrics } = await loadPackages('portcullis-metrics', ['prom-client'], async () => await import('./metrics/create.ts'))
+  const { createMetrics } = await loadPackages('portcullis-metrics', ['prom-client'], loadCreate)
   addPart(fastify, 'metrics', createMetrics(fastify, portcullis, { registry, prefix, processMetrics }))
 }, { name: 'portcullis-metrics', fastify: '5.x', dependencies: ['portcullis-blocklist'] })
+
+// The compiler does not rewrite the name of a file that is imported inside of an `export default`.
+const loadCreate = async () => await import('./metrics/create.ts')
 
 /** Returns whether a prefix is one of routes, which @fastify/autoload gives to every plugin. */
 function namesRoutes (prefix: unknown): boolean {

@@ -1,4 +1,4 @@
-import { chmod, cp } from 'node:fs/promises'
+import { chmod, cp, readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { buildClient } from './build-client.ts'
 
@@ -12,3 +12,8 @@ await cp(new URL('../stores/redis/', import.meta.url), new URL('stores/redis/', 
 await cp(new URL('../routes/pages/views/', import.meta.url), new URL('routes/pages/views/', built), { recursive: true })
 await buildClient(fileURLToPath(new URL('client/', built)))
 await chmod(new URL('cli.js', built), 0o755)
+
+// tsc leaves the name of a source in an import that it does not rewrite, and only those who use that part of the package would notice.
+for (const file of await readdir(built, { recursive: true })) {
+  if (file.endsWith('.js') && /\bimport\(['"]\.[^)]*\.ts['"]\)/.test(await readFile(new URL(file, built), 'utf8'))) throw new Error(`dist/${file} imports a source: move the import out of the export default`)
+}

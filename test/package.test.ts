@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { access, readdir, readFile } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -7,13 +7,34 @@ import { linksOf, readDocument } from './helpers/documents.ts'
 
 const root = new URL('../', import.meta.url)
 
-t.test('every plugin can be imported by its file name', async t => {
-  const { exports } = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as { exports: object }
-  const files = await readdir(new URL('plugins/', root))
+interface Manifest { exports: Record<string, string | { types: string, default: string }>, typesVersions: { '*': Record<string, string[]> } }
 
-  const plugins = files.filter(file => file.endsWith('.ts')).map(file => `./plugins/${file.slice(0, -3)}`)
+const manifest = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as Manifest
 
-  t.same(Object.keys(exports).filter(name => name.startsWith('./plugins/')).sort(), plugins.sort())
+/** Files of routes/ that only other files there use. */
+const shared = new Set(['json-api.ts', 'options.ts', 'reserved.ts'])
+
+for (const folder of ['plugins', 'routes']) {
+  t.test(`every file of ${folder}/ can be imported by its name`, async t => {
+    const files = await readdir(new URL(`${folder}/`, root))
+
+    const subpaths = files.filter(file => file.endsWith('.ts') && !(folder === 'routes' && shared.has(file))).map(file => `./${folder}/${file.slice(0, -3)}`)
+
+    t.same(Object.keys(manifest.exports).filter(name => name.startsWith(`./${folder}/`)).sort(), subpaths.sort())
+  })
+}
+
+t.test('every subpath has a source, its declarations, and an entry for resolvers that do not read exports', async t => {
+  const entries = Object.entries(manifest.exports).filter(([name]) => name !== './package.json')
+  for (const name of ['./client', './errors', './events', './store', './store-contract', './testing']) t.ok(name in manifest.exports, name)
+
+  for (const [name, target] of entries) {
+    const { types, default: script } = target as { types: string, default: string }
+    t.equal(types, script.replace(/\.js$/, '.d.ts'), name)
+    await t.resolves(access(new URL(script.replace('./dist/', './').replace(/\.js$/, '.ts'), root)), name)
+    if (name !== '.') t.same(manifest.typesVersions['*'][name.slice(2)], [types.slice(2)], name)
+  }
+  t.equal(Object.keys(manifest.typesVersions['*']).length, entries.length - 1)
 })
 
 t.test('the lock file names no registry', async t => {

@@ -51,4 +51,4 @@ function escape (text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
 }
 
-if (import.meta.main) await (await build()).listen({ port: 3000 })
+if (import.meta.main) console.log(await (await build()).listen({ port: 3000 }))

@@ -58,4 +58,8 @@ export async function build ({ oldSecret, oldTokensUntil }: FromJwtOptions): Pro
   return app
 }
 
-if (import.meta.main) await (await build({ oldSecret: process.env['JWT_SECRET'] ?? '', oldTokensUntil: Date.parse('2027-01-31') })).listen({ port: 3000 })
+if (import.meta.main) {
+  const oldSecret = process.env['JWT_SECRET']
+  if (oldSecret === undefined) throw new Error('JWT_SECRET is missing: the secret of the old tokens')
+  console.log(await (await build({ oldSecret, oldTokensUntil: Date.parse('2027-01-31') })).listen({ port: 3000 }))
+}

@@ -1,5 +1,5 @@
 import cookie from '@fastify/cookie'
-import oldSession from '@fastify/session'
+import oldSession, { type SessionStore } from '@fastify/session'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { authenticate, blocklist, cookies, errors, rateLimit, serverOptions, session, store } from '../../index.ts'
 import { checkPassword, credentials, type Credentials } from '../users.ts'
@@ -15,15 +15,17 @@ declare module 'fastify' {
 }
 
 export interface FromSessionOptions {
-  /** Secret with which @fastify/session signed its cookies. */
+  /** Secret with which @fastify/session signed its cookies, of at least 32 characters. */
   oldSecret: string
+  /** Store in which @fastify/session keeps the sessions: the same as before. Its default store loses them when the process ends. */
+  oldStore: SessionStore
 }
 
 /**
  * Builds an application that kept its users and their carts in sessions of @fastify/session, and now keeps both in sessions of Portcullis.
  * Users sign in once, because a sign-in long ago must not count as one of now; the cart of the old session moves over with it.
  */
-export async function build ({ oldSecret }: FromSessionOptions): Promise<FastifyInstance> {
+export async function build ({ oldSecret, oldStore }: FromSessionOptions): Promise<FastifyInstance> {
   const origin = 'http://localhost:3000'
   const audience = 'shop'
   const app = Fastify(serverOptions({ origin }))
@@ -35,7 +37,7 @@ export async function build ({ oldSecret }: FromSessionOptions): Promise<Fastify
   await app.register(session)
   await app.register(authenticate, { origin })
   await app.register(cookie)
-  await app.register(oldSession, { secret: oldSecret, saveUninitialized: false, cookie: { secure: 'auto' } }) // until the last old session has expired
+  await app.register(oldSession, { secret: oldSecret, store: oldStore, saveUninitialized: false, cookie: { secure: 'auto' } }) // until the last old session has expired
   const { portcullis } = app
 
   app.post<{ Body: Credentials }>('/login', { schema: { body: credentials }, onRequest: portcullis.refuseForeign }, async (request, reply) => {
@@ -63,4 +65,9 @@ export async function build ({ oldSecret }: FromSessionOptions): Promise<Fastify
   return app
 }
 
-if (import.meta.main) await (await build({ oldSecret: process.env['SESSION_SECRET'] ?? '' })).listen({ port: 3000 })
+if (import.meta.main) {
+  const oldSecret = process.env['SESSION_SECRET']
+  if (oldSecret === undefined) throw new Error('SESSION_SECRET is missing: the secret of the old sessions')
+  const oldStore = new oldSession.MemoryStore(new Map()) // the store of your application, such as connect-redis
+  console.log(await (await build({ oldSecret, oldStore })).listen({ port: 3000 }))
+}

@@ -37,4 +37,4 @@ function isNavigation ({ method, headers, url }: FastifyRequest): boolean {
   return method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && !url.startsWith('/api/') && !url.startsWith('/auth/')
 }
 
-if (import.meta.main) await (await build()).listen({ port: 3000 })
+if (import.meta.main) console.log(await (await build()).listen({ port: 3000 }))

@@ -36,5 +36,5 @@ if (import.meta.main) {
     { origin: 'http://localhost:3000', store: { path: './red.db' } }, // production: https://red.example.com
     { origin: 'http://127.0.0.1:3000', store: { path: './blue.db' } } // production: https://blue.example.com
   ])
-  await app.listen({ host: '127.0.0.1', port: 3000 })
+  console.log(await app.listen({ host: '127.0.0.1', port: 3000 }))
 }

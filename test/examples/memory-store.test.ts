@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { MemoryData, MemoryStore } from '../../examples/memory-store.ts'
 import { storeContract } from '../../stores/contract/contract.ts'
@@ -18,4 +20,14 @@ t.test('the example needs nothing of Portcullis but portcullis/store, and so eve
   const text = await readFile(new URL('../../examples/memory-store.ts', import.meta.url), 'utf8')
 
   t.same([...text.matchAll(/ from '(.+)'/g)].map(([, from]) => from), ['node:crypto', '../stores/toolkit.ts'])
+})
+
+t.test('the contract runs under node:test too', async t => {
+  const program = fileURLToPath(new URL('../fixtures/memory-store-contract.ts', import.meta.url))
+
+  const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', program], { encoding: 'utf8' })
+
+  t.equal(status, 0, stdout.slice(-2000))
+  t.match(stdout, /^# fail 0$/m)
+  t.match(stdout, /^# pass [1-9]\d\d/m)
 })

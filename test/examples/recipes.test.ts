@@ -1,4 +1,5 @@
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import oldSession from '@fastify/session'
 import t, { type Test } from 'tap'
 import { build as buildForms } from '../../examples/recipes/forms.ts'
 import { build as buildFromJwt } from '../../examples/recipes/from-jwt.ts'
@@ -112,7 +113,7 @@ t.test('spa: the API needs a session, which the sign-in page or the client opens
 })
 
 t.test('from-session: the cart of an old session moves over with a sign-in, and the old session ends', async t => {
-  const app = await buildFromSession({ oldSecret: 'an old secret of the application, long enough' })
+  const app = await buildFromSession({ oldSecret: 'an old secret of the application, long enough', oldStore: new oldSession.MemoryStore(new Map()) })
   // The cart as the application filled it before.
   app.post('/before', async request => {
     request.session.cart = ['a lamp']

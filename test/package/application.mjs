@@ -9,12 +9,12 @@ import session from 'portcullis/plugins/session'
 import store from 'portcullis/plugins/store'
 
 /*
- * An application that opens a session and revokes it. It is TypeScript and JavaScript at once, and has no await outside of functions, so
+ * An application that opens a session and revokes it. It is TypeScript and JavaScript at once, has no await outside of functions, so
  * that install.slow.test.ts runs it as it is, and compiles it to CommonJS too. Each argument tries one thing more.
  */
 const origin = 'http://localhost:3000'
 const tries = {
-  redis: async () => await Fastify().register(store, { type: 'redis', target: 'redis://127.0.0.1:1' }),
+  redis: async () => await Fastify().register(store, { type: 'redis', url: 'redis://127.0.0.1:1' }),
   metrics: async () => {
     const app = Fastify()
     await app.register(store, { path: ':memory:' })
@@ -49,4 +49,4 @@ async function main () {
   process.exit()
 }
 
-void main()
+main().catch(error => { console.error(error); process.exitCode = 1 })
