@@ -10,6 +10,7 @@ import { blocklistOptions } from './blocklist-options.ts'
 import { compareUsers, openPasswordSource, watchUsers } from './password-source.ts'
 import type { WaysOptions } from '../sign-in/ways.ts'
 import accessToken from '../plugins/access-token.ts'
+import { logEvents } from './audit-log.ts'
 import audit from '../plugins/audit.ts'
 import authenticate from '../plugins/authenticate.ts'
 import blocklist from '../plugins/blocklist.ts'
@@ -103,7 +104,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   if (config.cors.origins.length > 0) await app.register(cors, { origin, origins: config.cors.origins })
   await app.register(store, truth)
   await app.register(rateLimit, { ...optionsFrom(groups.rateLimit.properties, config.rateLimit), timeout: config.store.timeoutMs })
-  await app.register(audit)
+  await app.register(audit, { sink: logEvents(app.log) })
   await app.register(blocklist, blocklistOptions(config))
   await app.register(health)
   if (config.admin !== null) await app.register((await import('../plugins/metrics.ts')).default)

@@ -6,6 +6,7 @@ import { blocklistOptions } from './blocklist-options.ts'
 import { compareUsers, openPasswordSource, watchUsers } from './password-source.ts'
 import { optionsFrom } from '../lib/settings/options.ts'
 import { cookieSession } from '../lib/settings/session.ts'
+import { logEvents } from './audit-log.ts'
 import audit from '../plugins/audit.ts'
 import blocklist from '../plugins/blocklist.ts'
 import cookies from '../plugins/cookies.ts'
@@ -56,7 +57,7 @@ async function addMetrics (app: FastifyInstance, ofWorkers: () => Promise<string
 async function addPlugins (app: FastifyInstance, config: Config): Promise<void> {
   await app.register(errors, { shape: 'all', notFound: true })
   await app.register(store, await storeOptions(config))
-  await app.register(audit)
+  await app.register(audit, { sink: logEvents(app.log) })
   await app.register(blocklist, blocklistOptions(config))
   await app.register(cookies, { origin: config.origin, ...config.cookies })
   await app.register(session, optionsFrom(cookieSession, config.session))
