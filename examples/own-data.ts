@@ -36,7 +36,7 @@ export async function build (): Promise<FastifyInstance> {
   const onRequest = portcullis.authenticate({ audience: 'shop', access: 'session' })
   app.get('/cart', { onRequest }, async ({ identity: { data } }) => ({ tenant: data?.tenant, cart: data?.cart ?? [] }))
 
-  const addition = { type: 'object', required: ['item'], properties: { item: { type: 'string', maxLength: 100 } } } as const
+  const addition = { type: 'object', required: ['item'], properties: { item: { type: 'string', maxLength: 20 } } } as const
   app.post<{ Body: { item: string } }>('/cart', { schema: { body: addition }, onRequest }, async ({ identity: { sid, data }, body: { item } }) => {
     const cart = [...data?.cart ?? [], item].slice(-30) // the data of a session has at most 4096 bytes
     const record = await portcullis.session.update(sid!, { ...data, cart }) // the whole data; null if the session has ended

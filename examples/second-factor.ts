@@ -22,7 +22,7 @@ export async function build (): Promise<FastifyInstance> {
   const app = Fastify(serverOptions({ origin }))
   await app.register(errors, { origin })
   await app.register(store, { path: ':memory:' })
-  await app.register(rateLimit, { signIn: { max: 5, window: '15m' } }) // wrong codes use up the budget of the account
+  await app.register(rateLimit, { signIn: { max: 20, window: '15m' } }) // wrong codes use up the budget of the account; each sign-in counts twice for its address
   await app.register(blocklist)
   await app.register(cookies, { origin })
   await app.register(keys, { secret })

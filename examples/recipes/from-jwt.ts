@@ -16,7 +16,7 @@ export interface FromJwtOptions {
 
 /**
  * Builds an application that signed its own long-lived tokens, and now issues short access tokens with rotating refresh tokens. Users stay
- * signed in: old tokens are accepted until `oldTokensUntil`, and a sign-out revokes them at once.
+ * signed in: old tokens are accepted until `oldTokensUntil`, and a sign-out everywhere revokes them at once.
  */
 export async function build ({ oldSecret, oldTokensUntil }: FromJwtOptions): Promise<FastifyInstance> {
   const secret = randomBytes(32).toString('base64url') // production: from the environment, the same in every process
@@ -24,7 +24,7 @@ export async function build ({ oldSecret, oldTokensUntil }: FromJwtOptions): Pro
   await app.register(errors, { origin })
   await app.register(store, { path: ':memory:' }) // production: a file, or { type: 'redis', url }
   await app.register(rateLimit)
-  await app.register(blocklist, { maxForeignTokenAge: '7d' }) // the lifetime of old tokens
+  await app.register(blocklist, { maxForeignTokenAge: '7d' }) // the lifetime of old tokens, also below: one that lives longer would become valid again
   await app.register(cookies, { origin })
   await app.register(keys, { secret })
   await app.register(accessToken, { issuer: origin })
@@ -32,7 +32,7 @@ export async function build ({ oldSecret, oldTokensUntil }: FromJwtOptions): Pro
   await app.register(refreshToken, { secret, accessToken: ({ record, audience, generation }) => app.portcullis.accessToken.issue(record, { audience, generation }) })
   await app.register(authenticate, { origin })
   await app.register(authRoutes, { prefix: '/auth', origin, audiences: [audience], identity: { verify: checkPassword } })
-  await app.register(jwt, { secret: oldSecret, verify: { algorithms: ['HS256'] }, trusted: (_request, claims) => Date.now() < oldTokensUntil && !app.portcullis.blocklist.isRevoked(claims) })
+  await app.register(jwt, { secret: oldSecret, verify: { algorithms: ['HS256'], maxAge: '7d' }, trusted: (_request, claims) => Date.now() < oldTokensUntil && !app.portcullis.blocklist.isRevoked(claims) })
 
   const authenticateNow = app.portcullis.authenticate({ audience })
   // The hook lets a request with an old token go on without an identity; subjectOf then verifies the token as before.
@@ -61,5 +61,6 @@ export async function build ({ oldSecret, oldTokensUntil }: FromJwtOptions): Pro
 if (import.meta.main) {
   const oldSecret = process.env['JWT_SECRET']
   if (oldSecret === undefined) throw new Error('JWT_SECRET is missing: the secret of the old tokens')
-  console.log(await (await build({ oldSecret, oldTokensUntil: Date.parse('2027-01-31') })).listen({ port: 3000 }))
+  await (await build({ oldSecret, oldTokensUntil: Date.parse('2027-01-31') })).listen({ port: 3000 }) // the deployment, and 7 days
+  console.log('http://localhost:3000')
 }

@@ -9,9 +9,9 @@ declare module '../../index.ts' {
   interface SessionData { cart?: string[] }
 }
 
-// What the application kept in a session of @fastify/session. It also kept the user there, which it no longer reads.
+// What the application kept in a session of @fastify/session. The user there is not signed in any more; it tells whose cart it is.
 declare module 'fastify' {
-  interface Session { cart?: string[] }
+  interface Session { user?: string, cart?: string[] }
 }
 
 export interface FromSessionOptions {
@@ -37,22 +37,23 @@ export async function build ({ oldSecret, oldStore }: FromSessionOptions): Promi
   await app.register(session)
   await app.register(authenticate, { origin })
   await app.register(cookie)
-  await app.register(oldSession, { secret: oldSecret, store: oldStore, saveUninitialized: false, cookie: { secure: 'auto' } }) // until the last old session has expired
+  await app.register(oldSession, { secret: oldSecret, store: oldStore, saveUninitialized: false, rolling: false, cookie: { secure: 'auto' } }) // until the last old session has expired
   const { portcullis } = app
 
   app.post<{ Body: Credentials }>('/login', { schema: { body: credentials }, onRequest: portcullis.refuseForeign }, async (request, reply) => {
     const user = await portcullis.rateLimit.signIn(reply, request.body.username, async () => await checkPassword(request.body))
     if (user === null) return await reply.code(401).send({ message: 'The user name or the password is wrong' })
-    const cart = request.session.cart ?? []
+    const cart = request.session.user === user.subject ? request.session.cart ?? [] : []
+    const opened = await reply.openSession({ ...user, audiences: [audience], data: { cart: bounded(cart) } })
     await request.session.destroy()
-    return await reply.openSession({ ...user, audiences: [audience], data: { cart } })
+    return opened
   })
 
   const onRequest = portcullis.authenticate({ audience, access: 'session' })
   app.get('/cart', { onRequest }, async ({ identity }) => ({ cart: identity.data?.cart ?? [] }))
 
   app.post<{ Body: { item: string } }>('/cart', { schema: { body: { type: 'object', required: ['item'], properties: { item: { type: 'string', maxLength: 100 } } } }, onRequest }, async ({ identity, body }, reply) => {
-    const cart = [...identity.data?.cart ?? [], body.item]
+    const cart = bounded([...identity.data?.cart ?? [], body.item])
     await portcullis.session.update(identity.sid!, { ...identity.data, cart }) // replaces the data; the last writer wins
     return await reply.code(201).send({ cart })
   })
@@ -65,9 +66,17 @@ export async function build ({ oldSecret, oldStore }: FromSessionOptions): Promi
   return app
 }
 
+/** Returns the newest items. The data of a session has at most 4096 bytes. */
+function bounded (cart: string[]): string[] {
+  const items = [...cart]
+  while (Buffer.byteLength(JSON.stringify(items)) > 4000) items.shift()
+  return items
+}
+
 if (import.meta.main) {
   const oldSecret = process.env['SESSION_SECRET']
   if (oldSecret === undefined) throw new Error('SESSION_SECRET is missing: the secret of the old sessions')
   const oldStore = new oldSession.MemoryStore(new Map()) // the store of your application, such as connect-redis
-  console.log(await (await build({ oldSecret, oldStore })).listen({ port: 3000 }))
+  await (await build({ oldSecret, oldStore })).listen({ port: 3000 })
+  console.log('http://localhost:3000')
 }

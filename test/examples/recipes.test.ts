@@ -116,6 +116,7 @@ t.test('from-session: the cart of an old session moves over with a sign-in, and 
   const app = await buildFromSession({ oldSecret: 'an old secret of the application, long enough', oldStore: new oldSession.MemoryStore(new Map()) })
   // The cart as the application filled it before.
   app.post('/before', async request => {
+    request.session.user = 'ada'
     request.session.cart = ['a lamp']
     return {}
   })

@@ -50,7 +50,7 @@ t.test('wrong codes of any form are refused, and use the budget of the account u
   const app = await start(t)
   const begun = await begin(app)
   const statuses: number[] = []
-  for (const wrong of ['12345', '1234567', 'abcdef', '٠٠٠٠٠٠', '000000', '111111']) statuses.push((await answer(app, begun, wrong)).statusCode)
+  for (const wrong of ['12345', '1234567', 'abcdef', '٠٠٠٠٠٠', ...Array<string>(20).fill('000000')]) statuses.push((await answer(app, begun, wrong)).statusCode)
 
   t.same(statuses.filter(status => status !== 401 && status !== 429), [])
   t.equal(statuses.at(-1), 429)
