@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyServerOptions } from 'fastify'
 import { ConfigInvalidError } from '../lib/errors.ts'
+import { isFastifyOption } from '../lib/fastify-options.ts'
 import { ownHeaders } from '../lib/http/security-headers.ts'
 import { createPeerMatcher } from '../lib/http/trusted-peers.ts'
 import { nodeProblem, sinceNode } from '../lib/node-version.ts'
 import { defaultsOf, type Decoded } from '../lib/settings/decode.ts'
 import { limits } from '../lib/settings/limits.ts'
 import { shutdown } from '../lib/settings/shutdown.ts'
+import { nearest } from '../lib/suggest.ts'
 import { createAccessLog } from './server/access-log.ts'
 import { createAdmission, createFrameworkErrorHandler } from './server/admission.ts'
 import { createClientErrorHandler } from './server/client-errors.ts'
@@ -46,6 +48,9 @@ const drainDefaults = defaultsOf(shutdown)
  */
 const longestLoadMs = 120_000
 
+const ownNames: Record<Exclude<keyof ServerOptions, keyof Limits>, true> = { origin: true, trustProxy: true, drainMs: true, accessLog: true, tls: true, logger: true }
+const names = [...Object.keys(ownNames), ...Object.keys(limitDefaults)]
+
 /** An older Node upgrades connections before the server can decide it, so a request would reach no check. */
 const oldNode = nodeProblem(sinceNode.server, process.versions.node)
 
@@ -53,9 +58,11 @@ const requestIdPattern = /^[\w.:=+/-]{1,128}$/
 
 /**
  * Returns the options that only the constructor can set: `Fastify(serverOptions())`. `proxy` refuses to register on a server without them.
+ * Throws ConfigInvalidError that names an option that it does not have, and says what to write instead.
  */
 export function serverOptions (options: ServerOptions = {}): FastifyServerOptions {
   if (oldNode !== null) throw new ConfigInvalidError(`serverOptions ${oldNode}`)
+  assertNames(options)
   const { origin, trustProxy = [], drainMs = drainDefaults.delayMs + drainDefaults.timeoutMs } = options
   const limited = limitsOf(options)
   const security = ownHeaders(origin)
@@ -78,6 +85,14 @@ export function serverOptions (options: ServerOptions = {}): FastifyServerOption
   if (trustProxy.length > 0) created.trustProxy = [...trustProxy]
   if (options.logger !== undefined) created.logger = options.logger
   return created
+}
+
+/** An option that is ignored would leave the server with another limit than the author believes. */
+function assertNames (options: object): void {
+  const unknown = Object.keys(options).find(name => !names.includes(name))
+  if (unknown === undefined) return
+  const remedy = isFastifyOption(unknown) ? `give it to Fastify: Fastify({ ...serverOptions(…), ${unknown}: … })` : `did you mean ${nearest(unknown, names) ?? names.join(', ')}?`
+  throw new ConfigInvalidError(`serverOptions: ${unknown} is not an option; ${remedy}`)
 }
 
 function limitsOf (options: Partial<Limits>): Limits {
