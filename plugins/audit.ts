@@ -91,7 +91,7 @@ function writeTo (fastify: FastifyInstance, sink: AuditSink, onError: (error: un
   }
 }
 
-/** Waits for the writes that have begun, but not for ever: a sink that never settles must not keep the server from closing. */
+/** Waits for the writes that have begun, for a limited time: a sink that never settles must not keep the server from closing. */
 async function settle (pending: ReadonlySet<Promise<unknown>>, onError: (error: unknown) => void): Promise<void> {
   if (pending.size === 0) return
   const { promise: late, resolve } = Promise.withResolvers<'late'>()

@@ -75,7 +75,7 @@ function addLogEntries (target: Target, { blocklist }: Pick<Portcullis, 'blockli
   blocklist.subscribe(entry => {
     if (entry !== 'gap' && entry.kind !== 'changed') counts.set(entry.kind, (counts.get(entry.kind) ?? 0) + 1)
   })
-  const named = { name: 'portcullis_log_entries_total', help: 'Revocations and changes of the signing keys that this process has heard of, whichever process or command made them.', labelNames: ['kind'] }
+  const named = { name: 'portcullis_log_entries_total', help: 'Revocations and changes of the signing keys that this process has read from the log of the store, whichever process or command made them.', labelNames: ['kind'] }
   addCounter(target, named, () => Array.from(counts, ([kind, value]) => ({ labels: { kind }, value })))
 }
 
