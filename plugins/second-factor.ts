@@ -29,8 +29,8 @@ export interface SecondFactor {
    */
   issue (reply: FastifyReply, challenge: Omit<PendingChallenge, 'id' | 'endsAtMs'>): string
   /**
-   * Opens a token of the client that sends the request, at routes with the prefix of those that issued it. Throws StoreUnavailableError if the token was sealed under a secret that this process
-   * does not have (yet).
+   * Opens a token of the client that sends the request, at routes with the prefix of those that issued it. Throws StoreUnavailableError if the
+   * token was sealed under a secret that this process does not have (yet).
    */
   open (request: Pick<FastifyRequest, 'headers' | 'server'>, token: string): OpenedChallenge
   /** Uses a challenge up. Resolves to true for exactly one caller in all processes. */
