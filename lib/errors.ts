@@ -31,6 +31,20 @@ export const CredentialsAmbiguousError = createError('PTC_ERR_CREDENTIALS_AMBIGU
  */
 export const LoginRefusedError = createError('PTC_ERR_LOGIN_REFUSED', 'The user name or the password is wrong', 401)
 /**
+ * Status 400: the answer of an identity provider belongs to no sign-in of this browser, or is not valid. No session was opened. The user
+ * starts the sign-in again.
+ */
+export const LoginInvalidError = createError('PTC_ERR_LOGIN_INVALID', 'The answer of the identity provider was not accepted', 400)
+/**
+ * Status 403: the identity provider has authenticated a user who may not sign in here, or has refused to. No session was opened. The user
+ * asks the operator for access.
+ */
+export const LoginForbiddenError = createError('PTC_ERR_LOGIN_FORBIDDEN', 'This account may not sign in here', 403)
+/**
+ * Status 400: a logout token of an identity provider is not valid. No session has ended.
+ */
+export const LogoutTokenInvalidError = createError('PTC_ERR_LOGOUT_TOKEN_INVALID', 'The logout token is not valid', 400)
+/**
  * Status 401: the first factor was right, and a second one is missing. No session was opened. The members `challenge` and `challenge_token` are
  * also those of the response. The client asks the user for the response to the challenge, and sends it with the token.
  */
@@ -129,6 +143,11 @@ export const SessionNotFoundError = createError('PTC_ERR_SESSION_NOT_FOUND', 'Th
  * this error when it does not know an outcome.
  */
 export const StoreUnavailableError = createError('PTC_ERR_STORE_UNAVAILABLE', 'The session store cannot be reached', 503)
+/**
+ * Status 503: the identity provider cannot be reached, so nobody can sign in there at the moment. Existing sessions go on. The client repeats
+ * the request after `Retry-After`.
+ */
+export const ProviderUnavailableError = createError('PTC_ERR_PROVIDER_UNAVAILABLE', 'The identity provider cannot be reached', 503)
 /**
  * Status 503: the keys of another issuer cannot be fetched, so its token was neither accepted nor rejected. The client repeats the request
  * after `Retry-After`.

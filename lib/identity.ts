@@ -3,6 +3,7 @@ import { frozenCopy } from './json-copy.ts'
 import type { AccessTokenClaims } from './jwt/claims.ts'
 import type { DeepReadonly, SessionData, TokenClaims } from './own-data.ts'
 import { freezeWithKeys } from './revocation/revocation-keys.ts'
+import type { ProviderIdentity } from './session/provider-session.ts'
 
 /**
  * The caller behind a verified credential. The object stays the same as long as the credential is the same, so it can be compared and
@@ -48,6 +49,8 @@ export interface Identity {
    * another issuer's token.
    */
   readonly claims: DeepReadonly<TokenClaims> | null
+  /** Identity provider at which the session began, with the claims that are kept; null for every other credential. */
+  readonly provider: ProviderIdentity | null
 }
 
 /** Returns whether the record of a session of the gateway decides how long the credential is valid. */
@@ -78,7 +81,8 @@ export function identityOfSession (record: SessionRecord): Identity {
     expiresAt: seconds(record.expiresAtMs),
     // The store of an application may have records of earlier versions.
     data: frozenCopy(record.data ?? {}),
-    claims: null
+    claims: null,
+    provider: record.provider == null ? null : frozenCopy({ name: record.provider.name, claims: record.provider.claims })
   })
 }
 
@@ -99,6 +103,7 @@ export function identityOfToken (claims: AccessTokenClaims, own: DeepReadonly<To
     generation: claims.gen ?? null,
     expiresAt: claims.exp,
     data: null,
-    claims: own
+    claims: own,
+    provider: null
   })
 }

@@ -121,6 +121,7 @@ function toIdentity (claims: Static<typeof ForeignClaims>, { name, issuer, scope
     generation: null,
     expiresAt: Math.floor(Math.min(claims.exp, claims.iat + maxTokenAgeSeconds)),
     data: null,
-    claims: null
+    claims: null,
+    provider: null
   })
 }

@@ -1,4 +1,5 @@
 import type { SessionData } from '../own-data.ts'
+import type { ProviderSession } from './provider-session.ts'
 import type { TokenFamily } from './rotation.ts'
 
 /* The record of a session, and what it says: whether the session is idle or over, its origin, and the device that it is bound to. */
@@ -51,6 +52,8 @@ export interface SessionRecord {
   device: BoundDevice | null
   /** Data that the application keeps with the session; an empty object without data, and in records of earlier versions. */
   data: SessionData
+  /** Sign-in at an identity provider; null for every other way to sign in, and in records of earlier versions. */
+  provider: ProviderSession | null
 }
 
 /** A device, identified by possession of its key (Device Bound Session Credentials). */

@@ -48,7 +48,8 @@ export async function sessions (t: Test, create: CreateStore): Promise<void> {
       origin: null,
       family: null,
       device: null,
-      data: {}
+      data: {},
+      provider: null
     })
   })
 

@@ -66,7 +66,8 @@ function decodeFields (fields: Map<string, string>): SessionRecord {
     origin: fields.get('origin') ?? null,
     family: fields.has('generation') ? decodeFamily(text) : null,
     device: fields.has('deviceKey') ? decodeDevice(text) : null,
-    data: decodeData(fields.get('data'))
+    data: decodeData(fields.get('data')),
+    provider: null
   }
 }
 

@@ -76,7 +76,8 @@ export function toRecord (row: RecordRow): SessionRecord {
     origin: row.origin,
     family: toFamily(row),
     device: toDevice(row),
-    data: decodeData(row.data)
+    data: decodeData(row.data),
+    provider: null
   }
 }
 

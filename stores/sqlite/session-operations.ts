@@ -114,7 +114,8 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
       origin,
       family: mode === 'tokens' ? openFamily(nowMs) : null,
       device: null,
-      data
+      data,
+      provider: null
     }
     keepSubject.run({ subjectKey: subjectKeyOf(subject), purgeAtMs: record.expiresAtMs + logKeptMs })
     insert.run({ ...toSessionRow(record) })

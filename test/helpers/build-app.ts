@@ -175,6 +175,7 @@ export function sessionRecord (changes: Partial<SessionRecord> = {}): SessionRec
     origin: null,
     device: null,
     data: {},
+    provider: null,
     ...changes
   }
 }

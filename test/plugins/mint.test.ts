@@ -24,7 +24,7 @@ const now = (): number => Math.floor(Date.now() / 1000)
 
 function identity (changes: Partial<Identity> = {}): Identity {
   return Object.freeze({
-    subject: 'ada', sid: 'AAAAAAAAAAAAAAAAAAAAAA', credential: 'session', audiences: ['orders'], scopes: ['a', 'b'], authTime: now() - 60, acr: '1', amr: ['pwd'], epoch: 1, issuer: null, jti: null, generation: null, expiresAt: now() + 86_400, data: null, claims: null, ...changes
+    subject: 'ada', sid: 'AAAAAAAAAAAAAAAAAAAAAA', credential: 'session', audiences: ['orders'], scopes: ['a', 'b'], authTime: now() - 60, acr: '1', amr: ['pwd'], epoch: 1, issuer: null, jti: null, generation: null, expiresAt: now() + 86_400, data: null, claims: null, provider: null, ...changes
   })
 }
 
