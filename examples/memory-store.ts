@@ -1,8 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { assertNote, assertOnce, countRefresh, createSid, isOfOtherOrigin, mostNotes, openFamily, receive, rotate, StoreUnavailableError, strengthen, subjectKeyOf, tokenKeyOf, type CredentialClaims, type DeviceBinding, type DeviceRenewal, type KeyDocument, type LogEntry, type Note, type OpenSession, type Pull, type RefreshCount, type Revocation, type RotateOptions, type Rotation, type RotationWindows, type SessionData, type SessionRecord, type Store, type Strength, type TakePage } from '../stores/toolkit.ts'
+import { assertNote, assertOnce, countRefresh, createSid, cutInstantKeptMs, isCutSince, isOfOtherOrigin, latestCutMs, logoutKeyOf, longestSignInMs, mostNotes, openFamily, providerSidKeyOf, providerSubjectOf, receive, rotate, StoreUnavailableError, strengthen, strengthenAtProvider, subjectKeyOf, tokenKeyOf, type CredentialClaims, type DeviceBinding, type DeviceRenewal, type EndProviderSessions, type KeyDocument, type LogEntry, type Note, type OpenSession, type ProviderOpening, type ProviderProof, type ProviderRenewal, type ProviderSessionsEnd, type Pull, type RefreshCount, type Revocation, type RotateOptions, type Rotation, type RotationWindows, type SessionData, type SessionRecord, type Store, type Strength, type TakePage } from '../stores/toolkit.ts'
 
-interface Session { record: SessionRecord, refreshes: RefreshCount | null }
-interface Cut { epoch: number, exceptSid: string | null, keepUntilMs: number }
+interface Session {
+  record: SessionRecord
+  refreshes: RefreshCount | null
+  /** Keys of the session at its identity provider: that of the last authentication and those before. */
+  providerKeys: Set<string>
+}
+interface Cut { epoch: number, exceptSid: string | null, keepUntilMs: number, atMs: number }
 type CutOf<Kind> = Extract<Revocation, { kind: Kind }>
 
 /** Data that several Store objects share, as processes share a database. */
@@ -13,6 +18,7 @@ export class MemoryData {
   readonly cuts = new Map<string, Cut>()
   /** The epoch of the last cut of all subjects. */
   floor = 1
+  floorAtMs: number | null = null
   log: Array<{ position: number, entry: LogEntry, keepUntilMs: number }> = []
   head = 0
   /** The position up to which entries were removed from the log. */
@@ -49,8 +55,12 @@ export class MemoryStore implements Store {
   nowMs (): number { return Math.floor(this.#now()) }
 
   async open (session: OpenSession): Promise<{ record: SessionRecord, closed: string[] }> {
-    const nowMs = this.#begin()
-    const { absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs, ...given } = structuredClone(session)
+    return this.#open(session, { provider: null, authTimeMs: this.#begin() })
+  }
+
+  #open (session: OpenSession, { provider, authTimeMs }: Pick<SessionRecord, 'provider' | 'authTimeMs'>): { record: SessionRecord, closed: string[] } {
+    const nowMs = this.nowMs()
+    const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, data = {}, absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs } = session
     const others = this.#liveOf(session.subject)
     const closed = others.slice(0, Math.max(0, others.length + 1 - Math.max(1, maxPerSubject))).map(({ sid }) => sid)
     for (const sid of closed) this.#end(sid, maxTokenAgeMs)
@@ -59,9 +69,10 @@ export class MemoryStore implements Store {
     const expiresAtMs = Math.ceil(nowMs + absoluteTimeoutMs)
     // The cut of a subject may be removed only when no session has its epoch any more.
     if (cut !== undefined) cut.keepUntilMs = Math.max(cut.keepUntilMs, expiresAtMs + keepEntryMs)
-    const family = session.mode === 'tokens' ? openFamily(nowMs) : null
-    const record: SessionRecord = { data: {}, ...given, sid: createSid(session.subject), epoch, createdAtMs: nowMs, authTimeMs: nowMs, lastUsedAtMs: nowMs, expiresAtMs, family, device: null }
-    this.#data.sessions.set(record.sid, { record, refreshes: null })
+    const family = mode === 'tokens' ? openFamily(nowMs) : null
+    const times = { createdAtMs: nowMs, authTimeMs: Math.min(authTimeMs, nowMs), lastUsedAtMs: nowMs, expiresAtMs }
+    const record: SessionRecord = structuredClone({ sid: createSid(subject), subject, username, mode, epoch, secretHash, ...times, acr, amr, scopes, audiences, client, origin, family, device: null, data, provider })
+    this.#data.sessions.set(record.sid, { record, refreshes: null, providerKeys: keysOf(record) })
     return { record: structuredClone(record), closed }
   }
 
@@ -114,6 +125,42 @@ export class MemoryStore implements Store {
     if (record?.mode !== 'session') return null
     this.#append({ kind: 'changed', sid })
     return this.#change(record, { secretHash, ...strengthen(record, fresh, nowMs) })
+  }
+
+  async openFromProvider ({ beganAtMs, ...session }: OpenSession & ProviderProof): Promise<ProviderOpening> {
+    const nowMs = this.#begin()
+    if (nowMs - beganAtMs >= longestSignInMs || isCutSince(this.#lastCutMs(session.subject), beganAtMs, nowMs)) return { outcome: 'cut', record: null, closed: [] }
+    if (this.#isLoggedOut(session, nowMs)) return { outcome: 'logged-out', record: null, closed: [] }
+    return { outcome: 'opened', ...this.#open(session, session) }
+  }
+
+  async renewFromProvider (sid: string, fresh: { secretHash: string, maxTokenAgeMs: number } & Strength & ProviderProof): Promise<ProviderRenewal> {
+    const nowMs = this.#begin()
+    const record = this.#live(sid)
+    const { secretHash, maxTokenAgeMs, acr, amr, provider, authTimeMs, beganAtMs } = structuredClone(fresh)
+    if (record?.mode !== 'session' || record.provider === null || record.subject !== providerSubjectOf(provider) || nowMs - beganAtMs >= longestSignInMs) return { outcome: 'gone', record: null }
+    if (this.#isLoggedOut(fresh, nowMs)) {
+      this.#end(sid, maxTokenAgeMs)
+      return { outcome: 'logged-out', record: null }
+    }
+    for (const key of keysOf({ provider })) this.#data.sessions.get(sid)!.providerKeys.add(key)
+    this.#append({ kind: 'changed', sid })
+    return { outcome: 'renewed', record: this.#change(record, { secretHash, provider, ...strengthenAtProvider(record, { acr, amr }, Math.min(authTimeMs, nowMs)) }) }
+  }
+
+  async endProviderSessions ({ provider, subject, sid, jti, keepJtiForMs, ...keep }: EndProviderSessions): Promise<ProviderSessionsEnd> {
+    const nowMs = this.#begin()
+    if (sid !== null) {
+      const expiresAtMs = Math.ceil(nowMs + Math.max(keep.keepSidForMs, longestSignInMs, keepJtiForMs))
+      const logout: CutOf<'jti'> = { kind: 'jti', tokenKey: providerSidKeyOf(provider, sid), expiresAtMs }
+      this.#revokeToken(logout)
+      const ended = this.#endByProviderKey(logout.tokenKey, subject, keep.maxTokenAgeMs)
+      return { outcome: 'ended', sessions: ended.length, revocations: [logout, ...ended] }
+    }
+    if (subject === null) throw new TypeError('a logout names a session or a subject')
+    if (!this.#use(`logout ${logoutKeyOf(provider, jti, subject)}`, nowMs, keepJtiForMs)) return { outcome: 'repeated', sessions: 0, revocations: [] }
+    const sessions = this.#liveOf(subject).length
+    return { outcome: 'ended', sessions, revocations: [await this.revokeSubject(subject, { exceptSid: null, keepForMs: keep.keepForMs })] }
   }
 
   async bindDevice (sid: string, { publicKey }: { publicKey: string }): Promise<DeviceBinding | null> {
@@ -170,9 +217,13 @@ export class MemoryStore implements Store {
     const least = Math.max(this.#data.floor + 1, secondsAfter(nowMs))
     const last = this.#data.cuts.get(subjectKey)
     // A cut that would end nothing more than the last one is not logged.
-    if (others.length === 0 && last !== undefined && last.epoch >= least && (last.exceptSid === null || last.exceptSid === cut.exceptSid)) return { ...cut, belowEpoch: last.epoch, exceptSid: last.exceptSid }
+    if (others.length === 0 && last !== undefined && last.epoch >= least && (last.exceptSid === null || last.exceptSid === cut.exceptSid)) {
+      // A sign-in at a provider may have begun since the last cut.
+      this.#data.cuts.set(subjectKey, { ...last, atMs: nowMs, keepUntilMs: Math.max(last.keepUntilMs, nowMs + cutInstantKeptMs) })
+      return { ...cut, belowEpoch: last.epoch, exceptSid: last.exceptSid }
+    }
     cut.belowEpoch = Math.max(least, (last?.epoch ?? 0) + 1)
-    this.#keepCut(cut, Math.max(last?.keepUntilMs ?? 0, excepted?.expiresAtMs ?? 0))
+    this.#keepCut(cut, nowMs, Math.max(last?.keepUntilMs ?? 0, excepted?.expiresAtMs ?? 0))
     return cut
   }
 
@@ -181,8 +232,14 @@ export class MemoryStore implements Store {
     const belowEpoch = Math.max(this.#data.floor + 1, secondsAfter(nowMs), ...Array.from(this.#data.cuts.values(), ({ epoch }) => epoch + 1))
     const cut: CutOf<'all'> = { kind: 'all', belowEpoch, expiresAtMs: Math.ceil(nowMs + keepForMs) }
     this.#data.floor = belowEpoch
+    this.#data.floorAtMs = nowMs
     this.#append(cut)
     return cut
+  }
+
+  async lastCutMs (subject: string): Promise<number | null> {
+    this.#begin()
+    return this.#lastCutMs(subject)
   }
 
   async reassert (revocations: readonly Revocation[]): Promise<'asserted'> {
@@ -254,10 +311,7 @@ export class MemoryStore implements Store {
   async useOnce (name: string, keepForMs: number): Promise<boolean> {
     const nowMs = this.#begin()
     assertOnce(name, keepForMs)
-    for (const [used, untilMs] of this.#data.used) if (untilMs <= nowMs) this.#data.used.delete(used)
-    if (this.#data.used.has(name)) return false
-    this.#data.used.set(name, nowMs + keepForMs)
-    return true
+    return this.#use(name, nowMs, keepForMs)
   }
 
   async end (): Promise<void> {
@@ -269,6 +323,29 @@ export class MemoryStore implements Store {
   #begin (): number {
     if (this.#hasEnded) throw new StoreUnavailableError({ cause: new Error('the store has ended') })
     return this.nowMs()
+  }
+
+  #use (name: string, nowMs: number, keepForMs: number): boolean {
+    for (const [used, untilMs] of this.#data.used) if (untilMs <= nowMs) this.#data.used.delete(used)
+    if (this.#data.used.has(name)) return false
+    this.#data.used.set(name, nowMs + keepForMs)
+    return true
+  }
+
+  #lastCutMs (subject: string): number | null {
+    const cuts = [this.#data.floorAtMs, this.#data.cuts.get(subjectKeyOf(subject))?.atMs ?? null].filter(cut => cut !== null)
+    return cuts.length === 0 ? null : Math.max(...cuts)
+  }
+
+  #isLoggedOut ({ provider }: Pick<ProviderProof, 'provider'>, nowMs: number): boolean {
+    const keys = keysOf({ provider })
+    return this.#data.log.some(({ entry }) => entry.kind === 'jti' && entry.expiresAtMs > nowMs && keys.has(entry.tokenKey))
+  }
+
+  #endByProviderKey (key: string, subject: string | null, maxTokenAgeMs: number): Array<CutOf<'sid'>> {
+    const found = Array.from(this.#data.sessions).filter(([sid, { record, providerKeys }]) => providerKeys.has(key) && this.#live(sid) !== null && (subject ?? record.subject) === record.subject)
+    for (const [sid] of found) this.#end(sid, maxTokenAgeMs)
+    return found.map(([sid]) => ({ kind: 'sid', sid, expiresAtMs: Math.ceil(this.nowMs() + maxTokenAgeMs) }))
   }
 
   #live (sid: string): SessionRecord | null {
@@ -308,25 +385,31 @@ export class MemoryStore implements Store {
   #again (lost: Revocation, nowMs: number): void {
     switch (lost.kind) {
       case 'sid': return this.#end(lost.sid, lost.expiresAtMs - nowMs)
-      case 'jti': return this.#revokeToken(lost)
-      case 'subject': return this.#cutAgain(lost)
+      case 'jti':
+        this.#revokeToken(lost)
+        // Sessions may have been opened while the logout at the provider was lost.
+        this.#endByProviderKey(lost.tokenKey, null, keepEntryMs)
+        return
+      case 'subject': return this.#cutAgain(lost, nowMs)
       case 'all':
         if (lost.belowEpoch <= this.#data.floor) return
         this.#data.floor = lost.belowEpoch
+        this.#data.floorAtMs = latestCutMs(lost.belowEpoch, nowMs)
         this.#append(lost)
     }
   }
 
-  #cutAgain (lost: CutOf<'subject'>): void {
+  #cutAgain (lost: CutOf<'subject'>, nowMs: number): void {
     const known = this.#data.cuts.get(lost.subjectKey)
     if (known !== undefined && lost.belowEpoch <= known.epoch) return
     const isEnded = ({ sid, subject, epoch }: SessionRecord): boolean => subjectKeyOf(subject) === lost.subjectKey && epoch < lost.belowEpoch && sid !== lost.exceptSid
     for (const { record } of this.#data.sessions.values()) if (isEnded(record)) this.#data.sessions.delete(record.sid)
-    this.#keepCut(lost, known?.keepUntilMs ?? 0)
+    this.#keepCut(lost, latestCutMs(lost.belowEpoch, nowMs), known?.keepUntilMs ?? 0)
   }
 
-  #keepCut (cut: CutOf<'subject'>, keepUntilMs: number): void {
-    this.#data.cuts.set(cut.subjectKey, { epoch: cut.belowEpoch, exceptSid: cut.exceptSid, keepUntilMs: Math.max(keepUntilMs, cut.expiresAtMs) + keepEntryMs })
+  #keepCut (cut: CutOf<'subject'>, atMs: number, keepUntilMs: number): void {
+    const untilMs = Math.max(keepUntilMs, cut.expiresAtMs, this.nowMs() + cutInstantKeptMs) + keepEntryMs
+    this.#data.cuts.set(cut.subjectKey, { epoch: cut.belowEpoch, exceptSid: cut.exceptSid, keepUntilMs: untilMs, atMs })
     this.#append(cut)
   }
 
@@ -343,6 +426,11 @@ export class MemoryStore implements Store {
   }
 
   #positionOf (position: number): string { return `${this.#data.id} ${position}` }
+}
+
+/** Returns the key of the session at the provider, if there is one. */
+function keysOf ({ provider }: Pick<SessionRecord, 'provider'>): Set<string> {
+  return new Set(provider === null || provider.sid === null ? [] : [providerSidKeyOf(provider.name, provider.sid)])
 }
 
 /** Returns a second later than that of any token issued until now. */

@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import { asError } from './as-error.ts'
 
 export type EventName =
-  | 'session.opened' | 'session.closed' | 'session.expired' | 'login.refused'
+  | 'session.opened' | 'session.closed' | 'session.expired' | 'login.started' | 'login.refused' | 'provider.logout'
   | 'refresh.rotated' | 'refresh.repeated' | 'refresh.held' | 'refresh.reused' | 'refresh.recovered' | 'refresh.refused'
   | 'revocation.added' | 'sessions.listed' | 'keys.rotated' | 'keys.revoked' | 'step_up.done' | 'second_factor.required' | 'second_factor.refused' | 'device.bound' | 'device.renewed' | 'device.refused' | 'csrf.refused' | 'rate.limited' | 'store.unavailable' | 'store.recovered'
 
@@ -37,6 +37,8 @@ export interface SecurityEvent {
   budget?: string
   /** Number of sessions that were ended or listed. */
   sessions?: number
+  /** Name of the identity provider. */
+  provider?: string
   /** Id of a signing key. */
   kid?: string
 }

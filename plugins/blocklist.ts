@@ -15,7 +15,9 @@ import { longestTokenTtl } from '../lib/settings/access-token.ts'
 import { durationOption, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { replica } from '../lib/settings/revocation.ts'
 import { lifetimes } from '../lib/settings/session.ts'
-import type { Store } from '../stores/store.ts'
+import type { ProviderLogout } from '../lib/session/provider-session.ts'
+import type { ProviderSessionsEnd, Store } from '../stores/store.ts'
+import { endProviderSessions } from './blocklist/provider-logout.ts'
 import { LogFollower } from './blocklist/log-follower.ts'
 import { addPart, beginPart, partOrNull, type Portcullis } from './portcullis.ts'
 
@@ -71,6 +73,12 @@ export interface Blocklist {
    * another origin. `ofAnyOrigin` ends it in both cases; it is for a session whose credential the client has presented.
    */
   close (sid: string, options?: { ofAnyOrigin?: boolean }): Promise<SessionRecord | null>
+  /**
+   * Ends the sessions that an identity provider has logged out with a verified logout token, in the store and in this process, and makes the
+   * store remember the logout. `repeated`: the same token has ended them before. Rejects with StoreUnavailableError if the outcome is
+   * unknown; the provider then repeats the token.
+   */
+  endProviderSessions (logout: ProviderLogout, by?: RevokedBy): Promise<Pick<ProviderSessionsEnd, 'outcome' | 'sessions'>>
   /** Returns whether the store has answered within `maxStaleness`. */
   isFresh (): boolean
   /** Returns whether the replica contains a revocation of the credential, however stale it is. */
@@ -199,6 +207,10 @@ class ReplicatedBlocklist implements Blocklist {
       if (error instanceof SessionNotFoundError) return null
       throw error
     }
+  }
+
+  async endProviderSessions (logout: ProviderLogout, by: RevokedBy = {}): Promise<Pick<ProviderSessionsEnd, 'outcome' | 'sessions'>> {
+    return await endProviderSessions(logout, { parts: this.#parts, retention: this.#limits.retention, note: entry => { this.note(entry) }, by })
   }
 
   async #closeOwn (sid: string): Promise<SessionRecord | null> {

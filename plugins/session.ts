@@ -18,6 +18,7 @@ import { cookieSession } from '../lib/settings/session.ts'
 import type { Store } from '../stores/store.ts'
 import { addPart, beginPart, partOrNull } from './portcullis.ts'
 import type { DeviceGuard } from './session/device-guard.ts'
+import { createProviderSessions, type ProviderSessions } from './session/provider-sessions.ts'
 import { lifetimesOf, openRecord } from './session/lifetimes.ts'
 import { endOthers, takeOver } from './session/carried-sessions.ts'
 import { SessionResolver } from './session/resolver.ts'
@@ -39,7 +40,7 @@ declare module './portcullis.ts' {
   }
 }
 
-export interface Sessions {
+export interface Sessions extends ProviderSessions {
   /** Implements `reply.openSession` in this scope. */
   open (reply: FastifyReply, signIn: SignIn): Promise<{ session: SessionView }>
   /** Maximum time between two uses, in milliseconds. */
@@ -121,6 +122,7 @@ export default fp<SessionOptions>(async function sessionPlugin (fastify, options
     view,
     noteUse: sid => { touches.note(sid, store.nowMs()) },
     ...reads,
+    ...createProviderSessions({ portcullis, lifetimes, findDevices, view, read: reads.read }),
     async renew (reply, sid, fresh) {
       const strength = checkStrength(fresh)
       // The origin of a record never changes, and the store does not renew a record that has expired meanwhile.

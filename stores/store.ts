@@ -2,6 +2,7 @@ import type { Note } from '../lib/notes.ts'
 import type { SessionData } from '../lib/own-data.ts'
 import type { CredentialClaims, LogEntry, Revocation } from '../lib/revocation/entries.ts'
 import type { Authentication, Strength } from '../lib/session/authentication.ts'
+import type { ProviderLogout, ProviderProof } from '../lib/session/provider-session.ts'
 import type { SessionRecord } from '../lib/session/record.ts'
 import type { Counted, RefreshLimit } from '../lib/session/refresh-count.ts'
 import type { FamilyOutcome, RotationWindows } from '../lib/session/rotation.ts'
@@ -36,6 +37,31 @@ export interface OpenSession extends Pick<SessionRecord, 'subject' | 'username' 
   maxTokenAgeMs: number
   /** Data of the record: a JSON object, which the store keeps unchanged. Without this, the record has an empty object. */
   data?: SessionData
+}
+
+/** `cut` and `logged-out` leave no session. */
+export type ProviderOpening =
+  | { outcome: 'opened', record: SessionRecord, closed: string[] }
+  | { outcome: 'cut' | 'logged-out', record: null, closed: [] }
+
+export type ProviderRenewal = { outcome: 'renewed', record: SessionRecord } | { outcome: 'gone' | 'logged-out', record: null }
+
+export interface EndProviderSessions extends ProviderLogout {
+  /** Time for which the logout of a `sid` is remembered: at least `longestSignInMs` (lib/session/provider-session.ts), and at least `keepJtiForMs`. */
+  keepSidForMs: number
+  /** Time for which the log lists the cut of a subject. */
+  keepForMs: number
+  /** Time for which the log lists the `sid` of an ended session as revoked. */
+  maxTokenAgeMs: number
+}
+
+export interface ProviderSessionsEnd {
+  /** `repeated`: the same token has cut the subject before, and nothing has changed. */
+  outcome: 'ended' | 'repeated'
+  /** The number of sessions that were ended. */
+  sessions: number
+  /** What is in force now because of this call. */
+  revocations: Revocation[]
 }
 
 export interface RotateOptions extends RotationWindows {
@@ -121,6 +147,31 @@ export interface Store {
   renew (sid: string, fresh: { secretHash: string } & Strength): Promise<SessionRecord | null>
 
   /**
+   * Opens a session as `open` does, for a sign-in at an identity provider: `authTimeMs` is the provider's, but never later than now, and the
+   * session is found by (provider, provider `sid`). `cut`: the subject or everybody was cut at or after `beganAtMs`, or the sign-in began
+   * longer ago than `longestSignInMs`. `logged-out`: the logout of this provider `sid` is remembered. A store whose sessions and logouts do
+   * not share one atomic operation makes the session first and looks for the logout afterwards, and removes the session if it finds one.
+   * Until this resolves to `opened`, no client has the secret of the session.
+   */
+  openFromProvider (session: OpenSession & ProviderProof): Promise<ProviderOpening>
+
+  /**
+   * Renews a session as `renew` does, after its provider has authenticated the same user again: `authTimeMs` is the provider's, but never
+   * later than now (lib/session/authentication.ts, strengthenAtProvider). `provider` replaces that of the record, and the session is found by
+   * the new provider `sid` and by those before. `gone`: no record in session mode of this provider and user, or the step-up began longer
+   * ago than `longestSignInMs`. `logged-out`: the logout of the new provider `sid` is remembered, and the session has ended.
+   */
+  renewFromProvider (sid: string, fresh: { secretHash: string, maxTokenAgeMs: number } & Strength & ProviderProof): Promise<ProviderRenewal>
+
+  /**
+   * Ends the sessions that a provider has logged out. With a provider `sid`: remembers the logout for `keepSidForMs` as a revocation of kind
+   * `jti` (lib/revocation/provider-keys.ts), then ends every session that is found by it, of the subject if that is given, and logs each
+   * `sid`; repeating it changes nothing that the first call has not. Without: cuts the subject as `revokeSubject` does, unless the same `jti`
+   * has cut it before, which the same operation remembers for `keepJtiForMs`.
+   */
+  endProviderSessions (logout: EndProviderSessions): Promise<ProviderSessionsEnd>
+
+  /**
    * Binds a session to a device, once and for good, and logs `changed`. Null when there is no record in session mode. Does not judge
    * idleness and is no use.
    */
@@ -171,7 +222,14 @@ export interface Store {
   revokeAll (options: { keepForMs: number }): Promise<Extract<Revocation, { kind: 'all' }>>
 
   /**
+   * Returns the instant of the last cut of the subject or of everybody, null without one. It is remembered for 30 days at least. Of a cut that
+   * was restored, the latest instant that its epoch permits.
+   */
+  lastCutMs (subject: string): Promise<number | null>
+
+  /**
    * Restores revocations that the store may have lost, with all their effects (records, epochs, log entries), unless they are in force.
+   * A logout at a provider that is restored ends the sessions that were opened without it.
    * Never lowers an epoch, never ends a session that the revocation excepted, and is idempotent. Admits one `owner` at a time, so that
    * processes do not all write the same revocations; returns `busy` to the others.
    */

@@ -29,6 +29,16 @@ export function strengthen (known: Authentication, fresh: Strength, nowMs: numbe
 }
 
 /**
+ * Returns the authentication of a session after its identity provider has authenticated the subject again at `authTimeMs`. Strengths that
+ * cannot be compared are names of the provider, so the new one replaces the known one.
+ */
+export function strengthenAtProvider (known: Authentication, fresh: Strength, authTimeMs: number): Authentication {
+  const strengthened = strengthen(known, fresh, authTimeMs)
+  const isComparable = numeric.test(known.acr) && numeric.test(fresh.acr)
+  return isComparable || fresh.acr === '' ? strengthened : { ...strengthened, acr: fresh.acr }
+}
+
+/**
  * Returns whether the authentication is at least as recent and as strong as the other one, so that it permits whatever the other one
  * permits.
  */

@@ -6,6 +6,7 @@ import type { SessionMode, SessionRecord } from '../../lib/session/record.ts'
 import { describeSignIn, type SignIn } from '../../lib/session/sign-in.ts'
 import { decodedName, type Decoded } from '../../lib/settings/decode.ts'
 import { lifetimes as settings } from '../../lib/settings/session.ts'
+import type { OpenSession } from '../../stores/store.ts'
 import { addPart, partOrNull, partsAlike, scopeParts, type Portcullis } from '../portcullis.ts'
 import { assertNoCookieTwice } from './carried-sessions.ts'
 
@@ -52,13 +53,13 @@ export interface OpenOptions {
   lifetimes: Lifetimes
 }
 
-/**
- * Opens the record of a session for a subject that has just authenticated, and closes the subject's oldest sessions if there are too many.
- */
-export async function openRecord ({ request }: FastifyReply, signIn: SignIn, { mode, secretHash, lifetimes }: OpenOptions, parts: Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>): Promise<SessionRecord> {
-  const { store, cookies, blocklist } = parts
+type Parts = Pick<Portcullis, 'store' | 'cookies' | 'blocklist'>
+
+/** Returns what the store needs to open a session. Throws before any change if the sign-in or a cookie of the request is malformed. */
+export function describeOpening ({ request }: FastifyReply, signIn: SignIn, { mode, secretHash, lifetimes }: OpenOptions, parts: Omit<Parts, 'store'>): OpenSession {
+  const { cookies, blocklist } = parts
   assertNoCookieTwice(request, parts)
-  const { record, closed } = await store.open({
+  return {
     ...describeSignIn(request, signIn),
     origin: cookies.origin,
     mode,
@@ -66,10 +67,23 @@ export async function openRecord ({ request }: FastifyReply, signIn: SignIn, { m
     absoluteTimeoutMs: lifetimes.absoluteTimeoutMs,
     maxPerSubject: lifetimes.maxPerSubject,
     maxTokenAgeMs: blocklist.maxTokenAgeMs
-  })
+  }
+}
+
+/** Applies and reports the end of sessions that the opening of another one has closed. */
+export function reportClosed ({ request }: FastifyReply, { subject }: SessionRecord, closed: readonly string[], parts: Parts): void {
+  const { store, blocklist } = parts
   for (const sid of closed) {
     blocklist.note({ kind: 'sid', sid, expiresAtMs: store.nowMs() + blocklist.maxTokenAgeMs })
-    publish({ event: 'session.closed', sid, subject: record.subject, ...sourceOf(request), outcome: 'limit' }, parts)
+    publish({ event: 'session.closed', sid, subject, ...sourceOf(request), outcome: 'limit' }, parts)
   }
+}
+
+/**
+ * Opens the record of a session for a subject that has just authenticated, and closes the subject's oldest sessions if there are too many.
+ */
+export async function openRecord (reply: FastifyReply, signIn: SignIn, options: OpenOptions, parts: Parts): Promise<SessionRecord> {
+  const { record, closed } = await parts.store.open(describeOpening(reply, signIn, options, parts))
+  reportClosed(reply, record, closed, parts)
   return record
 }

@@ -3,19 +3,24 @@ import { createDeviceOperations, createFamilyOperations, createSessionOperations
 import { createLog, type Log } from './log.ts'
 import { createNoteOperations } from './note-operations.ts'
 import { createOnceOperations } from './once-operations.ts'
+import { createProviderOperations } from './provider-operations.ts'
 import { createRevocationOperations } from './revocation-operations.ts'
 
 /** Creates all synchronous operations that change the store. The first argument is the caller's clock. */
 export function createOperations (db: DatabaseSync) {
   const log = createLog(db)
+  const sessions = createSessionOperations(db, log)
+  const revocations = createRevocationOperations(db, log)
+  const once = createOnceOperations(db)
   return {
-    ...createSessionOperations(db, log),
+    ...sessions,
+    ...createProviderOperations(db, log, { ...sessions, ...revocations, ...once }),
     ...createFamilyOperations(db, log),
     ...createDeviceOperations(db, log),
-    ...createRevocationOperations(db, log),
+    ...revocations,
     ...createKeyOperations(db, log),
     ...createNoteOperations(db),
-    ...createOnceOperations(db)
+    ...once
   }
 }
 

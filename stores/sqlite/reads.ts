@@ -4,9 +4,11 @@ import type { Note } from '../../lib/notes.ts'
 import type { CredentialClaims } from '../../lib/revocation/entries.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'
 import type { KeyDocument } from '../store.ts'
+import { createReadCutInstant } from './cut-instants.ts'
+import { isLive } from './is-live.ts'
 import { createLogReads } from './log.ts'
 import { toRecord, type RecordRow } from './rows.ts'
-import { createReadLive, isLive } from './session-operations.ts'
+import { createReadLive } from './session-operations.ts'
 
 /** Creates all operations that only read. Each takes microseconds on the calling thread; a snapshot yields between its pages. */
 export function createReads (db: DatabaseSync) {
@@ -31,6 +33,7 @@ export function createReads (db: DatabaseSync) {
     },
 
     isGood: createIsGood(db),
+    lastCutMs: createReadCutInstant(db),
     ...createLogReads(db)
   }
 }

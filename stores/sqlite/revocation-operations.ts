@@ -1,7 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { cutInstantKeptMs, latestCutMs } from '../../lib/revocation/cut-instant.ts'
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import type { Revocation } from '../../lib/revocation/entries.ts'
+import { createNoteCut } from './cut-instants.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
+import { createEndByProviderKey, createRememberToken } from './provider-sids.ts'
 import { createReadLive } from './session-operations.ts'
 
 type SubjectCut = Extract<Revocation, { kind: 'subject' }>
@@ -9,20 +12,15 @@ type CutOfAll = Extract<Revocation, { kind: 'all' }>
 
 /** Creates the operations that revoke tokens, subjects and all credentials. Each runs inside a transaction. */
 export function createRevocationOperations (db: DatabaseSync, log: Log) {
-  const longestRevocation = db.prepare("SELECT max(expires_at_ms) AS expiresAtMs FROM log WHERE kind = 'jti' AND token_key = ?")
-  const removeToken = db.prepare("DELETE FROM log WHERE kind = 'jti' AND token_key = ?")
+  const remember = createRememberToken(db, log)
+  const noteCut = createNoteCut(db)
   const raiseFloor = db.prepare(`
     UPDATE state SET floor_epoch = max(floor_epoch + 1, (SELECT coalesce(max(epoch), 0) + 1 FROM subjects), :seconds)
     RETURNING floor_epoch AS belowEpoch`)
 
   return {
     revokeToken (nowMs: number, { issuer, jti, ...token }: { issuer: string, jti: string, expiresAtMs: number }): void {
-      const expiresAtMs = instant(token.expiresAtMs)
-      const tokenKey = tokenKeyOf(issuer, jti)
-      const known = Number(longestRevocation.get(tokenKey)?.['expiresAtMs'] ?? 0)
-      if (expiresAtMs <= Math.max(known, nowMs)) return
-      removeToken.run(tokenKey)
-      log.append(nowMs, { kind: 'jti', tokenKey, expiresAtMs })
+      remember(nowMs, tokenKeyOf(issuer, jti), instant(token.expiresAtMs))
     },
 
     revokeSubject: createRevokeSubject(db, log),
@@ -30,6 +28,7 @@ export function createRevocationOperations (db: DatabaseSync, log: Log) {
 
     revokeAll (nowMs: number, keepForMs: number): CutOfAll {
       const belowEpoch = Number(raiseFloor.get({ seconds: secondsAfter(nowMs) })?.['belowEpoch'])
+      noteCut.ofAll(nowMs)
       const cut: CutOfAll = { kind: 'all', belowEpoch, expiresAtMs: instant(nowMs + keepForMs) }
       log.append(nowMs, cut)
       return cut
@@ -39,6 +38,7 @@ export function createRevocationOperations (db: DatabaseSync, log: Log) {
 
 function createRevokeSubject (db: DatabaseSync, log: Log) {
   const readLive = createReadLive(db)
+  const noteCut = createNoteCut(db)
   const raiseEpoch = db.prepare(`
     INSERT INTO subjects (subject_key, epoch, except_sid, purge_at_ms)
     SELECT :subjectKey, max(floor_epoch + 1, :seconds), :exceptSid, :purgeAtMs FROM state WHERE true
@@ -63,8 +63,13 @@ function createRevokeSubject (db: DatabaseSync, log: Log) {
     // A cut that would end nothing more than the last one is skipped; otherwise epochs would run ahead of the clock, and the log
     // would fill.
     const last = isAnyEnded ? undefined : lastCut.get({ subjectKey, seconds, exceptSid })
-    if (last !== undefined) return { kind: 'subject', subjectKey, expiresAtMs, ...last as { belowEpoch: number, exceptSid: string | null } }
+    if (last !== undefined) {
+      // A sign-in at a provider may have begun since the last cut.
+      noteCut.ofSubject(subjectKey, nowMs, nowMs + cutInstantKeptMs)
+      return { kind: 'subject', subjectKey, expiresAtMs, ...last as { belowEpoch: number, exceptSid: string | null } }
+    }
     const belowEpoch = Number(raiseEpoch.get({ subjectKey, exceptSid, purgeAtMs, seconds })?.['belowEpoch'])
+    noteCut.ofSubject(subjectKey, nowMs, nowMs + cutInstantKeptMs)
     const cut: SubjectCut = { kind: 'subject', subjectKey, belowEpoch, exceptSid, expiresAtMs }
     log.append(nowMs, cut)
     return cut
@@ -74,7 +79,9 @@ function createRevokeSubject (db: DatabaseSync, log: Log) {
 /** Repeats the effects of each revocation when they were lost. No lease is needed, because a file has one writer at a time. */
 function createReassert (db: DatabaseSync, log: Log) {
   const removeSession = db.prepare('DELETE FROM sessions WHERE sid = ?')
-  const longest = db.prepare("SELECT max(expires_at_ms) AS expiresAtMs FROM log WHERE kind = 'jti' AND token_key = ?")
+  const remember = createRememberToken(db, log)
+  const endByProviderKey = createEndByProviderKey(db, log)
+  const noteCut = createNoteCut(db)
   const removeOlder = db.prepare('DELETE FROM sessions WHERE subject_key = :subjectKey AND epoch < :belowEpoch AND sid IS NOT :exceptSid')
   const raiseEpoch = db.prepare(`
     INSERT INTO subjects (subject_key, epoch, except_sid, purge_at_ms) VALUES (:subjectKey, :belowEpoch, :exceptSid, :purgeAtMs)
@@ -89,16 +96,21 @@ function createReassert (db: DatabaseSync, log: Log) {
         removeSession.run(revocation.sid)
         return log.revokeSid(nowMs, revocation.sid, expiresAtMs - nowMs)
       case 'jti':
-        if (Number(longest.get(revocation.tokenKey)?.['expiresAtMs'] ?? 0) < expiresAtMs) log.append(nowMs, revocation)
+        remember(nowMs, revocation.tokenKey, expiresAtMs)
+        // Sessions may have been opened while the logout at the provider was lost.
+        endByProviderKey(nowMs, revocation.tokenKey, { subjectKey: null, expiresAtMs: nowMs + logKeptMs })
         return
       case 'subject': {
         const { subjectKey, belowEpoch, exceptSid } = revocation
         if (raiseEpoch.run({ subjectKey, belowEpoch, exceptSid, purgeAtMs: expiresAtMs + logKeptMs }).changes === 0) return
+        noteCut.ofSubject(subjectKey, latestCutMs(belowEpoch, nowMs), nowMs + cutInstantKeptMs)
         removeOlder.run({ subjectKey, belowEpoch, exceptSid })
         return log.append(nowMs, revocation)
       }
       case 'all':
-        if (raiseFloor.run({ belowEpoch: revocation.belowEpoch }).changes > 0) log.append(nowMs, revocation)
+        if (raiseFloor.run({ belowEpoch: revocation.belowEpoch }).changes === 0) return
+        noteCut.ofAll(latestCutMs(revocation.belowEpoch, nowMs))
+        log.append(nowMs, revocation)
     }
   }
   return (nowMs: number, revocations: readonly Revocation[]): 'asserted' => {

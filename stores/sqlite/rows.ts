@@ -1,5 +1,6 @@
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { decodeData, encodeData } from '../../lib/session/data.ts'
+import { decodeProvider, encodeProvider } from '../../lib/session/provider-session.ts'
 import type { TokenFamily } from '../../lib/session/rotation.ts'
 import type { LogEntry, Revocation } from '../../lib/revocation/entries.ts'
 import type { BoundDevice, SessionMode, SessionRecord } from '../../lib/session/record.ts'
@@ -25,6 +26,8 @@ export interface SessionRow {
   origin: string | null
   /** JSON text; null without data. */
   data: string | null
+  /** JSON text; null for a session that did not begin at a provider. */
+  provider: string | null
 }
 
 export interface FamilyRow {
@@ -77,7 +80,7 @@ export function toRecord (row: RecordRow): SessionRecord {
     family: toFamily(row),
     device: toDevice(row),
     data: decodeData(row.data),
-    provider: null
+    provider: decodeProvider(row.provider)
   }
 }
 
@@ -102,6 +105,7 @@ export function toSessionRow (record: SessionRecord): SessionRow & FamilyRow {
     ip: record.client.ip,
     origin: record.origin,
     data: encodeData(record.data),
+    provider: encodeProvider(record.provider),
     ...toFamilyRow(record.family)
   }
 }

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 /** Marks a file as a Portcullis store in its header ("PTCS"), so that another program's database is recognized. */
 export const applicationId = 0x50544353
-export const schemaVersion = 8
+export const schemaVersion = 9
 
 const notesTable = `
   CREATE TABLE notes (
@@ -21,19 +21,35 @@ const usedTable = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX used_by_expiry ON used (expires_at_ms);`
 
+const providerSidsTable = `
+  CREATE TABLE provider_sids (
+    provider_key TEXT NOT NULL,
+    sid TEXT NOT NULL,
+    PRIMARY KEY (provider_key, sid)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX provider_sids_by_sid ON provider_sids (sid);
+  CREATE TRIGGER sessions_leave_providers AFTER DELETE ON sessions WHEN OLD.provider IS NOT NULL BEGIN
+    DELETE FROM provider_sids WHERE sid = OLD.sid;
+  END;`
+
 /**
  * - `sessions` keeps its rowid: its rows are too long for a tree in order of a random key.
  * - `subjects` has a row only for a subject that was cut; every other subject has the floor's epoch.
  * - `log` is the list of revocations too: the partial indexes find an entry that is in force.
  * AUTOINCREMENT, because a number must never be assigned twice.
  * - `used` has the names that were used once (lib/once.ts).
+ * - `cut_at_ms` is the instant of the cut that set the epoch `cut_epoch`. Another epoch was set by a process of an earlier version.
+ * - `provider_sids` finds sessions by the key of their session at a provider. A trigger removes its rows, because processes of earlier
+ * versions remove sessions too.
  * - `state.purged_through` is the highest entry ever purged: a follower whose position is lower has missed entries.
  */
 const schema = `
   CREATE TABLE state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     floor_epoch INTEGER NOT NULL,
-    purged_through INTEGER NOT NULL
+    purged_through INTEGER NOT NULL,
+    cut_epoch INTEGER,
+    cut_at_ms INTEGER
   ) STRICT;
   INSERT INTO state (id, floor_epoch, purged_through) VALUES (1, 1, 0);
 
@@ -67,7 +83,8 @@ const schema = `
     device_renewals INTEGER,
     origin TEXT,
     step_up TEXT,
-    data TEXT
+    data TEXT,
+    provider TEXT
   ) STRICT;
   CREATE INDEX sessions_by_subject ON sessions (subject_key, created_at_ms, sid);
   CREATE INDEX sessions_by_expiry ON sessions (expires_at_ms);
@@ -76,7 +93,9 @@ const schema = `
     subject_key TEXT NOT NULL PRIMARY KEY,
     epoch INTEGER NOT NULL,
     except_sid TEXT,
-    purge_at_ms INTEGER NOT NULL
+    purge_at_ms INTEGER NOT NULL,
+    cut_epoch INTEGER,
+    cut_at_ms INTEGER
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX subjects_by_purge ON subjects (purge_at_ms);
 
@@ -103,6 +122,7 @@ const schema = `
   ) STRICT;
 ${notesTable}
 ${usedTable}
+${providerSidsTable}
 
   PRAGMA application_id = ${applicationId};
   PRAGMA user_version = ${schemaVersion};
@@ -128,7 +148,15 @@ const upgrades: Readonly<Record<number, string>> = {
     PRAGMA user_version = 7`,
   7: `${usedTable}
     ALTER TABLE sessions ADD COLUMN data TEXT;
-    PRAGMA user_version = 8`
+    PRAGMA user_version = 8`,
+  8: `
+    ALTER TABLE sessions ADD COLUMN provider TEXT;
+    ALTER TABLE subjects ADD COLUMN cut_epoch INTEGER;
+    ALTER TABLE subjects ADD COLUMN cut_at_ms INTEGER;
+    ALTER TABLE state ADD COLUMN cut_epoch INTEGER;
+    ALTER TABLE state ADD COLUMN cut_at_ms INTEGER;
+    ${providerSidsTable}
+    PRAGMA user_version = 9`
 }
 
 export function isUpgradable (version: number): boolean {

@@ -2,19 +2,18 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { SessionData } from '../../lib/own-data.ts'
 import { strengthen, type Strength, type Authentication } from '../../lib/session/authentication.ts'
 import { encodeData } from '../../lib/session/data.ts'
+import type { ProviderProof } from '../../lib/session/provider-session.ts'
 import { openFamily, receive, rotate, type RotationWindows, type TokenFamily } from '../../lib/session/rotation.ts'
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import { isOfOtherOrigin, type SessionRecord } from '../../lib/session/record.ts'
 import { createSid } from '../../lib/session/sid.ts'
 import type { OpenSession, RotateOptions, Rotation, DeviceBinding, DeviceRenewal } from '../store.ts'
+import { isLive } from './is-live.ts'
 import { instant, logKeptMs, type Log } from './log.ts'
 import { toRecord, toSessionRow, type RecordRow, toFamilyRow } from './rows.ts'
 import { countRefresh, type Counted, type RefreshCount, type RefreshLimit } from '../../lib/session/refresh-count.ts'
 
 /* The operations that change the record of a session, from its opening over its rotations to its end. */
-
-/** The condition for a record that is neither expired nor below the store's epoch; a subject's cut removes the records that it ends. */
-export const isLive = 'expires_at_ms > :nowMs AND epoch >= (SELECT floor_epoch FROM state)'
 
 type ReadLive = (sid: string, nowMs: number) => SessionRecord | null
 
@@ -40,7 +39,7 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
   const writeData = db.prepare('UPDATE sessions SET data = :data WHERE sid = :sid')
 
   return {
-    open (nowMs: number, session: OpenSession): { record: SessionRecord, closed: string[] } {
+    open (nowMs: number, session: OpenSession & Partial<ProviderProof>): { record: SessionRecord, closed: string[] } {
       const { subject, maxPerSubject, maxTokenAgeMs } = session
       const subjectKey = subjectKeyOf(subject)
       removeDead.run({ subjectKey, nowMs })
@@ -86,15 +85,15 @@ export function createSessionOperations (db: DatabaseSync, log: Log) {
   }
 }
 
-function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSession) => SessionRecord {
+function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSession & Partial<ProviderProof>) => SessionRecord {
   const currentEpoch = db.prepare('SELECT max(floor_epoch, coalesce((SELECT epoch FROM subjects WHERE subject_key = ?), 0)) AS epoch FROM state')
   // A subject's epoch may be removed only when no session carries it any more.
   const keepSubject = db.prepare('UPDATE subjects SET purge_at_ms = max(purge_at_ms, :purgeAtMs) WHERE subject_key = :subjectKey')
   const columns = `sid, subject, subject_key, username, mode, epoch, secret_hash, created_at_ms, auth_time_ms, last_used_at_ms, expires_at_ms, acr, amr, scopes,
-    audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed, origin, step_up, data`
+    audiences, user_agent, ip, generation, received, rotated_at_ms, hold_until_ms, closed, origin, step_up, data, provider`
   const insert = db.prepare(`INSERT INTO sessions (${columns}) VALUES (${columns.replaceAll(/\w+/g, name => `:${name}`)})`)
 
-  return (nowMs, { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, absoluteTimeoutMs, data = {} }) => {
+  return (nowMs, { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, absoluteTimeoutMs, data = {}, provider = null, authTimeMs = nowMs }) => {
     const record: SessionRecord = {
       sid: createSid(subject),
       subject,
@@ -103,7 +102,7 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
       epoch: Number(currentEpoch.get(subjectKeyOf(subject))?.['epoch']),
       secretHash,
       createdAtMs: nowMs,
-      authTimeMs: nowMs,
+      authTimeMs: Math.min(authTimeMs, nowMs),
       lastUsedAtMs: nowMs,
       expiresAtMs: instant(nowMs + absoluteTimeoutMs),
       acr,
@@ -115,7 +114,7 @@ function createMakeRecord (db: DatabaseSync): (nowMs: number, session: OpenSessi
       family: mode === 'tokens' ? openFamily(nowMs) : null,
       device: null,
       data,
-      provider: null
+      provider
     }
     keepSubject.run({ subjectKey: subjectKeyOf(subject), purgeAtMs: record.expiresAtMs + logKeptMs })
     insert.run({ ...toSessionRow(record) })

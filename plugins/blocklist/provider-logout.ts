@@ -1,0 +1,38 @@
+import { publish, type SecurityEvent } from '../../lib/events.ts'
+import { toleranceMs, type Retention } from '../../lib/revocation/retention.ts'
+import { longestSignInMs, type ProviderLogout } from '../../lib/session/provider-session.ts'
+import type { LogEntry } from '../../lib/revocation/entries.ts'
+import type { ProviderSessionsEnd } from '../../stores/store.ts'
+import type { Portcullis } from '../portcullis.ts'
+
+interface LogoutOptions {
+  parts: Portcullis
+  retention: Readonly<Retention>
+  /** Applies a revocation in this process. */
+  note: (entry: LogEntry) => void
+  by: Partial<SecurityEvent>
+}
+
+/** Ends the sessions that a provider has logged out, in the store and in this process, and reports it. */
+export async function endProviderSessions (logout: ProviderLogout, { parts, retention, note, by }: LogoutOptions): Promise<Pick<ProviderSessionsEnd, 'outcome' | 'sessions'>> {
+  const { provider, subject, sid, jti, keepJtiForMs } = logout
+  const { outcome, sessions, revocations } = await parts.store.endProviderSessions({
+    provider,
+    subject,
+    sid,
+    jti,
+    keepJtiForMs,
+    keepSidForMs: longestSignInMs + toleranceMs,
+    keepForMs: retention.keepCutsForMs,
+    maxTokenAgeMs: retention.maxTokenAgeMs
+  })
+  for (const revocation of revocations) note(revocation)
+  publish({ ...by, event: 'provider.logout', provider, outcome, sessions, ...endedOf(revocations), ...subject === null ? {} : { subject } }, parts)
+  return { outcome, sessions }
+}
+
+/** Returns the session that has ended, if it is a single one. */
+function endedOf (revocations: ProviderSessionsEnd['revocations']): Pick<SecurityEvent, 'sid'> {
+  const sids = revocations.filter(({ kind }) => kind === 'sid')
+  return sids.length === 1 && sids[0]?.kind === 'sid' ? { sid: sids[0].sid } : {}
+}
