@@ -13,15 +13,16 @@ export function providerSession (overrides: Partial<ProviderSession> = {}): Prov
   return { name: 'corp', sub: 'alice', sid: 'sso-1', idToken: 'sealed', claims: { groups: ['admins'], level: 2.5, nested: { empty: [] } }, ...overrides }
 }
 
-/** What a provider proves about an authentication of now, for a sign-in that began now, unless told otherwise. */
+/** What a provider proves about an authentication of now, for a sign-in that began now, unless told otherwise. It counts from its beginning. */
 export function proof (store: Store, overrides: Partial<ProviderProof> = {}): ProviderProof {
-  return { provider: providerSession(), authTimeMs: store.nowMs(), beganAtMs: store.nowMs(), ...overrides }
+  const { beganAtMs = store.nowMs() } = overrides
+  return { provider: providerSession(), authTimeMs: store.nowMs(), beganAtMs, countsFromMs: beganAtMs, ...overrides }
 }
 
 type Opening = Partial<OpenSession> & Partial<ProviderProof>
 
-export async function tryOpen (store: Store, { provider = providerSession(), ...overrides }: Opening = {}): Promise<ProviderOpening> {
-  return await store.openFromProvider({ ...session({ subject: providerSubjectOf(provider), origin: 'https://orders.example' }), ...proof(store, { provider }), ...overrides })
+export async function tryOpen (store: Store, { provider = providerSession(), beganAtMs = store.nowMs(), ...overrides }: Opening = {}): Promise<ProviderOpening> {
+  return await store.openFromProvider({ ...session({ subject: providerSubjectOf(provider), origin: 'https://orders.example' }), ...proof(store, { provider, beganAtMs }), ...overrides })
 }
 
 /** Opens a session; fails if it is refused. */

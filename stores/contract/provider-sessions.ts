@@ -78,6 +78,16 @@ export async function cutSignIns (t: Test, create: CreateStore): Promise<void> {
     t.match(await tryOpen(other, { beganAtMs, provider: providerSession({ sub: 'bob' }) }), { outcome: 'opened' })
   })
 
+  t.test('a cut refuses a sign-in that began later and counts from an earlier time, however long ago', async t => {
+    const { store, advance } = await create(t)
+    const earlierMs = store.nowMs() - 3_600_000
+    for (const countsFromMs of [0, earlierMs]) t.match(await tryOpen(store, { countsFromMs }), { outcome: 'opened' })
+    await store.revokeSubject('corp|alice', { exceptSid: null, keepForMs })
+    advance(60_000)
+    for (const countsFromMs of [0, earlierMs, store.nowMs() - 60_000]) t.match(await tryOpen(store, { countsFromMs }), { outcome: 'cut' })
+    t.match(await tryOpen(store, { countsFromMs: store.nowMs() - 59_999 }), { outcome: 'opened' })
+  })
+
   t.test('so does a cut of everybody', async t => {
     const { store, advance } = await create(t)
     const beganAtMs = store.nowMs()

@@ -43,12 +43,12 @@ export function createProviderSessions ({ run }: Scripts, keys: Keys, { close }:
   const cutByLogout = createCutByLogout(run, keys)
   return {
     async openFromProvider (session) {
-      const { subject, provider, authTimeMs, beganAtMs, absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs } = session
+      const { subject, provider, authTimeMs, beganAtMs, countsFromMs, absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs } = session
       const sid = createSid(subject)
       const shard = keys.ofSubject(subject)
       const key = subjectKeyOf(subject)
       const names = [sessionName(shard, sid), subjectName(shard, key), indexName(shard, key), ...indexesOf(shard, provider)]
-      const [outcome, fields, closed] = await run('open-from-provider', shard, names, [sid, absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs, authTimeMs, beganAtMs, longestSignInMs, ...encodeSession(session)])
+      const [outcome, fields, closed] = await run('open-from-provider', shard, names, [sid, absoluteTimeoutMs, maxPerSubject, maxTokenAgeMs, authTimeMs, beganAtMs, countsFromMs, longestSignInMs, ...encodeSession(session)])
       const refusal = outcome === 'cut' ? 'cut' : await confirm(sid, session, maxTokenAgeMs)
       if (refusal !== null) return { outcome: refusal, record: null, closed: [] }
       return { outcome: 'opened', record: decodeRecord(fields) as SessionRecord, closed: closed as string[] }

@@ -189,7 +189,7 @@ t.test('a database of the version before takes sessions of providers, and knows 
   const latestMs = await store.lastCutMs('corp|alice')
   t.ok(latestMs !== null && latestMs >= belowEpoch * 1000 - 1000 && latestMs <= belowEpoch * 1000 - 1)
   const provider = { name: 'corp', sub: 'carol', sid: 'sso', idToken: null, claims: {} }
-  const opening = { ...session({ subject: 'corp|carol' }), provider, authTimeMs: 0, beganAtMs: store.nowMs() }
+  const opening = { ...session({ subject: 'corp|carol' }), provider, authTimeMs: 0, beganAtMs: store.nowMs(), countsFromMs: store.nowMs() }
   t.match(await store.openFromProvider(opening), { outcome: 'opened', record: { provider } })
   await store.revokeSubject('corp|alice', { exceptSid: null, keepForMs: 60_000 })
   const knownMs = await store.lastCutMs('corp|alice')
@@ -206,7 +206,7 @@ t.test('the index of sessions at providers has no rows of sessions that have exp
   const store = await createSqliteStore({ path, now: () => nowMs })
   t.teardown(() => store.end())
   const provider = { name: 'corp', sub: 'carol', sid: 'sso', idToken: null, claims: {} }
-  const opening = (): Parameters<typeof store.openFromProvider>[0] => ({ ...session({ subject: 'corp|carol' }), provider, authTimeMs: 0, beganAtMs: nowMs, absoluteTimeoutMs: 1000 })
+  const opening = (): Parameters<typeof store.openFromProvider>[0] => ({ ...session({ subject: 'corp|carol' }), provider, authTimeMs: 0, beganAtMs: nowMs, countsFromMs: nowMs, absoluteTimeoutMs: 1000 })
   const rows = (): unknown => {
     const db = new DatabaseSync(path)
     const { rows } = db.prepare('SELECT count(*) AS rows FROM provider_sids').get() as { rows: number }

@@ -20,9 +20,9 @@ local function lastCutMs(subject)
   return ofSubject and ofAll and math.max(ofSubject, ofAll) or ofSubject or ofAll
 end
 
-local function isCutSince(subject, beganAtMs)
+local function isCutSince(subject, beganAtMs, countsFromMs)
   local lastMs = lastCutMs(subject)
-  return lastMs and (lastMs >= beganAtMs or beganAtMs > now)
+  return lastMs and (lastMs >= countsFromMs or beganAtMs > now)
 end
 
 -- Notes the instant of the cut that has set the present epoch of a subject.
