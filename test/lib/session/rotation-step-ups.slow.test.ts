@@ -3,7 +3,7 @@ import { stepUpMutants } from './rotation-mutants.ts'
 import { search, tell, type Scenario } from './rotation-search.ts'
 
 /*
- * The search of rotation-search.test.ts with an owner who gives the password now and then. Beside I1 to I7 it judges two invariants:
+ * The search of rotation-search.slow.test.ts with an owner who gives the password now and then. Beside I1 to I7 it judges two invariants:
  * I8, that a copy of a refresh token never leads to a fresher authentication than the one it was handed out with, unless the password comes
  * with it; and I9, that an answer to the right password shows it.
  */
