@@ -31,7 +31,7 @@ export const checkOtherOrigin: TextCheck = text => {
 
 /** Checks the part of the cookie names that distinguishes deployments. */
 export const checkCookieName: TextCheck = text => {
-  return cookieNamePattern.test(text) ? null : 'must be letters, digits, - and _, at most 64 of them, without a prefix such as __Host- or Http- (another deployment may have the same name with it) and not ending with -refresh or -device; write for example orders'
+  return cookieNamePattern.test(text) ? null : 'must be letters, digits, - and _, at most 64 of them, without a prefix such as __Host- or Http- (another deployment may have the same name with it) and not ending as the name of another cookie does, such as -refresh or -device; write for example orders'
 }
 
 /** Checks the address where an upstream listens. */
