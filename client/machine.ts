@@ -21,6 +21,8 @@ export interface Session {
   client: { user_agent: string, ip: string }
   /** The device that the session is bound to; null for an unbound session. */
   device: { bound_at: number } | null
+  /** The identity provider at which the session began; null for a sign-in at the gateway itself. */
+  provider: { name: string } | null
 }
 
 /** The gateway's answer to a sign-in, a refresh and a step-up; it has no tokens in session mode. */

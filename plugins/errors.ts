@@ -6,7 +6,7 @@ import { ConfigInvalidError, NotFoundError } from '../lib/errors.ts'
 import { loggedPath } from '../lib/http/logged-path.ts'
 import { checkOptions } from '../lib/check-options.ts'
 import { isShown } from '../lib/http/navigation.ts'
-import { problemPage } from '../lib/http/problem-page.ts'
+import { loginProblemPage, problemPage, type LoginPageOptions } from '../lib/http/problem-page.ts'
 import { ownHeaders } from '../lib/http/security-headers.ts'
 import { isPlain } from '../lib/settings/decode.ts'
 import { isOwnError, toProblem, type ProblemBody } from '../lib/http/problem.ts'
@@ -117,6 +117,17 @@ export function sendProblem (error: unknown, request: FastifyRequest, reply: Fas
   const body = beginProblem(error, request, reply.headers(security))
   if (isShown(request.raw.headers)) void reply.type('text/html; charset=utf-8').send(problemPage(body, { requestId: request.id, signInPath }))
   else void reply.send(JSON.stringify(body))
+}
+
+/**
+ * Sends the response to an error of a sign-in with an identity provider: the page that explains it, or a problem document to a script. A
+ * browser of a user is expected at these addresses, so only a request that names another mode gets the document.
+ */
+export function sendLoginProblem (error: unknown, request: FastifyRequest, reply: FastifyReply, security: Readonly<Record<string, string>>, links: Pick<LoginPageOptions, 'loginPath' | 'signInPath'>): void {
+  const body = beginProblem(error, request, reply.headers(security))
+  if (!isShown({ 'sec-fetch-mode': 'navigate', ...request.raw.headers })) return void reply.send(JSON.stringify(body))
+  const wait = Number(reply.getHeader('retry-after'))
+  void reply.type('text/html; charset=utf-8').send(loginProblemPage(body, { ...links, requestId: request.id, retryAfterSeconds: wait > 0 ? wait : null }))
 }
 
 /** Sends the response to an error as the application writes it; as a problem document if that throws. */

@@ -15,7 +15,8 @@ export const Session = Type.Object({
   idle_expires_at: Instant('When it ends unless it is used'),
   expires_at: Instant('When it ends even if it is used'),
   client: Type.Object({ user_agent: Type.String(), ip: Type.String() }, { additionalProperties: false, description: 'The client that opened it.' }),
-  device: Type.Union([Type.Null(), Type.Object({ bound_at: Instant('When it was bound') }, { additionalProperties: false })], { description: 'The device to which it is bound; null if it is not bound.' })
+  device: Type.Union([Type.Null(), Type.Object({ bound_at: Instant('When it was bound') }, { additionalProperties: false })], { description: 'The device to which it is bound; null if it is not bound.' }),
+  provider: Type.Union([Type.Null(), Type.Object({ name: Type.String() }, { additionalProperties: false })], { description: 'The identity provider at which it began; null if it began at none.' })
 }, { title: 'Session', additionalProperties: false })
 
 /** A session as its owner sees it. Instants are seconds since the epoch. */
@@ -34,6 +35,7 @@ export function viewSession (record: SessionRecord, idleTimeoutMs: number): Sess
     idle_expires_at: seconds(Math.min(idleExpiresAtMs, record.expiresAtMs)),
     expires_at: seconds(record.expiresAtMs),
     client: { user_agent: record.client.userAgent, ip: record.client.ip },
-    device: device === null ? null : { bound_at: seconds(device.boundAtMs) }
+    device: device === null ? null : { bound_at: seconds(device.boundAtMs) },
+    provider: record.provider === null ? null : { name: record.provider.name }
   }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { initial, next, type Answer, type Event, type Session, type State } from '../../client/machine.ts'
 
-const session = (sid: string): Session => ({ sid, subject: 'ada', created_at: 0, auth_time: 0, acr: '1', amr: ['pwd'], idle_expires_at: 0, expires_at: 0, client: { user_agent: '', ip: '' }, device: null })
+const session = (sid: string): Session => ({ sid, subject: 'ada', created_at: 0, auth_time: 0, acr: '1', amr: ['pwd'], idle_expires_at: 0, expires_at: 0, client: { user_agent: '', ip: '' }, device: null, provider: null })
 const answer = (sid = 'one', token = 'token'): Answer => ({ session: session(sid), access_token: token, expires_in: 600, refresh_in: 400 })
 const failure = (retryAfter: number | null = null) => Object.assign(new Error('away'), { code: 'PTC_ERR_STORE_UNAVAILABLE', status: 503, retryAfter })
 
