@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request as http, type IncomingMessage, type RequestOptions } from 'node:http'
 import type { Test } from 'tap'
 import type { ClientMetadata } from 'oidc-provider'
 import { startOpenIdProvider as start, type OpenIdProvider, type OpenIdProviderOptions } from '../../examples/openid-provider.ts'
@@ -43,33 +45,59 @@ export async function startOpenIdProvider (t: Pick<Test, 'teardown'>, options: O
   }
 }
 
+/** Sends a request as written: fetch would state a mode of its own. */
+async function send (url: string, options: RequestOptions, body = ''): Promise<Response> {
+  const request = http(url, { ...options, agent: false })
+  request.end(body)
+  const [answer] = await once(request, 'response') as [IncomingMessage]
+  const chunks: Buffer[] = []
+  for await (const chunk of answer) chunks.push(chunk as Buffer)
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(answer.headersDistinct)) for (const value of values ?? []) headers.append(name, value)
+  return new Response([204, 304].includes(answer.statusCode!) ? null : Buffer.concat(chunks), { status: answer.statusCode!, headers })
+}
+
 /** A browser without scripts: it keeps the cookies of each origin, and follows redirects. */
 export class Browser {
-  readonly #jar = new Map<string, Map<string, string>>()
+  readonly #jar = new Map<string, Map<string, { path: string, pair: string }>>()
+  readonly #headers: Record<string, string>
 
   /** Addresses that were visited, with their status. */
   readonly visited: Array<{ url: string, status: number }> = []
 
+  /** `headers` are those of each request, besides those of a navigation. */
+  constructor (headers: Record<string, string> = {}) {
+    this.#headers = headers
+  }
+
   /** The Cookie header for an address. */
   cookies (url: string): string {
-    return [...this.#jar.get(new URL(url).origin) ?? []].map(([name, value]) => `${name}=${value}`).join('; ')
+    const { origin, pathname } = new URL(url)
+    const cookies = [...this.#jar.get(origin)?.values() ?? []].filter(({ path }) => pathname === path || pathname.startsWith(path.endsWith('/') ? path : `${path}/`))
+    return cookies.sort((one, other) => other.path.length - one.path.length).map(({ pair }) => pair).join('; ')
   }
 
   /** Forgets the cookies of an origin whose names contain a text. */
   forget (url: string, name = ''): void {
     const jar = this.#jar.get(new URL(url).origin)
-    for (const known of [...jar?.keys() ?? []]) if (known.includes(name)) jar!.delete(known)
+    for (const [key, { pair }] of [...jar ?? []]) if (pair.slice(0, pair.indexOf('=')).includes(name)) jar!.delete(key)
   }
 
   /** Sends one request as a navigation. */
   async request (url: string, { method = 'GET', form, headers = {} }: { method?: string, form?: Record<string, string>, headers?: Record<string, string> } = {}): Promise<Response> {
     const cookie = this.cookies(url)
-    const response = await fetch(url, {
+    const body = form === undefined ? undefined : new URLSearchParams(form).toString()
+    const response = await send(url, {
       method,
-      redirect: 'manual',
-      headers: { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'none', ...cookie === '' ? {} : { cookie }, ...headers },
-      ...form === undefined ? {} : { body: new URLSearchParams(form) }
-    })
+      headers: {
+        'sec-fetch-mode': 'navigate',
+        'sec-fetch-site': 'none',
+        ...this.#headers,
+        ...cookie === '' ? {} : { cookie },
+        ...body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' },
+        ...headers
+      }
+    }, body)
     this.#keep(url, response)
     this.visited.push({ url, status: response.status })
     return response
@@ -99,15 +127,16 @@ export class Browser {
   }
 
   #keep (url: string, { headers }: Response): void {
-    const { origin } = new URL(url)
-    const jar = this.#jar.get(origin) ?? new Map<string, string>()
+    const { origin, pathname } = new URL(url)
+    const jar = this.#jar.get(origin) ?? new Map<string, { path: string, pair: string }>()
     this.#jar.set(origin, jar)
     for (const line of headers.getSetCookie()) {
       const [pair = '', ...attributes] = line.split(';')
-      const at = pair.indexOf('=')
+      const path = /;\s*path=([^;]+)/i.exec(line)?.[1] ?? pathname.replace(/\/[^/]*$/, '/')
+      const key = `${path} ${pair.slice(0, pair.indexOf('='))}`
       const isDeleted = attributes.some(attribute => /^\s*(?:max-age=0|expires=thu, 01 jan 1970)/i.test(attribute))
-      if (isDeleted) jar.delete(pair.slice(0, at))
-      else jar.set(pair.slice(0, at), pair.slice(at + 1))
+      if (isDeleted) jar.delete(key)
+      else jar.set(key, { path, pair })
     }
   }
 }
