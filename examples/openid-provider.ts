@@ -46,6 +46,8 @@ export async function startOpenIdProvider ({ port = 0, clients, users = {}, push
     claims: { openid: ['sub'], profile: ['name', 'preferred_username', 'groups'], email: ['email', 'email_verified'], acr: null, auth_time: null, amr: null, sid: null, session_expiry: null },
     conformIdTokenClaims: false,
     acrValues: ['1', '2'],
+    // The clients are on this machine, to which the dispatcher of oidc-provider does not connect.
+    fetch: async (address, options) => await fetch(address, { ...options, dispatcher: undefined } as RequestInit),
     scopes: ['openid', 'profile', 'email', 'offline_access'],
     pkce: { required: () => true },
     ttl: { Interaction: 600, Session: 86_400, Grant: 86_400, AccessToken: 600, IdToken: 600, AuthorizationCode: 60 },
@@ -54,6 +56,7 @@ export async function startOpenIdProvider ({ port = 0, clients, users = {}, push
     features: {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
+      claimsParameter: { enabled: true },
       pushedAuthorizationRequests: { enabled: pushed !== 'off', requirePushedAuthorizationRequests: pushed === 'required' },
       rpInitiatedLogout: {
         enabled: true,
@@ -137,10 +140,16 @@ async function interact (provider: Provider, request: IncomingMessage, response:
   let body = ''
   for await (const chunk of request) body += String(chunk)
   const form = new URLSearchParams(body)
-  const { acr_values: asked = '' } = details.params as { acr_values?: string }
+  const asked = strengthsAsked(details)
   await provider.interactionFinished(request, response, form.get('cancel') === null
-    ? { login: { accountId: form.get('account') ?? '', acr: asked.split(' ')[0] || '1', amr: ['pwd'] } }
+    ? { login: { accountId: form.get('account') ?? '', acr: asked[0] ?? '1', amr: ['pwd'] } }
     : { error: 'access_denied', error_description: 'the user has cancelled' }, { mergeWithLastSubmission: false })
+}
+
+/** The strengths that a request asks for. */
+function strengthsAsked ({ params }: Awaited<ReturnType<Provider['interactionDetails']>>): string[] {
+  const { acr_values: values = '' } = params as { acr_values?: string }
+  return values.split(' ').filter(value => value !== '')
 }
 
 async function consent (provider: Provider, { grantId, params, session, prompt }: Awaited<ReturnType<Provider['interactionDetails']>>, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -79,7 +79,7 @@ OIDCCookieSameSite On
 <Location /strong>
   AuthType openid-connect
   OIDCUnAutzAction auth
-  OIDCPathAuthRequestParams acr_values=2
+  OIDCPathAuthRequestParams prompt=login&acr_values=2
   Require claim acr:2
 </Location>
 `

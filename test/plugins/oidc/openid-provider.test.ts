@@ -99,3 +99,15 @@ t.test('the address of the sign-out at the provider has the hint and where to go
   t.ok(address.href.startsWith(`${issuer}/session/end`))
   t.same(Object.fromEntries(address.searchParams), { client_id: 'portcullis', id_token_hint: 'hint', post_logout_redirect_uri: `${origin}/` })
 })
+
+t.test('a demand for a strength is essential where the provider takes such claims, and another strength is refused', async t => {
+  const { issuer } = await startOpenIdProvider(t, { clients: [clientOf(origin)], pushed: 'off' })
+  const provider = await start(t, { issuer, acr: { values: ['2'] } })
+  const browser = new Browser()
+  const strong = await signIn(provider, 'ada', { browser })
+  const stronger = await signIn(provider, 'ada', { browser, demands: { acrValues: ['3'] } })
+
+  t.same(JSON.parse(new URL(strong.address).searchParams.get('claims')!), { id_token: { acr: { essential: true, values: ['2'] } } })
+  t.equal((await strong.user()).acr, '2')
+  await t.rejects(stronger.user(), { code: 'PTC_ERR_LOGIN_FORBIDDEN', cause: { message: 'acr' } })
+})
