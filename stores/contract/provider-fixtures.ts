@@ -14,7 +14,7 @@ export function providerSession (overrides: Partial<ProviderSession> = {}): Prov
 }
 
 /** What a provider proves about an authentication of now, for a sign-in that began now, unless told otherwise. It counts from its beginning. */
-export function proof (store: Store, overrides: Partial<ProviderProof> = {}): ProviderProof {
+function proof (store: Store, overrides: Partial<ProviderProof> = {}): ProviderProof {
   const { beganAtMs = store.nowMs() } = overrides
   return { provider: providerSession(), authTimeMs: store.nowMs(), beganAtMs, countsFromMs: beganAtMs, ...overrides }
 }
