@@ -127,9 +127,9 @@ export class MemoryStore implements Store {
     return this.#change(record, { secretHash, ...strengthen(record, fresh, nowMs) })
   }
 
-  async openFromProvider ({ beganAtMs, ...session }: OpenSession & ProviderProof): Promise<ProviderOpening> {
+  async openFromProvider (session: OpenSession & ProviderProof): Promise<ProviderOpening> {
     const nowMs = this.#begin()
-    if (nowMs - beganAtMs >= longestSignInMs || isCutSince(this.#lastCutMs(session.subject), beganAtMs, nowMs)) return { outcome: 'cut', record: null, closed: [] }
+    if (nowMs - session.beganAtMs >= longestSignInMs || isCutSince(this.#lastCutMs(session.subject), session, nowMs)) return { outcome: 'cut', record: null, closed: [] }
     if (this.#isLoggedOut(session, nowMs)) return { outcome: 'logged-out', record: null, closed: [] }
     return { outcome: 'opened', ...this.#open(session, session) }
   }

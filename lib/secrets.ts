@@ -8,6 +8,7 @@ export interface DerivedSecret {
   deviceKey: Buffer
   sealingKey: Buffer
   challengeKey: Buffer
+  loginKey: Buffer
   usersKey: Buffer
 }
 
@@ -16,11 +17,11 @@ export function deriveSecret (secret: string): DerivedSecret {
   const bytes = Buffer.from(secret, 'base64url')
   if (bytes.length < 32 || !/^[A-Za-z0-9_-]+$/.test(secret)) throw new RangeError('a secret has at least 32 bytes, base64url')
   const derive = (info: string, length: number): Buffer => Buffer.from(hkdfSync('sha256', bytes, '', `portcullis ${info}`, length))
-  return { id: derive('secret id', 4), refreshTokenKey: derive('refresh token v1', 32), deviceKey: derive('device v1', 32), sealingKey: derive('sealing v1', 32), challengeKey: derive('challenge v1', 32), usersKey: derive('users file v1', 32) }
+  return { id: derive('secret id', 4), refreshTokenKey: derive('refresh token v1', 32), deviceKey: derive('device v1', 32), sealingKey: derive('sealing v1', 32), challengeKey: derive('challenge v1', 32), loginKey: derive('login v1', 32), usersKey: derive('users file v1', 32) }
 }
 
 /** Keys that seal texts. */
-type SealingKey = 'sealingKey' | 'challengeKey'
+type SealingKey = 'sealingKey' | 'challengeKey' | 'loginKey'
 
 /** Encrypts `text` (AES-256-GCM) so that it opens only with the same `context` and key. */
 export function seal (secret: DerivedSecret, text: string, context: string, key: SealingKey = 'sealingKey'): string {

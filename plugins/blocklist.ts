@@ -210,7 +210,7 @@ class ReplicatedBlocklist implements Blocklist {
   }
 
   async endProviderSessions (logout: ProviderLogout, by: RevokedBy = {}): Promise<Pick<ProviderSessionsEnd, 'outcome' | 'sessions'>> {
-    return await endProviderSessions(logout, { parts: this.#parts, retention: this.#limits.retention, note: entry => { this.note(entry) }, by })
+    return await endProviderSessions(logout, { parts: this.#parts, retention: this.#limits.retention, follower: this.#follower, by })
   }
 
   async #closeOwn (sid: string): Promise<SessionRecord | null> {

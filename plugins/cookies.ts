@@ -6,7 +6,7 @@ import { hasCookie, readCookie } from '../lib/http/credentials.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import type { RequestFacts } from '../lib/http/request-facts.ts'
 import { checkOptions } from '../lib/check-options.ts'
-import { cookieNames, createOwnCookies, type CookieKind, type CookieName, type OwnCookies } from '../lib/http/own-cookies.ts'
+import { cookieNames, createOwnCookies, loginCookiePrefix, loginIdPattern, type CookieKind, type CookieName, type OwnCookies } from '../lib/http/own-cookies.ts'
 import { cookies } from '../lib/settings/cookies.ts'
 import { durationOption, optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { lifetimes } from '../lib/settings/session.ts'
@@ -38,6 +38,14 @@ export interface Cookies {
   clear (reply: FastifyReply, kind: CookieKind): void
   /** Returns the name of a cookie and its attributes as in Set-Cookie, without the lifetime. */
   describe (kind: CookieKind): { name: string, attributes: string }
+  /** Returns the cookies of sign-ins at identity providers that a request carries, by their id. Of a cookie that is present twice, one counts. */
+  readLogins (request: Pick<RequestFacts, 'headers'>): ReadonlyMap<string, string>
+  /** Returns the cookie of one sign-in, or null. Throws CookieDuplicateError if the request contains it twice. */
+  readLogin (request: Pick<RequestFacts, 'headers'>, id: string): string | null
+  setLogin (reply: FastifyReply, id: string, value: string, maxAgeSeconds: number): void
+  clearLogin (reply: FastifyReply, id: string): void
+  /** Returns the name of the cookie of a sign-in. */
+  loginName (id: string): string
   /** Recognises these cookies in headers. */
   readonly own: OwnCookies
 }
@@ -74,6 +82,9 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
     // Only the pages and scripts of this origin complete a sign-in.
     challenge: { ...names.challenge, attributes: { httpOnly: true, secure, sameSite: 'strict', path: '/' } }
   }
+  const loginPrefix = loginCookiePrefix(name, secure)
+  // The answer of a provider is a navigation from another site, which carries no strict cookie.
+  const loginForm = (id: string): CookieForm => ({ name: loginPrefix + id, former: null, attributes: { httpOnly: true, secure, sameSite: 'lax', path: '/' } })
   const formerUntilMs = performance.now() + formerForMs
   const deletion = (called: string, attributes: CookieForm['attributes']): string => serialize(called, '', { ...attributes, maxAge: 0, expires: new Date(0) })
   const write = (reply: FastifyReply, { name, former, attributes }: CookieForm, line: string): void => {
@@ -94,9 +105,25 @@ export default fp<CookiesOptions>(async function cookiesPlugin (fastify, options
     },
     set: (reply, kind, value, maxAge) => { write(reply, forms[kind], serialize(forms[kind].name, value, { ...forms[kind].attributes, ...maxAge === undefined ? {} : { maxAge } })) },
     clear: (reply, kind) => { write(reply, forms[kind], deletion(forms[kind].name, forms[kind].attributes)) },
+    readLogins: request => readByPrefix(request.headers.cookie, loginPrefix),
+    readLogin: (request, id) => readCookie(request.headers.cookie, loginPrefix + id),
+    setLogin: (reply, id, value, maxAge) => { write(reply, loginForm(id), serialize(loginPrefix + id, value, { ...loginForm(id).attributes, maxAge })) },
+    clearLogin: (reply, id) => { write(reply, loginForm(id), deletion(loginPrefix + id, loginForm(id).attributes)) },
+    loginName: id => loginPrefix + id,
     describe: kind => ({ name: forms[kind].name, attributes: serialize(forms[kind].name, '', forms[kind].attributes).replace(/^[^;]*;\s*/, '') })
   })
 }, { name: 'portcullis-cookies', fastify: '5.x' })
+
+/** Returns the cookies whose names are the prefix and the id of a sign-in, by the id. */
+function readByPrefix (header: string | undefined, prefix: string): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const pair of header?.includes(prefix) === true ? header.split(';') : []) {
+    const [name = '', value = ''] = pair.trim().split('=', 2)
+    const id = name.startsWith(prefix) ? name.slice(prefix.length) : ''
+    if (loginIdPattern.test(id)) found.set(id, value)
+  }
+  return found
+}
 
 /**
  * Registers @fastify/cookie in a separate scope, so that the application's own @fastify/cookie finds the names free. The options of the

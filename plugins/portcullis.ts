@@ -27,6 +27,7 @@ const builtOn: Partial<Record<PartName, { plugin: string, on: PartName[] }>> = {
   session: { plugin: 'session', on: ['store', 'cookies'] },
   refreshToken: { plugin: 'refresh-token', on: ['store', 'cookies'] },
   secondFactor: { plugin: 'second-factor', on: ['store', 'cookies'] },
+  oidc: { plugin: 'oidc', on: ['store', 'cookies'] },
   signInHooks: { plugin: 'authRoutes', on: ['store', 'cookies'] },
   signInPage: { plugin: 'pagesRoutes', on: ['store', 'cookies'] },
   deviceBound: { plugin: 'device-bound', on: ['session'] },

@@ -10,6 +10,7 @@ import { createLog, type LogOptions } from './redis/log.ts'
 import { createNotes } from './redis/notes.ts'
 import { createOnce } from './redis/once.ts'
 import { assertPermitted } from './redis/permissions.ts'
+import { createProviderSessions } from './redis/provider-sessions.ts'
 import { createRevocations } from './redis/revocations.ts'
 import { loadScripts } from './redis/scripts.ts'
 import { createSessions } from './redis/sessions.ts'
@@ -64,12 +65,14 @@ export async function createRedisStore (options: RedisStoreOptions): Promise<Sto
 function assemble (options: LogOptions, closeClient: boolean): Store {
   const { redis, timeoutMs, scripts, keys } = options
   const log = createLog(options)
+  const sessions = createSessions(scripts, keys)
   const growths = keys.shards.map(shard => createGrowth(redis, shard.log))
   const checkPolicy = createPolicyCheck(redis, timeoutMs)
   return {
     type: 'redis',
     nowMs: scripts.nowMs,
-    ...createSessions(scripts, keys),
+    ...sessions,
+    ...createProviderSessions(scripts, keys, sessions),
     ...createRevocations(scripts, keys),
     ...createSigningKeys(scripts, keys),
     ...createNotes(scripts, keys),

@@ -148,8 +148,8 @@ export interface Store {
 
   /**
    * Opens a session as `open` does, for a sign-in at an identity provider: `authTimeMs` is the provider's, but never later than now, and the
-   * session is found by (provider, provider `sid`). `cut`: the subject or everybody was cut at or after `beganAtMs`, or the sign-in began
-   * longer ago than `longestSignInMs`. `logged-out`: the logout of this provider `sid` is remembered. A store whose sessions and logouts do
+   * session is found by (provider, provider `sid`). `cut`: the subject or everybody was cut at or after `countsFromMs`, or the sign-in began
+   * longer ago than `longestSignInMs`, or in the future although there was a cut. `logged-out`: the logout of this provider `sid` is remembered. A store whose sessions and logouts do
    * not share one atomic operation makes the session first and looks for the logout afterwards, and removes the session if it finds one.
    * Until this resolves to `opened`, no client has the secret of the session.
    */

@@ -11,7 +11,7 @@ export interface CookieName {
  * Pattern of a cookie name: characters that every server and browser reads alike. It excludes the endings that distinguish the cookies of
  * one deployment, and the beginning `http-`: the former name `__Host-Http-x` would be the current one of the deployment `x`.
  */
-export const cookieNamePattern = /^(?!http-)(?!.*-(?:refresh|device|challenge)$)[a-z0-9][a-z0-9_-]{0,63}$/i
+export const cookieNamePattern = /^(?!http-)(?!.*-(?:refresh|device|challenge|login-[0-9a-f]{16})$)[a-z0-9][a-z0-9_-]{0,63}$/i
 
 /**
  * Returns the names of the cookies of one deployment. The prefix `__Host-Http-` (RFC 6265bis successor, Chromium 140 and Firefox 143)
@@ -28,6 +28,14 @@ export function cookieNames (name: string, isSecure: boolean): Record<CookieKind
     challenge: unchanged(`__Host-Http-${name}-challenge`)
   }
 }
+
+/** Returns the beginning of the names of the cookies of sign-ins at identity providers, each of which ends with the id of a sign-in. */
+export function loginCookiePrefix (name: string, isSecure: boolean): string {
+  return `${isSecure ? '__Host-Http-' : ''}${name}-login-`
+}
+
+/** End of the name of a sign-in's cookie. */
+export const loginIdPattern = /^[0-9a-f]{16}$/
 
 function unchanged (name: string): CookieName {
   return { name, former: null }
@@ -52,6 +60,7 @@ export function joinOwnCookies (several: readonly OwnCookies[]): OwnCookies {
 
 export function createOwnCookies (name: string): OwnCookies {
   const names = [true, false].flatMap(isSecure => Object.values(cookieNames(name, isSecure))).flatMap(({ name, former }) => former === null ? name : [name, former])
+  for (const isSecure of [true, false]) names.push(`${loginCookiePrefix(name, isSecure)}[0-9a-f]{16}`)
   // The match ignores case and a leading `=`, because browsers send a cookie without a name as its bare value. Some browsers skip a leading
   // `;`.
   const ownPair = new RegExp(`^[\\s=;]*(?:${names.join('|')})\\s*(?:[=;]|$)`, 'i')

@@ -27,9 +27,9 @@ export function cutInstantOf ({ epoch, cutEpoch, cutAtMs }: CutInstant, nowMs: n
 }
 
 /**
- * Returns whether a sign-in that began at `beganAtMs` is refused because of a cut. A sign-in that began in the future of the store's clock is
- * refused by every cut, because the clock was set back and the order is unknown.
+ * Returns whether a cut refuses a sign-in that counts from `countsFromMs`. A sign-in that began in the future of the store's clock is refused
+ * by every cut, because the clock was set back and the order is unknown.
  */
-export function isCutSince (cutMs: number | null, beganAtMs: number, nowMs: number): boolean {
-  return cutMs !== null && (cutMs >= beganAtMs || beganAtMs > nowMs)
+export function isCutSince (cutMs: number | null, { beganAtMs, countsFromMs }: { beganAtMs: number, countsFromMs: number }, nowMs: number): boolean {
+  return cutMs !== null && (cutMs >= countsFromMs || beganAtMs > nowMs)
 }

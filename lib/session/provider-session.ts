@@ -29,8 +29,10 @@ export interface ProviderProof {
   provider: ProviderSession
   /** Time of the authentication as the provider states it, in milliseconds; 0 if it states none, which is never recent enough. */
   authTimeMs: number
-  /** Time at which the sign-in began at this gateway, by the store's clock. A cut of the subject since then refuses it. */
+  /** Time at which the sign-in began at this gateway, by the store's clock. It is then at most `longestSignInMs` old. */
   beganAtMs: number
+  /** Time from which the sign-in counts (lib/oidc/cut-judgement.ts). A cut of the subject or of everybody at that time or later refuses it. */
+  countsFromMs: number
 }
 
 /** End of sessions that a provider demands with a verified logout token (OpenID Connect Back-Channel Logout 1.0). */
@@ -64,13 +66,13 @@ const maxClaimsBytes = 4096
 const maxTextLength = 16_384
 
 /** Returns a copy of what a provider has proved. Throws TypeError that names the member that a record could not keep. */
-export function checkProof ({ provider: { name, sub, sid, idToken, claims }, authTimeMs, beganAtMs }: ProviderProof): ProviderProof {
+export function checkProof ({ provider: { name, sub, sid, idToken, claims }, authTimeMs, beganAtMs, countsFromMs }: ProviderProof): ProviderProof {
   for (const [member, text] of Object.entries({ sid, idToken })) {
     if (text !== null && (typeof text !== 'string' || text.length > maxTextLength)) throw new TypeError(`provider.${member} must be null or a text of at most ${maxTextLength} characters`)
   }
-  for (const [member, ms] of Object.entries({ authTimeMs, beganAtMs })) if (!Number.isFinite(ms) || ms < 0) throw new TypeError(`${member} must be an instant in milliseconds`)
+  for (const [member, ms] of Object.entries({ authTimeMs, beganAtMs, countsFromMs })) if (!Number.isFinite(ms) || ms < 0) throw new TypeError(`${member} must be an instant in milliseconds`)
   const copy = copyJson('claims', claims, maxClaimsBytes) as ProviderClaims
-  return { provider: { name, sub, sid, idToken, claims: copy }, authTimeMs: Math.floor(authTimeMs), beganAtMs: Math.floor(beganAtMs) }
+  return { provider: { name, sub, sid, idToken, claims: copy }, authTimeMs: Math.floor(authTimeMs), beganAtMs: Math.floor(beganAtMs), countsFromMs: Math.floor(countsFromMs) }
 }
 
 /** Returns the text that a store keeps; null for a session that did not begin at a provider. */

@@ -31,7 +31,7 @@ export const checkOtherOrigin: TextCheck = text => {
 
 /** Checks the part of the cookie names that distinguishes deployments. */
 export const checkCookieName: TextCheck = text => {
-  return cookieNamePattern.test(text) ? null : 'must be letters, digits, - and _, at most 64 of them, without a prefix such as __Host- or Http- (another deployment may have the same name with it) and not ending with -refresh or -device; write for example orders'
+  return cookieNamePattern.test(text) ? null : 'must be letters, digits, - and _, at most 64 of them, without a prefix such as __Host- or Http- (another deployment may have the same name with it) and not ending as the name of another cookie does, such as -refresh or -device; write for example orders'
 }
 
 /** Checks the address where an upstream listens. */
@@ -120,5 +120,16 @@ export const checkJwksUri: TextCheck = text => {
   if (url.username !== '' || url.password !== '') return 'must not carry a user or a password; remove what stands before the @'
   return url.hash === '' ? null : 'must not have a fragment; remove what follows the #'
 }
+
+/** Checks the issuer of a provider. An attacker who can change what it answers can sign in as any user. */
+export const checkProviderIssuer: TextCheck = text => {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback.includes(url.hostname)))) return 'must be an https address (http on localhost and 127.0.0.1 alone); write for example https://idp.example.com'
+  if (url.username !== '' || url.password !== '') return 'must not carry a user or a password; remove what stands before the @'
+  if (text.endsWith('/.well-known/openid-configuration')) return 'must be the issuer, not its discovery document; remove /.well-known/openid-configuration'
+  return /[?#]/.test(text) ? 'must have no query and no fragment; remove what follows the path' : null
+}
+
+export const checkClientId: TextCheck = text => /^[\x20-\x7e]{1,500}$/.test(text) ? null : 'must be 1 to 500 printable ASCII characters, exactly as the provider states it'
 
 export const checkNotEmpty: TextCheck = text => text.trim() === '' ? 'must not be empty' : null

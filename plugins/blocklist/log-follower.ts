@@ -84,6 +84,14 @@ export class LogFollower {
     this.#apply(entry)
   }
 
+  /** Resolves when everything that the log contains at the time of the call is in force here. Rejects with StoreUnavailableError. */
+  async catchUp (): Promise<void> {
+    const sinceMs = performance.now()
+    this.#wake()
+    await this.#pulling
+    if (this.#heardAtMs < sinceMs) throw new StoreUnavailableError({ cause: new Error('the revocation log could not be read') })
+  }
+
   #apply (entry: LogEntry): void {
     if (isRevocation(entry)) this.replica.add(entry)
     this.#tell(entry)

@@ -1,20 +1,19 @@
 import { publish, type SecurityEvent } from '../../lib/events.ts'
 import { toleranceMs, type Retention } from '../../lib/revocation/retention.ts'
 import { longestSignInMs, type ProviderLogout } from '../../lib/session/provider-session.ts'
-import type { LogEntry } from '../../lib/revocation/entries.ts'
 import type { ProviderSessionsEnd } from '../../stores/store.ts'
 import type { Portcullis } from '../portcullis.ts'
+import type { LogFollower } from './log-follower.ts'
 
 interface LogoutOptions {
   parts: Portcullis
   retention: Readonly<Retention>
-  /** Applies a revocation in this process. */
-  note: (entry: LogEntry) => void
+  follower: Pick<LogFollower, 'note' | 'catchUp'>
   by: Partial<SecurityEvent>
 }
 
 /** Ends the sessions that a provider has logged out, in the store and in this process, and reports it. */
-export async function endProviderSessions (logout: ProviderLogout, { parts, retention, note, by }: LogoutOptions): Promise<Pick<ProviderSessionsEnd, 'outcome' | 'sessions'>> {
+export async function endProviderSessions (logout: ProviderLogout, { parts, retention, follower, by }: LogoutOptions): Promise<Pick<ProviderSessionsEnd, 'outcome' | 'sessions'>> {
   const { provider, subject, sid, jti, keepJtiForMs } = logout
   const { outcome, sessions, revocations } = await parts.store.endProviderSessions({
     provider,
@@ -26,7 +25,9 @@ export async function endProviderSessions (logout: ProviderLogout, { parts, rete
     keepForMs: retention.keepCutsForMs,
     maxTokenAgeMs: retention.maxTokenAgeMs
   })
-  for (const revocation of revocations) note(revocation)
+  for (const revocation of revocations) follower.note(revocation)
+  // An earlier delivery of the token, of which no answer has arrived, may have ended sessions that this one did not find.
+  await follower.catchUp()
   publish({ ...by, event: 'provider.logout', provider, outcome, sessions, ...endedOf(revocations), ...subject === null ? {} : { subject } }, parts)
   return { outcome, sessions }
 }

@@ -9,6 +9,8 @@ import { keys } from './keys.ts'
 import { growth, log } from './log.ts'
 import { notes } from './notes.ts'
 import { once } from './once.ts'
+import { logoutsBySid, logoutsBySubject, logoutsInAnyOrder } from './provider-logouts.ts'
+import { cutSignIns, providerSessions, providerStepUps } from './provider-sessions.ts'
 import { reassertion } from './reassertion.ts'
 import { renewal } from './renewal.ts'
 import { receipt, rotation } from './rotation.ts'
@@ -53,6 +55,12 @@ function addGroups (t: Test, create: CreateStore, sharesData: boolean): void {
   t.test('renewal', t => renewal(t, create))
   t.test('bindings to devices', t => deviceBindings(t, create))
   t.test('data of the application', t => sessionData(t, create))
+  t.test('sessions of identity providers', t => providerSessions(t, create))
+  t.test('cuts and sign-ins at providers', t => cutSignIns(t, create))
+  t.test('step-ups at providers', t => providerStepUps(t, create))
+  t.test('logouts at providers by session', t => logoutsBySid(t, create))
+  t.test('logouts at providers by subject', t => logoutsBySubject(t, create))
+  t.test('logouts at providers in any order', t => logoutsInAnyOrder(t, create))
   t.test('origins', t => sessionOrigins(t, create))
   t.test('closing', t => closingSessions(t, create))
   t.test('the limit of sessions a subject', t => limit(t, create))

@@ -69,6 +69,16 @@ export function tokenName (shard: Shard, tokenKey: string): string {
   return `${shard.prefix}token:${tokenKey}`
 }
 
+/** Returns the name of the index of a session at an identity provider, by its key (lib/revocation/provider-keys.ts). Every shard may have one. */
+export function providerName (shard: Shard, tokenKey: string): string {
+  return `${shard.prefix}provider:${tokenKey}`
+}
+
+/** Returns the name under which it is remembered that a logout token has cut a subject. */
+export function logoutName (shard: Shard, logoutKey: string): string {
+  return `${shard.prefix}logout:${logoutKey}`
+}
+
 /** Returns the name of a topic's notes, which are in the first shard. */
 export function notesName (shard: Shard, topic: string): string {
   return `${shard.prefix}notes:${topic}`

@@ -33,14 +33,14 @@ function again.subject(entry, untilMs, subjectKey, belowEpoch, exceptSid)
     local epoch = number(redis.call('HGET', prefix .. 'session:' .. sid, 'epoch'))
     if sid ~= exceptSid and epoch < belowEpoch then removeRecord(sid, subjectKey) end
   end
-  raiseEpoch(subjectKey, belowEpoch, exceptSid, untilMs)
+  raiseEpoch(subjectKey, belowEpoch, exceptSid, untilMs, latestCutMs(belowEpoch))
   revoke(entry, untilMs)
 end
 
 function again.all(entry, untilMs, belowEpoch)
   if floor >= belowEpoch then return end
   floor = belowEpoch
-  redis.call('HSET', KEYS[1], 'floor', int(floor))
+  redis.call('HSET', KEYS[1], 'floor', int(floor), 'cutEpoch', int(floor), 'cutAtMs', int(latestCutMs(floor)))
   revoke(entry, untilMs)
 end
 

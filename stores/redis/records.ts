@@ -1,5 +1,6 @@
 import type { Authentication } from '../../lib/session/authentication.ts'
 import { decodeData, encodeData } from '../../lib/session/data.ts'
+import { decodeProvider, encodeProvider, type ProviderSession } from '../../lib/session/provider-session.ts'
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import type { TokenFamily } from '../../lib/session/rotation.ts'
 import type { BoundDevice, SessionMode, SessionRecord } from '../../lib/session/record.ts'
@@ -7,9 +8,9 @@ import type { OpenSession } from '../store.ts'
 import type { Reply } from './scripts.ts'
 
 /** Returns the fields of a record that the gateway sets; the script sets instants, epoch and family. */
-export function encodeSession (session: OpenSession): string[] {
-  const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, data = {} } = session
-  const text = encodeData(data)
+export function encodeSession (session: OpenSession & { provider?: ProviderSession }): string[] {
+  const { subject, username, mode, secretHash, acr, amr, scopes, audiences, client, origin, data = {}, provider = null } = session
+  const [text, ofProvider] = [encodeData(data), encodeProvider(provider)]
   const fields = {
     subject,
     // The key names the subject's index for the operations that end the session.
@@ -24,7 +25,8 @@ export function encodeSession (session: OpenSession): string[] {
     userAgent: client.userAgent,
     ip: client.ip,
     ...origin === null ? {} : { origin },
-    ...text === null ? {} : { data: text }
+    ...text === null ? {} : { data: text },
+    ...ofProvider === null ? {} : { provider: ofProvider }
   }
   return Object.entries(fields).flat()
 }
@@ -67,7 +69,7 @@ function decodeFields (fields: Map<string, string>): SessionRecord {
     family: fields.has('generation') ? decodeFamily(text) : null,
     device: fields.has('deviceKey') ? decodeDevice(text) : null,
     data: decodeData(fields.get('data')),
-    provider: null
+    provider: decodeProvider(fields.get('provider'))
   }
 }
 

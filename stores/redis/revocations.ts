@@ -1,6 +1,7 @@
 import { subjectKeyOf, tokenKeyOf } from '../../lib/revocation/revocation-keys.ts'
 import type { CredentialClaims, Revocation } from '../../lib/revocation/entries.ts'
 import type { Store } from '../store.ts'
+import { endByRestoredLogouts } from './provider-sessions.ts'
 import { indexName, sessionName, subjectName, tokenName, type Keys, type Shard } from './keys.ts'
 import type { Scripts } from './scripts.ts'
 
@@ -53,6 +54,7 @@ export function createRevocations (scripts: Scripts, keys: Keys): Revocations {
           if (outcome === 'busy') return 'busy'
         }
       }
+      await endByRestoredLogouts(scripts, keys, revocations.flatMap(revocation => revocation.kind === 'jti' ? [revocation.tokenKey] : []))
       return 'asserted'
     },
 

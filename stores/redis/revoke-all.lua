@@ -9,6 +9,6 @@ local atLeast, keepForMs = tonumber(ARGV[4]), tonumber(ARGV[5])
 if atLeast > 0 and floor == atLeast then return { now, floor, now + keepForMs } end
 local maxEpoch = number(redis.call('HGET', KEYS[1], 'maxEpoch'))
 floor = math.max(atLeast, maxEpoch + 1, floor + 1, math.floor(now / 1000) + 1)
-redis.call('HSET', KEYS[1], 'floor', int(floor))
+redis.call('HSET', KEYS[1], 'floor', int(floor), 'cutEpoch', int(floor), 'cutAtMs', int(now))
 revoke(cjson.encode({ 'all', floor }), now + keepForMs)
 return { now, floor, now + keepForMs }

@@ -35,7 +35,7 @@ export function createProviderOperations (db: DatabaseSync, log: Log, { open, re
 
   return {
     openFromProvider (nowMs: number, session: OpenSession & ProviderProof): ProviderOpening {
-      if (isOverdue(session, nowMs) || isCutSince(cutInstant(session.subject, nowMs), session.beganAtMs, nowMs)) return { outcome: 'cut', record: null, closed: [] }
+      if (isOverdue(session, nowMs) || isCutSince(cutInstant(session.subject, nowMs), session, nowMs)) return { outcome: 'cut', record: null, closed: [] }
       if (isKnownOut(nowMs, session.provider)) return { outcome: 'logged-out', record: null, closed: [] }
       const { record, closed } = open(nowMs, session)
       index(record.sid, session.provider)

@@ -4,6 +4,7 @@ import { Reassertion } from '../../plugins/blocklist/reassertion.ts'
 import storePlugin from '../../plugins/store.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { Revocation } from '../../lib/revocation/entries.ts'
+import type { ProviderProof, ProviderSession } from '../../lib/session/provider-session.ts'
 import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
 import { createServer, until } from '../helpers/build-app.ts'
 import { connectAdmin, connectRedis, startRedis, type RedisServer } from '../helpers/redis-server.ts'
@@ -174,4 +175,46 @@ t.test('as many revocations as there are can be lost at once, and all of them ar
   await reassertion.add(lost)
 
   t.equal(said.size, lost.length)
+})
+
+const provider: ProviderSession = { name: 'corp', sub: 'ada', sid: 'sso-1', idToken: null, claims: {} }
+const logout = { provider: 'corp', subject: null, sid: 'sso-1', jti: 'token', keepJtiForMs: 60_000 }
+
+function signIn (beganAtMs: number): OpenSession & ProviderProof {
+  return { ...tokens, subject: 'corp|ada', mode: 'session', secretHash: 'hash', provider, authTimeMs: beganAtMs, beganAtMs, countsFromMs: beganAtMs }
+}
+
+t.test('a logout at a provider that a failover has lost is said again, and ends what was opened and kept meanwhile', async t => {
+  const server = await startRedis(t)
+  const [store, otherStore] = [await createStore(t, server), await createStore(t, server)]
+  const [here, elsewhere] = [await build(t, store), await build(t, otherStore)]
+  const beganAtMs = store.nowMs()
+  const { record: kept } = await store.openFromProvider(signIn(beganAtMs))
+  const lose = await remember(t, server)
+  t.match(await here.endProviderSessions(logout), { outcome: 'ended', sessions: 1 })
+  await lose()
+
+  // The other process may know nothing of the logout yet.
+  const { record: opened } = await otherStore.openFromProvider(signIn(beganAtMs))
+
+  for (const record of [kept, opened]) await until(async () => record === null || await store.read(record.sid) === null)
+  if (opened !== null) await until(() => elsewhere.knowsAsRevoked({ issuer: null, jti: null, sid: opened.sid, subject: null, epoch: null }))
+  t.match(await otherStore.openFromProvider(signIn(beganAtMs)), { outcome: 'logged-out' })
+  t.strictSame(await store.list('corp|ada'), [])
+})
+
+t.test('a logout of a user that a failover has lost is said again, and refuses the sign-ins that began before', async t => {
+  const server = await startRedis(t)
+  const store = await createStore(t, server)
+  const here = await build(t, store)
+  const beganAtMs = store.nowMs()
+  const { record } = await store.openFromProvider(signIn(beganAtMs))
+  const lose = await remember(t, server)
+  await here.endProviderSessions({ ...logout, sid: null, subject: 'corp|ada' })
+  const cutMs = (await store.lastCutMs('corp|ada'))!
+  await lose()
+
+  await until(async () => await store.read(record!.sid) === null)
+  t.ok((await store.lastCutMs('corp|ada'))! >= cutMs)
+  t.match(await store.openFromProvider(signIn(beganAtMs)), { outcome: 'cut' })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { SessionData } from '../../lib/own-data.ts'
 import { subjectKeyOf } from '../../lib/revocation/revocation-keys.ts'
+import type { ProviderSession } from '../../lib/session/provider-session.ts'
 import { createRedisStore } from '../../stores/redis.ts'
 import type { OpenSession, RotateOptions, Store } from '../../stores/store.ts'
 import { connectAdmin, connectRedis, startRedis } from '../helpers/redis-server.ts'
@@ -23,7 +24,13 @@ const session: OpenSession = {
   maxTokenAgeMs: 900_000
 }
 const rotating: RotateOptions = { overlapMs: 10_000, retryWindowMs: 1_800_000, idleTimeoutMs: 1_800_000, maxTokenAgeMs: 900_000 }
-const subjects = ['alice', 'bob', 'issuer|carol', 'a:b{c}d', '']
+const subjects = ['alice', 'corp|alice', 'bob', 'issuer|carol', 'a:b{c}d', '']
+
+const logout = { provider: 'corp', keepJtiForMs: 60_000, keepSidForMs: 900_000, keepForMs: 86_400_000, maxTokenAgeMs: 900_000 }
+
+function provider (number: number): ProviderSession {
+  return { name: 'corp', sub: 'alice', sid: `sso ${number}`, idToken: null, claims: {} }
+}
 
 interface Command {
   store: Store
@@ -49,6 +56,11 @@ const operations: Array<(command: Command) => Promise<unknown>> = [
   ({ store, number }) => store.writeKeys(number, 'sealed'),
   ({ store, number }) => store.putNote(`topic-${number}`, 'name', 'text', 60_000),
   ({ store, number }) => store.useOnce(`name:${number}`, 60_000),
+  ({ store, subject, number }) => store.openFromProvider({ ...session, subject, provider: provider(number), authTimeMs: 0, beganAtMs: store.nowMs(), countsFromMs: store.nowMs() }),
+  ({ store, sid, number }) => store.renewFromProvider(sid, { secretHash: 'x', acr: '1', amr: [], maxTokenAgeMs: 900_000, provider: provider(number), authTimeMs: 0, beganAtMs: store.nowMs(), countsFromMs: store.nowMs() }),
+  ({ store, subject, number }) => store.endProviderSessions({ ...logout, subject: number > 3 ? subject : null, sid: `sso ${number}`, jti: 'a' }),
+  ({ store, subject, number }) => store.endProviderSessions({ ...logout, subject, sid: null, jti: String(number) }),
+  ({ store, subject }) => store.lastCutMs(subject),
   async ({ store }) => store.pull((await takeSnapshot(store)).position)
 ]
 
@@ -75,7 +87,7 @@ t.test('whatever is done, every key lies in its shard’s slot, and all but the 
 
   const own: string[] = []
   for (const key of await admin.keys('*')) {
-    t.match(key, /^portcullis:\{0\}:((session|subject|index|token):[\w-]{22}|notes:topic-\d|used:name:\d|state|log|revocations|beat|keys)$/)
+    t.match(key, /^portcullis:\{0\}:((session|subject|index|token|provider|logout):[\w-]{22}|notes:topic-\d|used:name:\d|state|log|revocations|beat|keys)$/)
     if (await admin.pttl(key) === -1) own.push(key.slice('portcullis:{0}:'.length))
   }
   t.strictSame(own.sort(), ['keys', 'log', 'revocations', 'state'])

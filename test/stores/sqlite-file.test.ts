@@ -102,12 +102,18 @@ t.test('the database of another program is refused and left as it is', async t =
   t.strictSame(readFileSync(path), before)
 })
 
+/** Statements that give a database the form of version 8. */
+const toVersion8 = `
+  DROP TRIGGER sessions_leave_providers; DROP TABLE provider_sids; ALTER TABLE sessions DROP COLUMN provider;
+  ALTER TABLE subjects DROP COLUMN cut_epoch; ALTER TABLE subjects DROP COLUMN cut_at_ms;
+  ALTER TABLE state DROP COLUMN cut_epoch; ALTER TABLE state DROP COLUMN cut_at_ms; PRAGMA user_version = 8`
+
 t.test('a database of the version before is taken over with everybody in it, also by many at once, and whoever has it open goes on', async t => {
   const path = join(t.testdir({}), 'store.db')
   const before = await createSqliteStore({ path })
   const { record } = await before.open(session())
   await before.end()
-  edit(path, 'ALTER TABLE sessions DROP COLUMN device_key; ALTER TABLE sessions DROP COLUMN device_bound_at_ms; ALTER TABLE sessions DROP COLUMN device_renewals; ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; DROP TABLE used; PRAGMA user_version = 3')
+  edit(path, `${toVersion8}; ALTER TABLE sessions DROP COLUMN device_key; ALTER TABLE sessions DROP COLUMN device_bound_at_ms; ALTER TABLE sessions DROP COLUMN device_renewals; ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; DROP TABLE used; PRAGMA user_version = 3`)
   const old = new DatabaseSync(path)
   t.teardown(() => old.close())
   const [read, use] = [old.prepare('SELECT * FROM sessions WHERE sid = ?'), old.prepare('UPDATE sessions SET last_used_at_ms = last_used_at_ms + 1 WHERE sid = ?')]
@@ -133,7 +139,7 @@ t.test('a family of a database of the version before goes on, and is told of its
   const before = await createSqliteStore({ path })
   const { record } = await before.open({ ...session(), mode: 'tokens', secretHash: null, acr: '1' })
   await before.end()
-  edit(path, 'ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; DROP TABLE used; PRAGMA user_version = 4')
+  edit(path, `${toVersion8}; ALTER TABLE sessions DROP COLUMN origin; ALTER TABLE sessions DROP COLUMN step_up; ALTER TABLE sessions DROP COLUMN data; DROP TABLE notes; DROP TABLE used; PRAGMA user_version = 4`)
 
   const store = await open(t, path)
 
@@ -148,7 +154,7 @@ t.test('sessions of a database of the version before have no data, and take data
   const before = await createSqliteStore({ path })
   const { record } = await before.open(session())
   await before.end()
-  edit(path, 'ALTER TABLE sessions DROP COLUMN data; DROP TABLE used; PRAGMA user_version = 7')
+  edit(path, `${toVersion8}; ALTER TABLE sessions DROP COLUMN data; DROP TABLE used; PRAGMA user_version = 7`)
   const old = new DatabaseSync(path)
   t.teardown(() => old.close())
   const renew = old.prepare("UPDATE sessions SET secret_hash = 'other' WHERE sid = ?")
@@ -163,6 +169,60 @@ t.test('sessions of a database of the version before have no data, and take data
   t.strictSame(await store.replaceData(record.sid, data), { ...record, data })
   renew.run(record.sid)
   t.strictSame(await store.read(record.sid), { ...record, data, secretHash: 'other' })
+})
+
+t.test('a database of the version before takes sessions of providers, and knows when a cut of that version was at the latest', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  const before = await createSqliteStore({ path })
+  const { record } = await before.open(session())
+  const { belowEpoch } = await before.revokeSubject('corp|alice', { exceptSid: null, keepForMs: 60_000 })
+  await before.end()
+  edit(path, toVersion8)
+  const old = new DatabaseSync(path)
+  t.teardown(() => old.close())
+  const cut = old.prepare('UPDATE subjects SET epoch = epoch + 1')
+  const close = old.prepare("DELETE FROM sessions WHERE subject = 'corp|carol'")
+
+  const store = await open(t, path)
+
+  t.strictSame(await store.read(record.sid), { ...record, provider: null })
+  const latestMs = await store.lastCutMs('corp|alice')
+  t.ok(latestMs !== null && latestMs >= belowEpoch * 1000 - 1000 && latestMs <= belowEpoch * 1000 - 1)
+  const provider = { name: 'corp', sub: 'carol', sid: 'sso', idToken: null, claims: {} }
+  const opening = { ...session({ subject: 'corp|carol' }), provider, authTimeMs: 0, beganAtMs: store.nowMs(), countsFromMs: store.nowMs() }
+  t.match(await store.openFromProvider(opening), { outcome: 'opened', record: { provider } })
+  await store.revokeSubject('corp|alice', { exceptSid: null, keepForMs: 60_000 })
+  const knownMs = await store.lastCutMs('corp|alice')
+  cut.run()
+  t.ok((await store.lastCutMs('corp|alice'))! >= knownMs!)
+  t.equal(close.run().changes, 1)
+  const rest = old.prepare('SELECT count(*) AS rows FROM provider_sids').get()
+  t.equal(rest?.['rows'], 0)
+})
+
+t.test('the index of sessions at providers has no rows of sessions that have expired, ended or were cut', async t => {
+  const path = join(t.testdir({}), 'store.db')
+  let nowMs = Date.now()
+  const store = await createSqliteStore({ path, now: () => nowMs })
+  t.teardown(() => store.end())
+  const provider = { name: 'corp', sub: 'carol', sid: 'sso', idToken: null, claims: {} }
+  const opening = (): Parameters<typeof store.openFromProvider>[0] => ({ ...session({ subject: 'corp|carol' }), provider, authTimeMs: 0, beganAtMs: nowMs, countsFromMs: nowMs, absoluteTimeoutMs: 1000 })
+  const rows = (): unknown => {
+    const db = new DatabaseSync(path)
+    const { rows } = db.prepare('SELECT count(*) AS rows FROM provider_sids').get() as { rows: number }
+    db.close()
+    return rows
+  }
+  const records = []
+  for (let i = 0; i < 4; i++) records.push((await store.openFromProvider(opening())).record!)
+  t.equal(rows(), 4)
+  await store.close(records[0]!.sid, { maxTokenAgeMs: 1000 })
+  t.equal(rows(), 3)
+  await store.revokeSubject('corp|carol', { exceptSid: records[1]!.sid, keepForMs: 1000 })
+  t.equal(rows(), 1)
+  nowMs += 1000
+  await store.open(session())
+  t.equal(rows(), 0)
 })
 
 t.test('a record whose data is damaged is unavailable, and no other one', async t => {

@@ -33,13 +33,20 @@ local function unite(known, fresh)
   return encodeMethods(methods)
 end
 
-local function strengthen(known, fresh)
+local function strengthen(known, fresh, atMs)
   local isStronger = known.acr == '' or (isAtLeast(fresh.acr, known.acr) and not isAtLeast(known.acr, fresh.acr))
   return {
-    authTimeMs = math.max(known.authTimeMs, now),
+    authTimeMs = math.max(known.authTimeMs, atMs or now),
     acr = isStronger and fresh.acr or known.acr,
     amr = unite(known.amr, fresh.amr)
   }
+end
+
+local function strengthenAtProvider(known, fresh, authTimeMs)
+  local authentication = strengthen(known, fresh, authTimeMs)
+  local isComparable = isNumeric(known.acr) and isNumeric(fresh.acr)
+  if not isComparable and fresh.acr ~= '' then authentication.acr = fresh.acr end
+  return authentication
 end
 
 local function covers(authentication, other)

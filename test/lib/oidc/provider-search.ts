@@ -71,7 +71,7 @@ export interface Scenario {
 export type Invariant = 'logged out' | 'once' | 'cut' | 'spared'
 
 /** Sessions at the provider are numbered from 1. Members that end in `At` are instants; 0 is never. */
-interface Record {
+interface SessionOfModel {
   sid: number
   epoch: number
   /** Sessions at the provider by which a logout finds it. */
@@ -86,7 +86,7 @@ interface Record {
 }
 
 /** Shard of the subject. */
-interface Sessions { records: Record[], epoch: number, cutAt: number, isJtiUsed: boolean[] }
+interface Sessions { records: SessionOfModel[], epoch: number, cutAt: number, isJtiUsed: boolean[] }
 /** Shard of the tombstones. */
 type Tombstones = number[]
 
@@ -158,18 +158,26 @@ export function search (scenario: Scenario, rules: Protocol = protocol): SearchR
     count(state, seen)
     for (const move of model.movesOf(state)) {
       const next = JSON.parse(key) as State
-      try {
+      const invariant = violationOf(() => {
         move.make(next)
         model.judge(next)
-      } catch (error) {
-        if (!(error instanceof Violation)) throw error
-        return { states: parents.size, violation: { invariant: error.invariant, trace: [...pathTo(key, parents), move.name] }, seen }
-      }
+      })
+      if (invariant !== null) return { states: parents.size, violation: { invariant, trace: [...pathTo(key, parents), move.name] }, seen }
       const reached = keyOf(next)
       if (!parents.has(reached)) parents.set(reached, { from: key, move: move.name })
     }
   }
   return { states: parents.size, violation: null, seen }
+}
+
+function violationOf (act: () => void): Invariant | null {
+  try {
+    act()
+    return null
+  } catch (error) {
+    if (error instanceof Violation) return error.invariant
+    throw error
+  }
 }
 
 /** The violation that was found and the shortest way to it; null when there is none. */
@@ -195,15 +203,27 @@ function count (state: State, seen: SearchResult['seen']): void {
   if (state.tabs.some(({ phase, sid, isStepUp }) => isStepUp && phase === 'over' && sid > 0)) seen.steppedUp++
 }
 
-/** Instants matter by their order alone, so that states that differ in nothing else are one. */
+/** Returns the objects that hold instants, with the names of these. */
+function instantsOf (state: State): Array<[holder: object, names: readonly string[]]> {
+  const shards = [state.sessions, ...state.sessionsBefore === null ? [] : [state.sessionsBefore]]
+  return [
+    [state, ['nowAt', 'localCutAt']],
+    ...shards.flatMap((shard): Array<[object, string[]]> => [[shard, ['cutAt']], ...shard.records.map((record): [object, string[]] => [record, ['codeAt', 'authAt', 'openedAt']])]),
+    [state.memory, ['cutAt']],
+    [state.provider, ['authAt']],
+    ...state.tabs.map((tab): [object, string[]] => [tab, ['beganAt', 'authAt', 'codeAt']]),
+    ...state.logouts.map((logout): [object, string[]] => [logout, ['issuedAt', 'answeredAt']])
+  ]
+}
+
+/** Returns the text of a state, and replaces its instants by their ranks: states that differ in nothing else are one. */
 function keyOf (state: State): string {
-  const instants = new Set<number>([0])
-  JSON.stringify(state, (name, value: unknown) => {
-    if (name.endsWith('At')) instants.add(value as number)
-    return value
-  })
-  const ranks = new Map([...instants].sort((a, b) => a - b).map((instant, rank) => [instant, rank]))
-  return JSON.stringify(state, (name, value: unknown) => name.endsWith('At') ? ranks.get(value as number) : value)
+  const holders = instantsOf(state) as Array<[Record<string, number>, readonly string[]]>
+  const instants = new Set([0])
+  for (const [holder, names] of holders) for (const name of names) instants.add(holder[name]!)
+  const sorted = [...instants].sort((a, b) => a - b)
+  for (const [holder, names] of holders) for (const name of names) holder[name] = sorted.indexOf(holder[name]!)
+  return JSON.stringify(state)
 }
 
 class Model {
@@ -255,7 +275,7 @@ class Model {
       case 'authorized': return [move('comes back', (next, own) => { this.#judgeTab(next, own) })]
       case 'judged': return [move('begins its half', (next, own) => { own.phase = 'working'; this.#work(next, own) })]
       case 'working': return [move('goes on', (next, own) => { this.#work(next, own) })]
-      default: return []
+      case 'over': return []
     }
   }
 
@@ -388,20 +408,29 @@ class Model {
   }
 
   #movesOfStore (state: State): Move[] {
-    const { hasLocalCut = false, failovers = [], losesMemory = false } = this.#scenario
-    const { sessionsBefore, tombstonesBefore, memory } = state
-    const moves: Move[] = []
-    if (hasLocalCut && state.localCutAt === 0 && state.provider.last > 0) moves.push({ name: 'an operator cuts the subject', make: next => { cut(next); next.localCutAt = next.nowAt } })
-    const forget = (next: State): void => {
-      next.failovers++
-      next.sessionsBefore = next.tombstonesBefore = null
-      if (losesMemory) next.memory = { tombstones: [], ended: [], epoch: 1, cutAt: 0 }
-    }
-    if (state.failovers === 0 && failovers.includes('sessions') && sessionsBefore !== null) moves.push({ name: 'the shard of the subject fails over', make: next => { next.sessions = sessionsBefore; forget(next) } })
-    if (state.failovers === 0 && failovers.includes('tombstones') && tombstonesBefore !== null) moves.push({ name: 'the shard of the tombstones fails over', make: next => { next.tombstones = tombstonesBefore; forget(next) } })
-    const isBehind = memory.epoch > state.sessions.epoch || memory.tombstones.some(from => !state.tombstones.includes(from)) || state.sessions.records.some(({ sid }) => memory.ended.includes(sid))
-    if (this.#rules.reasserts && state.failovers > 0 && isBehind) moves.push({ name: 'the processes assert what they know', make: reassert })
-    return moves
+    const isCut = this.#scenario.hasLocalCut !== true || state.localCutAt > 0 || state.provider.last === 0
+    return [
+      ...isCut ? [] : [{ name: 'an operator cuts the subject', make: (next: State) => { cut(next); next.localCutAt = next.nowAt } }],
+      ...state.failovers === 0 ? this.#failovers(state) : [],
+      ...this.#rules.reasserts && state.failovers > 0 && isBehind(state) ? [{ name: 'the processes assert what they know', make: reassert }] : []
+    ]
+  }
+
+  #failovers ({ sessionsBefore, tombstonesBefore }: State): Move[] {
+    const { failovers = [], losesMemory = false } = this.#scenario
+    const failOver = (shard: string, restore: (next: State) => void): Move => ({
+      name: `the shard of the ${shard} fails over`,
+      make (next) {
+        restore(next)
+        next.failovers++
+        next.sessionsBefore = next.tombstonesBefore = null
+        if (losesMemory) next.memory = { tombstones: [], ended: [], epoch: 1, cutAt: 0 }
+      }
+    })
+    return [
+      ...failovers.includes('sessions') && sessionsBefore !== null ? [failOver('subject', next => { next.sessions = sessionsBefore })] : [],
+      ...failovers.includes('tombstones') && tombstonesBefore !== null ? [failOver('tombstones', next => { next.tombstones = tombstonesBefore })] : []
+    ]
   }
 
   judge (state: State): void {
@@ -480,6 +509,11 @@ function remember (known: number[], entry: number): void {
   if (!known.includes(entry)) known.push(entry)
 }
 
+/** Whether the processes know of a revocation that the store has forgotten. */
+function isBehind ({ memory, sessions, tombstones }: State): boolean {
+  return memory.epoch > sessions.epoch || memory.tombstones.some(from => !tombstones.includes(from)) || sessions.records.some(({ sid }) => memory.ended.includes(sid))
+}
+
 function reassert (state: State): void {
   const { memory, sessions } = state
   for (const from of memory.tombstones) remember(state.tombstones, from)
@@ -490,6 +524,6 @@ function reassert (state: State): void {
 }
 
 /** Whether a request with the cookie of a record is answered: the cookie has left, and no process knows that the session was revoked. */
-function answers ({ memory, released }: State, { sid, secret, epoch }: Record): boolean {
+function answers ({ memory, released }: State, { sid, secret, epoch }: SessionOfModel): boolean {
   return released.includes(sid * 10 + secret) && !memory.ended.includes(sid) && epoch >= memory.epoch
 }

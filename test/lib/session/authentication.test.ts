@@ -1,5 +1,5 @@
 import t from 'tap'
-import { covers, strengthen, type Strength } from '../../../lib/session/authentication.ts'
+import { covers, strengthen, strengthenAtProvider, type Strength } from '../../../lib/session/authentication.ts'
 
 const at = (authTimeMs: number, acr: string, amr: string[]): Strength & { authTimeMs: number } => ({ authTimeMs, acr, amr })
 
@@ -38,4 +38,14 @@ t.test('an authentication covers another one that is no more recent, no stronger
 
   for (const covering of [known, at(6, '2', ['otp', 'pwd']), at(5, '3', ['pwd', 'otp', 'hwk']), at(5, '02', ['pwd', 'otp'])]) t.ok(covers(covering, known))
   for (const less of [at(4, '2', ['pwd', 'otp']), at(5, '1', ['pwd', 'otp']), at(5, '2', ['pwd']), at(5, 'urn:mfa', ['pwd', 'otp']), at(5, '', ['pwd', 'otp'])]) t.notOk(covers(less, known))
+})
+
+t.test('a provider names strengths, so its newest name counts, and a number is never lowered', async t => {
+  for (const [known, fresh, acr] of [['silver', 'gold', 'gold'], ['gold', 'silver', 'silver'], ['1', '2', '2'], ['2', '1', '2'], ['gold', '', 'gold'], ['', 'gold', 'gold'], ['2', 'gold', 'gold'], ['gold', '2', '2']] as const) {
+    t.strictSame(strengthenAtProvider(at(5, known, ['pwd']), { acr: fresh, amr: ['otp'] }, 9), at(9, acr, ['pwd', 'otp']), `${known} by ${fresh}`)
+  }
+})
+
+t.test('a provider makes no authentication older', async t => {
+  t.strictSame(strengthenAtProvider(at(9, 'gold', []), { acr: 'gold', amr: [] }, 0), at(9, 'gold', []))
 })

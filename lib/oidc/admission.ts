@@ -1,0 +1,52 @@
+import type { ProviderClaims } from '../session/provider-session.ts'
+
+/* Decides by the claims of a provider's user whether the user may sign in, with which scopes, and which claims the session keeps. */
+
+/** A claim and the value that it must have. */
+export interface ClaimCondition { claim: string, value: string }
+
+export interface AdmissionRules {
+  /** Names of the claims that the session keeps. */
+  claims: readonly string[]
+  /** Scopes, each for users who meet its condition; for every user without a condition. */
+  grant: ReadonlyArray<Partial<ClaimCondition> & { scopes: readonly string[] }>
+  /** Condition that a user must meet to sign in. */
+  allow?: ClaimCondition | undefined
+}
+
+/** Decision about a user. `reason` is for events; it contains no claim. */
+export type Admission = { isAllowed: true, scopes: string[], claims: ProviderClaims } | { isAllowed: false, reason: string }
+
+/** Maximum size of the claims that a session keeps, as JSON text in UTF-8. */
+const maxClaimsBytes = 4096
+
+/** A condition on the domain of a verified e-mail address. */
+const emailDomain = 'email_domain'
+
+export function admit (claims: ProviderClaims, { allow, grant, claims: kept }: AdmissionRules): Admission {
+  if (allow !== undefined && !meets(claims, allow)) return { isAllowed: false, reason: `not allowed by ${allow.claim}` }
+  const scopes = grant.flatMap(({ claim, value, scopes }) => claim === undefined || value === undefined || meets(claims, { claim, value }) ? scopes : [])
+  const own = Object.fromEntries(kept.flatMap(name => Object.hasOwn(claims, name) ? [[name, claims[name]]] : []))
+  if (Buffer.byteLength(JSON.stringify(own)) > maxClaimsBytes) return { isAllowed: false, reason: `the claims to keep have more than ${maxClaimsBytes} bytes` }
+  return { isAllowed: true, scopes: [...new Set(scopes)], claims: own }
+}
+
+/** Returns the names of the claims that the rules need. */
+export function claimsOf ({ claims, grant, allow }: AdmissionRules): string[] {
+  const conditions = [...grant.flatMap(({ claim }) => claim ?? []), ...allow === undefined ? [] : [allow.claim]]
+  return [...new Set([...claims, ...conditions.flatMap(claim => claim === emailDomain ? ['email', 'email_verified'] : claim)])]
+}
+
+/** Returns whether a claim has a value: as a text, a number or a boolean, or as one entry of a list. */
+function meets (claims: ProviderClaims, { claim, value }: ClaimCondition): boolean {
+  if (claim === emailDomain) return hasDomain(claims, value)
+  const given = Object.hasOwn(claims, claim) ? claims[claim] : undefined
+  return [given].flat().some(entry => ['string', 'number', 'boolean'].includes(typeof entry) && String(entry) === value)
+}
+
+/** Returns whether the provider has verified an e-mail address of this domain. Some providers state `email_verified` as a text. */
+function hasDomain ({ email, email_verified: isVerified }: ProviderClaims, domain: string): boolean {
+  if (typeof email !== 'string' || (isVerified !== true && isVerified !== 'true')) return false
+  const at = email.lastIndexOf('@')
+  return at > 0 && email.slice(at + 1).toLowerCase() === domain.toLowerCase()
+}

@@ -1,0 +1,87 @@
+import { createPrivateKey, webcrypto } from 'node:crypto'
+import type * as OpenIdClient from 'openid-client'
+import type { ClientAuth, Configuration } from 'openid-client'
+import { parseKeySet } from '../../lib/jwt/jwks.ts'
+import { verificationAlgorithms } from '../../lib/jwt/jws.ts'
+import { loadPackages } from '../../lib/load-packages.ts'
+import { RemoteKeys } from '../issuers/remote-keys.ts'
+import { addressFault, createBoundedFetch, RequestFailure } from './bounded-fetch.ts'
+
+type Library = typeof OpenIdClient
+
+/** What discovery has found, ready for use. */
+export interface Discovered {
+  library: Library
+  configuration: Configuration
+  issuer: string
+  keys: RemoteKeys
+}
+
+export interface DiscoveryOptions {
+  issuer: string
+  clientId: string
+  clientSecret?: string | undefined
+  /** Private key of the client, PEM. */
+  privateKeyPem?: string | undefined
+  privateKeyId?: string | undefined
+  signal: AbortSignal
+  now: () => number
+  onKeysError: (error: unknown) => void
+}
+
+/** Minimum time between two requests for the keys, and between two attempts at discovery, in milliseconds. */
+export const coolDownMs = 10_000
+const clockToleranceSeconds = 5
+const timeoutSeconds = 5
+
+const endpoints = ['authorization_endpoint', 'token_endpoint', 'jwks_uri', 'userinfo_endpoint', 'end_session_endpoint', 'pushed_authorization_request_endpoint'] as const
+const required: ReadonlyArray<typeof endpoints[number]> = ['authorization_endpoint', 'token_endpoint', 'jwks_uri']
+
+/** Asks the provider for its configuration (OpenID Connect Discovery 1.0), and checks it. */
+export async function discover (options: DiscoveryOptions): Promise<Discovered> {
+  const { issuer, clientId, signal } = options
+  const library = await loadPackages('portcullis-oidc', ['openid-client'], async () => await import('openid-client'))
+  const isLocal = issuer.startsWith('http:')
+  const configuration = await library.discovery(new URL(issuer), clientId, { [library.clockTolerance]: clockToleranceSeconds }, await clientAuthentication(library, options), {
+    [library.customFetch]: createBoundedFetch({ isLocal, signal }) as NonNullable<Configuration[typeof library.customFetch]>,
+    timeout: timeoutSeconds,
+    ...isLocal ? { execute: [library.allowInsecureRequests] } : {}
+  })
+  const metadata = configuration.serverMetadata()
+  for (const name of endpoints) {
+    const address: unknown = metadata[name]
+    if (address === undefined && !required.includes(name)) continue
+    const fault = typeof address === 'string' ? addressFault(address, { isLocal }) : 'missing'
+    if (fault !== null) throw new RequestFailure(`${name} of the discovery document is ${fault}`)
+  }
+  return { library, configuration, issuer: metadata.issuer, keys: openKeys(metadata.jwks_uri!, options) }
+}
+
+function openKeys (address: string, { now, onKeysError }: DiscoveryOptions): RemoteKeys {
+  return new RemoteKeys(address, coolDownMs, {
+    toKeySet: (bytes, before) => parseKeySet(bytes, verificationAlgorithms, before?.keys),
+    onError: onKeysError,
+    now
+  })
+}
+
+/** Returns how this client authenticates: with its key, with its secret in a header, or in the body if the provider takes nothing else. */
+async function clientAuthentication (library: Library, { clientSecret, privateKeyPem, privateKeyId }: DiscoveryOptions): Promise<ClientAuth> {
+  if (privateKeyPem !== undefined) return library.PrivateKeyJwt({ key: await importKey(privateKeyPem), ...privateKeyId === undefined ? {} : { kid: privateKeyId } })
+  const [basic, post] = [library.ClientSecretBasic(clientSecret), library.ClientSecretPost(clientSecret)]
+  return (server, ...request) => {
+    const methods = server.token_endpoint_auth_methods_supported
+    const isPostOnly = methods !== undefined && !methods.includes('client_secret_basic') && methods.includes('client_secret_post')
+    return (isPostOnly ? post : basic)(server, ...request)
+  }
+}
+
+/** Imports the private key of the client. Throws an Error that names the fault. */
+export async function importKey (pem: string): Promise<webcrypto.CryptoKey> {
+  const key = createPrivateKey(pem)
+  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
+  const der = key.export({ type: 'pkcs8', format: 'der' })
+  if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return await webcrypto.subtle.importKey('pkcs8', der, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
+  if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return await webcrypto.subtle.importKey('pkcs8', der, { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['sign'])
+  throw new TypeError('the key must be an EC key on P-256, or an RSA key of at least 2048 bits')
+}
