@@ -16,6 +16,8 @@ export interface ProblemBody {
   /** Further members of PTC_ERR_SECOND_FACTOR_REQUIRED. */
   challenge?: string
   challenge_token?: string
+  /** Path at which the user signs in or steps up with an identity provider. */
+  login_url?: string
 }
 
 export interface Problem { status: number, body: ProblemBody, headers: Record<string, string> }
@@ -106,9 +108,12 @@ function outcomeOf (raised: Raised): Outcome {
   return { status, code: name, title: STATUS_CODES[status] ?? 'Error', detail: raised.expose === true ? raised.message : undefined }
 }
 
-/** Returns the further members of the only error that has some. */
+/** Errors of the gateway that have further members. */
+const withMembers = ['PTC_ERR_SECOND_FACTOR_REQUIRED', 'PTC_ERR_STEP_UP_REQUIRED']
+
+/** Returns the further members of an error. */
 function membersOf (name: string, { members }: Raised): { members?: object } {
-  return name === 'PTC_ERR_SECOND_FACTOR_REQUIRED' && members !== undefined ? { members } : {}
+  return withMembers.includes(name) && members !== undefined ? { members } : {}
 }
 
 function foreign (status: number, name: string, raised: Raised): Outcome {
