@@ -62,6 +62,7 @@ export class ProviderClient implements Provider {
 
   async authorizationUrl ({ state, nonce, codeVerifier }: AuthorizationSecrets, demands: AuthorizationDemands): Promise<string> {
     const { library, configuration } = await this.#ready()
+    const metadata = configuration.serverMetadata()
     const { redirectUri, scopes } = this.#options
     const prompt = demands.prompt ?? this.#options.prompt
     const maxAge = this.#maxAge(demands)
@@ -75,9 +76,9 @@ export class ProviderClient implements Provider {
       code_challenge_method: 'S256',
       ...prompt === null ? {} : { prompt },
       ...maxAge === null ? {} : { max_age: String(maxAge) },
-      ...acrValues === null ? {} : { acr_values: acrValues.join(' ') }
+      ...acrValues === null ? {} : acrParameters(acrValues, metadata.claims_parameter_supported === true)
     }
-    const isPushed = configuration.serverMetadata().pushed_authorization_request_endpoint !== undefined
+    const isPushed = metadata.pushed_authorization_request_endpoint !== undefined
     try {
       const url = isPushed ? await library.buildAuthorizationUrlWithPAR(configuration, parameters) : library.buildAuthorizationUrl(configuration, parameters)
       return url.href
@@ -193,6 +194,12 @@ export class ProviderClient implements Provider {
     this.#problem = problem
     this.#options.onProblem(problem)
   }
+}
+
+/** Returns the parameters that ask for one of several strengths. Providers may ignore `acr_values`, but not an essential claim. */
+function acrParameters (values: readonly string[], takesClaims: boolean): Record<string, string> {
+  const claims = { id_token: { acr: { essential: true, values } } }
+  return { acr_values: values.join(' '), ...takesClaims ? { claims: JSON.stringify(claims) } : {} }
 }
 
 function invalid (reason: string): Error {

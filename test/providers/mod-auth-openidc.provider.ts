@@ -1,0 +1,22 @@
+import t from 'tap'
+import { clientOf, startOpenIdProvider } from '../helpers/openid-provider.ts'
+import { prepareApache } from './apache.ts'
+import { see } from './scenarios.ts'
+
+/* The peer: Apache with mod_auth_openidc in front of the same provider. docs/guides/identity-providers.md shows what it does. */
+
+t.test('mod_auth_openidc signs in, steps up and signs out as the guide says', async t => {
+  const apache = await prepareApache(t)
+  const { origin } = apache
+  const client = clientOf(origin, { redirect_uris: [`${origin}/oidc/callback`], post_logout_redirect_uris: [`${origin}/a.html`], backchannel_logout_uri: `${origin}/oidc/callback?logout=backchannel` })
+  const provider = await startOpenIdProvider(t, { clients: [client] })
+  await apache.start(provider.issuer)
+  const seen = await see(t, {
+    origin,
+    pages: ['/a.html', '/b.html'],
+    strong: '/strong/',
+    signOut: async browser => (await browser.request(`${origin}/oidc/callback?logout=${encodeURIComponent(`${origin}/a.html`)}`)).headers.get('location')
+  }, provider)
+
+  t.match(seen, { signIn: true, twoTabs: true, stepUp: true, signOutHere: true, signOutAtProvider: true, scripts: true })
+})
