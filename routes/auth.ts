@@ -12,6 +12,8 @@ import { bodyErrors, budgetHeaders, counted, describeSecondFactor, empty, endCoo
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
 import { partOrNull } from '../plugins/portcullis.ts'
 import { addHooks, type SignInHooks } from '../sign-in/hooks.ts'
+import { carriedProvider, providerLogoutUrl } from '../sign-in/provider/logout.ts'
+import { refuseOtherWays } from '../sign-in/provider/step-up.ts'
 import { refresh } from '../sign-in/refresh.ts'
 import { Answer, isAnswer } from '../sign-in/second-factor.ts'
 import { answerSignIn, signIn } from '../sign-in/sign-in.ts'
@@ -27,7 +29,8 @@ const Mode = Type.Union([Type.Literal('session'), Type.Literal('tokens')], { err
 const SessionMode = Type.Unsafe<Static<typeof Mode>>(Type.Literal('session', { errorMessage: 'must be session, because this server issues no tokens' }))
 const Refresh = Type.Optional(Type.Union([Type.Null(), Type.Object({ audience: Type.Optional(Audience) }, { additionalProperties: false })], { errorMessage: 'must be an object with audience, or nothing' }))
 const Scope = Type.Union([Type.Literal('this'), Type.Literal('others'), Type.Literal('all')], { errorMessage: 'must be this, others or all' })
-const Logout = Type.Optional(Type.Union([Type.Null(), Type.Object({ scope: Type.Optional(Scope) }, { additionalProperties: false })], { errorMessage: 'must be an object with scope, or nothing' }))
+const Logout = Type.Optional(Type.Union([Type.Null(), Type.Object({ scope: Type.Optional(Scope), provider: Type.Optional(Type.Boolean({ errorMessage: 'must be true or false', description: 'Asks for the address at which the user signs out of the identity provider of the session too.' })) }, { additionalProperties: false })], { errorMessage: 'must be an object with scope and provider, or nothing' }))
+const LogoutUrl = Type.Object({ logout_url: Type.String({ description: 'Address at which the user signs out of the identity provider.' }) }, { title: 'LogoutUrl', additionalProperties: false })
 
 const tags = ['Signing in']
 /** The errors that every state change under /auth can answer with. */
@@ -64,6 +67,7 @@ const logoutSchema = {
   ...{ operationId: 'logout', tags, summary: 'Sign out', description: 'With scope this, ends every session that the request carries, expired ones included. The request may carry none.', 'x-credentials': ['sessionCookie', 'refreshCookie', 'accessToken', 'none'] } satisfies Operation,
   body: Logout,
   response: {
+    200: json(LogoutUrl, 'The change is durable; with provider: true, and a session of an identity provider that has a page to sign out.', { ...noStoreHeader, ...endCookiesHeaders }),
     204: empty('The change is durable.', { ...noStoreHeader, ...endCookiesHeaders }),
     ...problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, TokenInvalidError, RefreshRefusedError, StepUpRequiredError, IssuerUnavailableError)
   }
@@ -156,11 +160,15 @@ export default async function authRoutes (fastify: FastifyInstance, options: Aut
     })
   }
 
-  app.post('/step-up', { schema: createStepUpSchema(ways) }, async (request, reply) => await stepUp(request, reply, { ways, posted: request.body, origin, portcullis }))
+  app.post('/step-up', { schema: createStepUpSchema(ways), preValidation: async request => await refuseOtherWays(request, { origin, portcullis }) }, async (request, reply) => await stepUp(request, reply, { ways, posted: request.body, origin, portcullis }))
 
   app.post('/logout', { schema: logoutSchema }, async (request, reply) => {
-    await signOut(request, reply, { scope: request.body?.scope ?? 'this', origin, portcullis })
-    return await reply.code(204).send()
+    const { scope = 'this', provider = false } = request.body ?? {}
+    const session = provider && scope !== 'others' ? await carriedProvider(request, portcullis) : null
+    await signOut(request, reply, { scope, origin, portcullis })
+    const hasPages = fastify.hasRoute({ method: 'GET', url: `${fastify.prefix}/sign-in` })
+    const url = await providerLogoutUrl(session, { returnTo: hasPages ? `${origin}${fastify.prefix}/sign-in?signed_out` : `${origin}/`, portcullis })
+    return url === null ? await reply.code(204).send() : { logout_url: url }
   })
 
   app.get('/session', { schema: sessionSchema, onRequest: portcullis.authenticate({ audience: origin, isUse: false }) }, async request => {

@@ -31,7 +31,8 @@ const plugins = {
   session: 'portcullis-session',
   deviceBound: 'portcullis-device-bound',
   authenticate: 'portcullis-authenticate',
-  secondFactor: 'portcullis-second-factor'
+  secondFactor: 'portcullis-second-factor',
+  oidc: 'portcullis-oidc'
 } as const
 
 type Needed = keyof typeof plugins & keyof Portcullis

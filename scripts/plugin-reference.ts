@@ -61,6 +61,7 @@ const routes: Documented[] = [
   { name: 'sessionsRoutes', file: 'routes/sessions.ts', options: ['SessionsRoutesOptions'] },
   { name: 'deviceRoutes', file: 'routes/device.ts' },
   { name: 'pagesRoutes', file: 'routes/pages.ts', options: ['PagesRoutesOptions'] },
+  { name: 'providerRoutes', file: 'routes/providers.ts', options: ['ProviderRoutesOptions'] },
   { name: 'wellKnownRoutes', file: 'routes/well-known.ts' },
   { name: 'adminRoutes', file: 'routes/admin.ts', options: ['AdminRoutesOptions'] },
   { name: 'healthRoutes', file: 'routes/health.ts' },

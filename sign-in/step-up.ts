@@ -10,6 +10,7 @@ import type { TokenResponse } from '../plugins/refresh-token/refresh-tokens.ts'
 import { clearCookies } from '../plugins/session/carried-sessions.ts'
 import { presentedRefreshToken } from './presented-refresh-token.ts'
 import { isSecondFactorDemand } from '../users/password-source.ts'
+import { stepUpElsewhere } from './provider/step-up.ts'
 import { createChallenge, isAnswer, verifyAnswer, type Answer } from './second-factor.ts'
 import type { Way } from './way.ts'
 import { findWay } from './ways.ts'
@@ -66,6 +67,7 @@ async function authenticateAgain (record: SessionRecord, reply: FastifyReply, op
   const { ways, posted, portcullis } = options
   const { sid, subject, username } = record
   const { request } = reply
+  if (record.provider !== null) throw stepUpElsewhere(record.provider.name, request.server.prefix)
   if (isAnswer(posted)) return await answerAgain(record, reply, posted, options)
   const way = findWay(ways, 'stepUpFields', posted)
   const fresh = await countAttempt(request, record, portcullis, async () => await way.stepUp(posted, record))

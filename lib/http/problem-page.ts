@@ -55,6 +55,19 @@ ${content}<p>${status} <code>${escaped(code)}</code></p>
 `
 }
 
+/** Returns a page that requests another address at once. Its policy forbids scripts, so a refresh does it, and a link without that. */
+export function redirectPage (address: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="refresh" content="0; url=${escaped(address)}">
+<title>One moment</title>
+<p><a href="${escaped(address)}">Continue</a></p>
+</html>
+`
+}
+
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\'': '&#39;' }
 
 function escaped (text: string): string {
