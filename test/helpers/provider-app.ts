@@ -26,7 +26,13 @@ export class ScriptedProvider implements Provider {
   /** Runs while a code is redeemed. */
   meanwhile: () => Promise<void> = async () => {}
 
-  constructor (readonly name: string, readonly nowMs: () => number) {}
+  readonly name: string
+  readonly #nowMs: () => number
+
+  constructor (name: string, nowMs: () => number) {
+    this.name = name
+    this.#nowMs = nowMs
+  }
 
   problem (): null { return null }
 
@@ -40,7 +46,7 @@ export class ScriptedProvider implements Provider {
     await this.meanwhile()
     if (this.answer instanceof Error) throw this.answer
     if (query.get('code') !== nonce) throw new LoginInvalidError({ cause: new Error('nonce') })
-    return { sub: 'u1', sid: null, authTime: Math.floor(this.nowMs() / 1000), acr: '', amr: [], sessionExpiry: null, idToken: 'an.id.token', claims: { email: 'ada@example.com' }, ...this.answer }
+    return { sub: 'u1', sid: null, authTime: Math.floor(this.#nowMs() / 1000), acr: '', amr: [], sessionExpiry: null, idToken: 'an.id.token', claims: { email: 'ada@example.com' }, ...this.answer }
   }
 
   admit (): Admission { return { isAllowed: true, scopes: ['orders:read'], claims: { groups: ['a'] }, ...this.admission } as Admission }
@@ -116,5 +122,7 @@ export const sessionCookie = '__Host-Http-portcullis'
 /** Returns the session of a browser; null without one. */
 export async function sessionOf (jar: Jar): Promise<{ sid: string, subject: string, auth_time: number, acr: string } | null> {
   const response = await jar.send({ method: 'GET', url: '/auth/session' })
-  return response.statusCode === 200 ? response.json<{ session: { sid: string, subject: string, auth_time: number, acr: string } }>().session : null
+  if (response.statusCode !== 200) return null
+  const { sid, subject, auth_time, acr } = response.json<{ session: { sid: string, subject: string, auth_time: number, acr: string } }>().session
+  return { sid, subject, auth_time, acr }
 }
