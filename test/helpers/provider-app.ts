@@ -9,6 +9,7 @@ import { addPart } from '../../plugins/portcullis.ts'
 import authRoutes from '../../routes/auth.ts'
 import providerRoutes, { type ProviderRoutesOptions } from '../../routes/providers.ts'
 import type { Store } from '../../stores/store.ts'
+import { password } from './sign-in.ts'
 import { buildApp, origin, secret, type AppOptions } from './build-app.ts'
 
 /* Sign-ins at providers whose answers the test decides. Tests of the provider's own answers use oidc-provider (openid-provider.ts). */
@@ -70,7 +71,7 @@ export async function buildProviderApp (t: Test, store: Store, { onSignIn, route
   const [corp, other] = ['corp', 'other'].map(name => new ScriptedProvider(name, () => store.nowMs())) as [ScriptedProvider, ScriptedProvider]
   const app = await buildApp(t, store, options, async app => {
     addPart(app, 'oidc', { providers: new Map([['corp', corp], ['other', other]]), onSignIn: onSignIn ?? null, logins: createLogins(app.portcullis, [deriveSecret(own)]) })
-    await app.register(authRoutes, { prefix: '/auth', origin, audiences: ['orders'], identity: { verify: async () => null } })
+    await app.register(authRoutes, { prefix: '/auth', origin, audiences: ['orders'], identity: { verify: async ({ password: given }) => given === password ? { subject: 'grace' } : null } })
     await app.register(providerRoutes, { prefix: '/auth', origin, audiences: ['orders'], ...routes })
   })
   return { app, corp, other }
@@ -120,9 +121,9 @@ export function answerOf ({ name, asked }: ScriptedProvider): string {
 export const sessionCookie = '__Host-Http-portcullis'
 
 /** Returns the session of a browser; null without one. */
-export async function sessionOf (jar: Jar): Promise<{ sid: string, subject: string, auth_time: number, acr: string } | null> {
+export async function sessionOf (jar: Jar): Promise<{ sid: string, subject: string, authTime: number, acr: string } | null> {
   const response = await jar.send({ method: 'GET', url: '/auth/session' })
   if (response.statusCode !== 200) return null
-  const { sid, subject, auth_time, acr } = response.json<{ session: { sid: string, subject: string, auth_time: number, acr: string } }>().session
-  return { sid, subject, auth_time, acr }
+  const { sid, subject, acr, auth_time: authTime } = response.json<{ session: { sid: string, subject: string, auth_time: number, acr: string } }>().session
+  return { sid, subject, acr, authTime }
 }

@@ -151,7 +151,7 @@ t.test('the functions of the application see each sign-in, and may refuse it', a
     onSignIn (_request, facts) {
       seen.push(facts)
       if (refusal !== null) throw refusal
-      return { scopes: ['billing:read'], data: { tenant: 7 } }
+      return { scopes: ['billing:read'], data: { tenant: 'acme' } }
     },
     routes: { hooks: { beforeSignIn: (_request, facts) => { seen.push(facts) }, afterSignIn: (_request, facts) => { seen.push(facts) } } }
   })
@@ -163,7 +163,7 @@ t.test('the functions of the application see each sign-in, and may refuse it', a
     { mode: 'session', session: { subject: 'corp|u1' } }
   ])
   const record = await store.read((await sessionOf(jar))!.sid)
-  t.match(record, { scopes: ['billing:read'], data: { tenant: 7 }, audiences: ['orders', 'https://app.example.com'], provider: { name: 'corp', sub: 'u1', claims: { groups: ['a'] } } })
+  t.match(record, { scopes: ['billing:read'], data: { tenant: 'acme' }, audiences: ['orders', 'https://app.example.com'], provider: { name: 'corp', sub: 'u1', claims: { groups: ['a'] } } })
   t.notMatch(JSON.stringify(record), 'an.id.token', 'the ID token is sealed')
   for (const [error, status] of [[new Error('no'), 403], [Object.assign(new Error('teapot'), { statusCode: 418 }), 418]] as const) {
     refusal = error
