@@ -8,7 +8,7 @@ import type { Identity } from '../lib/identity.ts'
 import { DurationOption, checkOptions, durationMs, type Duration } from '../lib/check-options.ts'
 import { asError } from '../lib/as-error.ts'
 import { accesses, type Access } from '../lib/settings/upstream.ts'
-import { assertRecent, credentialsFor, type Demand, challenged, Judge } from './authenticate/judge.ts'
+import { assertRecent, credentialsFor, type Demand, Judge } from './authenticate/judge.ts'
 import { documentHook, documentRoutes } from './authenticate/openapi.ts'
 import type { Scheme } from './authenticate/scheme.ts'
 import { pluginsFor } from './authenticate/schemes.ts'
@@ -38,8 +38,11 @@ declare module './portcullis.ts' {
      * Sets `request.identity`. If access is public and no valid credential was presented, rejects with CredentialsMissingError.
      */
     identify: (request: FastifyRequest, demand: AuthenticateDemand) => Promise<Identity>
-    /** Throws StepUpRequiredError with its challenge unless the authentication is at most `maxAgeSeconds` old (RFC 9470). */
-    assertRecent: (authTime: number, maxAgeSeconds: number) => void
+    /**
+     * Throws StepUpRequiredError with its challenge unless the authentication is at most `maxAgeSeconds` old (RFC 9470). For a session of an
+     * identity provider, `provider` is its name; the problem then says where the user authenticates again.
+     */
+    assertRecent: (authTime: number, maxAgeSeconds: number, provider?: string | null) => void
     /** Outcomes of the presented credentials. */
     readonly verifications: VerificationCounts
     /** The `onRequest` hook that rejects state changes caused by another site. */
@@ -128,14 +131,15 @@ export default fp<AuthenticateOptions>(async function authenticatePlugin (fastif
   if (accessToken !== null && blocklist.maxTokenAgeMs < accessToken.ttlSeconds * 1000) throw new ConfigInvalidError('portcullis-authenticate: maxTokenAge of portcullis-blocklist must be at least ttl of portcullis-access-token, or revocations are forgotten too early')
   decorateRequest(fastify)
   addPart(fastify, 'verifications', judge.verifications)
+  addPart(fastify, 'loginUrls', judge.loginUrls)
   addPart(fastify, 'authenticate', demand => createHook(judge, demandOf(demand, judge.schemes)))
   documentRoutes(fastify)
   addPart(fastify, 'identify', async (request, demand) => await identify(judge, request, demandOf(demand, judge.schemes)))
-  addPart(fastify, 'assertRecent', (authTime, maxAgeSeconds) => {
+  addPart(fastify, 'assertRecent', (authTime, maxAgeSeconds, provider = null) => {
     try {
       assertRecent({ authTime }, maxAgeSeconds, store)
     } catch (error) {
-      throw challenged(error, { ...credentialsFor('any', judge.schemes), scopes: [], stepUp: { maxAgeSeconds }, strength: null })
+      throw judge.refusal(error, { ...credentialsFor('any', judge.schemes), scopes: [], stepUp: { maxAgeSeconds }, strength: null }, provider)
     }
   })
   addPart(fastify, 'refuseForeign', (request, _reply, done) => {
@@ -208,6 +212,6 @@ function authenticateHook (judge: Judge, demand: Demand): onRequestHookHandler {
 async function identify (judge: Judge, request: FastifyRequest, demand: Demand): Promise<Identity> {
   const identity = await judge.judge(request, demand)
   request[identityOf] = identity
-  if (identity === null) throw challenged(new CredentialsMissingError({ cause: new Error('no credential that is good here') }), demand)
+  if (identity === null) throw judge.refusal(new CredentialsMissingError({ cause: new Error('no credential that is good here') }), demand, null)
   return identity
 }

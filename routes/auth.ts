@@ -6,6 +6,7 @@ import {
   StepUpRequiredError, StoreUnavailableError, TokenInvalidError
 } from '../lib/errors.ts'
 import { checkOptions } from '../lib/check-options.ts'
+import { withLoginUrl } from '../lib/http/login-url.ts'
 import { isUnder } from '../lib/http/return-to.ts'
 import { bodyErrors, budgetHeaders, counted, describeSecondFactor, empty, endCookiesHeaders, json, noStoreHeader, optionalSetCookieHeader, problems, registrationHeader, SessionAnswer, setCookieHeader, Tokens, type Described, type Operation } from '../lib/http/route-schema.ts'
 import { serializerCompiler, validatorCompiler, type TypeBoxProvider } from '../lib/http/type-provider.ts'
@@ -40,7 +41,7 @@ export const createLoginSchema = (ways: readonly Way[], { hasTokens }: { hasToke
   body: oneOf(ways.map(({ signInFields }) => signInFields), { mode: Type.Optional(hasTokens ? Mode : SessionMode), audience: Type.Optional(Audience) }, answersOf(ways)),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'Session mode: the session, and the session cookie. Tokens mode: tokens, and the refresh cookie.', { ...noStoreHeader, ...setCookieHeader, ...registrationHeader, ...budgetHeaders }),
-    ...counted(withSecondFactor(problems(...changeErrors, AudienceUnknownError, LoginRefusedError, RateLimitedError), ways))
+    ...counted(withSecondFactor(problems(...changeErrors, AudienceUnknownError, ...ways.length === 0 ? [CredentialsMissingError] : [], LoginRefusedError, RateLimitedError), ways))
   }
 })
 
@@ -58,7 +59,7 @@ export const createStepUpSchema = (ways: readonly Way[]) => ({
   body: oneOf(ways.map(({ stepUpFields }) => stepUpFields), {}, answersOf(ways)),
   response: {
     200: json(Type.Union([SessionAnswer, Tokens]), 'As login: the session and a new session cookie, or tokens and the next refresh cookie.', { ...noStoreHeader, ...optionalSetCookieHeader, ...registrationHeader }),
-    ...withSecondFactor(problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, RefreshRefusedError, LoginRefusedError, RateLimitedError), ways)
+    ...withSecondFactor(problems(...changeErrors, CredentialsAmbiguousError, CredentialsMissingError, SessionInvalidError, RefreshRefusedError, StepUpRequiredError, LoginRefusedError, RateLimitedError), ways)
   }
 })
 
@@ -104,6 +105,8 @@ function withSecondFactor (described: Described, ways: readonly Way[]): Describe
 
 /** Builds the schema of a body: the members of one of several ways to sign in with the common members, or other members. */
 function oneOf<Common extends TProperties> (fields: TObject[], common: Common, others: TObject[]): TUnsafe<Static<TObject<Common>>> {
+  // Without a way, every body gets the response that names the identity provider.
+  if (fields.length === 0) return Type.Unsafe(Type.Unknown())
   const bodies = [...fields.map(({ properties }) => Type.Object({ ...properties, ...common }, { additionalProperties: false })), ...others]
   const members = [...fields, ...others].map(({ properties }) => Object.keys(properties).join(' and ')).join(', or with ')
   // TypeBox reduces a union of one schema to that schema.
@@ -142,6 +145,7 @@ export default async function authRoutes (fastify: FastifyInstance, options: Aut
   app.addHook('onSend', noStore)
 
   app.post('/login', { schema: createLoginSchema(ways, { hasTokens }) }, async (request, reply) => {
+    if (ways.length === 0) throw withLoginUrl(new CredentialsMissingError({ cause: new Error('no source of passwords is configured') }), portcullis.loginUrls.signIn())
     if (isAnswer(request.body)) return await answerSignIn(reply, { ways, answer: request.body, portcullis })
     const { mode = 'session', audience, ...posted } = request.body
     const granted = grantedAudiences(audience, origin, audiences)

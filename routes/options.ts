@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { ConfigInvalidError } from '../lib/errors.ts'
+import { providerNames } from '../plugins/authenticate/login-urls.ts'
 import { partOrNull, type Portcullis } from '../plugins/portcullis.ts'
 import { assertHooks, type SignInHooks } from '../sign-in/hooks.ts'
 import type { WaysOptions } from '../sign-in/ways.ts'
@@ -12,7 +13,7 @@ export const origin = Type.String({ minLength: 1, errorMessage: 'must be the ori
 export const signInOptions = {
   origin,
   audiences: Type.Array(Type.String({ minLength: 1 }), { errorMessage: 'must be a list of names' }),
-  identity: Type.Unsafe<WaysOptions['identity']>(Type.Object({}, { errorMessage: 'must be an object with a method verify' })),
+  identity: Type.Optional(Type.Unsafe<NonNullable<WaysOptions['identity']>>(Type.Object({}, { errorMessage: 'must be an object with a method verify' }))),
   hooks: Type.Optional(Type.Unsafe<SignInHooks>(Type.Object({}, { errorMessage: 'must be an object of functions' })))
 }
 
@@ -46,9 +47,18 @@ export function needParts (fastify: FastifyInstance, routes: string, parts: Need
 
 /** Checks the functions of the options of routes by which subjects sign in, and that the plugins that these use are registered. */
 export function checkSignIn (fastify: FastifyInstance, routes: string, { identity, hooks }: WaysOptions & { hooks?: SignInHooks }): Portcullis {
+  if (identity === undefined) return checkProviders(fastify, routes, hooks)
   if (typeof identity.verify !== 'function') throw new ConfigInvalidError(`${routes}: identity must be an object with a method verify`)
   const { verifyChallenge } = identity as { verifyChallenge?: unknown }
   if (verifyChallenge !== undefined && typeof verifyChallenge !== 'function') throw new ConfigInvalidError(`${routes}: identity.verifyChallenge must be a function`)
   if (hooks !== undefined) assertHooks(routes, hooks)
   return needParts(fastify, routes, ['store', 'cookies', 'blocklist', 'session', 'authenticate', ...verifyChallenge === undefined ? [] : ['secondFactor' as const]])
+}
+
+/** Checks routes by which subjects sign in with identity providers alone. */
+function checkProviders (fastify: FastifyInstance, routes: string, hooks: SignInHooks | undefined): Portcullis {
+  if (hooks !== undefined) assertHooks(routes, hooks)
+  const portcullis = needParts(fastify, routes, ['store', 'cookies', 'blocklist', 'session', 'authenticate'])
+  if (providerNames(portcullis).length === 0) throw new ConfigInvalidError(`${routes}: identity is required, unless portcullis-oidc is registered before it`)
+  return portcullis
 }

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { checkOptions } from '../lib/check-options.ts'
+import { addPart } from '../plugins/portcullis.ts'
 import { addHooks } from '../sign-in/hooks.ts'
 import { checkSignIn, signInOptions } from './options.ts'
 import { clientFiles } from './pages/client-files.ts'
@@ -35,6 +36,7 @@ export default async function pagesRoutes (fastify: FastifyInstance, given: Page
   await acceptFormsAlone(app)
   app.addHook('onRequest', fastify.portcullis.refuseForeign)
   app.setErrorHandler((error, request, reply) => pages.showError(error, request, reply))
+  addPart(app, 'signInPage', { path: pages.signInPath, hasPasswords: pages.ways.length > 0 })
   addSignInPage(app, pages)
   addSignOutPage(app, pages)
   addAccountPage(app, pages)

@@ -6,8 +6,11 @@ import type { Way } from './way.ts'
 
 /** The settings that the ways to sign in are made from; options of the routes that sign in. */
 export interface WaysOptions {
-  /** Checks user names and passwords, and the responses of second factors if it has `verifyChallenge`. */
-  identity: PasswordSource
+  /**
+   * Checks user names and passwords, and the responses of second factors if it has `verifyChallenge`. Without it, users sign in with identity
+   * providers alone (portcullis-oidc).
+   */
+  identity?: PasswordSource | undefined
 }
 
 /**
@@ -16,7 +19,7 @@ export interface WaysOptions {
  */
 export function createWays ({ identity }: WaysOptions): Way[] {
   return [
-    createPasswordWay(identity)
+    ...identity === undefined ? [] : [createPasswordWay(identity)]
   ]
 }
 

@@ -16,7 +16,7 @@ export interface ProblemBody {
   /** Further members of PTC_ERR_SECOND_FACTOR_REQUIRED. */
   challenge?: string
   challenge_token?: string
-  /** Path at which the user signs in or steps up with an identity provider. */
+  /** Path at which a browser signs in, or authenticates again, with an identity provider. */
   login_url?: string
 }
 
@@ -114,6 +114,11 @@ const withMembers = ['PTC_ERR_SECOND_FACTOR_REQUIRED', 'PTC_ERR_STEP_UP_REQUIRED
 /** Returns the further members of an error. */
 function membersOf (name: string, { members }: Raised): { members?: object } {
   return withMembers.includes(name) && members !== undefined ? { members } : {}
+const codesWithMembers = new Set(['PTC_ERR_SECOND_FACTOR_REQUIRED', 'PTC_ERR_CREDENTIALS_MISSING', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STEP_UP_REQUIRED'])
+
+/** Returns the further members of the errors that have some. */
+function membersOf (name: string, { members }: Raised): { members?: object } {
+  return members !== undefined && codesWithMembers.has(name) ? { members } : {}
 }
 
 function foreign (status: number, name: string, raised: Raised): Outcome {

@@ -34,8 +34,18 @@ export function isUnder (path: string, prefix: string): boolean {
   return path.startsWith(prefix) && ['', '/', '?', '#'].includes(path.charAt(prefix.length))
 }
 
+/** The step-up that the address of a sign-in page names. */
+export interface StepUpQuery {
+  isStepUp?: boolean
+  /** Maximum age of the authentication. Only an identity provider is told. */
+  maxAgeSeconds?: number | undefined
+  /** Strengths of which one is needed. Only an identity provider is told. */
+  acrValues?: readonly string[] | undefined
+}
+
 /** Returns the address of a sign-in page that redirects to `path`; if it is null, the page redirects to its default. */
-export function signInAddress (signInPath: string, path: string | null, { isStepUp = false }: { isStepUp?: boolean } = {}): string {
-  const query = [...isStepUp ? ['step_up=1'] : [], ...path === null ? [] : [`return_to=${encodeURIComponent(path)}`]]
+export function signInAddress (signInPath: string, path: string | null, { isStepUp = false, maxAgeSeconds, acrValues = [] }: StepUpQuery = {}): string {
+  const demands = [...maxAgeSeconds === undefined ? [] : [`max_age=${maxAgeSeconds}`], ...acrValues.length === 0 ? [] : [`acr_values=${encodeURIComponent(acrValues.join(' '))}`]]
+  const query = [...isStepUp ? ['step_up=1', ...demands] : [], ...path === null ? [] : [`return_to=${encodeURIComponent(path)}`]]
   return query.length === 0 ? signInPath : `${signInPath}?${query.join('&')}`
 }

@@ -40,7 +40,8 @@ const Problem = Type.Object({
   title: Type.String(),
   status: Type.Integer({ minimum: 400, maximum: 599 }),
   code: Type.String({ pattern: '^PTC_ERR_[A-Z_]+$', description: 'Stable identifier of the error.' }),
-  detail: Type.Optional(Type.String({ description: 'The part of the request that caused the error.' }))
+  detail: Type.Optional(Type.String({ description: 'The part of the request that caused the error.' })),
+  login_url: Type.Optional(Type.String({ description: 'Path to which a page navigates so that the user signs in, or authenticates again, with an identity provider; the page may add return_to. Only with identity providers, and only in 401.' }))
 }, { title: 'Problem', description: 'An error (RFC 9457).', additionalProperties: false })
 
 const SecondFactorProblem = Type.Object({

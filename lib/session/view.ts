@@ -36,6 +36,6 @@ export function viewSession (record: SessionRecord, idleTimeoutMs: number): Sess
     expires_at: seconds(record.expiresAtMs),
     client: { user_agent: record.client.userAgent, ip: record.client.ip },
     device: device === null ? null : { bound_at: seconds(device.boundAtMs) },
-    provider: record.provider === null ? null : { name: record.provider.name }
+    provider: record.provider == null ? null : { name: record.provider.name }
   }
 }

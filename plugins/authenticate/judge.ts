@@ -1,14 +1,17 @@
 import { CsrfRefusedError, ScopeInsufficientError, StepUpRequiredError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
+import { withLoginUrl } from '../../lib/http/login-url.ts'
 import { asError } from '../../lib/as-error.ts'
 import { foreignReason, isForeign, isSafe } from '../../lib/http/csrf.ts'
 import { loggedPath } from '../../lib/http/logged-path.ts'
 import type { RequestFacts } from '../../lib/http/request-facts.ts'
 import type { Identity } from '../../lib/identity.ts'
 import type { Portcullis } from '../portcullis.ts'
+import { createLoginUrls, type LoginUrls } from './login-urls.ts'
 import { noteRefusedCaller } from './refused-callers.ts'
 import type { Scheme } from './scheme.ts'
 import { createVerifiers, schemeOf } from './schemes.ts'
+import { sessionCookie } from './schemes/session-cookie.ts'
 import { VerificationCounts, Verifier, type CredentialDemand } from './verifier.ts'
 import { isOneOf } from '../../lib/session/authentication.ts'
 import { seconds } from '../../lib/session/record.ts'
@@ -25,6 +28,7 @@ export class Judge {
   /** The schemes of this scope. */
   readonly schemes: readonly Scheme[]
   readonly verifications: VerificationCounts
+  readonly loginUrls: LoginUrls
   readonly #parts: Portcullis
   readonly #origin: string
   readonly #verifier: Verifier
@@ -34,6 +38,7 @@ export class Judge {
     const verifiers = createVerifiers(parts)
     this.schemes = verifiers.map(({ scheme }) => scheme)
     this.verifications = new VerificationCounts(this.schemes.map(({ name }) => name))
+    this.loginUrls = createLoginUrls(parts)
     this.#parts = parts
     this.#origin = origin
     this.#verifier = new Verifier(parts, verifiers, this.verifications)
@@ -49,10 +54,25 @@ export class Judge {
       if (!isSafe(facts.method) && this.#verifier.hasAmbientCredential(facts)) this.assertOwn(facts)
       identity = this.#verifier.verify(facts, demand)
     } catch (error) {
-      throw challenged(error, demand)
+      throw this.refusal(error, demand, null)
     }
     if (!(identity instanceof Promise)) return this.#admit(facts, identity, demand)
-    return identity.then(verified => this.#admit(facts, verified, demand), (error: unknown) => { throw challenged(error, demand) })
+    return identity.then(verified => this.#admit(facts, verified, demand), (error: unknown) => { throw this.refusal(error, demand, null) })
+  }
+
+  /**
+   * Returns the error with its challenge, and with the address at which a browser meets the requirements, if signing in with an identity
+   * provider helps.
+   */
+  refusal (thrown: unknown, demand: Refused, provider: string | null): Error {
+    const error: Error & { code?: string } = challenged(thrown, demand)
+    switch (error.code) {
+      // A provider opens sessions, and issues no tokens of the gateway.
+      case 'PTC_ERR_CREDENTIALS_MISSING':
+      case 'PTC_ERR_SESSION_INVALID': return withLoginUrl(error, demand.schemes.includes(sessionCookie) ? this.loginUrls.signIn() : null)
+      case 'PTC_ERR_STEP_UP_REQUIRED': return withLoginUrl(error, provider === null ? null : this.loginUrls.stepUp(provider, { maxAgeSeconds: demand.stepUp?.maxAgeSeconds, acrValues: demand.strength?.acr ?? [] }))
+      default: return error
+    }
   }
 
   /** Throws CsrfRefusedError, and publishes the event, if a browser reports that another origin caused the request. */
@@ -70,13 +90,16 @@ export class Judge {
     } catch (error) {
       noteRefusedCaller(facts, identity)
       if (demand.isPublic) return null
-      throw challenged(error, demand)
+      throw this.refusal(error, demand, identity.provider?.name ?? null)
     }
   }
 }
 
+/** Requirements that a refusal names. */
+type Refused = Pick<Credentials, 'challenges' | 'schemes'> & Pick<Demand, 'scopes' | 'strength'> & { stepUp: { maxAgeSeconds: number } | null }
+
 /** Adds the challenge that tells the client which credential would be sufficient. Errors without a challenge are returned unchanged. */
-export function challenged (thrown: unknown, { challenges, scopes, stepUp, strength }: Pick<Credentials, 'challenges'> & Pick<Demand, 'scopes' | 'strength'> & { stepUp: { maxAgeSeconds: number } | null }): Error {
+function challenged (thrown: unknown, { challenges, scopes, stepUp, strength }: Refused): Error {
   const error: Error & { code?: string, headers?: object } = asError(thrown)
   const details = { scopes, acrValues: strength?.acr ?? [], ...stepUp === null ? {} : { maxAgeSeconds: stepUp.maxAgeSeconds } }
   const values = challenges.flatMap(challenge => challenge(error.code ?? '', details) ?? [])

@@ -66,8 +66,8 @@ export class ProviderClient implements Provider {
     const { library, configuration } = await this.#ready()
     const metadata = configuration.serverMetadata()
     const { redirectUri, scopes } = this.#options
-    const prompt = demands.prompt ?? this.#options.prompt
     const maxAge = this.#maxAge(demands)
+    const prompt = demands.prompt ?? this.#options.prompt ?? (maxAge === 0 ? 'login' : null)
     const acrValues = this.#acrValues(demands)
     const parameters = {
       redirect_uri: redirectUri,
@@ -77,7 +77,8 @@ export class ProviderClient implements Provider {
       code_challenge: createHash('sha256').update(codeVerifier).digest('base64url'),
       code_challenge_method: 'S256',
       ...prompt === null ? {} : { prompt },
-      ...maxAge === null ? {} : { max_age: String(maxAge) },
+      // Some providers reject 0, which means prompt=login (OpenID Connect Core 1.0, section 3.1.2.1).
+      ...maxAge === null ? {} : { max_age: String(Math.max(1, maxAge)) },
       ...acrValues === null ? {} : acrParameters(acrValues, metadata.claims_parameter_supported === true)
     }
     const isPushed = metadata.pushed_authorization_request_endpoint !== undefined

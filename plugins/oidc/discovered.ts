@@ -68,12 +68,28 @@ function openKeys (address: string, { now, onKeysError }: DiscoveryOptions): Rem
 /** Returns how this client authenticates: with its key, with its secret in a header, or in the body if the provider takes nothing else. */
 async function clientAuthentication (library: Library, { clientSecret, privateKeyPem, privateKeyId }: DiscoveryOptions): Promise<ClientAuth> {
   if (privateKeyPem !== undefined) return library.PrivateKeyJwt({ key: await importKey(privateKeyPem), ...privateKeyId === undefined ? {} : { kid: privateKeyId } })
-  const [basic, post] = [library.ClientSecretBasic(clientSecret), library.ClientSecretPost(clientSecret)]
+  const post = library.ClientSecretPost(clientSecret)
+  const basic = basicAuthentication(clientSecret ?? '')
   return (server, ...request) => {
     const methods = server.token_endpoint_auth_methods_supported
     const isPostOnly = methods !== undefined && !methods.includes('client_secret_basic') && methods.includes('client_secret_post')
     return (isPostOnly ? post : basic)(server, ...request)
   }
+}
+
+/**
+ * Authenticates with the secret in a header (client_secret_basic). Only characters that must be are encoded: openid-client encodes - and _ as
+ * well, which providers that decode nothing reject.
+ */
+function basicAuthentication (clientSecret: string): ClientAuth {
+  return (_server, { client_id: clientId }, _body, headers) => {
+    headers.set('authorization', `Basic ${Buffer.from(`${formEncode(clientId)}:${formEncode(clientSecret)}`).toString('base64')}`)
+  }
+}
+
+/** Encodes a text for a form (RFC 6749, appendix B). */
+function formEncode (text: string): string {
+  return new URLSearchParams({ '': text }).toString().slice(1)
 }
 
 /** Imports the private key of the client. Throws an Error that names the fault. */

@@ -1,11 +1,14 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
+import { loginAddress } from '../../lib/http/login-url.ts'
 import { signInAddress } from '../../lib/http/return-to.ts'
 import { hidden } from '../../lib/http/route-schema.ts'
+import { freshSeconds, seconds } from '../../lib/session/record.ts'
 import { isSid } from '../../lib/session/sid.ts'
 import type { PendingChallenge } from '../../lib/session/challenge-token.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
+import { providerNames } from '../../plugins/authenticate/login-urls.ts'
 import { describeError } from '../../plugins/errors.ts'
 import { endSession } from '../../sign-in/end-session.ts'
 import { Password } from '../../sign-in/password.ts'
@@ -53,8 +56,8 @@ export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
     const { current, others } = await describeSessions(who, portcullis)
     if (current === null) return pages.redirect(reply, signInAddress(signInPath, accountPath))
     const ended = end === undefined ? undefined : others.find(({ sid }) => sid === end)
-    if (ended !== undefined) return await pages.show(reply, 'confirm', { title: 'Confirm that it is you', ...confirmation(ended, current), refusal: null })
-    return await pages.show(reply, 'account', { title: 'Your account', current, others, notice: notices.get(end === undefined ? String(notice) : 'gone') ?? null })
+    if (ended !== undefined) return await pages.show(reply, 'confirm', { title: 'Confirm that it is you', ...confirmation(ended, current), proof: proofFor(ended, who, pages), refusal: null })
+    return await pages.show(reply, 'account', { title: 'Your account', current, canLeaveProvider: knows(current.provider, pages), others, notice: notices.get(end === undefined ? String(notice) : 'gone') ?? null })
   })
 
   app.post('/account', { schema: { ...hidden, body: Type.Union([SignOutForm, EndForm]) } }, async (request, reply) => {
@@ -72,7 +75,8 @@ async function end (request: FastifyRequest, reply: FastifyReply, form: Static<t
   const who = await portcullis.identify(request, { audience: origin, access: 'session' })
   // A malformed sid is not copied into an address.
   if (!isSid(sid)) return pages.redirect(reply, `${accountPath}?notice=gone`)
-  const posted = proofOf(form, pages)
+  // A password of this gateway proves nothing about the user of a provider.
+  const posted = who.provider === null ? proofOf(form, pages) : null
   if (posted !== null) return await confirmAndEnd(request, reply, { sid, posted, who }, pages)
   try {
     await endSession(request, { sid, by: who, portcullis })
@@ -104,7 +108,7 @@ async function confirmAndEnd (request: FastifyRequest, reply: FastifyReply, { si
     const continued = { action: accountPath, fields: { action: 'end', sid }, restart: accountPath, isFor: (pending: PendingChallenge) => isStepUp(pending, current.sid) }
     if (asksForSecondFactor(error)) return await showSecondFactor(error, reply, continued, pages)
     const again = isAnswer(posted) && isRefusal(error) ? await showAnswerRefusal(error, reply, posted, continued, pages) : null
-    return again ?? await pages.showRefusal(error, reply, 'confirm', confirmation(ended, current), isAnswer(posted) ? 'restarted' : 'password')
+    return again ?? await pages.showRefusal(error, reply, 'confirm', { ...confirmation(ended, current), proof: { kind: 'password' } }, isAnswer(posted) ? 'restarted' : 'password')
   }
   // The step-up has replaced the secret of the session cookie, so the response must reach the browser even when ending fails.
   const notice = await endSession(request, { sid, by: { ...who, authTime }, portcullis }).then(() => 'ended', (error: unknown) => {
@@ -113,6 +117,23 @@ async function confirmAndEnd (request: FastifyRequest, reply: FastifyReply, { si
     return 'failed'
   })
   return pages.redirect(reply, `${accountPath}?notice=${notice}`)
+}
+
+/** What the page that ends another session asks for. */
+type AskedProof = { kind: 'password' | 'none' } | { kind: 'provider', name: string, link: string } | { kind: 'new-sign-in' }
+
+/** Returns how the user of a session proves to be there before another session ends. */
+function proofFor (ended: DescribedSession, { provider, authTime }: Identity, pages: Pages): AskedProof {
+  const { portcullis: { store }, accountPath, ways } = pages
+  if (provider === null) return { kind: ways.length > 0 ? 'password' : 'new-sign-in' }
+  if (seconds(store.nowMs()) - authTime <= freshSeconds) return { kind: 'none' }
+  if (!knows(provider.name, pages)) return { kind: 'new-sign-in' }
+  const returnTo = `${accountPath}?end=${encodeURIComponent(ended.sid)}`
+  return { kind: 'provider', name: provider.name, link: loginAddress(provider.name, returnTo, { isStepUp: true, maxAgeSeconds: freshSeconds }) }
+}
+
+function knows (provider: string | null, { portcullis }: Pages): boolean {
+  return provider !== null && providerNames(portcullis).includes(provider)
 }
 
 function confirmation (ended: DescribedSession, { username }: DescribedSession): { ended: DescribedSession, username: string } {

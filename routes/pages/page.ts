@@ -52,7 +52,7 @@ const headers = {
 
 const policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 const withScript = `${policy}; script-src 'self'`
-const policies: Partial<Record<Page, string>> = { account: withScript, again: withScript, 'from-elsewhere': withScript }
+const policies: Partial<Record<Page, string>> = { account: withScript, again: withScript, 'from-elsewhere': withScript, 'sign-in': withScript }
 
 export async function createPages (app: FastifyInstance, options: PagesRoutesOptions, assets: AssetAddresses): Promise<Pages> {
   await app.register(view, { engine: { eta: new Eta({ autoEscape: true }) }, root: fileURLToPath(views), viewExt: 'eta', production: true, propertyName: decorator })

@@ -15,6 +15,8 @@ export interface DescribedSession {
   lastUse: Told
   /** The instant at which the session was bound to a device key; null for an unbound session. */
   bound: Told | null
+  /** Name of the identity provider at which the session began; null for a sign-in here. */
+  provider: string | null
 }
 
 interface Told { words: string, iso: string }
@@ -30,7 +32,7 @@ export async function describeSessions ({ subject, sid }: Identity, { session, s
 }
 
 function describeSession (record: SessionRecord, { view, idleTimeoutMs }: Portcullis['session'], nowSeconds: number): DescribedSession {
-  const { sid, client, created_at: createdAt, device } = view(record)
+  const { sid, client, created_at: createdAt, device, provider } = view(record)
   const lastUsedAt = seconds(lastUseOnGrid(record, idleTimeoutMs))
   return {
     sid,
@@ -39,7 +41,8 @@ function describeSession (record: SessionRecord, { view, idleTimeoutMs }: Portcu
     ip: client.ip,
     signedIn: told(createdAt, inWords(createdAt)),
     lastUse: told(lastUsedAt, ago(nowSeconds - lastUsedAt)),
-    bound: device === null ? null : told(device.bound_at, inWords(device.bound_at))
+    bound: device === null ? null : told(device.bound_at, inWords(device.bound_at)),
+    provider: provider?.name ?? null
   }
 }
 

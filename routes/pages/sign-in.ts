@@ -1,9 +1,12 @@
 import { Type, type Static, type TUnsafe } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
+import { loginAddress, readStepUp } from '../../lib/http/login-url.ts'
+import { isNavigation } from '../../lib/http/navigation.ts'
 import { isUnder, signInAddress } from '../../lib/http/return-to.ts'
 import { hidden } from '../../lib/http/route-schema.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
+import { providerNames } from '../../plugins/authenticate/login-urls.ts'
 import { Password, Username } from '../../sign-in/password.ts'
 import type { PendingChallenge } from '../../lib/session/challenge-token.ts'
 import { Answer, isAnswer } from '../../sign-in/second-factor.ts'
@@ -26,7 +29,7 @@ const AnswerForm = Type.Object({ ...Answer.properties, step_up: Type.Optional(Ty
 type PostedForm = Static<typeof SignInForm> | Static<typeof StepUpForm> | Static<typeof AnswerForm>
 
 /** The query affects only the redirect. */
-interface Query { return_to?: unknown, step_up?: unknown, signed_out?: unknown, again?: unknown }
+interface Query { return_to?: unknown, step_up?: unknown, max_age?: unknown, acr_values?: unknown, signed_out?: unknown, failed?: unknown, again?: unknown }
 
 export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
   const app = fastify.withTypeProvider<TypeBoxProvider>()
@@ -36,19 +39,27 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
   app.get<{ Querystring: Query }>('/sign-in', { schema: { ...hidden } }, async (request, reply) => {
     const { query } = request
     const returnTo = pages.returnTo(query.return_to)
-    const asksAgain = query.step_up === '1'
+    const stepUp = { isStepUp: query.step_up === '1', ...readStepUp(query) }
     const who = await whoIsSignedIn(request, pages, { isUse: false })
-    if (who !== null) return asksAgain ? await pages.show(reply, 'step-up', { title: 'Confirm that it is you', returnTo, refusal: null, username: await nameOf(who, pages) }) : pages.redirect(reply, returnTo)
-    if (mayLackCookies(request, pages)) {
-      const next = `${signInAddress(pages.signInPath, returnTo, { isStepUp: asksAgain })}&again=1`
+    if (who !== null && !stepUp.isStepUp) return pages.redirect(reply, returnTo)
+    if (who?.provider != null && providerNames(portcullis).includes(who.provider.name)) return await leadToProvider(reply, loginAddress(who.provider.name, returnTo, stepUp), pages)
+    if (who !== null && who.provider === null && ways.length > 0) return await pages.show(reply, 'step-up', { title: 'Confirm that it is you', returnTo, refusal: null, username: await nameOf(who, pages) })
+    // A session whose user cannot authenticate again, because its provider was removed, is replaced by a new sign-in.
+    if (who === null && mayLackCookies(request, pages)) {
+      const next = `${signInAddress(pages.signInPath, returnTo, stepUp)}&again=1`
       // An operator who sets strict cookies wants no other site to cause a request with them, so the page asks for a click.
       return pages.sameSite === 'strict' ? await pages.show(reply, 'from-elsewhere', { title: 'Continue', link: next, returnTo }) : await leadOn(reply, next, pages)
     }
     const isSignedOut = query.signed_out !== undefined
-    return await pages.show(reply, 'sign-in', { title: isSignedOut ? 'Signed out' : 'Sign in', returnTo, refusal: null, username: '', isSignedOut })
+    const [only, ...others] = providerNames(portcullis)
+    // After a sign-out or an error, a redirect to a provider that remembers the user would sign in again, or repeat the error.
+    if (only !== undefined && others.length === 0 && ways.length === 0 && !isSignedOut && query.failed === undefined) return await leadToProvider(reply, loginAddress(only, returnTo), pages)
+    return await pages.show(reply, 'sign-in', { title: isSignedOut ? 'Signed out' : 'Sign in', refusal: null, ...signInForm(pages, { returnTo, isSignedOut }) })
   })
 
-  app.post('/sign-in', { schema: { ...hidden, body: formOf(ways) } }, async (request, reply) => {
+  // A page from before a change of the configuration may still have the form.
+  if (ways.length === 0) app.post<{ Body: Record<string, unknown> | null }>('/sign-in', { schema: { ...hidden } }, async ({ body }, reply) => pages.redirect(reply, signInAddress(pages.signInPath, pages.returnTo(body?.['return_to']))))
+  else app.post('/sign-in', { schema: { ...hidden, body: formOf(ways) } }, async (request, reply) => {
     const { body } = request
     const returnTo = pages.returnTo(body.return_to)
     try {
@@ -72,6 +83,7 @@ async function showFailure (error: unknown, reply: FastifyReply, body: PostedFor
   const { request } = reply
   const isStepUpForm = 'step_up' in body
   if (isStepUpForm && needsSignIn(error)) return pages.redirect(reply, signInAddress(pages.signInPath, returnTo))
+  if (isStepUpForm && (error as { code?: string }).code === 'PTC_ERR_STEP_UP_REQUIRED') return pages.redirect(reply, signInAddress(pages.signInPath, returnTo, { isStepUp: true }))
   const who = isStepUpForm ? await whoIsSignedIn(request, pages, { isUse: false }) : null
   const continued = {
     action: null,
@@ -85,7 +97,12 @@ async function showFailure (error: unknown, reply: FastifyReply, body: PostedFor
   const asked = isAnswer(body) ? 'restarted' : undefined
   return isStepUpForm
     ? await pages.showRefusal(error, reply, 'step-up', { returnTo, username: who === null ? '' : await nameOf(who, pages) }, asked)
-    : await pages.showRefusal(error, reply, 'sign-in', { returnTo, username: 'username' in body ? body.username : '', isSignedOut: false }, asked)
+    : await pages.showRefusal(error, reply, 'sign-in', signInForm(pages, { returnTo, ...'username' in body ? { username: body.username } : {} }), asked)
+}
+
+/** Returns what the sign-in page shows. */
+function signInForm ({ portcullis, ways }: Pages, { returnTo, username = '', isSignedOut = false }: { returnTo: string, username?: string, isSignedOut?: boolean }): { returnTo: string, username: string, isSignedOut: boolean, hasPasswords: boolean, providers: Array<{ name: string, link: string }> } {
+  return { returnTo, username, isSignedOut, hasPasswords: ways.length > 0, providers: providerNames(portcullis).map(name => ({ name, link: loginAddress(name, returnTo) })) }
 }
 
 /** Returns an answer without the other fields of its form. */
@@ -113,6 +130,13 @@ function mayLackCookies (request: FastifyRequest, { sameSite, portcullis }: Page
 /** Answers with a page that navigates to the next address by script, or by a refresh when scripts do not run. */
 async function leadOn (reply: FastifyReply, next: string, pages: Pages): Promise<FastifyReply> {
   return await pages.show(reply, 'again', { title: 'One moment', next })
+}
+
+/** Navigates to the routes of a provider; by a page for a browser, whose script adds the fragment to the address to return to. */
+async function leadToProvider (reply: FastifyReply, next: string, pages: Pages): Promise<FastifyReply> {
+  const { method, headers } = reply.request.raw
+  const isOfBrowser = isNavigation(method, headers) && headers['sec-fetch-dest'] === 'document'
+  return isOfBrowser ? await pages.show(reply, 'again', { title: 'One moment', next, isLogin: true }) : pages.redirect(reply, next)
 }
 
 /**

@@ -24,6 +24,8 @@ const eventNames: Record<EventName, true> = {
   'session.closed': true,
   'session.expired': true,
   'login.refused': true,
+  'provider.logout': true,
+  'login.started': true,
   'refresh.rotated': true,
   'refresh.repeated': true,
   'refresh.held': true,

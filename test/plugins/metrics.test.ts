@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
+import { publish } from '../../lib/events.ts'
 import { addPart } from '../../plugins/portcullis.ts'
 import metrics from '../../plugins/metrics.ts'
 import metricsRoutes from '../../routes/metrics.ts'
@@ -44,6 +45,8 @@ t.test('every documented metric is there before anything has happened, each with
     portcullis_upstream_targets: 'gauge',
     portcullis_streams_open: 'gauge',
     portcullis_logins_total: 'counter',
+    portcullis_provider_logins_total: 'counter',
+    portcullis_provider_logouts_total: 'counter',
     portcullis_rate_limited_total: 'counter',
     portcullis_log_entries_total: 'counter',
     portcullis_build_info: 'gauge'
@@ -235,4 +238,23 @@ t.test('the plugin does not boot without the blocklist, and refuses what is no o
   await server.register(fp(async () => {}, { name: 'portcullis-blocklist' }))
 
   await t.rejects(async () => { await server.register(metrics, { prefixx: 'x' } as unknown as Parameters<typeof metrics>[1]) }, { code: 'PTC_ERR_CONFIG_INVALID', message: 'portcullis-metrics: prefixx is not an option' })
+})
+
+t.test('sign-ins and logouts of identity providers are counted by provider, from zero, and reasons are no labels', async t => {
+  const { store } = await createStore(t)
+  const app = await buildApp(t, store, {}, async app => { await app.register(metrics) })
+  const series = async (name: string): Promise<Record<string, number>> => Object.fromEntries([...(await app.portcullis.metrics.text()).matchAll(new RegExp(`^portcullis_${name}\\{provider="(\\w+)",outcome="(\\w+)"\\} (\\d+)$`, 'gm'))].map(([, provider = '', outcome = '', value = '']) => [`${provider} ${outcome}`, Number(value)]))
+  t.same(await series('provider_logins_total'), {})
+
+  publish({ event: 'login.started', provider: 'corp' }, app.portcullis)
+  t.same(await series('provider_logins_total'), { 'corp started': 1, 'corp accepted': 0, 'corp refused': 0, 'corp step_up': 0 })
+  t.same(await series('provider_logouts_total'), { 'corp ended': 0, 'corp repeated': 0, 'corp refused': 0, 'corp failed': 0 })
+  publish({ event: 'login.refused', provider: 'corp', outcome: 'nonce' }, app.portcullis)
+  publish({ event: 'step_up.done', provider: 'corp' }, app.portcullis)
+  publish({ event: 'session.opened', provider: 'corp', outcome: 'session' }, app.portcullis)
+  publish({ event: 'session.opened', outcome: 'session' }, app.portcullis)
+  for (const outcome of ['ended', 'repeated', 'refused', 'failed', 'unheard-of']) publish({ event: 'provider.logout', provider: 'corp', outcome }, app.portcullis)
+
+  t.same(await series('provider_logins_total'), { 'corp started': 1, 'corp accepted': 1, 'corp refused': 1, 'corp step_up': 1 })
+  t.same(await series('provider_logouts_total'), { 'corp ended': 1, 'corp repeated': 1, 'corp refused': 1, 'corp failed': 2 })
 })

@@ -80,7 +80,7 @@ t.test('routes say which option is misspelt, missing or of a wrong kind', async 
     ['authRoutes', { origin: undefined }, 'authRoutes: origin is required'],
     ['authRoutes', { origin: '' }, 'authRoutes: origin must be the origin that browsers use, such as https://app.example.com'],
     ['authRoutes', { origin: 42 }, 'authRoutes: origin must be the origin that browsers use, such as https://app.example.com'],
-    ['authRoutes', { identity: undefined }, 'authRoutes: identity is required'],
+    ['authRoutes', { identity: undefined }, 'authRoutes: identity is required, unless portcullis-oidc is registered before it'],
     ['authRoutes', { identity: async () => null }, 'authRoutes: identity must be an object with a method verify'],
     ['authRoutes', { identity: {} }, 'authRoutes: identity must be an object with a method verify'],
     ['authRoutes', { identity: { verifyPassword: async () => null } }, 'authRoutes: identity must be an object with a method verify'],
