@@ -108,12 +108,6 @@ function outcomeOf (raised: Raised): Outcome {
   return { status, code: name, title: STATUS_CODES[status] ?? 'Error', detail: raised.expose === true ? raised.message : undefined }
 }
 
-/** Errors of the gateway that have further members. */
-const withMembers = ['PTC_ERR_SECOND_FACTOR_REQUIRED', 'PTC_ERR_STEP_UP_REQUIRED']
-
-/** Returns the further members of an error. */
-function membersOf (name: string, { members }: Raised): { members?: object } {
-  return withMembers.includes(name) && members !== undefined ? { members } : {}
 const codesWithMembers = new Set(['PTC_ERR_SECOND_FACTOR_REQUIRED', 'PTC_ERR_CREDENTIALS_MISSING', 'PTC_ERR_SESSION_INVALID', 'PTC_ERR_STEP_UP_REQUIRED'])
 
 /** Returns the further members of the errors that have some. */
