@@ -67,7 +67,7 @@ async function authenticateAgain (record: SessionRecord, reply: FastifyReply, op
   const { ways, posted, portcullis } = options
   const { sid, subject, username } = record
   const { request } = reply
-  if (record.provider !== null) throw stepUpElsewhere(record.provider.name, request.server.prefix)
+  if (record.provider !== null) throw stepUpElsewhere(record.provider.name, portcullis)
   if (isAnswer(posted)) return await answerAgain(record, reply, posted, options)
   const way = findWay(ways, 'stepUpFields', posted)
   const fresh = await countAttempt(request, record, portcullis, async () => await way.stepUp(posted, record))

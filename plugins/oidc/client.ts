@@ -33,6 +33,7 @@ const freshForMs = 3_600_000
 /** An identity provider, by openid-client. It is asked for its configuration on first use, and again at most every two seconds while that fails. */
 export class ProviderClient implements Provider {
   readonly name: string
+  readonly maxAgeSeconds: number | null
   readonly #options: ClientOptions
   readonly #ending = new AbortController()
   #discovered: Discovered | null = null
@@ -44,6 +45,7 @@ export class ProviderClient implements Provider {
 
   constructor (options: ClientOptions) {
     this.name = options.name
+    this.maxAgeSeconds = options.maxAgeMs === null ? null : Math.floor(options.maxAgeMs / 1000)
     this.#options = options
   }
 
@@ -138,8 +140,7 @@ export class ProviderClient implements Provider {
   }
 
   #maxAge ({ maxAgeSeconds }: AuthorizationDemands): number | null {
-    const { maxAgeMs } = this.#options
-    return maxAgeSeconds ?? (maxAgeMs === null ? null : Math.floor(maxAgeMs / 1000))
+    return maxAgeSeconds ?? this.maxAgeSeconds
   }
 
   #acrValues ({ acrValues }: AuthorizationDemands): readonly string[] | null {

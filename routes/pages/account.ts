@@ -8,21 +8,20 @@ import { freshSeconds, seconds } from '../../lib/session/record.ts'
 import { isSid } from '../../lib/session/sid.ts'
 import type { PendingChallenge } from '../../lib/session/challenge-token.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
-import { providerNames } from '../../plugins/authenticate/login-urls.ts'
 import { describeError } from '../../plugins/errors.ts'
 import { endSession } from '../../sign-in/end-session.ts'
 import { Password } from '../../sign-in/password.ts'
 import { Answer, isAnswer } from '../../sign-in/second-factor.ts'
-import { signOut } from '../../sign-in/sign-out.ts'
 import { isStepUp, stepUpSession } from '../../sign-in/step-up.ts'
 import { hasSecondFactor } from '../../sign-in/ways.ts'
 import { whoIsSignedIn, type Pages } from './page.ts'
 import { asksForSecondFactor, showAnswerRefusal, showSecondFactor } from './second-factor.ts'
+import { knownProvider, signOutByForm } from './sign-out.ts'
 import { describeSessions, type DescribedSession } from './sessions.ts'
 import { isRefusal } from './words.ts'
 
 /* Unknown fields of these forms are ignored, because a session must not remain open on account of a field that an extension or a proxy added. */
-const SignOutForm = Type.Object({ action: Type.Union([Type.Literal('sign-out'), Type.Literal('sign-out-everywhere')]) })
+const SignOutForm = Type.Object({ action: Type.Union([Type.Literal('sign-out'), Type.Literal('sign-out-provider'), Type.Literal('sign-out-everywhere')]) })
 const EndForm = Type.Object({
   action: Type.Literal('end'),
   sid: Type.String(),
@@ -47,7 +46,7 @@ interface Query { end?: unknown, notice?: unknown }
 
 export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
   const app = fastify.withTypeProvider<TypeBoxProvider>()
-  const { portcullis, origin, accountPath, signInPath } = pages
+  const { portcullis, accountPath, signInPath } = pages
 
   app.get<{ Querystring: Query }>('/account', { schema: { ...hidden } }, async (request, reply) => {
     const { end, notice } = request.query
@@ -57,14 +56,13 @@ export function addAccountPage (fastify: FastifyInstance, pages: Pages): void {
     if (current === null) return pages.redirect(reply, signInAddress(signInPath, accountPath))
     const ended = end === undefined ? undefined : others.find(({ sid }) => sid === end)
     if (ended !== undefined) return await pages.show(reply, 'confirm', { title: 'Confirm that it is you', ...confirmation(ended, current), proof: proofFor(ended, who, pages), refusal: null })
-    return await pages.show(reply, 'account', { title: 'Your account', current, canLeaveProvider: knows(current.provider, pages), others, notice: notices.get(end === undefined ? String(notice) : 'gone') ?? null })
+    return await pages.show(reply, 'account', { title: 'Your account', current, provider: knownProvider(current.provider, pages), others, notice: notices.get(end === undefined ? String(notice) : 'gone') ?? null })
   })
 
   app.post('/account', { schema: { ...hidden, body: Type.Union([SignOutForm, EndForm]) } }, async (request, reply) => {
     const { body } = request
     if (body.action === 'end') return await end(request, reply, body, pages)
-    await signOut(request, reply, { scope: body.action === 'sign-out' ? 'this' : 'all', origin, portcullis })
-    return pages.redirect(reply, `${signInPath}?signed_out`)
+    return await signOutByForm(request, reply, { scope: body.action === 'sign-out-everywhere' ? 'all' : 'this', andProvider: body.action === 'sign-out-provider' }, pages)
   })
 }
 
@@ -127,13 +125,9 @@ function proofFor (ended: DescribedSession, { provider, authTime }: Identity, pa
   const { portcullis: { store }, accountPath, ways } = pages
   if (provider === null) return { kind: ways.length > 0 ? 'password' : 'new-sign-in' }
   if (seconds(store.nowMs()) - authTime <= freshSeconds) return { kind: 'none' }
-  if (!knows(provider.name, pages)) return { kind: 'new-sign-in' }
+  if (knownProvider(provider.name, pages) === null) return { kind: 'new-sign-in' }
   const returnTo = `${accountPath}?end=${encodeURIComponent(ended.sid)}`
   return { kind: 'provider', name: provider.name, link: loginAddress(provider.name, returnTo, { isStepUp: true, maxAgeSeconds: freshSeconds }) }
-}
-
-function knows (provider: string | null, { portcullis }: Pages): boolean {
-  return provider !== null && providerNames(portcullis).includes(provider)
 }
 
 function confirmation (ended: DescribedSession, { username }: DescribedSession): { ended: DescribedSession, username: string } {

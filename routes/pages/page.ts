@@ -38,7 +38,7 @@ export interface Pages extends PagesRoutesOptions {
   redirect (reply: FastifyReply, to: string): FastifyReply
 }
 
-type Page = 'sign-in' | 'sign-out' | 'step-up' | 'account' | 'confirm' | 'second-factor' | 'again' | 'from-elsewhere' | 'problem'
+type Page = 'sign-in' | 'sign-out' | 'step-up' | 'account' | 'confirm' | 'second-factor' | 'again' | 'leave' | 'from-elsewhere' | 'problem'
 type PageData = { title: string } & Record<string, unknown>
 
 const decorator = 'portcullisPage'
@@ -52,7 +52,7 @@ const headers = {
 
 const policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 const withScript = `${policy}; script-src 'self'`
-const policies: Partial<Record<Page, string>> = { account: withScript, again: withScript, 'from-elsewhere': withScript, 'sign-in': withScript }
+const policies: Partial<Record<Page, string>> = { account: withScript, again: withScript, leave: withScript, 'from-elsewhere': withScript, 'sign-in': withScript }
 
 export async function createPages (app: FastifyInstance, options: PagesRoutesOptions, assets: AssetAddresses): Promise<Pages> {
   await app.register(view, { engine: { eta: new Eta({ autoEscape: true }) }, root: fileURLToPath(views), viewExt: 'eta', production: true, propertyName: decorator })

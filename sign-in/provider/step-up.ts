@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LoginForbiddenError, LoginInvalidError, StepUpRequiredError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
+import { withLoginUrl } from '../../lib/http/login-url.ts'
 import { providerSubjectOf } from '../../lib/session/provider-session.ts'
 import { parseSessionCookie } from '../../lib/session/sid.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'
@@ -35,9 +36,9 @@ async function carriedSession (request: FastifyRequest, sid: string, { cookies, 
 }
 
 /** Returns the error that asks a script to step a session up at its provider, with the path that begins it. */
-export function stepUpElsewhere (provider: string, prefix: string): Error {
+export function stepUpElsewhere (provider: string, { loginUrls }: Portcullis): Error {
   const cause = new Error('the session began at an identity provider, which alone authenticates its user')
-  return Object.assign(new StepUpRequiredError({ cause }), { members: { login_url: `${prefix}/login/${provider}?step_up=1` } })
+  return withLoginUrl(new StepUpRequiredError({ cause }), loginUrls.stepUp(provider))
 }
 
 /** Throws the error of `stepUpElsewhere` if the session cookie of the request is that of a valid session that began at a provider. */
@@ -46,5 +47,5 @@ export async function refuseOtherWays (request: FastifyRequest, { origin, portcu
   const record = cookie === null ? null : await portcullis.session.find(cookie)
   if (record === null || record.provider === null) return
   await portcullis.identify(request, { audience: origin, access: 'session' })
-  throw stepUpElsewhere(record.provider.name, request.server.prefix)
+  throw stepUpElsewhere(record.provider.name, portcullis)
 }

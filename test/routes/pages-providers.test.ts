@@ -13,15 +13,15 @@ import { inputOf, navigation, titleOf } from '../helpers/forms.ts'
 
 const passwords: PasswordSource = { verify: async ({ username, password }) => password === 'right' ? { subject: username, scopes: [] } : null }
 
-interface Options { providers?: string[], identity?: PasswordSource | null, pages?: boolean }
+interface Options { providers?: string[], identity?: PasswordSource | null, pages?: boolean, hasLogout?: boolean }
 
 interface TestApp { app: FastifyInstance, advance: (ms: number) => void }
 
 /** Builds a server with these providers, and `POST /corp` and `POST /other`, which open a session as after a sign-in at a provider. */
-async function start (t: Test, { providers = ['corp'], identity = null, pages = true }: Options = {}): Promise<TestApp> {
+async function start (t: Test, { providers = ['corp'], identity = null, pages = true, hasLogout = true }: Options = {}): Promise<TestApp> {
   const { store, advance } = await createStore(t)
   const app = await buildApp(t, store, {}, async app => {
-    addPart(app, 'oidc', { providers: new Map(providers.map(name => [name, { name }])), onSignIn: null, logins: {} } as never)
+    addPart(app, 'oidc', { providers: new Map(providers.map(name => [name, { name, logoutUrl: async (asked: unknown) => hasLogout ? `https://idp.example/end?${JSON.stringify(asked)}` : null }])), onSignIn: null, logins: { openIdToken: (_name: string, sealed: string) => sealed === 'sealed' ? 'the-token' : null } } as never)
     const options = { prefix: '/auth', origin, audiences: ['orders'], ...identity === null ? {} : { identity } }
     await app.register(authRoutes, options)
     await app.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
@@ -29,7 +29,7 @@ async function start (t: Test, { providers = ['corp'], identity = null, pages = 
     for (const name of ['corp', 'other']) {
       app.post(`/${name}`, async (_request, reply) => {
         const nowMs = store.nowMs()
-        const proof = { provider: { name, sub: 'ada', sid: 's', idToken: null, claims: {} }, authTimeMs: nowMs, beganAtMs: nowMs, countsFromMs: nowMs }
+        const proof = { provider: { name, sub: 'ada', sid: 's', idToken: 'sealed', claims: {} }, authTimeMs: nowMs, beganAtMs: nowMs, countsFromMs: nowMs }
         await app.portcullis.session.openFromProvider(reply, { subject: `${name}|ada`, username: 'Ada', scopes: [], audiences: [origin, 'orders'], acr: '1', amr: [] }, proof)
         return 'opened'
       })
@@ -125,12 +125,12 @@ t.test('a navigation that needs a recent sign-in leads the user of a provider th
   const refused = await get(server, '/recent?a=b', { cookie, ...navigation })
   t.equal(refused.statusCode, 303)
   t.equal(refused.headers.location, '/auth/sign-in?step_up=1&max_age=300&return_to=%2Frecent%3Fa%3Db')
-  t.equal((await get(server, refused.headers.location, { cookie })).headers.location, '/auth/login/corp?step_up=1&max_age=300&return_to=%2Frecent%3Fa%3Db')
-  t.match((await get(server, refused.headers.location, { cookie, ...navigation })).body, 'data-next="now" data-login href="/auth/login/corp?step_up=1&amp;max_age=300&amp;return_to=%2Frecent%3Fa%3Db"')
+  t.equal((await get(server, refused.headers.location ?? '', { cookie })).headers.location, '/auth/login/corp?step_up=1&max_age=300&return_to=%2Frecent%3Fa%3Db')
+  t.match((await get(server, refused.headers.location ?? '', { cookie, ...navigation })).body, 'data-next="now" data-login href="/auth/login/corp?step_up=1&amp;max_age=300&amp;return_to=%2Frecent%3Fa%3Db"')
 
   const weak = await get(server, '/strong', { cookie, ...navigation })
   t.equal(weak.headers.location, '/auth/sign-in?step_up=1&acr_values=gold%20silver&return_to=%2Fstrong')
-  t.equal((await get(server, weak.headers.location as string, { cookie })).headers.location, '/auth/login/corp?step_up=1&acr_values=gold%20silver&return_to=%2Fstrong')
+  t.equal((await get(server, weak.headers.location ?? '', { cookie })).headers.location, '/auth/login/corp?step_up=1&acr_values=gold%20silver&return_to=%2Fstrong')
   for (const query of ['max_age=-1', 'max_age=1e3', 'acr_values=%22', 'acr_values=%0d%0a', 'max_age=1&max_age=2']) {
     t.equal((await get(server, `/auth/sign-in?step_up=1&${query}`, { cookie })).headers.location, '/auth/login/corp?step_up=1&return_to=%2Fauth%2Faccount', query)
   }
@@ -244,4 +244,31 @@ t.test('the session of the request and the list of sessions name the provider', 
 
   t.match((await get(server, '/auth/session', { cookie })).json(), { session: { subject: 'corp|ada', provider: { name: 'corp' } } })
   t.match((await get(server, '/auth/sessions', { cookie })).json(), { sessions: [{ provider: { name: 'corp' } }] })
+})
+
+t.test('a sign-out ends the session here, and then a page leads to that of the provider', async t => {
+  const server = await start(t)
+  for (const [path, fields] of [['/auth/account', { action: 'sign-out-provider' }], ['/auth/sign-out', { provider: '1' }]] as const) {
+    const cookie = await signInAt(server, 'corp')
+    t.match((await get(server, path, { cookie })).body, />Sign out of corp too<\/button>/)
+
+    const response = await submit(server, path, fields, cookie)
+    t.equal(response.statusCode, 200)
+    t.equal(titleOf(response.body), 'Signed out · app.example.com')
+    t.match(response.body, 'data-next="elsewhere" href="https://idp.example/end?{&quot;idToken&quot;:&quot;the-token&quot;,&quot;returnTo&quot;:&quot;https://app.example.com/auth/sign-in?signed_out&quot;}"')
+    t.match(response.headers['set-cookie'], [/^__Host-Http-portcullis=; Max-Age=0/])
+    t.equal((await get(server, '/orders', { cookie })).statusCode, 401)
+  }
+})
+
+t.test('a sign-out of a session that has no page to sign out at a provider leads to the sign-in page', async t => {
+  const server = await start(t, { hasLogout: false, identity: passwords })
+  const ofProvider = await signInAt(server, 'corp')
+  t.equal((await submit(server, '/auth/account', { action: 'sign-out-provider' }, ofProvider)).headers.location, '/auth/sign-in?signed_out')
+  t.equal((await get(server, '/orders', { cookie: ofProvider })).statusCode, 401)
+
+  const own = cookieOf(await server.app.inject({ method: 'POST', url: '/auth/login', payload: { username: 'ada', password: 'right' } }), sessionCookieName) ?? ''
+  for (const path of ['/auth/account', '/auth/sign-out']) t.notMatch((await get(server, path, { cookie: own })).body, 'Sign out of corp')
+  const response = await submit(server, '/auth/sign-out', { provider: '1' }, own)
+  t.equal(response.headers.location, '/auth/sign-in?signed_out')
 })

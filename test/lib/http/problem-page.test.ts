@@ -6,7 +6,7 @@ import { toProblem } from '../../../lib/http/problem.ts'
 const options = { requestId: 'req-1', loginPath: '/auth/login/corp?return_to=%2F', signInPath: '/auth/sign-in?failed', retryAfterSeconds: null }
 
 t.test('the page of a failed sign-in explains each error, with its code, and leads to another attempt', async t => {
-  const explained = new Map([
+  const explained = new Map<new (options: { cause: Error }) => Error, RegExp>([
     [LoginInvalidError, /not completed.*Start again/],
     [LoginForbiddenError, /may not sign in here/],
     [ProviderUnavailableError, /cannot sign in there at the moment/],
