@@ -47,7 +47,7 @@ export async function startOpenIdProvider ({ port = 0, clients, users = {}, push
     conformIdTokenClaims: false,
     acrValues: ['1', '2'],
     // The clients are on this machine, to which the dispatcher of oidc-provider does not connect.
-    fetch: async (address, options) => await fetch(address, { ...options, dispatcher: undefined } as RequestInit),
+    fetch: async (address, options) => await fetch(address, { ...options, dispatcher: undefined } as unknown as RequestInit),
     scopes: ['openid', 'profile', 'email', 'offline_access'],
     pkce: { required: () => true },
     ttl: { Interaction: 600, Session: 86_400, Grant: 86_400, AccessToken: 600, IdToken: 600, AuthorizationCode: 60 },

@@ -128,9 +128,12 @@ function queryOf ({ raw: { url = '' } }: FastifyRequest): URLSearchParams {
   return query
 }
 
-/** Throws unless the user sees the response as a page: images, frames and scripts, of this or another site, begin and complete no sign-in. */
+/**
+ * Throws unless the user sees the response as a page: images, frames and scripts, of this or another site, begin and complete no sign-in.
+ * Browsers state both headers; some clients that are no browsers state the mode alone.
+ */
 function assertNavigation ({ raw: { method, headers } }: FastifyRequest, origin: string): void {
-  if (headers['sec-fetch-mode'] === undefined || isNavigation(method, headers)) return
+  if (headers['sec-fetch-mode'] === undefined || headers['sec-fetch-site'] === undefined || isNavigation(method, headers)) return
   throw isForeign(headers, origin) ? new CsrfRefusedError({ cause: new Error('not a navigation') }) : new CredentialsMissingError({ cause: new Error('not a navigation') })
 }
 

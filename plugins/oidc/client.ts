@@ -6,7 +6,7 @@ import { authenticationIn } from '../../lib/oidc/id-token.ts'
 import { demandOf } from '../../lib/oidc/logout-token.ts'
 import { isOneOf } from '../../lib/session/authentication.ts'
 import type { ProviderClaims } from '../../lib/session/provider-session.ts'
-import { coolDownMs, discover, type Discovered, type DiscoveryOptions } from './discovered.ts'
+import { discover, type Discovered, type DiscoveryOptions } from './discovered.ts'
 import { loginFailure, providerFailure, reasonOf } from './failures.ts'
 import type { Admission, Authenticated, AuthorizationDemands, AuthorizationSecrets, LogoutClaims, Provider } from './provider.ts'
 import { signatureFault } from './provider-keys.ts'
@@ -25,12 +25,15 @@ export interface ClientOptions extends Pick<DiscoveryOptions, 'issuer' | 'client
   onProblem: (problem: string | null) => void
 }
 
+/** Minimum time between two attempts at discovery. */
+const coolDownMs = 2000
 /** Time after which the configuration of the provider is asked for again, in the background of a sign-in. */
 const freshForMs = 3_600_000
 
-/** An identity provider, by openid-client. It is asked for its configuration on first use, and again at most every ten seconds while that fails. */
+/** An identity provider, by openid-client. It is asked for its configuration on first use, and again at most every two seconds while that fails. */
 export class ProviderClient implements Provider {
   readonly name: string
+  readonly maxAgeSeconds: number | null
   readonly #options: ClientOptions
   readonly #ending = new AbortController()
   #discovered: Discovered | null = null
@@ -42,6 +45,7 @@ export class ProviderClient implements Provider {
 
   constructor (options: ClientOptions) {
     this.name = options.name
+    this.maxAgeSeconds = options.maxAgeMs === null ? null : Math.floor(options.maxAgeMs / 1000)
     this.#options = options
   }
 
@@ -64,8 +68,8 @@ export class ProviderClient implements Provider {
     const { library, configuration } = await this.#ready()
     const metadata = configuration.serverMetadata()
     const { redirectUri, scopes } = this.#options
-    const prompt = demands.prompt ?? this.#options.prompt
     const maxAge = this.#maxAge(demands)
+    const prompt = demands.prompt ?? this.#options.prompt ?? (maxAge === 0 ? 'login' : null)
     const acrValues = this.#acrValues(demands)
     const parameters = {
       redirect_uri: redirectUri,
@@ -75,7 +79,8 @@ export class ProviderClient implements Provider {
       code_challenge: createHash('sha256').update(codeVerifier).digest('base64url'),
       code_challenge_method: 'S256',
       ...prompt === null ? {} : { prompt },
-      ...maxAge === null ? {} : { max_age: String(maxAge) },
+      // Some providers reject 0, which means prompt=login (OpenID Connect Core 1.0, section 3.1.2.1).
+      ...maxAge === null ? {} : { max_age: String(Math.max(1, maxAge)) },
       ...acrValues === null ? {} : acrParameters(acrValues, metadata.claims_parameter_supported === true)
     }
     const isPushed = metadata.pushed_authorization_request_endpoint !== undefined
@@ -135,8 +140,7 @@ export class ProviderClient implements Provider {
   }
 
   #maxAge ({ maxAgeSeconds }: AuthorizationDemands): number | null {
-    const { maxAgeMs } = this.#options
-    return maxAgeSeconds ?? (maxAgeMs === null ? null : Math.floor(maxAgeMs / 1000))
+    return maxAgeSeconds ?? this.maxAgeSeconds
   }
 
   #acrValues ({ acrValues }: AuthorizationDemands): readonly string[] | null {

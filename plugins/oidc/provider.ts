@@ -55,6 +55,8 @@ export type Admission = { isAllowed: true, scopes: string[], claims: ProviderCla
 
 export interface Provider {
   readonly name: string
+  /** Maximum age of the authentication by the configuration, in seconds; null without one. It applies to sign-ins that demand none. */
+  readonly maxAgeSeconds: number | null
   /** Returns why the provider cannot be used at the moment, without a secret; null while it can, and before it was first asked. */
   problem (): string | null
   /** Returns the address to which the browser is redirected. Rejects with ProviderUnavailableError. */

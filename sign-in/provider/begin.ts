@@ -22,7 +22,8 @@ export interface Restart { restarts: number, replaces: string }
 
 /** Begins a sign-in at a provider. Returns the address to which the browser is redirected. Changes no session. */
 export async function beginLogin (reply: FastifyReply, options: BeginOptions, restart?: Restart): Promise<string> {
-  const { provider, returnTo, demands, stepUpSid, portcullis } = options
+  const { provider, returnTo, stepUpSid, portcullis } = options
+  const demands = provider.maxAgeSeconds === null ? options.demands : { maxAgeSeconds: provider.maxAgeSeconds, ...options.demands }
   const { oidc: { logins }, store } = portcullis
   const secrets = { state: random(), nonce: random(), codeVerifier: random() }
   // The time is taken first, so that the sign-in has begun before a cut that happens while the provider is asked.

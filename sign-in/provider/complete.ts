@@ -79,6 +79,7 @@ async function redeem (reply: FastifyReply, transaction: LoginTransaction, optio
   // The carried sessions are read first. A user who is signed out in between would otherwise be signed in again by the new session.
   await findCarried(reply, portcullis)
   const user = await redeemAnswer(request, { provider, query, transaction, portcullis })
+  if (user === 'weak') return await startAgain(reply, transaction, { ...options, demands: { ...demands, prompt: 'login' }, reason: 'denied' })
   if (!isRecent(user, transaction)) throw refused(request, { provider: provider.name, reason: 'not-recent', subject: `${provider.name}|${user.sub}`, portcullis }, new LoginForbiddenError({ cause: new Error('the provider did not authenticate the user again') }))
   const opened: Opened = transaction.stepUpSid === null
     ? await openAtProvider(reply, user, { ...options, transaction })
@@ -87,12 +88,14 @@ async function redeem (reply: FastifyReply, transaction: LoginTransaction, optio
   return await startAgain(reply, transaction, { ...options, demands: { ...demands, prompt: 'login', maxAgeSeconds: 0 }, reason: 'not-recent' })
 }
 
-async function redeemAnswer (request: FastifyRequest, { provider, query, transaction, portcullis }: Pick<CompleteOptions, 'provider' | 'query' | 'portcullis'> & { transaction: LoginTransaction }): Promise<Authenticated> {
+/** Returns the user; `weak` if the provider has signed the user in silently with less strength than demanded, because it may ignore `acr_values`. */
+async function redeemAnswer (request: FastifyRequest, { provider, query, transaction, portcullis }: Pick<CompleteOptions, 'provider' | 'query' | 'portcullis'> & { transaction: LoginTransaction }): Promise<Authenticated | 'weak'> {
   const { state, nonce, codeVerifier, demands } = transaction
   try {
     return await provider.redeem(query, { state, nonce, codeVerifier }, demands)
   } catch (error) {
-    const { code } = error as { code?: string }
+    const { code, cause } = error as { code?: string, cause?: unknown }
+    if (code === 'PTC_ERR_LOGIN_FORBIDDEN' && cause instanceof Error && cause.message === 'acr' && demands.prompt !== 'login' && transaction.restarts < mostRestarts) return 'weak'
     throw refused(request, { provider: provider.name, reason: reasons[code ?? ''] ?? 'invalid', portcullis }, error as Error)
   }
 }

@@ -22,9 +22,6 @@ export interface AtProviderOptions {
 /** `again`: the provider must authenticate the user again before the sign-in counts. */
 export type Opened = 'done' | 'again'
 
-/** Difference that is tolerated between the clock of a provider and that of the store, in milliseconds. */
-const toleranceMs = 5000
-
 /** Opens a session for a user whom the provider has authenticated, between the hooks of the application. */
 export async function openAtProvider (reply: FastifyReply, user: Authenticated, options: AtProviderOptions): Promise<Opened> {
   const { provider, audiences, portcullis } = options
@@ -83,13 +80,10 @@ export function proofOf (user: Authenticated, claims: ProviderProof['provider'][
   }
 }
 
-/**
- * Returns what decides about the last cut of the subject. Without a forced authentication, the clock of the provider may be ahead: what seems
- * to be after the cut by less than the tolerance counts as before it, and the user authenticates once more.
- */
+/** Returns what decides about the last cut of the subject. */
 function factsOf ({ authTime }: Authenticated, { beganAtMs, demands }: LoginTransaction): Omit<SignInAfterCut, 'cutMs'> {
   const isForced = demands.prompt === 'login' || demands.maxAgeSeconds === 0
-  return { beganAtMs, isForced, authTimeMs: authTime === null ? null : authTime * 1000 - (isForced ? 0 : toleranceMs) }
+  return { beganAtMs, isForced, authTimeMs: authTime === null ? null : authTime * 1000 }
 }
 
 /** Returns the strength of the authentication. A provider that states none has authenticated the user in some way. */

@@ -84,9 +84,9 @@ export class Browser {
   }
 
   /** Sends one request as a navigation. */
-  async request (url: string, { method = 'GET', form, headers = {} }: { method?: string, form?: Record<string, string>, headers?: Record<string, string> } = {}): Promise<Response> {
+  async request (url: string, { method = 'GET', form, json, headers = {} }: { method?: string, form?: Record<string, string>, json?: object, headers?: Record<string, string> } = {}): Promise<Response> {
     const cookie = this.cookies(url)
-    const body = form === undefined ? undefined : new URLSearchParams(form).toString()
+    const body = form === undefined ? json === undefined ? undefined : JSON.stringify(json) : new URLSearchParams(form).toString()
     const response = await send(url, {
       method,
       headers: {
@@ -94,7 +94,7 @@ export class Browser {
         'sec-fetch-site': 'none',
         ...this.#headers,
         ...cookie === '' ? {} : { cookie },
-        ...body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' },
+        ...body === undefined ? {} : { 'content-type': json === undefined ? 'application/x-www-form-urlencoded' : 'application/json' },
         ...headers
       }
     }, body)
