@@ -1,15 +1,17 @@
+import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildGateway } from '../index.ts'
 import { startDemoApp } from './demo-app.ts'
+import { startOpenIdProvider } from './openid-provider.ts'
 import { startUpstream } from './upstream.ts'
 
 // Without a listener, SIGUSR1 opens the debugger of Node.
 process.on('SIGUSR1', () => {})
 
 /* A complete gateway on this machine: the embedded store, two small upstreams that show what they receive, a page that demonstrates
- * it, one user.
+ * it, one user with a password, and a small identity provider.
  * `npm start`, or `npm start -- --port 9000`. */
 const port = portOf(process.argv.slice(2))
 // Each port has a directory, so a second demo does not disturb the first.
@@ -23,11 +25,25 @@ const billing = await startUpstream('billing')
 const app = await startDemoApp()
 
 const origin = `http://localhost:${port}`
+const clientSecret = randomBytes(32).toString('base64url')
+const provider = await startOpenIdProvider({
+  clients: [{
+    client_id: 'demo',
+    client_secret: clientSecret,
+    redirect_uris: [`${origin}/auth/callback/corp`],
+    post_logout_redirect_uris: [`${origin}/auth/sign-in?signed_out`],
+    backchannel_logout_uri: `${origin}/auth/backchannel-logout/corp`,
+    backchannel_logout_session_required: true
+  }]
+})
 const gateway = await buildGateway({
   origin,
   listen: { host: 'localhost', port },
   store: { type: 'sqlite', path: './portcullis.db' },
-  identity: async ({ username, password }) => username === user.username && password === user.password ? { subject: user.username, scopes: ['orders:read', 'orders:write'] } : null,
+  identity: [
+    async ({ username, password }) => username === user.username && password === user.password ? { subject: user.username, scopes: ['orders:read', 'orders:write'] } : null,
+    { type: 'oidc', name: 'corp', issuer: provider.issuer, clientId: 'demo', clientSecret, claims: ['name', 'email'], grant: [{ scopes: ['orders:read', 'orders:write'] }] }
+  ],
   log: { level: 'warn' },
   pages: true,
   // The lifetime is short, so that the renewal can be observed.
@@ -60,6 +76,9 @@ Open it in a browser and look around. Or sign in, call an upstream and see what 
   curl -b ${jar} ${origin}/orders/42
   curl -b ${jar} -X POST ${origin}/auth/logout
 
+${origin}/auth/account offers "Sign in with corp" too: an identity provider at ${provider.issuer}, where any name
+signs in. Sign out at ${provider.issuer}/session/end, and the session here ends as well.
+
 Ctrl-C ends it. README.md shows how to configure your own gateway.
 `)
 
@@ -78,6 +97,7 @@ const stop = async (): Promise<void> => {
   orders.server.close()
   billing.server.close()
   app.close()
+  await provider.close()
 }
 process.once('SIGTERM', () => { void stop() })
 process.once('SIGINT', () => { void stop() })

@@ -5,7 +5,20 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import Provider, { type Adapter, type AdapterPayload, type ClientMetadata, type Configuration, type JWK } from 'oidc-provider'
+import type { Adapter, AdapterPayload, ClientMetadata, Configuration, default as ProviderClass, JWK } from 'oidc-provider'
+
+type Provider = InstanceType<typeof ProviderClass>
+
+/** Loads oidc-provider without its warning about versions of Node that are newer than it knows. */
+async function load (): Promise<typeof ProviderClass> {
+  const { warn } = console
+  console.warn = () => {}
+  try {
+    return (await import('oidc-provider')).default
+  } finally {
+    console.warn = warn
+  }
+}
 
 export interface ProviderUser {
   claims?: Record<string, unknown>
@@ -34,6 +47,7 @@ const page = (title: string, body: string): string => `<!doctype html><html lang
 
 /** Starts a provider on a loopback port. */
 export async function startOpenIdProvider ({ port = 0, clients, users = {}, pushed = 'offered', configuration = {} }: OpenIdProviderOptions): Promise<OpenIdProvider> {
+  const Provider = await load()
   const server = createServer()
   await new Promise<void>(resolve => { server.listen(port, '127.0.0.1', resolve) })
   const issuer = `http://localhost:${(server.address() as AddressInfo).port}`
