@@ -15,6 +15,7 @@ export { default as issuers, type IssuerOptions, type IssuersOptions } from './p
 export { default as keys, type Keys, type KeysOptions } from './plugins/keys.ts'
 export { default as metrics, type Metrics, type MetricsOptions, type MetricsRegistry } from './plugins/metrics.ts'
 export { default as mint, type MintOptions } from './plugins/mint.ts'
+export { default as oidc, type OidcOptions, type OnSignIn, type OnSignInFacts, type ProviderOptions } from './plugins/oidc.ts'
 export { type Portcullis } from './plugins/portcullis.ts'
 export { default as proxy, type ForwardedResponse, type IdentityHeaders, type OnForwardError, type OnForwarded, type PreForward, type ProxyOptions, type ReturnedHeaders, type RewriteHeaders } from './plugins/proxy.ts'
 export { createIdentityHeaders, type Forward } from './plugins/proxy/identity-headers.ts'

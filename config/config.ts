@@ -5,7 +5,7 @@ import type { VerificationAlgorithm } from '../lib/jwt/jws.ts'
 import type { StoreConfig } from '../stores/driver.ts'
 import type { IdentityOption } from '../users/password-source.ts'
 import type { NamedFile } from './environment.ts'
-import type { configSchema } from './schema.ts'
+import type { configSchema, identitySource } from './schema.ts'
 
 /** The settings with durations as milliseconds (`idleTimeoutMs`) and sizes as bytes (`headersBytes`). A setting that is absent is null. */
 export type DecodedSettings = Decoded<typeof configSchema>
@@ -24,10 +24,16 @@ export interface Config extends Omit<DecodedSettings, Resolved> {
   /** Base64url; the first one issues. Null: the driver of the store keeps one beside the store. */
   secrets: string[] | null
   refreshToken: { overlapMs: number, retryWindowMs: number }
-  identity: IdentityOption
+  /** Source of passwords; null if users sign in at providers only. */
+  identity: IdentityOption | null
+  /** Identity providers at which users sign in. */
+  providers: ProviderConfig[]
   issuers: IssuerConfig[]
   upstreams: UpstreamConfig[]
 }
+
+/** Settings of an identity provider. The path of the key is absolute. */
+export type ProviderConfig = Omit<Extract<Decoded<typeof identitySource>, { type: 'oidc' }>, 'type'>
 
 export type AdminConfig = NonNullable<DecodedSettings['admin']>
 

@@ -1,5 +1,5 @@
 import { driverOf } from '../stores/drivers.ts'
-import type { Config, IssuerConfig, UpstreamConfig } from './config.ts'
+import type { Config, IssuerConfig, ProviderConfig, UpstreamConfig } from './config.ts'
 
 /** A titled block of lines. A row whose value is null is left out. */
 interface Block {
@@ -9,8 +9,8 @@ interface Block {
 
 /** Describes a checked configuration in lines, without its secrets: the gateway, the issuers, and each upstream. */
 export function describeConfig (config: Config): string[] {
-  const { issuers, upstreams } = config
-  const blocks = [describeGateway(config), ...issuers.map(describeIssuer), ...upstreams.map(describeUpstream)]
+  const { issuers, providers, upstreams } = config
+  const blocks = [describeGateway(config), ...providers.map(provider => describeProvider(provider, config)), ...issuers.map(describeIssuer), ...upstreams.map(describeUpstream)]
   return [...blocks.flatMap(format), ...upstreams.length === 0 ? ['no upstreams'] : []]
 }
 
@@ -27,12 +27,29 @@ function describeGateway ({ origin, listen, admin, store, session, accessToken, 
       ['proxies', listen.trustProxy.length === 0 ? null : listen.trustProxy.join(' ')],
       ['admin', admin === null ? null : `${admin.host}:${admin.port}`],
       ...driverOf(store).describe(store),
-      ['users', typeof identity === 'function' ? 'a function' : identity.file],
+      ['users', identity === null ? null : typeof identity === 'function' ? 'a function' : identity.file],
       ['sessions', `${say(session.idleTimeoutMs)} idle, ${say(session.absoluteTimeoutMs)} in all`],
       ['devices', session.deviceBound === null ? null : `bind sessions where browsers can, by a cookie of ${say(session.deviceBound.cookieTtlMs)}`],
       ['access tokens', say(accessToken.ttlMs)],
       ['pages', pages ? '/auth/sign-in /auth/account' : null],
       ['other origins', cors.origins.length === 0 ? null : cors.origins.join(' ')]
+    ]
+  }
+}
+
+/** The addresses are what the provider has to know. */
+function describeProvider ({ name, issuer, clientId, clientSecret, claims, grant, allow }: ProviderConfig, { origin, pages }: Config): Block {
+  const granted = grant.map(({ claim, value, scopes }) => `${scopes.join(' ')}${claim === null ? '' : ` (${claim} ${value})`}`)
+  return {
+    title: `${name} → ${issuer}`,
+    rows: [
+      ['client', `${clientId}, with ${clientSecret === null ? 'a private key' : 'a secret'}`],
+      ['redirect', `${origin}/auth/callback/${name}`],
+      ['logout', `${origin}/auth/backchannel-logout/${name}`],
+      ['after logout', `${origin}${pages ? '/auth/sign-in?signed_out' : '/'}`],
+      ['allows', allow === null ? 'everyone' : `${allow.claim} ${allow.value}`],
+      ['scopes', granted.length === 0 ? 'none' : granted.join(', ')],
+      ['keeps', claims.length === 0 ? null : claims.join(' ')]
     ]
   }
 }

@@ -40,7 +40,7 @@ export function substitute (input: unknown, schema: TSchema, env: Environment, d
 
   function visit (value: unknown, schema: TSchema | undefined, setting: string, depth: number): unknown {
     if (typeof value === 'string') return typed(expand(value, setting), value, schema)
-    if (typeof value === 'function' && setting !== 'identity') {
+    if (typeof value === 'function' && !/^identity(?:\[\d+\])?$/.test(setting)) {
       problems.push({ setting, text: 'is a function, which identity alone may be; write a value' })
       return undefined
     }

@@ -1,10 +1,12 @@
+import { readFile } from 'node:fs/promises'
+import { importClientKey } from '../lib/oidc/client-key.ts'
 import { readUsersFile, type StoredUser } from '../users/users-file.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
 import { isQuickToGuess } from '../users/password.ts'
 import { driverOf } from '../stores/drivers.ts'
 import { forOthers, warnOfReaders } from '../stores/files/readers.ts'
 import { readClientTlsFiles, readTlsFiles, type TlsFiles } from '../stores/files/tls-files.ts'
-import type { Config, UpstreamConfig } from './config.ts'
+import type { Config, ProviderConfig, UpstreamConfig } from './config.ts'
 import { checkJwksFile } from './jwks-files.ts'
 
 export interface Files {
@@ -20,13 +22,14 @@ export interface Files {
  * because opening reports the same errors.
  */
 export async function readFiles (config: Config, { store: withStore }: { store: boolean }): Promise<Files> {
-  const { listen, identity, issuers, upstreams } = config
-  const usersFile = typeof identity === 'function' ? null : identity.file
-  const [tls, users, keys, clients, store] = await settle([
+  const { listen, identity, providers, issuers, upstreams } = config
+  const usersFile = identity === null || typeof identity === 'function' ? null : identity.file
+  const [tls, users, keys, clients, clientKeys, store] = await settle([
     listen.tls === null ? null : readTlsFiles(listen.tls),
     usersFile === null ? null : readUsersFile(usersFile),
     Promise.all(issuers.map(checkJwksFile)),
     Promise.all(upstreams.map(checkUpstreamTls)),
+    Promise.all(providers.map(checkClientKey)),
     withStore ? driverOf(config.store).checkFiles(config.store, config.secrets) : []
   ])
   const warnings = [
@@ -35,6 +38,7 @@ export async function readFiles (config: Config, { store: withStore }: { store: 
     ...usersFile === null || users === null ? [] : [...await warnOfReaders('identity.file', usersFile, forOthers), ...warnOfUsers(usersFile, users)],
     ...keys.flat(),
     ...clients.flat(),
+    ...clientKeys.flat(),
     ...await warnOfTextFiles(config),
     ...store
   ]
@@ -46,6 +50,19 @@ async function checkUpstreamTls ({ tls }: UpstreamConfig, index: number): Promis
   const setting = `upstreams[${index}].tls`
   const { warnings } = await readClientTlsFiles(setting, tls)
   return [...warnings, ...tls.key === null ? [] : await warnOfReaders(`${setting}.key`, tls.key, forOthers)]
+}
+
+/** Checks the private key with which the gateway authenticates to a provider. */
+async function checkClientKey ({ name, privateKey }: ProviderConfig): Promise<string[]> {
+  if (privateKey === null) return []
+  const setting = `identity ${name}: privateKey`
+  try {
+    await importClientKey(await readFile(privateKey, 'utf8'))
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new ConfigInvalidError(`${setting}: ${privateKey} cannot be used (${code ?? message}); name a PEM file with a private key`, { cause: error })
+  }
+  return await warnOfReaders(setting, privateKey, forOthers)
 }
 
 /** Resolves to all values, or rejects with one error that has the lines of every ConfigInvalidError. */

@@ -4,10 +4,11 @@ import { ConfigInvalidError } from '../lib/errors.ts'
 import type { Config } from './config.ts'
 import { substitute, type Environment } from './environment.ts'
 import { findProblems, type Problem } from './problems.ts'
+import { checkIdentity } from './identity.ts'
 import { readInput } from './read.ts'
 import { resolveConfig } from './resolve.ts'
 import { checkGateway, checkIssuers, checkPrefixes, checkTargets, checkTransparent, checkUpstream } from './rules.ts'
-import { configSchema, type Settings } from './schema.ts'
+import { configSchema, identitySource, type Settings } from './schema.ts'
 
 /** Reads and checks a configuration file. Throws ConfigInvalidError with one line for each error. */
 export async function loadConfig (file: string, env: Environment): Promise<Config> {
@@ -31,8 +32,9 @@ export function checkConfig (input: unknown, { directory, env }: { directory: st
 /** Fills in defaults. A default can replace a wrong value, so the value is checked before. */
 function withDefaults ({ identity, ...rest }: Record<string, unknown>): Settings {
   // TypeBox copies values when it fills in defaults, and a function cannot be copied.
-  const source = typeof identity === 'function' ? identity : Value.Default(configSchema.properties.identity, identity)
-  return { ...Value.Default(configSchema, rest) as Settings, identity: source as Settings['identity'] }
+  const complete = (source: unknown): unknown => typeof source === 'function' ? source : Value.Default(identitySource, source)
+  const sources = Array.isArray(identity) ? identity.map(complete) : complete(identity)
+  return { ...Value.Default(configSchema, rest) as Settings, identity: sources as Settings['identity'] }
 }
 
 /** Adds problems of settings that have no problem yet. Later problems of a setting and its members result from the first one. */
@@ -52,6 +54,7 @@ function findContradictions (settings: Settings, problems: Problem[]): Problem[]
   const found = wrong.every(setting => setting.startsWith('upstreams[')) ? checkGateway(settings) : []
   if (problems.length === 0) found.push(...checkTargets(settings), ...checkTransparent(settings))
   if (isRight('origin') && !wrong.some(setting => setting.startsWith('issuers'))) found.push(...checkIssuers(settings.issuers, settings.origin))
+  if (!wrong.some(setting => setting.startsWith('identity') || setting.startsWith('issuers'))) found.push(...checkIdentity(settings))
   if (!wrong.includes('upstreams')) {
     const upstreams = settings.upstreams.map((upstream, index) => isRight(`upstreams[${index}]`) ? upstream : undefined)
     found.push(...checkPrefixes(upstreams.map(upstream => upstream?.prefix)), ...upstreams.flatMap((upstream, index) =>

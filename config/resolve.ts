@@ -1,18 +1,21 @@
 import { resolve } from 'node:path'
 import { canonicalAlgorithms } from '../lib/jwt/jws.ts'
-import { decode } from '../lib/settings/decode.ts'
+import { decode, type Decoded } from '../lib/settings/decode.ts'
 import { defaultOverlapMs } from '../lib/settings/refresh-token.ts'
 import type { Consistency } from '../lib/settings/revocation.ts'
 import { driverOf } from '../stores/drivers.ts'
-import type { Config, DecodedSettings, IssuerConfig, UpstreamConfig } from './config.ts'
+import type { VerifyPassword } from '../users/password-source.ts'
+import type { Config, DecodedSettings, IssuerConfig, ProviderConfig, UpstreamConfig } from './config.ts'
 import type { NamedFile } from './environment.ts'
+import { sourcesOf } from './identity.ts'
 import { forwardOf } from './rules.ts'
-import { configSchema, type Settings } from './schema.ts'
+import { configSchema, identitySource, type Settings } from './schema.ts'
 
 /** Resolves checked settings to the configuration. */
 export function resolveConfig (settings: Settings, directory: string, textFiles: NamedFile[] = []): Config {
-  const { secret, ...decoded } = decode(configSchema, settings)
-  const { listen, session, refreshToken, revocation, identity } = decoded
+  const { identity } = settings
+  const { secret, identity: _, ...decoded } = decode(configSchema, settings)
+  const { listen, session, refreshToken, revocation } = decoded
   const origin = originOf(decoded.origin)
   return freeze({
     ...decoded,
@@ -28,11 +31,25 @@ export function resolveConfig (settings: Settings, directory: string, textFiles:
       overlapMs: refreshToken.overlapMs ?? Math.min(defaultOverlapMs, Math.floor(session.idleTimeoutMs / 2)),
       retryWindowMs: refreshToken.retryWindowMs ?? session.idleTimeoutMs
     },
-    identity: typeof identity === 'function' ? identity : { ...identity, file: resolve(directory, identity.file) },
+    ...resolveIdentity(identity, directory),
     issuers: decoded.issuers.map(issuer => resolveIssuer(issuer, directory)),
     cors: { ...decoded.cors, origins: [...new Set(decoded.cors.origins.map(originOf))] },
     upstreams: decoded.upstreams.map(upstream => resolveUpstream(upstream, revocation.consistency, directory))
   })
+}
+
+/** Separates the source of passwords, of which there is at most one, from the identity providers. */
+function resolveIdentity (identity: Settings['identity'], directory: string): Pick<Config, 'identity' | 'providers'> {
+  const sources = sourcesOf(identity).map(source => typeof source === 'function' ? source : decode(identitySource, source))
+  const passwords = sources.find((source): source is VerifyPassword | Extract<typeof source, { type: 'users' }> => typeof source === 'function' || source.type === 'users') ?? null
+  return {
+    identity: passwords === null || typeof passwords === 'function' ? passwords : { ...passwords, file: resolve(directory, passwords.file) },
+    providers: sources.flatMap(source => typeof source === 'function' || source.type === 'users' ? [] : [resolveProvider(source, directory)])
+  }
+}
+
+function resolveProvider ({ type: _, ...provider }: Extract<Decoded<typeof identitySource>, { type: 'oidc' }>, directory: string): ProviderConfig {
+  return { ...provider, privateKey: provider.privateKey === null ? null : resolve(directory, provider.privateKey) }
 }
 
 function resolveIssuer ({ jwks, jwksUri, ...issuer }: DecodedSettings['issuers'][number], directory: string): IssuerConfig {

@@ -9,6 +9,7 @@ import { keys } from '../lib/settings/keys.ts'
 import { limits } from '../lib/settings/limits.ts'
 import { admin, listen } from '../lib/settings/listen.ts'
 import { log } from '../lib/settings/log.ts'
+import { oidcProvider } from '../lib/settings/oidc.ts'
 import { rateLimit } from '../lib/settings/rate-limit.ts'
 import { refreshToken } from '../lib/settings/refresh-token.ts'
 import { revocation } from '../lib/settings/revocation.ts'
@@ -22,16 +23,27 @@ import type { VerifyPassword } from '../users/password-source.ts'
 
 const { Optional } = Type
 
-const noOpenIdConnect = 'signing in with OpenID Connect is not supported so far; write users, for a users file. The access tokens of a provider are accepted with issuers'
+const users = group({
+  type: Type.Literal('users'),
+  file: text(checkNotEmpty, { description: 'The users file, which portcullis users maintains.', expects: 'a path', isFile: true, example: './users.json' }),
+  staleFor: Optional(duration({ description: 'While the file cannot be read, passwords are verified against its last content for this long. After that, sign-ins and step-ups are answered 503; sessions continue.', default: '5m', minimum: '0s', maximum: '24h' }))
+}, { description: 'Users in a file.' })
 
-const identity = Type.Union([
-  group({
-    type: Type.Literal('users'),
-    file: text(checkNotEmpty, { description: 'The users file, which portcullis users maintains.', expects: 'a path', isFile: true, example: './users.json' }),
-    staleFor: Optional(duration({ description: 'While the file cannot be read, passwords are verified against its last content for this long. After that, sign-ins and step-ups are answered 503; sessions continue.', default: '5m', minimum: '0s', maximum: '24h' }))
-  }, { description: 'Users in a file.' }),
-  Type.Unsafe<VerifyPassword>({ [Kind]: 'Function', type: 'Function', parameters: [], returns: Type.Unknown() })
-], { description: 'Who may sign in: a file of users or, in a TypeScript configuration, a function.', expects: 'a file of users or a function', example: '{ type: users, file: ./users.json }', hints: { oidc: noOpenIdConnect, openid: noOpenIdConnect, 'openid-connect': noOpenIdConnect } })
+const oidc = group({ type: Type.Literal('oidc'), ...oidcProvider }, { description: 'An identity provider (OpenID Connect). See [Identity providers](../guides/identity-providers.md).' })
+
+const verify = Type.Unsafe<VerifyPassword>({ [Kind]: 'Function', type: 'Function', parameters: [], returns: Type.Unknown() })
+
+const hints = { openid: 'is not known; write oidc', 'openid-connect': 'is not known; write oidc' }
+
+/** One source of users: a file, a function that verifies passwords, or an identity provider. */
+export const identitySource = Type.Union([users, oidc, verify], { description: 'A source of users.', expects: 'a file of users, an identity provider, or a function', example: '{ type: users, file: ./users.json }', hints })
+
+const identity = Type.Union([users, oidc, verify, list(identitySource, { description: 'Several sources: at most one file or function, and any number of identity providers.', minItems: 1, maxItems: 100 })], {
+  description: 'Who may sign in: the users of a file, of an identity provider, or of a function (in a TypeScript configuration), or a list of these.',
+  expects: 'a file of users, an identity provider, a function, or a list of these',
+  example: '{ type: users, file: ./users.json }',
+  hints
+})
 
 /** The schema of all settings, with their units, defaults and bounds. */
 export const configSchema = group({

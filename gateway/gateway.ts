@@ -40,6 +40,7 @@ import sessionsRoutes from '../routes/sessions.ts'
 import wellKnownRoutes from '../routes/well-known.ts'
 import type { Addresses } from '../lib/proxy/service-address.ts'
 import { foreignIssuer } from '../lib/settings/issuer.ts'
+import { oidcProvider } from '../lib/settings/oidc.ts'
 import { optionsFrom } from '../lib/settings/options.ts'
 import { budget } from '../lib/settings/rate-limit.ts'
 import { cookieSession } from '../lib/settings/session.ts'
@@ -82,7 +83,7 @@ export async function composeGateway (config: Config, { store, isWorker = false,
     const passwords = await openPasswordSource(app, config)
     await watchUsers(app, passwords, { isWorker })
     if (!isWorker) await compareUsers(app, passwords, { config, secrets, ...compareUsersEveryMs === undefined ? {} : { everyMs: compareUsersEveryMs } })
-    await addOwnRoutes(app, config, { identity: passwords })
+    await addOwnRoutes(app, config, passwords === null ? {} : { identity: passwords })
     const addresses = await findAddresses(config.upstreams.flatMap(({ targets }) => targets))
     for (const upstream of config.upstreams) await addUpstream(app, upstream, { ...config, addresses })
     if (config.admin !== null && !isWorker) await (await import('./operators-listener.ts')).addAdmin(app, config.admin, config)
@@ -121,6 +122,7 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
     accessToken: ({ record, audience, generation }) => app.portcullis.accessToken.issue(record, { audience, generation })
   })
   await app.register(authenticate, { origin })
+  if (config.providers.length > 0) await app.register((await import('../plugins/oidc.ts')).default, { secret, providers: config.providers.map(provider => optionsFrom(oidcProvider, provider)) })
   await app.register(mint)
   // The streams are registered after drain: on a server that closes they continue until the drain delay is over.
   await app.register(streams)
@@ -135,6 +137,7 @@ async function addOwnRoutes (app: FastifyInstance, config: Config, ways: WaysOpt
     await scope.register(authRoutes, { prefix: '/auth', ...ways, origin, audiences })
     await scope.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
     if (app.hasPlugin('portcullis-device-bound')) await scope.register(deviceRoutes, { prefix: '/auth/device' })
+    if (config.providers.length > 0) await scope.register((await import('../routes/providers.ts')).default, { prefix: '/auth', origin, audiences, sameSite: config.cookies.sameSite })
     if (config.pages) await scope.register((await import('../routes/pages.ts')).default, { prefix: '/auth', ...ways, origin, audiences, sameSite: config.cookies.sameSite })
     await scope.register(wellKnownRoutes, { prefix: '/.well-known' })
     // Registered last, because it takes the reserved paths that no other route has taken.

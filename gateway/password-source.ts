@@ -12,10 +12,11 @@ import type { Portcullis } from '../plugins/portcullis.ts'
 /* The source of passwords of both compositions: the gateway, and the primary process of several workers. */
 
 /**
- * Opens the source of passwords. Rejects with ConfigInvalidError when the users file is not valid; a file that becomes invalid
+ * Opens the source of passwords; null if users sign in at providers only. Rejects with ConfigInvalidError when the users file is not valid; a file that becomes invalid
  * later is logged.
  */
-export async function openPasswordSource (app: FastifyInstance, { identity }: Config): Promise<PasswordSource> {
+export async function openPasswordSource (app: FastifyInstance, { identity }: Config): Promise<PasswordSource | null> {
+  if (identity === null) return null
   return await createPasswordSource(identity, {
     onError: error => app.log.error({ error: describeError(error) }, 'the users file was not taken over'),
     onRecovery: () => app.log.info('the users file is read again')
@@ -27,7 +28,8 @@ export async function openPasswordSource (app: FastifyInstance, { identity }: Co
  * everywhere; the revocation is retried while the store is unavailable. A worker does not sign subjects out, because the primary
  * process does so for all workers.
  */
-export async function watchUsers (app: FastifyInstance, passwords: PasswordSource, { isWorker = false } = {}): Promise<void> {
+export async function watchUsers (app: FastifyInstance, passwords: PasswordSource | null, { isWorker = false } = {}): Promise<void> {
+  if (passwords === null) return
   const ending = new AbortController()
   const unwatch = passwords.watch?.(isWorker
     ? null
@@ -49,8 +51,9 @@ export interface CompareOptions {
 }
 
 /** Warns operators while gateways that share the store use different users files. The primary process does so for its workers. */
-export async function compareUsers (app: FastifyInstance, { digest }: PasswordSource, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): Promise<void> {
-  if (digest === undefined || typeof identity === 'function') return
+export async function compareUsers (app: FastifyInstance, passwords: PasswordSource | null, { config: { origin, identity }, secrets, everyMs = 10_000 }: CompareOptions): Promise<void> {
+  const digest = passwords?.digest
+  if (digest === undefined || identity === null || typeof identity === 'function') return
   const agreement = new UsersAgreement({
     store: app.portcullis.store,
     secrets: deriveSecrets('portcullis', secrets),

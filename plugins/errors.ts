@@ -125,7 +125,10 @@ export function sendProblem (error: unknown, request: FastifyRequest, reply: Fas
  */
 export function sendLoginProblem (error: unknown, request: FastifyRequest, reply: FastifyReply, security: Readonly<Record<string, string>>, links: Pick<LoginPageOptions, 'loginPath' | 'signInPath'>): void {
   const body = beginProblem(error, request, reply.headers(security))
-  if (!isShown({ 'sec-fetch-mode': 'navigate', ...request.raw.headers })) return void reply.send(JSON.stringify(body))
+  if (!isShown({ 'sec-fetch-mode': 'navigate', ...request.raw.headers })) {
+    void reply.send(JSON.stringify(body))
+    return
+  }
   const wait = Number(reply.getHeader('retry-after'))
   void reply.type('text/html; charset=utf-8').send(loginProblemPage(body, { ...links, requestId: request.id, retryAfterSeconds: wait > 0 ? wait : null }))
 }

@@ -4,12 +4,12 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { checkOptions } from '../lib/check-options.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
+import { importClientKey } from '../lib/oidc/client-key.ts'
 import { oidcProvider } from '../lib/settings/oidc.ts'
 import { optional, optionsOf, type DecodedOptions, type OptionsFrom } from '../lib/settings/options.ts'
 import { secretOption } from '../lib/settings/secret.ts'
 import { deriveSecrets } from './keys.ts'
 import { ProviderClient } from './oidc/client.ts'
-import { importKey } from './oidc/discovered.ts'
 import { createLogins } from './oidc/logins.ts'
 import type { OnSignIn } from './oidc/part.ts'
 import { addPart, beginPart, partOrNull } from './portcullis.ts'
@@ -87,7 +87,7 @@ async function createClient (fastify: FastifyInstance, provider: CheckedProvider
 async function readKey (path: string, refuse: (text: string) => never): Promise<string> {
   try {
     const pem = await readFile(path, 'utf8')
-    await importKey(pem)
+    await importClientKey(pem)
     return pem
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import Fastify from 'fastify'
 import { providerSubjectOf } from '../../lib/session/provider-session.ts'
 import authenticate from '../../plugins/authenticate.ts'
 import accessToken from '../../plugins/access-token.ts'
@@ -15,6 +14,7 @@ import { serverOptions } from '../../plugins/server-options.ts'
 import session from '../../plugins/session.ts'
 import store from '../../plugins/store.ts'
 import streams from '../../plugins/streams.ts'
+import providerRoutes from '../../routes/providers.ts'
 import { argsOfParent, serveParent } from './child.ts'
 import type { GatewayArgs } from './gateway.ts'
 
@@ -44,7 +44,7 @@ await app.register(mint)
 await app.register(streams)
 await app.register(oidc, { secret: args.secret, providers: [{ name, issuer: args.issuer, clientId: args.clientId, clientSecret: 'a secret of the bench' }] })
 await app.register(proxy, { prefix: '/orders', target: args.upstream, origin, onRequest: [app.portcullis.authenticate({ audience: 'orders' })] })
-await addLogoutRoute(app)
+await app.register(providerRoutes, { prefix: '/auth', origin, audiences: ['orders'] })
 // No client of the bench can reach this route: it is for the parent, which asks by inject.
 app.post('/bench/sessions', { onRequest: async (request, reply) => { if (request.headers['x-bench'] !== args.secret) await reply.code(404).send() } }, async (request, reply) => {
   const { sid, sub } = request.body as { sid: string, sub: string }
@@ -55,24 +55,6 @@ app.post('/bench/sessions', { onRequest: async (request, reply) => { if (request
   return { outcome }
 })
 await app.listen({ host: '127.0.0.1', port: 0 })
-
-/** Adds the endpoint of the package, or does its work where the package has none. */
-async function addLogoutRoute (app: FastifyInstance): Promise<void> {
-  const routes = new URL('../../routes/providers.ts', import.meta.url)
-  if (existsSync(routes)) {
-    const { default: providerRoutes } = await import(routes.href) as { default: FastifyPluginAsync<{ origin: string, audiences: string[] }> }
-    await app.register(providerRoutes, { prefix: '/auth', origin, audiences: ['orders'] })
-    return
-  }
-  await app.register(async scope => {
-    scope.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => { done(null, new URLSearchParams(body as string)) })
-    scope.post('/auth/backchannel-logout/:name', async request => {
-      const { sub, sid, ...logout } = await scope.portcullis.oidc.providers.get(name)!.verifyLogoutToken((request.body as URLSearchParams).get('logout_token') ?? '')
-      await scope.portcullis.blocklist.endProviderSessions({ ...logout, provider: name, sid, subject: sub === null ? null : providerSubjectOf({ name, sub }) })
-      return ''
-    })
-  })
-}
 
 /** Opens sessions of distinct users, each with a session at the provider. */
 async function open ({ first, count }: { first: number, count: number }): Promise<OpenedSession[]> {

@@ -66,13 +66,11 @@ export class Judge {
    */
   refusal (thrown: unknown, demand: Refused, provider: string | null): Error {
     const error: Error & { code?: string } = challenged(thrown, demand)
-    switch (error.code) {
-      // A provider opens sessions, and issues no tokens of the gateway.
-      case 'PTC_ERR_CREDENTIALS_MISSING':
-      case 'PTC_ERR_SESSION_INVALID': return withLoginUrl(error, demand.schemes.includes(sessionCookie) ? this.loginUrls.signIn() : null)
-      case 'PTC_ERR_STEP_UP_REQUIRED': return withLoginUrl(error, provider === null ? null : this.loginUrls.stepUp(provider, { maxAgeSeconds: demand.stepUp?.maxAgeSeconds, acrValues: demand.strength?.acr ?? [] }))
-      default: return error
-    }
+    const { code = '' } = error
+    if (code === 'PTC_ERR_STEP_UP_REQUIRED' && provider !== null) return withLoginUrl(error, this.loginUrls.stepUp(provider, { maxAgeSeconds: demand.stepUp?.maxAgeSeconds, acrValues: demand.strength?.acr ?? [] }))
+    const isMissing = code === 'PTC_ERR_CREDENTIALS_MISSING' || code === 'PTC_ERR_SESSION_INVALID'
+    // A provider opens sessions, and issues no tokens of the gateway.
+    return isMissing && demand.schemes.includes(sessionCookie) ? withLoginUrl(error, this.loginUrls.signIn()) : error
   }
 
   /** Throws CsrfRefusedError, and publishes the event, if a browser reports that another origin caused the request. */

@@ -5,8 +5,7 @@ import type { Target } from './from-counts.ts'
 const refreshOutcomes = ['rotated', 'repeated', 'held', 'recovered', 'reused', 'expired', 'unknown', 'revoked', 'forged']
 const loginOutcomes = ['accepted', 'refused', 'step_up', 'step_up_refused']
 const deviceOutcomes = ['bound', 'renewed', 'refused']
-const providerLoginOutcomes = ['started', 'accepted', 'refused', 'step_up']
-const providerLogoutOutcomes = ['ended', 'repeated', 'refused', 'failed']
+const logoutOutcomes = ['ended', 'repeated', 'refused', 'failed']
 const revocationKinds = ['sid', 'jti', 'subject', 'all']
 
 /** Counts events that are rare enough to be counted when they happen. */
@@ -17,9 +16,7 @@ export function createEventCounter (target: Target): (event: SecurityEvent) => v
   const devices = new Counter(target.named({ name: 'portcullis_device_proofs_total', help: 'Proofs of the keys of devices, by what became of them.', labelNames: ['outcome'] }))
   const revocations = new Counter(target.named({ name: 'portcullis_revocations_total', help: 'Revocations made by this process, the ends of single sessions among them, by what was revoked.', labelNames: ['kind'] }))
 
-  const providerLogins = new Counter(target.named({ name: 'portcullis_provider_logins_total', help: 'Sign-ins and step-ups with identity providers, by the name of the provider and by what became of them.', labelNames: ['provider', 'outcome'] }))
-  const providerLogouts = new Counter(target.named({ name: 'portcullis_provider_logouts_total', help: 'Logouts that identity providers demanded, by the name of the provider and by what became of them.', labelNames: ['provider', 'outcome'] }))
-  const known = new Set<string>()
+  const countProvider = createProviderCounter(target)
 
   // Counters start at zero, so that the first event of a kind is an increase.
   for (const outcome of loginOutcomes) logins.inc({ outcome }, 0)
@@ -27,17 +24,9 @@ export function createEventCounter (target: Target): (event: SecurityEvent) => v
   for (const outcome of deviceOutcomes) devices.inc({ outcome }, 0)
   for (const kind of revocationKinds) revocations.inc({ kind }, 0)
 
-  return ({ event, sid, outcome = '', provider }) => {
-    if (provider !== undefined) {
-      if (!known.has(provider)) {
-        known.add(provider)
-        for (const outcome of providerLoginOutcomes) providerLogins.inc({ provider, outcome }, 0)
-        for (const outcome of providerLogoutOutcomes) providerLogouts.inc({ provider, outcome }, 0)
-      }
-      const login = providerLoginOutcomeOf(event)
-      if (login !== null) providerLogins.inc({ provider, outcome: login })
-      if (event === 'provider.logout') providerLogouts.inc({ provider, outcome: providerLogoutOutcomes.includes(outcome) ? outcome : 'failed' })
-    }
+  return published => {
+    const { event, sid, outcome = '' } = published
+    countProvider(published)
     if (event === 'session.opened') opened.inc()
     const login = loginOutcomeOf(event, outcome)
     if (login !== null) logins.inc({ outcome: login })
@@ -49,14 +38,24 @@ export function createEventCounter (target: Target): (event: SecurityEvent) => v
   }
 }
 
-/** Returns the outcome of a sign-in or a step-up with an identity provider. The reason of a refusal is in the event alone. */
-function providerLoginOutcomeOf (event: SecurityEvent['event']): string | null {
-  switch (event) {
-    case 'login.started': return 'started'
-    case 'session.opened': return 'accepted'
-    case 'step_up.done': return 'step_up'
-    case 'login.refused': return 'refused'
-    default: return null
+const providerLogins: Partial<Record<SecurityEvent['event'], string>> = { 'login.started': 'started', 'session.opened': 'accepted', 'login.refused': 'refused', 'step_up.done': 'step_up' }
+
+/** Counts what events say about identity providers. The reason of a refusal is in the event alone. */
+function createProviderCounter (target: Target): (event: SecurityEvent) => void {
+  const logins = new Counter(target.named({ name: 'portcullis_provider_logins_total', help: 'Sign-ins and step-ups with identity providers, by the name of the provider and by what became of them.', labelNames: ['provider', 'outcome'] }))
+  const logouts = new Counter(target.named({ name: 'portcullis_provider_logouts_total', help: 'Logouts that identity providers demanded, by the name of the provider and by what became of them.', labelNames: ['provider', 'outcome'] }))
+  const known = new Set<string>()
+
+  return ({ event, provider, outcome = '' }) => {
+    if (provider === undefined) return
+    if (!known.has(provider)) {
+      known.add(provider)
+      for (const outcome of Object.values(providerLogins)) logins.inc({ provider, outcome }, 0)
+      for (const outcome of logoutOutcomes) logouts.inc({ provider, outcome }, 0)
+    }
+    const login = providerLogins[event]
+    if (login !== undefined) logins.inc({ provider, outcome: login })
+    if (event === 'provider.logout') logouts.inc({ provider, outcome: logoutOutcomes.includes(outcome) ? outcome : 'failed' })
   }
 }
 

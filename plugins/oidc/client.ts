@@ -6,7 +6,7 @@ import { authenticationIn } from '../../lib/oidc/id-token.ts'
 import { demandOf } from '../../lib/oidc/logout-token.ts'
 import { isOneOf } from '../../lib/session/authentication.ts'
 import type { ProviderClaims } from '../../lib/session/provider-session.ts'
-import { coolDownMs, discover, type Discovered, type DiscoveryOptions } from './discovered.ts'
+import { discover, type Discovered, type DiscoveryOptions } from './discovered.ts'
 import { loginFailure, providerFailure, reasonOf } from './failures.ts'
 import type { Admission, Authenticated, AuthorizationDemands, AuthorizationSecrets, LogoutClaims, Provider } from './provider.ts'
 import { signatureFault } from './provider-keys.ts'
@@ -25,10 +25,12 @@ export interface ClientOptions extends Pick<DiscoveryOptions, 'issuer' | 'client
   onProblem: (problem: string | null) => void
 }
 
+/** Minimum time between two attempts at discovery. */
+const coolDownMs = 2000
 /** Time after which the configuration of the provider is asked for again, in the background of a sign-in. */
 const freshForMs = 3_600_000
 
-/** An identity provider, by openid-client. It is asked for its configuration on first use, and again at most every ten seconds while that fails. */
+/** An identity provider, by openid-client. It is asked for its configuration on first use, and again at most every two seconds while that fails. */
 export class ProviderClient implements Provider {
   readonly name: string
   readonly maxAgeSeconds: number | null

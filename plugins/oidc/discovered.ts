@@ -1,8 +1,8 @@
-import { createPrivateKey, webcrypto } from 'node:crypto'
 import type * as OpenIdClient from 'openid-client'
 import type { ClientAuth, Configuration } from 'openid-client'
 import { parseKeySet } from '../../lib/jwt/jwks.ts'
 import { verificationAlgorithms } from '../../lib/jwt/jws.ts'
+import { importClientKey } from '../../lib/oidc/client-key.ts'
 import { loadPackages } from '../../lib/load-packages.ts'
 import { RemoteKeys } from '../issuers/remote-keys.ts'
 import { addressFault, createBoundedFetch, RequestFailure } from './bounded-fetch.ts'
@@ -29,8 +29,8 @@ export interface DiscoveryOptions {
   onKeysError: (error: unknown) => void
 }
 
-/** Minimum time between two requests for the keys, and between two attempts at discovery, in milliseconds. */
-export const coolDownMs = 10_000
+/** Minimum time between two requests for the keys, in milliseconds. */
+const coolDownMs = 10_000
 const clockToleranceSeconds = 5
 const timeoutSeconds = 5
 
@@ -67,7 +67,7 @@ function openKeys (address: string, { now, onKeysError }: DiscoveryOptions): Rem
 
 /** Returns how this client authenticates: with its key, with its secret in a header, or in the body if the provider takes nothing else. */
 async function clientAuthentication (library: Library, { clientSecret, privateKeyPem, privateKeyId }: DiscoveryOptions): Promise<ClientAuth> {
-  if (privateKeyPem !== undefined) return library.PrivateKeyJwt({ key: await importKey(privateKeyPem), ...privateKeyId === undefined ? {} : { kid: privateKeyId } })
+  if (privateKeyPem !== undefined) return library.PrivateKeyJwt({ key: await importClientKey(privateKeyPem), ...privateKeyId === undefined ? {} : { kid: privateKeyId } })
   const post = library.ClientSecretPost(clientSecret)
   const basic = basicAuthentication(clientSecret ?? '')
   return (server, ...request) => {
@@ -90,14 +90,4 @@ function basicAuthentication (clientSecret: string): ClientAuth {
 /** Encodes a text for a form (RFC 6749, appendix B). */
 function formEncode (text: string): string {
   return new URLSearchParams({ '': text }).toString().slice(1)
-}
-
-/** Imports the private key of the client. Throws an Error that names the fault. */
-export async function importKey (pem: string): Promise<webcrypto.CryptoKey> {
-  const key = createPrivateKey(pem)
-  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
-  const der = key.export({ type: 'pkcs8', format: 'der' })
-  if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return await webcrypto.subtle.importKey('pkcs8', der, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
-  if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return await webcrypto.subtle.importKey('pkcs8', der, { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['sign'])
-  throw new TypeError('the key must be an EC key on P-256, or an RSA key of at least 2048 bits')
 }

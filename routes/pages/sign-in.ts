@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Identity } from '../../lib/identity.ts'
 import { loginAddress, readStepUp } from '../../lib/http/login-url.ts'
 import { isNavigation } from '../../lib/http/navigation.ts'
-import { isUnder, signInAddress } from '../../lib/http/return-to.ts'
+import { isUnder, signInAddress, type StepUpQuery } from '../../lib/http/return-to.ts'
 import { hidden } from '../../lib/http/route-schema.ts'
 import type { TypeBoxProvider } from '../../lib/http/type-provider.ts'
 import { providerNames } from '../../plugins/authenticate/login-urls.ts'
@@ -16,6 +16,7 @@ import type { Way } from '../../sign-in/way.ts'
 import { hasSecondFactor } from '../../sign-in/ways.ts'
 import { whoIsSignedIn, type Pages } from './page.ts'
 import { asksForSecondFactor, showAnswerRefusal, showSecondFactor } from './second-factor.ts'
+import { knownProvider } from './sign-out.ts'
 import { isRefusal, needsSignIn } from './words.ts'
 
 const returnToField = { return_to: Type.Optional(Type.String()) }
@@ -33,33 +34,43 @@ interface Query { return_to?: unknown, step_up?: unknown, max_age?: unknown, acr
 
 export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
   const app = fastify.withTypeProvider<TypeBoxProvider>()
-  const { portcullis, ways, origin } = pages
-  const audiences = [...new Set([...pages.audiences, origin])]
+  const { ways } = pages
 
   app.get<{ Querystring: Query }>('/sign-in', { schema: { ...hidden } }, async (request, reply) => {
     const { query } = request
     const returnTo = pages.returnTo(query.return_to)
     const stepUp = { isStepUp: query.step_up === '1', ...readStepUp(query) }
     const who = await whoIsSignedIn(request, pages, { isUse: false })
-    if (who !== null && !stepUp.isStepUp) return pages.redirect(reply, returnTo)
-    if (who?.provider != null && providerNames(portcullis).includes(who.provider.name)) return await leadToProvider(reply, loginAddress(who.provider.name, returnTo, stepUp), pages)
-    if (who !== null && who.provider === null && ways.length > 0) return await pages.show(reply, 'step-up', { title: 'Confirm that it is you', returnTo, refusal: null, username: await nameOf(who, pages) })
-    // A session whose user cannot authenticate again, because its provider was removed, is replaced by a new sign-in.
+    const shown = who === null ? null : await showSignedIn(reply, who, { returnTo, stepUp }, pages)
+    if (shown !== null) return shown
     if (who === null && mayLackCookies(request, pages)) {
-      const next = `${signInAddress(pages.signInPath, returnTo, stepUp)}&again=1`
+      const kept = (['signed_out', 'failed'] as const).filter(name => query[name] !== undefined).map(name => `&${name}=1`).join('')
+      const next = `${signInAddress(pages.signInPath, returnTo, stepUp)}${kept}&again=1`
       // An operator who sets strict cookies wants no other site to cause a request with them, so the page asks for a click.
       return pages.sameSite === 'strict' ? await pages.show(reply, 'from-elsewhere', { title: 'Continue', link: next, returnTo }) : await leadOn(reply, next, pages)
     }
     const isSignedOut = query.signed_out !== undefined
-    const [only, ...others] = providerNames(portcullis)
-    // After a sign-out or an error, a redirect to a provider that remembers the user would sign in again, or repeat the error.
-    if (only !== undefined && others.length === 0 && ways.length === 0 && !isSignedOut && query.failed === undefined) return await leadToProvider(reply, loginAddress(only, returnTo), pages)
-    return await pages.show(reply, 'sign-in', { title: isSignedOut ? 'Signed out' : 'Sign in', refusal: null, ...signInForm(pages, { returnTo, isSignedOut }) })
+    const only = isSignedOut || query.failed !== undefined ? null : onlyProvider(pages)
+    return only === null
+      ? await pages.show(reply, 'sign-in', { title: isSignedOut ? 'Signed out' : 'Sign in', refusal: null, ...signInForm(pages, { returnTo, isSignedOut }) })
+      : await leadToProvider(reply, loginAddress(only, returnTo), pages)
   })
 
-  // A page from before a change of the configuration may still have the form.
-  if (ways.length === 0) app.post<{ Body: Record<string, unknown> | null }>('/sign-in', { schema: { ...hidden } }, async ({ body }, reply) => pages.redirect(reply, signInAddress(pages.signInPath, pages.returnTo(body?.['return_to']))))
-  else app.post('/sign-in', { schema: { ...hidden, body: formOf(ways) } }, async (request, reply) => {
+  if (ways.length === 0) addFormerForm(app, pages)
+  else addForm(app, pages)
+}
+
+/** Accepts the form of a page from before a change of the configuration, and shows the page as it is now. */
+function addFormerForm (app: FastifyInstance, pages: Pages): void {
+  app.post<{ Body: { return_to?: unknown } | null }>('/sign-in', { schema: { ...hidden } }, async ({ body }, reply) => pages.redirect(reply, signInAddress(pages.signInPath, pages.returnTo(body?.return_to))))
+}
+
+function addForm (fastify: FastifyInstance, pages: Pages): void {
+  const app = fastify.withTypeProvider<TypeBoxProvider>()
+  const { portcullis, ways, origin } = pages
+  const audiences = [...new Set([...pages.audiences, origin])]
+
+  app.post('/sign-in', { schema: { ...hidden, body: formOf(ways) } }, async (request, reply) => {
     const { body } = request
     const returnTo = pages.returnTo(body.return_to)
     try {
@@ -71,6 +82,25 @@ export function addSignInPage (fastify: FastifyInstance, pages: Pages): void {
     }
     return await leadOnFromForm(request, reply, returnTo, pages)
   })
+}
+
+/**
+ * Responds to a user who is signed in: with the redirect, or with what a step-up needs. Returns null for a session whose user cannot
+ * authenticate again, because its provider or the passwords were removed: a new sign-in replaces it.
+ */
+async function showSignedIn (reply: FastifyReply, who: Identity, { returnTo, stepUp }: { returnTo: string, stepUp: StepUpQuery }, pages: Pages): Promise<FastifyReply | null> {
+  if (stepUp.isStepUp !== true) return pages.redirect(reply, returnTo)
+  if (who.provider !== null) return knownProvider(who.provider.name, pages) === null ? null : await leadToProvider(reply, loginAddress(who.provider.name, returnTo, stepUp), pages)
+  return pages.ways.length === 0 ? null : await pages.show(reply, 'step-up', { title: 'Confirm that it is you', returnTo, refusal: null, username: await nameOf(who, pages) })
+}
+
+/**
+ * Returns the provider if it is the only way to sign in. After a sign-out or an error, the page must not go there at once: a provider that
+ * remembers the user would sign in again, or repeat the error.
+ */
+function onlyProvider ({ portcullis, ways }: Pages): string | null {
+  const [only, ...others] = providerNames(portcullis)
+  return only !== undefined && others.length === 0 && ways.length === 0 ? only : null
 }
 
 /** Returns the schema of the forms that the page accepts. */

@@ -35,7 +35,7 @@ async function carriedSession (request: FastifyRequest, sid: string, { cookies, 
   return await session.find(cookie) === null ? null : await session.read(sid)
 }
 
-/** Returns the error that asks a script to step a session up at its provider, with the path that begins it. */
+/** Returns the error that asks a script to step a session up at its provider, with the path that begins it if the provider is configured. */
 export function stepUpElsewhere (provider: string, { loginUrls }: Portcullis): Error {
   const cause = new Error('the session began at an identity provider, which alone authenticates its user')
   return withLoginUrl(new StepUpRequiredError({ cause }), loginUrls.stepUp(provider))

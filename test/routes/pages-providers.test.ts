@@ -13,19 +13,19 @@ import { inputOf, navigation, titleOf } from '../helpers/forms.ts'
 
 const passwords: PasswordSource = { verify: async ({ username, password }) => password === 'right' ? { subject: username, scopes: [] } : null }
 
-interface Options { providers?: string[], identity?: PasswordSource | null, pages?: boolean, hasLogout?: boolean }
+interface Options { providers?: string[], identity?: PasswordSource | null, pages?: boolean, hasLogout?: boolean, sameSite?: 'strict' }
 
 interface TestApp { app: FastifyInstance, advance: (ms: number) => void }
 
 /** Builds a server with these providers, and `POST /corp` and `POST /other`, which open a session as after a sign-in at a provider. */
-async function start (t: Test, { providers = ['corp'], identity = null, pages = true, hasLogout = true }: Options = {}): Promise<TestApp> {
+async function start (t: Test, { providers = ['corp'], identity = null, pages = true, hasLogout = true, sameSite }: Options = {}): Promise<TestApp> {
   const { store, advance } = await createStore(t)
   const app = await buildApp(t, store, {}, async app => {
     addPart(app, 'oidc', { providers: new Map(providers.map(name => [name, { name, logoutUrl: async (asked: unknown) => hasLogout ? `https://idp.example/end?${JSON.stringify(asked)}` : null }])), onSignIn: null, logins: { openIdToken: (_name: string, sealed: string) => sealed === 'sealed' ? 'the-token' : null } } as never)
     const options = { prefix: '/auth', origin, audiences: ['orders'], ...identity === null ? {} : { identity } }
     await app.register(authRoutes, options)
     await app.register(sessionsRoutes, { prefix: '/auth/sessions', origin })
-    if (pages) await app.register(pagesRoutes, options)
+    if (pages) await app.register(pagesRoutes, { ...options, ...sameSite === undefined ? {} : { sameSite } })
     for (const name of ['corp', 'other']) {
       app.post(`/${name}`, async (_request, reply) => {
         const nowMs = store.nowMs()
@@ -114,6 +114,17 @@ t.test('the page does not go to a provider after a sign-out or an error', async 
     t.notMatch(response.body, 'data-next')
     t.same(linksOf(response.body), ['/auth/login/corp?return_to=%2Fauth%2Faccount'])
   }
+})
+
+t.test('a provider that returns after its sign-out leads to the page, and not to a sign-in, with strict cookies too', async t => {
+  const server = await start(t, { sameSite: 'strict' })
+
+  const response = await get(server, '/auth/sign-in?signed_out', { ...navigation, 'sec-fetch-site': 'cross-site' })
+  const [, link = ''] = /href="(\/auth\/sign-in[^"]*)"/.exec(response.body) ?? []
+  t.equal(link, '/auth/sign-in?return_to=%2Fauth%2Faccount&amp;signed_out=1&amp;again=1')
+  const shown = await get(server, link.replaceAll('&amp;', '&'), navigation)
+  t.match(shown.body, 'You are signed out.')
+  t.notMatch(shown.body, 'data-next')
 })
 
 t.test('a navigation that needs a recent sign-in leads the user of a provider there, with what the route demands', async t => {
