@@ -49,6 +49,7 @@ const plugins: Documented[] = [
   { name: 'deviceBound', file: 'plugins/device-bound.ts', options: ['DeviceBoundOptions'] },
   { name: 'refreshToken', file: 'plugins/refresh-token.ts', options: ['RefreshTokenOptions'] },
   { name: 'secondFactor', file: 'plugins/second-factor.ts', options: ['SecondFactorOptions'] },
+  { name: 'oidc', file: 'plugins/oidc.ts', options: ['OidcOptions'] },
   { name: 'authenticate', file: 'plugins/authenticate.ts', options: ['AuthenticateOptions'], note: '[Composing the plugins](../guides/composing.md#sessions-tokens-and-protected-routes) lists what a route can demand (`AuthenticateDemand`).' },
   { name: 'mint', file: 'plugins/mint.ts', options: ['MintOptions'] },
   { name: 'streams', file: 'plugins/streams.ts' },

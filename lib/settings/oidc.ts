@@ -28,17 +28,23 @@ export const oidcProvider = {
   claims: Optional(list(claimName('Name of a claim.'), { description: 'Claims that are kept with the session, at most 4 KiB, for claims of upstreams and for handlers. A user with larger ones is refused. Claims that only the userinfo endpoint states count as well.', default: [], maxItems: 50, uniqueItems: true })),
   /** Scopes of users. */
   grant: Optional(list(group({
+    /** Name of a claim. */
     claim: Optional(claimName('Claim that decides. By default every user has the scopes. email_domain is the domain of a verified e-mail address.')),
+    /** Value that the claim has, or that is one of a list in it. */
     value: Optional(claimValue('Value that the claim, or an entry of its list, must have.')),
+    /** Scopes that the line grants. */
     scopes: scopes('Scopes here.')
   }, { description: 'Scopes for the users who have a claim.' }), { description: 'Scopes of the users here, by their claims; all lines that match count. A user who matches no line has none.', default: [], maxItems: 1000 })),
   /** Condition that a user must meet. */
   allow: Optional(group({
+    /** Name of a claim. */
     claim: claimName('Claim that decides. email_domain is the domain of a verified e-mail address.'),
+    /** Value that the claim has, or that is one of a list in it. */
     value: claimValue('Value that the claim, or an entry of its list, must have.')
   }, { description: 'Every user without this claim is refused (403). By default every user of the provider may sign in.' })),
   /** Strengths of which the provider is asked for one. */
   acr: Optional(group({
+    /** Accepted strengths. */
     values: list(text(check.checkScope, { description: 'acr.', expects: 'a text without blanks' }), { description: 'The provider is asked for one of these, and every other one is refused.', minItems: 1, uniqueItems: true })
   }, { description: 'Strength of the authentication.' })),
   /** `prompt` of every sign-in. */

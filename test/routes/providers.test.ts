@@ -1,5 +1,6 @@
 import t from 'tap'
 import { LoginForbiddenError, LoginInvalidError, ProviderUnavailableError } from '../../lib/errors.ts'
+import { cookieNamePattern } from '../../lib/http/own-cookies.ts'
 import { createFaultyStore, createStore, recordEvents } from '../helpers/build-app.ts'
 import { answerOf, buildProviderApp, Jar, sessionCookie, sessionOf } from '../helpers/provider-app.ts'
 
@@ -30,6 +31,21 @@ t.test('the cookie of a sign-in is hardened and lives for ten minutes', async t 
   const { app } = await buildProviderApp(t, store)
   const response = await new Jar(app).get('/auth/login/corp')
   t.match(String(response.headers['set-cookie']), /^__Host-Http-portcullis-login-[0-9a-f]{16}=[\w-]+; Max-Age=600; Path=\/; HttpOnly; Secure; SameSite=Lax$/)
+})
+
+t.test('no upstream sees or sets the cookie of a sign-in, and no deployment may have a name that ends as one', async t => {
+  const { store } = await createStore(t)
+  const { app, corp } = await buildProviderApp(t, store)
+  const jar = new Jar(app)
+  await jar.begin(corp)
+  const [name = ''] = jar.logins
+  const { own } = app.portcullis.cookies
+  t.equal(own.without(`a=1; ${name}=x; b=2`), 'a=1; b=2')
+  t.equal(own.without('portcullis-login-0123456789ABCDEF=x'), null)
+  t.equal(own.without('portcullis-login=x; portcullis-login-form=y'), 'portcullis-login=x; portcullis-login-form=y')
+  t.ok(own.areSetBy(`${name}=; Max-Age=0`))
+  t.notOk(cookieNamePattern.test('orders-login-0123456789abcdef'))
+  t.ok(cookieNamePattern.test('orders-login'))
 })
 
 t.test('an unknown provider, HEAD and other methods are not found', async t => {

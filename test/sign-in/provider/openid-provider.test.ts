@@ -71,7 +71,7 @@ t.test('after a cut, the provider asks for the password again, although it knows
 })
 
 t.test('a step-up at the provider keeps the session, for the same user alone', async t => {
-  const { origin } = await start(t)
+  const { origin, provider } = await start(t)
   const browser = new Browser()
   await browser.signIn(`${origin}/auth/login/corp`, 'ada')
   const before = await sessionOf(browser, origin)
@@ -79,6 +79,7 @@ t.test('a step-up at the provider keeps the session, for the same user alone', a
   t.ok(stepped.asked)
   t.equal(stepped.url, `${origin}/orders`)
   t.equal((await sessionOf(browser, origin))?.sid, before?.sid)
+  browser.forget(provider.issuer)
   const other = await browser.signIn(`${origin}/auth/login/corp?step_up=1&return_to=/orders`, 'eve')
   t.equal(other.response.status, 403)
   t.match(await sessionOf(browser, origin), { subject: 'corp|ada' })
