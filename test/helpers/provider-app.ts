@@ -71,7 +71,7 @@ export async function buildProviderApp (t: Test, store: Store, { onSignIn, route
   const [corp, other] = ['corp', 'other'].map(name => new ScriptedProvider(name, () => store.nowMs())) as [ScriptedProvider, ScriptedProvider]
   const app = await buildApp(t, store, options, async app => {
     addPart(app, 'oidc', { providers: new Map([['corp', corp], ['other', other]]), onSignIn: onSignIn ?? null, logins: createLogins(app.portcullis, [deriveSecret(own)]) })
-    await app.register(authRoutes, { prefix: '/auth', origin, audiences: ['orders'], identity: { verify: async ({ password: given }) => given === password ? { subject: 'grace' } : null } })
+    await app.register(authRoutes, { prefix: '/auth', origin, audiences: ['orders'], identity: { verify: async ({ password: given }) => given === password ? { subject: 'grace', scopes: [] } : null } })
     await app.register(providerRoutes, { prefix: '/auth', origin, audiences: ['orders'], ...routes })
   })
   return { app, corp, other }
