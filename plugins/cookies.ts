@@ -42,9 +42,9 @@ export interface Cookies {
   readLogins (request: Pick<RequestFacts, 'headers'>): ReadonlyMap<string, string>
   /** Returns the cookie of one sign-in, or null. Throws CookieDuplicateError if the request contains it twice. */
   readLogin (request: Pick<RequestFacts, 'headers'>, id: string): string | null
-  /** Sets the cookie of one sign-in. */
+  /** Sets the cookie of a sign-in. */
   setLogin (reply: FastifyReply, id: string, value: string, maxAgeSeconds: number): void
-  /** Deletes the cookie of one sign-in in the browser. */
+  /** Deletes the cookie of a sign-in in the browser. */
   clearLogin (reply: FastifyReply, id: string): void
   /** Returns the name of the cookie of a sign-in. */
   loginName (id: string): string
