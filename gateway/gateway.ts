@@ -47,6 +47,7 @@ import { cookieSession } from '../lib/settings/session.ts'
 import { forwarding } from '../lib/settings/upstream.ts'
 import { readClientTlsFiles } from '../stores/files/tls-files.ts'
 import type { Store } from '../stores/store.ts'
+import type { PasswordSource } from '../users/password-source.ts'
 
 export interface BuildOptions {
   /** The directory that relative paths in the configuration start from. Default: the working directory. */
@@ -83,7 +84,7 @@ export async function composeGateway (config: Config, { store, isWorker = false,
     const passwords = await openPasswordSource(app, config)
     await watchUsers(app, passwords, { isWorker })
     if (!isWorker) await compareUsers(app, passwords, { config, secrets, ...compareUsersEveryMs === undefined ? {} : { everyMs: compareUsersEveryMs } })
-    await addOwnRoutes(app, config, passwords === null ? {} : { identity: passwords })
+    await addOwnRoutes(app, config, passwords)
     const addresses = await findAddresses(config.upstreams.flatMap(({ targets }) => targets))
     for (const upstream of config.upstreams) await addUpstream(app, upstream, { ...config, addresses })
     if (config.admin !== null && !isWorker) await (await import('./operators-listener.ts')).addAdmin(app, config.admin, config)
@@ -128,7 +129,8 @@ async function addPlugins (app: FastifyInstance, config: Config, truth: StoreOpt
   await app.register(streams)
 }
 
-async function addOwnRoutes (app: FastifyInstance, config: Config, ways: WaysOptions): Promise<void> {
+async function addOwnRoutes (app: FastifyInstance, config: Config, passwords: PasswordSource | null): Promise<void> {
+  const ways: WaysOptions = passwords === null ? {} : { identity: passwords }
   const { origin, upstreams } = config
   const audiences = [...new Set(upstreams.flatMap(({ audience }) => audience ?? []))]
 
