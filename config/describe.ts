@@ -77,6 +77,7 @@ function describeUpstream (upstream: UpstreamConfig): Block {
       ['revocation', consistency === 'strict' ? 'always asks the store' : null],
       ['rate limit', rateLimit === null ? null : `${rateLimit.max} requests in ${say(rateLimit.windowMs)}`],
       ['forwards', `${forwarded[forward]}${authorization === 'keep' ? ' and the client\'s Authorization' : ''}`],
+      ['claims', upstream.claims === null ? null : Object.entries(upstream.claims).map(([claim, header]) => forward === 'headers' ? `${claim} as ${header}` : claim).join(', ')],
       ['Host', passHostHeader ? null : 'that of the target'],
       ['paths', paths === 'transparent' ? 'byte for byte' : null],
       ['redirects', redirects === 'keep' ? 'as the service writes them' : null],
