@@ -29,7 +29,7 @@ export function providerFailure (thrown: unknown): Error {
 }
 
 function unavailable (reason: string): Error {
-  return Object.assign(new ProviderUnavailableError({ cause: new Error(reason) }), { headers: { 'retry-after': '2' } })
+  return Object.assign(new ProviderUnavailableError({ cause: new RequestFailure(reason) }), { headers: { 'retry-after': '2' } })
 }
 
 /** Returns the reason of a failure for the log: codes and texts of this package, and nothing of a response. */
