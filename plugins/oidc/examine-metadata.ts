@@ -1,7 +1,7 @@
 import type { ServerMetadata } from 'openid-client'
 import { canonicalAlgorithm, verificationAlgorithms } from '../../lib/jwt/jws.ts'
-import type { CheckedProvider, ProviderOptions } from './create-client.ts'
-import type { Finding } from './examine.ts'
+import type { CheckedProvider } from './create-client.ts'
+import { fault, note, type Finding } from './finding.ts'
 
 /** Compares the settings of a provider with what its discovery document states. A member that is absent states nothing. */
 export function examineMetadata (metadata: Readonly<ServerMetadata>, provider: CheckedProvider): Finding[] {
@@ -13,12 +13,12 @@ export function examineMetadata (metadata: Readonly<ServerMetadata>, provider: C
   const unknownStrengths = missingIn(stated('acr_values_supported'), acr?.values ?? [])
   return [
     ...examineClientAuthentication(stated('token_endpoint_auth_methods_supported'), provider),
-    ...when(responseTypes !== null && !responseTypes.includes('code'), true, 'issuer', 'the provider does not offer the authorization code flow (response_types_supported); name one that does'),
-    ...when(algorithms !== null && !algorithms.some(name => (verificationAlgorithms as readonly unknown[]).includes(canonicalAlgorithm(name))), true, 'issuer', `the provider signs ID tokens with none of ${verificationAlgorithms.join(', ')}; let it sign with one of these for this client`),
-    ...when(unknownScopes.length > 0, false, 'scopes', `the provider does not state that it knows ${unknownScopes.join(' ')} (scopes_supported); remove it, or see that it is allowed for the client there`),
-    ...when(acr !== undefined && unknownStrengths.length === acr.values.length, false, 'acr', 'the provider states none of the values (acr_values_supported), so that it may refuse every user; write one that it states'),
-    ...when(metadata['backchannel_logout_supported'] !== true, false, 'issuer', 'the provider does not state that it sends back-channel logouts, so that a sign-out there may end no session here; allow for it in session.absoluteTimeout'),
-    ...when(metadata.end_session_endpoint === undefined, false, 'issuer', 'the provider has no end_session_endpoint, so that a sign-out here ends no session there')
+    ...when(responseTypes !== null && !responseTypes.includes('code'), fault('issuer', 'the provider does not offer the authorization code flow (response_types_supported); name one that does')),
+    ...when(algorithms !== null && !algorithms.some(name => (verificationAlgorithms as readonly unknown[]).includes(canonicalAlgorithm(name))), fault('issuer', `the provider signs ID tokens with none of ${verificationAlgorithms.join(', ')}; let it sign with one of these for this client`)),
+    ...when(unknownScopes.length > 0, note('scopes', `the provider does not state that it knows ${unknownScopes.join(' ')} (scopes_supported); remove it, or see that it is allowed for the client there`)),
+    ...when(acr !== undefined && unknownStrengths.length === acr.values.length, note('acr', 'the provider states none of the values (acr_values_supported), so that it may refuse every user; write one that it states')),
+    ...when(metadata['backchannel_logout_supported'] !== true, note('issuer', 'the provider does not state that it sends back-channel logouts, so that a sign-out there may end no session here; allow for it in session.absoluteTimeout')),
+    ...when(metadata.end_session_endpoint === undefined, note('issuer', 'the provider has no end_session_endpoint, so that a sign-out here ends no session there'))
   ]
 }
 
@@ -27,8 +27,8 @@ function examineClientAuthentication (methods: string[] | null, { privateKey }: 
   const offered = methods.filter(method => /^[a-z_]{1,40}$/.test(method)).join(', ')
   const takesSecrets = methods.includes('client_secret_basic') || methods.includes('client_secret_post')
   return [
-    ...when(privateKey !== undefined && !methods.includes('private_key_jwt'), true, 'privateKey', `the provider does not take private_key_jwt, but ${offered}; write clientSecret in its place`),
-    ...when(privateKey === undefined && !takesSecrets, true, 'clientSecret', `the provider takes no client secret, but ${offered}; write privateKey in its place`)
+    ...when(privateKey !== undefined && !methods.includes('private_key_jwt'), fault('privateKey', `the provider does not take private_key_jwt, but ${offered}; write clientSecret in its place`)),
+    ...when(privateKey === undefined && !takesSecrets, fault('clientSecret', `the provider takes no client secret, but ${offered}; write privateKey in its place`))
   ]
 }
 
@@ -41,6 +41,6 @@ function listIn (value: unknown): string[] | null {
   return Array.isArray(value) ? value.filter(entry => typeof entry === 'string') : null
 }
 
-function when (applies: boolean, isFault: boolean, setting: keyof ProviderOptions, text: string): Finding[] {
-  return applies ? [{ isFault, setting, text }] : []
+function when (applies: boolean, finding: Finding): Finding[] {
+  return applies ? [finding] : []
 }

@@ -7,17 +7,9 @@ import type { Discovered } from './discovered.ts'
 import { examineMetadata } from './examine-metadata.ts'
 import { explainDiscovery } from './explain-discovery.ts'
 import { reasonOf } from './failures.ts'
+import { fault, note, type Finding } from './finding.ts'
 
 /* An examination of a provider before users sign in: whether it can be reached, and whether it knows this client as the settings say. */
-
-/** Something about a provider that keeps users from signing in, or with `isFault: false` something that an operator should know. */
-export interface Finding {
-  isFault: boolean
-  /** Setting of the provider. */
-  setting: keyof ProviderOptions
-  /** The problem and its remedy. */
-  text: string
-}
 
 export interface ExamineOptions {
   provider: ProviderOptions
@@ -156,12 +148,4 @@ function inventSecrets () {
 
 function printable (text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 100)
-}
-
-function fault (setting: keyof ProviderOptions, text: string): Finding {
-  return { isFault: true, setting, text }
-}
-
-function note (setting: keyof ProviderOptions, text: string): Finding {
-  return { isFault: false, setting, text }
 }
