@@ -250,6 +250,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
     cookies: { sameSite: 'lax', name: 'portcullis' },
     revocation: { consistency: 'replica', maxStalenessMs: 2000, staleForMs: 0 },
     identity: { type: 'users', file: '/etc/portcullis/users.json', staleForMs: 300_000 },
+    providers: [],
     issuers: [],
     shutdown: { delayMs: 0, timeoutMs: 10_000 },
     log: { level: 'info', access: false },
