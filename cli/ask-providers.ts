@@ -10,7 +10,7 @@ export async function askProviders (config: Config): Promise<{ faults: string[],
   const answers = await Promise.all(config.providers.map(async provider => {
     const { redirectUri, postLogoutUri } = providerAddresses(provider.name, config)
     const findings = await examineProvider({ provider: optionsFrom(oidcProvider, provider), redirectUri, postLogoutUri })
-    const lineOf = (setting: string, text: string): string => `identity ${provider.name}: ${setting}: ${text}`
+    const lineOf = (setting: string, text: string): string => `${provider.setting}.${setting}: ${text}`
     const faults = findings.filter(({ isFault }) => isFault).map(({ setting, text }) => lineOf(setting, text))
     const warnings = findings.filter(({ isFault }) => !isFault).map(({ setting, text }) => `warning: ${lineOf(setting, text)}`)
     return { faults, remarks: [...warnings, ...faults.length === 0 ? [`${provider.name} answers, and knows the client`] : []] }

@@ -6,8 +6,14 @@ import type { Settings } from './schema.ts'
 export type Source = Exclude<Settings['identity'], readonly unknown[]>
 type Provider = Extract<Source, { type: 'oidc' }>
 
+/** Returns the sources of users, in their order. */
 export function sourcesOf (identity: Settings['identity']): Source[] {
   return Array.isArray(identity) ? identity : [identity as Source]
+}
+
+/** Returns the name of the setting of a source. */
+export function sourceSetting (identity: Settings['identity'], index: number): string {
+  return Array.isArray(identity) ? `identity[${index}]` : 'identity'
 }
 
 function isProvider (source: Source): source is Provider {
@@ -26,7 +32,7 @@ export function providerAddresses (name: string, { origin, pages }: { origin: st
 /** Finds contradictions between the sources of users, and between one of them and the issuers. */
 export function checkIdentity ({ identity, issuers }: Pick<Settings, 'identity' | 'issuers'>): Problem[] {
   const sources = sourcesOf(identity)
-  const settingOf = (index: number): string => Array.isArray(identity) ? `identity[${index}]` : 'identity'
+  const settingOf = (index: number): string => sourceSetting(identity, index)
   const passwords = sources.findIndex(source => !isProvider(source))
   return sources.flatMap((source, index) => {
     if (!isProvider(source)) return index === passwords ? [] : [{ setting: settingOf(index), text: 'is a second source of passwords; keep one file of users or function' }]

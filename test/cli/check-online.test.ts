@@ -72,24 +72,24 @@ for (const pushed of ['off', 'offered'] as const) {
     const { issuer } = await startOpenIdProvider(t, { clients: [clientOf(origin, { name: 'other' })], pushed })
     const { code, stderr } = await online(t, corp(issuer))
     t.equal(code, 1)
-    t.match(stderr, /^identity corp: clientId: the provider does not return to http:\/\/localhost:8080\/auth\/callback\/corp \(.+\); register exactly this redirect URI for the client portcullis\n$/)
+    t.match(stderr, /^identity\.clientId: the provider does not return to http:\/\/localhost:8080\/auth\/callback\/corp \(.+\); register exactly this redirect URI for the client portcullis\n$/)
   })
 
   t.test(`a wrong client secret is one line, and so is a client that is not registered (pushed requests: ${pushed})`, async t => {
     const { issuer } = await startOpenIdProvider(t, { clients: [clientOf(origin)], pushed })
     const wrong = await online(t, corp(issuer, { clientSecret: 'of-another-client' }))
     t.equal(wrong.code, 1)
-    t.match(wrong.stderr, /^identity corp: clientSecret: the provider does not accept it for the client portcullis \(invalid_client\); copy the id and the secret from the provider again\n$/)
+    t.match(wrong.stderr, /^identity\.clientSecret: the provider does not accept it for the client portcullis \(invalid_client\); copy the id and the secret from the provider again\n$/)
     const unknown = await online(t, corp(issuer, { clientId: 'zebra' }))
     t.equal(unknown.code, 1)
-    t.match(unknown.stderr, /^identity corp: clientSecret: the provider does not accept it for the client zebra \(invalid_client\)/m)
+    t.match(unknown.stderr, /^identity\.clientSecret: the provider does not accept it for the client zebra \(invalid_client\)/m)
   })
 
   t.test(`a scope that the client may not ask for is one line (pushed requests: ${pushed})`, async t => {
     const { issuer } = await startOpenIdProvider(t, { clients: [clientOf(origin, { scope: 'openid profile' })], pushed })
     const { code, stderr } = await online(t, corp(issuer))
     t.equal(code, 1)
-    t.match(stderr, /^identity corp: scopes: the provider refuses one of openid profile email \(invalid_scope\); allow them for the client there, or remove it\n$/)
+    t.match(stderr, /^identity\.scopes: the provider refuses one of openid profile email \(invalid_scope\); allow them for the client there, or remove it\n$/)
   })
 }
 
@@ -101,7 +101,7 @@ t.test('a private key is accepted if the provider has its public key', async t =
     const { issuer } = await startOpenIdProvider(t, { clients: [client] })
     const outcome = await online(t, corp(issuer, { clientSecret: undefined, privateKey: './key.pem' }), String(mine.privateKey.export({ type: 'pkcs8', format: 'pem' })))
     t.equal(outcome.code, code)
-    t.match(outcome.stderr, code === 0 ? /^$/ : /^identity corp: privateKey: the provider does not accept it for the client portcullis \(invalid_client\); register its public key there\n$/)
+    t.match(outcome.stderr, code === 0 ? /^$/ : /^identity\.privateKey: the provider does not accept it for the client portcullis \(invalid_client\); register its public key there\n$/)
   }
 })
 
@@ -117,7 +117,7 @@ t.test('a provider that cannot be reached, is none, or is another one is one lin
   for (const [reason, issuer, line] of outcomes) {
     const { code, stderr } = await online(t, corp(issuer))
     t.equal(code, 1, reason)
-    t.match(stderr, /^identity corp: issuer: [^\n]+\n$/, reason)
+    t.match(stderr, /^identity\.issuer: [^\n]+\n$/, reason)
     t.match(stderr.trimEnd(), line, reason)
   }
 })
@@ -147,7 +147,7 @@ t.test('what a provider does not offer is a line, and what it may not offer a wa
   for (const [reason, metadata, answers, fault, warning] of outcomes) {
     const issuer = await startFake(t, discovering(metadata, knowing(answers)))
     const { code, stdout, stderr } = await online(t, corp(issuer))
-    const warnings = stdout.split('\n').filter(line => line.startsWith('warning: identity corp: '))
+    const warnings = stdout.split('\n').filter(line => line.startsWith('warning: identity.'))
     t.equal(code, fault === null ? 0 : 1, reason)
     if (fault === null) t.equal(stderr, '', reason)
     else t.match(stderr, fault, reason)
@@ -163,7 +163,7 @@ t.test('several providers are asked at once, and each has its lines', async t =>
   const { code, stdout, stderr } = await online(t, [corp(good.issuer), { ...corp('http://localhost:9'), name: 'away' }])
   t.equal(code, 1)
   t.match(stdout, /^corp answers, and knows the client$/m)
-  t.match(stderr, /^identity away: issuer: [^\n]+\n$/)
+  t.match(stderr, /^identity\[1\]\.issuer: [^\n]+\n$/)
 })
 
 t.test('without a provider there is nothing to ask', async t => {

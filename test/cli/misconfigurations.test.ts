@@ -272,7 +272,7 @@ const identities: Row[] = [
   ['hashes that everybody reads', { prepare: async folder => { await chmod(join(folder, 'users.json'), 0o644) } }, 0, 'identity.file: <folder>/users.json is open to other users of this machine (mode 0644); write: chmod o= <folder>/users.json'],
   ['an unknown kind of identity', set({ identity: { type: 'ldap' } }), 1, 'identity.type: is not known; write users or oidc'],
   ['a provider without a credential', set({ identity: [{ type: 'users', file: './users.json' }, { type: 'oidc', name: 'corp', issuer: 'https://idp.example.com', clientId: 'portcullis' }] }), 1, 'identity[1].clientSecret: is required, or privateKey; register the gateway as a confidential client, and add the secret that the provider shows'],
-  ['a provider key that is not there', set({ identity: { type: 'oidc', name: 'corp', issuer: 'https://idp.example.com', clientId: 'portcullis', privateKey: './corp.pem' } }), 1, 'identity corp: privateKey: <folder>/corp.pem cannot be used (ENOENT); name a PEM file with a private key']
+  ['a provider key that is not there', set({ identity: { type: 'oidc', name: 'corp', issuer: 'https://idp.example.com', clientId: 'portcullis', privateKey: './corp.pem' } }), 1, 'identity.privateKey: <folder>/corp.pem cannot be used (ENOENT); name a PEM file with a private key']
 ]
 
 const operation: Row[] = [

@@ -102,9 +102,9 @@ t.test('the key of a client is read and checked', async t => {
   const read = async (file: string) => await readFiles(checkConfig({ ...sound, identity: { ...corp, clientSecret: undefined, privateKey: file } }, { directory: folder, env: {} }), { store: false })
 
   t.same((await read('good.pem')).warnings, [])
-  t.match((await read('readable.pem')).warnings, [/^identity corp: privateKey: /], 'other users can read it')
+  t.match((await read('readable.pem')).warnings, [/^identity\.privateKey: /], 'other users can read it')
   for (const file of ['small.pem', 'other.pem', 'public.pem', 'text.pem', 'missing.pem', 'folder']) {
-    await t.rejects(read(file), { code: 'PTC_ERR_CONFIG_INVALID', message: /^identity corp: privateKey: .+; name a PEM file/ }, file)
+    await t.rejects(read(file), { code: 'PTC_ERR_CONFIG_INVALID', message: /^identity\.privateKey: .+; name a PEM file/ }, file)
     await t.resolves(read(file).catch((error: Error) => { t.notMatch(error.message, 'zebra') }))
   }
 })
@@ -113,9 +113,9 @@ const doubtful: Array<[reason: string, identity: unknown, more: object, ...setti
   ['a sound provider', corp, {}],
   ['a provider beside users, without pages', [users, corp], { pages: false }],
   ['a provider alone, without pages', corp, { pages: false }, 'pages'],
-  ['a provider on this machine', { ...corp, issuer: 'http://localhost:9000' }, {}, 'identity corp: issuer'],
-  ['an address that nobody has verified', { ...corp, allow: { claim: 'email', value: 'ada@example.com' } }, {}, 'identity corp: allow'],
-  ['an address that nobody has verified, for scopes', { ...corp, grant: [{ claim: 'email', value: 'ada@example.com', scopes: ['a'] }] }, {}, 'identity corp: grant'],
+  ['a provider on this machine', { ...corp, issuer: 'http://localhost:9000' }, {}, 'identity.issuer'],
+  ['an address that nobody has verified', { ...corp, allow: { claim: 'email', value: 'ada@example.com' } }, {}, 'identity.allow'],
+  ['an address that nobody has verified, for scopes', { ...corp, grant: [{ claim: 'email', value: 'ada@example.com', scopes: ['a'] }] }, {}, 'identity.grant'],
   ['the domain of a verified address', { ...corp, allow: { claim: 'email_domain', value: 'example.com' } }, {}]
 ]
 
