@@ -54,9 +54,9 @@ export class ProviderClient implements Provider {
     return this.#problem ?? this.#discovered?.keys.problem() ?? null
   }
 
-  /** Asks the provider for its configuration, unless it is known. Rejects with ProviderUnavailableError. */
-  async prepare (): Promise<void> {
-    await this.#ready()
+  /** Resolves to the configuration of the provider, and asks for it unless it is known. Rejects with ProviderUnavailableError. */
+  async prepare (): Promise<Discovered> {
+    return await this.#ready()
   }
 
   async stop (): Promise<void> {
