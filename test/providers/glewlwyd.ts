@@ -56,10 +56,12 @@ export async function startGlewlwyd (t: Pick<Test, 'teardown'>, { origin, users 
     authorization_type: ['code'],
     token_endpoint_auth_method: ['client_secret_basic', 'client_secret_post'],
     scope: ['openid'],
-    post_logout_redirect_uri: `${origin}/`,
+    post_logout_redirect_uri: `${origin}/auth/sign-in?signed_out`,
     backchannel_logout_uri: `${origin}/auth/backchannel-logout/corp`,
     backchannel_logout_session_required: 'true'
   })
+  // Otherwise a session at Glewlwyd is enough, and `amr` is "session".
+  await call('PUT', '/api/scope/openid', { name: 'openid', display_name: 'openid', password_required: true, password_max_age: 0, scheme: {}, scheme_required: {} })
   for (const username of users) await call('POST', '/api/user', { username, name: username, email: `${username}@example.com`, password, scope: ['openid', 'g_profile'], enabled: true })
 
   return {
