@@ -55,3 +55,17 @@ t.test('a step-up is refused, because Glewlwyd states no time of the authenticat
   t.equal(response.status, 403)
   t.equal((await browser.request(`${origin}/a.html`)).status, 200)
 })
+
+t.test('a user who was signed out everywhere stays out, because Glewlwyd cannot prove that it has asked for the password', async t => {
+  const port = await findClosedPort()
+  const origin = `http://localhost:${port}`
+  const glewlwyd = await startGlewlwyd(t, { origin, users: ['di'] })
+  await startGatewayAt(t, port, glewlwyd.issuer, { scopes: ['openid'] })
+  const browser = new Browser()
+  await glewlwyd.signIn(browser, `${origin}/a.html`, 'di')
+  const ended = await browser.request(`${origin}/auth/logout`, { method: 'POST', json: { scope: 'all' }, headers: { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'cors' } })
+  t.equal(ended.status, 204)
+  const { url, response } = await glewlwyd.signIn(browser, `${origin}/a.html`, 'di')
+  t.ok(url.startsWith(`${origin}/auth/callback/corp?`))
+  t.equal(response.status, 403)
+})
