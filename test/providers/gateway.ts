@@ -5,12 +5,12 @@ import { composeGateway } from '../../gateway/gateway.ts'
 import { secret } from '../helpers/build-app.ts'
 import { clientSecret } from '../helpers/openid-provider.ts'
 import { generousLimits } from '../helpers/sign-in.ts'
-import { startUpstream } from '../helpers/upstream.ts'
+import { startService } from './service.ts'
 
-/** Starts a gateway with one provider in front of pages: /a.html, /b.html, and /strong/, which demands an authentication of this second. */
-export async function startGatewayAt (t: Test, port: number, issuer: string, scopes = ['openid', 'profile', 'email']): Promise<FastifyInstance> {
+/** Starts a gateway with one provider in front of the service; /strong/ demands an authentication of the last two seconds. */
+export async function startGatewayAt (t: Test, port: number, issuer: string, provider: { scopes?: string[], claims?: string[] } = {}): Promise<FastifyInstance> {
   const origin = `http://localhost:${port}`
-  const pages = await startUpstream(t)
+  const service = await startService(t)
   const app = await composeGateway(checkConfig({
     origin,
     secret,
@@ -19,10 +19,10 @@ export async function startGatewayAt (t: Test, port: number, issuer: string, sco
     log: { level: 'silent' },
     rateLimit: generousLimits,
     pages: true,
-    identity: { type: 'oidc', name: 'corp', issuer, clientId: 'portcullis', clientSecret, scopes },
+    identity: { type: 'oidc', name: 'corp', issuer, clientId: 'portcullis', clientSecret, ...provider },
     upstreams: [
-      { prefix: '/', target: pages.url, audience: 'pages' },
-      { prefix: '/strong', target: pages.url, audience: 'strong', stepUp: { maxAge: '1s' } }
+      { prefix: '/', target: service.url, audience: 'pages' },
+      { prefix: '/strong', target: service.url, audience: 'strong', stepUp: { maxAge: '2s' } }
     ]
   }, { directory: '.', env: {} }))
   t.teardown(async () => { await app.close() })

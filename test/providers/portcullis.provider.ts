@@ -11,13 +11,12 @@ t.test('Portcullis signs in, steps up and signs out as the guide says', async t 
   await startGatewayAt(t, port, provider.issuer)
   const seen = await see(t, {
     origin,
-    pages: ['/a.html', '/b.html'],
-    strong: '/strong/',
+    strong: { path: '/strong/', afterMs: 3100 },
     async signOut (browser) {
       const answer = await browser.request(`${origin}/auth/logout`, { method: 'POST', json: { provider: true }, headers: { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'cors' } })
       return (await answer.json() as { logout_url: string }).logout_url
     }
   }, provider)
 
-  t.same(seen, { signIn: true, twoTabs: true, leftCookies: 0, stepUp: true, signOutHere: true, signOutAtProvider: true, signOutThere: true, signOutThereAfterStepUp: true, logoutFirst: true, scripts: true })
+  t.same(seen, { signIn: true, scripts: true, twoTabs: true, leftCookies: 0, abandonedTabs: true, stepUp: true, signOutHere: true, signOutAtProvider: true, signOutThere: true, streamEnded: true, signOutThereAfterStepUp: true, logoutOfUser: true, logoutFirst: true })
 })
