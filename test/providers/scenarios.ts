@@ -150,7 +150,7 @@ async function openFeed (origin: string, cookie: string): Promise<{ hasEnded: ()
 
 /** Makes the provider send a logout token that has a user and no session, as for a user whom its administrator has disabled. */
 async function logOutUser ({ provider }: TestProvider, sub: string): Promise<void> {
-  const client = await provider.Client.find('portcullis') as { backchannelLogoutSessionRequired: boolean, backchannelLogout: (sub: string) => Promise<void> }
+  const client = await provider.Client.find('portcullis') as unknown as { backchannelLogoutSessionRequired: boolean, backchannelLogout: (sub: string) => Promise<void> }
   client.backchannelLogoutSessionRequired = false
   try {
     await client.backchannelLogout(sub)
