@@ -1,3 +1,4 @@
+import { copyJson } from '../json-copy.ts'
 import type { ProviderClaims } from '../session/provider-session.ts'
 
 /* Decides by the claims of a provider's user whether the user may sign in, with which scopes, and which claims the session keeps. */
@@ -27,8 +28,17 @@ export function admit (claims: ProviderClaims, { allow, grant, claims: kept }: A
   if (allow !== undefined && !meets(claims, allow)) return { isAllowed: false, reason: `not allowed by ${allow.claim}` }
   const scopes = grant.flatMap(({ claim, value, scopes }) => claim === undefined || value === undefined || meets(claims, { claim, value }) ? scopes : [])
   const own = Object.fromEntries(kept.flatMap(name => Object.hasOwn(claims, name) ? [[name, claims[name]]] : []))
-  if (Buffer.byteLength(JSON.stringify(own)) > maxClaimsBytes) return { isAllowed: false, reason: `the claims to keep have more than ${maxClaimsBytes} bytes` }
-  return { isAllowed: true, scopes: [...new Set(scopes)], claims: own }
+  const copy = copyOf(own)
+  return typeof copy === 'string' ? { isAllowed: false, reason: copy } : { isAllowed: true, scopes: [...new Set(scopes)], claims: copy }
+}
+
+/** Returns a copy of the claims, or the reason why a session cannot keep them. */
+function copyOf (claims: ProviderClaims): ProviderClaims | string {
+  try {
+    return copyJson('the claims to keep', claims, maxClaimsBytes)
+  } catch (error) {
+    return (error as Error).message
+  }
 }
 
 /** Returns the names of the claims that the rules need. */

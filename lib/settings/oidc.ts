@@ -11,7 +11,7 @@ const scopes = (description: string) => list(text(check.checkScope, { descriptio
 /** Settings of an identity provider (OpenID Connect) at which users sign in. */
 export const oidcProvider = {
   /** Name of the provider. The subjects of its users are `<name>|<sub>`, and its paths end in it. */
-  name: text(check.checkIssuerName, { description: 'The subjects of its users are <name>|<sub>, and its paths are /auth/login/<name>, /auth/callback/<name> and /auth/backchannel-logout/<name>.', expects: 'a name', example: 'corp', hard: true }),
+  name: text(check.checkProviderName, { description: 'The subjects of its users are <name>|<sub>, and its paths are /auth/login/<name>, /auth/callback/<name> and /auth/backchannel-logout/<name>.', expects: 'a name', example: 'corp', hard: true }),
   /** Issuer. Discovery is `<issuer>/.well-known/openid-configuration`. */
   issuer: text(check.checkProviderIssuer, { description: 'Its issuer, exactly as its discovery document states it. http is accepted on localhost and 127.0.0.1 alone.', expects: 'an https address', example: 'https://idp.example.com', hard: true }),
   /** Id of this client at the provider. */
@@ -48,7 +48,7 @@ export const oidcProvider = {
     values: list(text(check.checkScope, { description: 'acr.', expects: 'a text without blanks' }), { description: 'The provider is asked for one of these, and every other one is refused.', minItems: 1, uniqueItems: true })
   }, { description: 'Strength of the authentication.' })),
   /** `prompt` of every sign-in. */
-  prompt: Optional(choice(['login', 'consent', 'select_account'], { description: 'What the provider shows at every sign-in (prompt), even if it knows the user.' })),
+  prompt: Optional(choice(['login', 'consent', 'select_account'], { description: 'What the provider shows at every sign-in (prompt), even if it knows the user. The browser carries it, and its user may remove it; maxAge is verified.' })),
   /** Maximum age of the authentication at sign-in. */
   maxAge: Optional(duration({ description: 'Maximum age of the authentication at the provider when a user signs in here (max_age).', minimum: '0s', maximum: '365d' })),
   /** Whether the session ends at the `session_expiry` of the ID token at the latest. */

@@ -111,6 +111,9 @@ export const checkIssuerName: TextCheck = text => /^[A-Za-z0-9._-]{1,64}$/.test(
 
 export const checkIssuer: TextCheck = text => /^[\x21-\x7e]{1,500}$/.test(text) ? null : 'must be 1 to 500 visible ASCII characters, exactly as in the tokens; write for example https://idp.example.com'
 
+/** The name of a provider is a segment of paths, and browsers resolve `.` and `..` away. */
+export const checkProviderName: TextCheck = text => /^\.+$/.test(text) ? 'must not consist of dots, because its paths end in it; write for example corp' : checkIssuerName(text)
+
 /** Checks the address from which keys are fetched. An attacker who can change the keys in transit can sign in as any user. */
 export const checkJwksUri: TextCheck = text => {
   const url = URL.parse(text)

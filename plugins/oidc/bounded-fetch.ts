@@ -1,7 +1,11 @@
+import { findFault } from '../../lib/json.ts'
+
 /* Requests to an identity provider: bounded in size and time, to addresses that may be asked alone, and without redirects. */
 
 const maxBytes = 256 * 1024
 const timeoutMs = 5000
+/** Maximum nesting depth of an answer in JSON, as in tokens. */
+const levels = 16
 
 /** Failure of a request whose reason may be logged. */
 export class RequestFailure extends Error {}
@@ -16,7 +20,7 @@ export function addressFault (address: string, { isLocal }: { isLocal: boolean }
 
 /**
  * Creates a fetch that reads the whole response before it resolves. With `isLocal`, plain http to this machine is permitted. Rejects with
- * RequestFailure if the response has more than 256 KiB, and with the errors of fetch if it does not end within five seconds.
+ * RequestFailure if the response has more than 256 KiB, or is JSON that two parsers may read differently, and with the errors of fetch if it does not end within five seconds.
  */
 export function createBoundedFetch ({ isLocal, signal }: { isLocal: boolean, signal: AbortSignal }) {
   return async function boundedFetch (address: string, options: RequestInit = {}): Promise<Response> {
@@ -27,6 +31,7 @@ export function createBoundedFetch ({ isLocal, signal }: { isLocal: boolean, sig
     headers.set('accept-encoding', 'identity')
     const response = await fetch(address, { ...options, headers, redirect: 'manual', signal: AbortSignal.any(signals) })
     const bytes = await readBytes(response)
+    if (isAmbiguous(bytes)) throw new RequestFailure('the answer repeats a member, or is nested too deep')
     return new Response([101, 204, 205, 304].includes(response.status) ? null : bytes, { status: response.status, headers: response.headers })
   }
 }
@@ -46,4 +51,10 @@ async function readBytes ({ body, headers }: Response): Promise<Uint8Array<Array
     chunks.push(chunk)
   }
   return Uint8Array.from(Buffer.concat(chunks))
+}
+
+/** Returns whether bytes are JSON that repeats the name of a member, or that is too deep to be copied. The content type decides nothing. */
+function isAmbiguous (bytes: Uint8Array): boolean {
+  const text = new TextDecoder().decode(bytes)
+  return /^\s*[[{]/.test(text) && findFault(text, { levels }) !== null
 }

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { LoginForbiddenError, LoginInvalidError, LogoutTokenInvalidError } from '../../lib/errors.ts'
 import { parseToken } from '../../lib/jwt/jws.ts'
 import { admit, claimsOf, type AdmissionRules } from '../../lib/oidc/admission.ts'
+import { isStrongEnough, smallerAge, strengthsToAsk } from '../../lib/oidc/demands.ts'
 import { authenticationIn } from '../../lib/oidc/id-token.ts'
 import { demandOf } from '../../lib/oidc/logout-token.ts'
-import { isOneOf } from '../../lib/session/authentication.ts'
 import type { ProviderClaims } from '../../lib/session/provider-session.ts'
 import { discover, type Discovered, type DiscoveryOptions } from './discovered.ts'
 import { loginFailure, providerFailure, reasonOf } from './failures.ts'
@@ -69,9 +69,9 @@ export class ProviderClient implements Provider {
     const { library, configuration } = await this.#ready()
     const metadata = configuration.serverMetadata()
     const { redirectUri, scopes } = this.#options
-    const maxAge = this.#maxAge(demands)
+    const maxAge = smallerAge(this.maxAgeSeconds, demands.maxAgeSeconds)
     const prompt = demands.prompt ?? this.#options.prompt ?? (maxAge === 0 ? 'login' : null)
-    const acrValues = this.#acrValues(demands)
+    const acrValues = strengthsToAsk(this.#options.acrValues, demands.acrValues)
     const parameters = {
       redirect_uri: redirectUri,
       scope: scopes.join(' '),
@@ -141,14 +141,6 @@ export class ProviderClient implements Provider {
     }
   }
 
-  #maxAge ({ maxAgeSeconds }: AuthorizationDemands): number | null {
-    return maxAgeSeconds ?? this.maxAgeSeconds
-  }
-
-  #acrValues ({ acrValues }: AuthorizationDemands): readonly string[] | null {
-    return acrValues !== undefined && acrValues.length > 0 ? acrValues : this.#options.acrValues
-  }
-
   /** Adds the claims of the userinfo endpoint if the rules need one that the ID token does not state. Those of the ID token take precedence. */
   async #withUserInfo ({ library, configuration }: Discovered, accessToken: string, claims: ProviderClaims): Promise<ProviderClaims> {
     const isComplete = claimsOf(this.#options.rules).every(name => Object.hasOwn(claims, name))
@@ -157,11 +149,10 @@ export class ProviderClient implements Provider {
   }
 
   #authenticated (idToken: string, own: ProviderClaims, claims: ProviderClaims, demands: AuthorizationDemands): Authenticated {
-    const stated = authenticationIn(own)
+    const stated = authenticationIn(own, this.#options.now() / 1000)
     if (typeof stated === 'string') throw invalid(stated)
-    if (stated.authTime === null && this.#maxAge(demands) !== null) throw invalid('auth_time is missing')
-    const accepted = this.#acrValues(demands)
-    if (accepted !== null && !isOneOf(stated.acr, accepted)) throw new LoginForbiddenError({ cause: new Error('acr') })
+    if (stated.authTime === null && smallerAge(this.maxAgeSeconds, demands.maxAgeSeconds) !== null) throw invalid('auth_time is missing')
+    if (!isStrongEnough(stated.acr, this.#options.acrValues, demands.acrValues)) throw new LoginForbiddenError({ cause: new Error('acr') })
     return { ...stated, sessionExpiry: this.#options.honoursExpiry ? stated.sessionExpiry : null, idToken, claims }
   }
 

@@ -1,7 +1,7 @@
 import type * as OpenIdClient from 'openid-client'
 import type { ClientAuth, Configuration } from 'openid-client'
 import { parseKeySet } from '../../lib/jwt/jwks.ts'
-import { verificationAlgorithms } from '../../lib/jwt/jws.ts'
+import { canonicalAlgorithms, verificationAlgorithms, type VerificationAlgorithm } from '../../lib/jwt/jws.ts'
 import { importClientKey } from '../../lib/oidc/client-key.ts'
 import { loadPackages } from '../../lib/load-packages.ts'
 import { RemoteKeys } from '../issuers/remote-keys.ts'
@@ -54,15 +54,21 @@ export async function discover (options: DiscoveryOptions): Promise<Discovered> 
     const fault = typeof address === 'string' ? addressFault(address, { isLocal }) : 'missing'
     if (fault !== null) throw new RequestFailure(`${name} of the discovery document is ${fault}`)
   }
-  return { library, configuration, issuer: metadata.issuer, keys: openKeys(metadata.jwks_uri!, options) }
+  return { library, configuration, issuer: metadata.issuer, keys: openKeys(metadata.jwks_uri!, algorithmsIn(metadata.id_token_signing_alg_values_supported), options) }
 }
 
-function openKeys (address: string, { now, onKeysError }: DiscoveryOptions): RemoteKeys {
+function openKeys (address: string, algorithms: readonly VerificationAlgorithm[], { now, onKeysError }: DiscoveryOptions): RemoteKeys {
   return new RemoteKeys(address, coolDownMs, {
-    toKeySet: (bytes, before) => parseKeySet(bytes, verificationAlgorithms, before?.keys),
+    toKeySet: (bytes, before) => parseKeySet(bytes, algorithms, before?.keys),
     onError: onKeysError,
     now
   })
+}
+
+/** Returns the algorithms with which the provider signs. A key without `alg` is used if only one of them fits it, which is RS256 by default. */
+function algorithmsIn (stated: unknown): VerificationAlgorithm[] {
+  const names = Array.isArray(stated) ? stated.filter(name => typeof name === 'string') : ['RS256']
+  return canonicalAlgorithms(names).filter(name => verificationAlgorithms.includes(name))
 }
 
 /** Returns how this client authenticates: with its key, with its secret in a header, or in the body if the provider takes nothing else. */

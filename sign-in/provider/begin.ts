@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
 import { SessionInvalidError } from '../../lib/errors.ts'
 import { publish, sourceOf } from '../../lib/events.ts'
+import { smallerAge } from '../../lib/oidc/demands.ts'
 import { longestReturnTo } from '../../lib/oidc/transaction.ts'
 import type { SessionRecord } from '../../lib/session/record.ts'
 import type { AuthorizationDemands, Provider } from '../../plugins/oidc/provider.ts'
@@ -23,7 +24,8 @@ export interface Restart { restarts: number, replaces: string }
 /** Begins a sign-in at a provider. Returns the address to which the browser is redirected. Changes no session. */
 export async function beginLogin (reply: FastifyReply, options: BeginOptions, restart?: Restart): Promise<string> {
   const { provider, returnTo, stepUpSid, portcullis } = options
-  const demands = provider.maxAgeSeconds === null ? options.demands : { maxAgeSeconds: provider.maxAgeSeconds, ...options.demands }
+  const maxAgeSeconds = smallerAge(provider.maxAgeSeconds, options.demands.maxAgeSeconds)
+  const demands = maxAgeSeconds === null ? options.demands : { ...options.demands, maxAgeSeconds }
   const { oidc: { logins }, store } = portcullis
   const secrets = { state: random(), nonce: random(), codeVerifier: random() }
   // The time is taken first, so that the sign-in has begun before a cut that happens while the provider is asked.

@@ -94,5 +94,5 @@ export function strengthOf ({ acr, amr }: Authenticated): { acr: string, amr: st
 /** Returns the name that is shown for the user. It gives no access. */
 function nameOf ({ claims, sub }: Authenticated): string {
   const names = [claims['preferred_username'], claims['email'], claims['name'], sub]
-  return names.find((name): name is string => typeof name === 'string' && name !== '' && name.length <= 256) ?? sub
+  return names.find((name): name is string => typeof name === 'string' && name !== '' && name.length <= 256 && name.isWellFormed() && !/\p{Cc}/u.test(name)) ?? sub
 }
