@@ -11,7 +11,7 @@ import { startUpstream, type Upstream } from './helpers/upstream.ts'
 
 /* Claims of a provider's users on their way to upstreams. */
 
-const claims = { email: 'ada@example.com', name: 'Ada Łovelace', groups: ['staff', 'a,b', '100%'], level: 3, nested: { a: 1 } }
+const claims = { email: 'ada@example.com', name: 'Ada Łovelace', groups: ['staff', 'a,b', '100%'], level: 3, nested: { a: 1 }, title: 'a,b' }
 
 type Upstreams = (target: string) => NonNullable<ConfigInput['upstreams']>
 
@@ -41,11 +41,11 @@ const claimsOf = (authorization: string | undefined) => JSON.parse(Buffer.from(a
 
 t.test('claims reach an upstream as the headers that it names, without loss', async t => {
   const { origin, upstream, cookie } = await start(t, target => [
-    { prefix: '/wiki', target, audience: 'wiki', forward: 'headers', claims: { email: 'X-Auth-Email', name: 'X-Auth-Name', groups: 'X-Auth-Groups', level: 'X-Auth-Level', nested: 'X-Auth-Nested', absent: 'X-Auth-Absent' } }
+    { prefix: '/wiki', target, audience: 'wiki', forward: 'headers', claims: { email: 'X-Auth-Email', name: 'X-Auth-Name', groups: 'X-Auth-Groups', level: 'X-Auth-Level', nested: 'X-Auth-Nested', title: 'X-Auth-Title', absent: 'X-Auth-Absent' } }
   ])
   await send('GET', `${origin}/wiki`, { headers: ['cookie', cookie] })
   const { headers } = upstream.requests.at(-1)!
-  t.match(headers, { 'x-auth-subject': 'corp|ada', 'x-auth-email': 'ada@example.com', 'x-auth-name': 'Ada%20%C5%81ovelace', 'x-auth-groups': 'staff,a%2Cb,100%25', 'x-auth-level': '3', 'x-auth-nested': '{"a":1}' })
+  t.match(headers, { 'x-auth-subject': 'corp|ada', 'x-auth-email': 'ada@example.com', 'x-auth-name': 'Ada%20%C5%81ovelace', 'x-auth-groups': 'staff,a%2Cb,100%25', 'x-auth-level': '3', 'x-auth-nested': '{"a":1}', 'x-auth-title': 'a%2Cb' })
   t.notOk('x-auth-absent' in headers)
   t.same(String(headers['x-auth-groups']).split(',').map(decodeURIComponent), claims.groups)
 })

@@ -46,18 +46,18 @@ function headersWith (claims: ReadonlyArray<readonly [claim: string, header: str
   }
 }
 
-/** Returns the headers of the claims that the identity has. Commas separate the entries of a list, and are encoded within one. */
+/** Returns the headers of the claims that the identity has. Commas separate the entries of a list, and are encoded everywhere else. */
 function claimHeaders ({ provider }: Identity, claims: ReadonlyArray<readonly [claim: string, header: string]>): string[] {
   if (provider === null) return []
   return claims.flatMap(([claim, header]) => {
-    if (!Object.hasOwn(provider.claims, claim)) return []
-    const value = provider.claims[claim]
-    return [header, Array.isArray(value) ? value.map(entry => headerText(textOf(entry)).replaceAll(',', '%2C')).join(',') : headerText(textOf(value))]
+    const value = Object.hasOwn(provider.claims, claim) ? provider.claims[claim] : null
+    return value === null ? [] : [header, (Array.isArray(value) ? value : [value]).map(claimText).join(',')]
   })
 }
 
-function textOf (value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
+/** A comma is encoded, so that no single text reads like a list. */
+function claimText (value: unknown): string {
+  return headerText(typeof value === 'string' ? value : JSON.stringify(value)).replaceAll(',', '%2C')
 }
 
 /**
