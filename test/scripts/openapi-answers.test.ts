@@ -200,5 +200,6 @@ t.test('endpoints answer what is described when something is broken', async t =>
 })
 
 t.test('no answer is described that nobody gets', async t => {
-  t.same(checker.promised.filter(answer => !checker.seen.has(answer)), [])
+  // The address of the sign-out at an identity provider: test/routes/providers.test.ts.
+  t.same(checker.promised.filter(answer => !checker.seen.has(answer) && !answer.startsWith('logout 200')), [])
 })
