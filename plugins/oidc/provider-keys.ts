@@ -1,9 +1,13 @@
 import { ProviderUnavailableError } from '../../lib/errors.ts'
 import { canonicalAlgorithm, hasGoodSignature, verificationAlgorithms, type TokenParts, type VerificationAlgorithm, type VerificationKey } from '../../lib/jwt/jws.ts'
 import type { KeySource } from '../issuers/key-source.ts'
+import { mayBeNew } from '../issuers/new-keys.ts'
 
-/** Returns why the signature of a token is not one of the keys; null if it is. Rejects with ProviderUnavailableError if the keys cannot be read. */
-export async function signatureFault (keys: KeySource, { header, signingInput, signature }: TokenParts): Promise<string | null> {
+/**
+ * Returns why the signature of a token is not one of the keys; null if it is. Rejects with ProviderUnavailableError if the keys cannot be
+ * read, or if the token may be signed with a key that is newer than the last time they were: a logout that was refused would not be repeated.
+ */
+export async function signatureFault (keys: KeySource, { header, claims, signingInput, signature }: TokenParts, nowMs: number): Promise<string | null> {
   if (header['crit'] !== undefined) return 'with an extension that is not known (crit)'
   const algorithm = canonicalAlgorithm(header['alg']) as VerificationAlgorithm
   // No new key of the provider could verify it.
@@ -16,6 +20,11 @@ export async function signatureFault (keys: KeySource, { header, signingInput, s
   const isLastWord = await keys.lookAgain()
   const read = keys.current()?.find(kid, algorithm) ?? null
   if (read !== known && isRight(read)) return null
-  if (!isLastWord && read === null) throw Object.assign(new ProviderUnavailableError({ cause: new Error('the keys cannot be read') }), { headers: { 'retry-after': String(Math.max(1, Math.ceil(keys.retryAfterMs / 1000))) } })
+  if (read === null && !isLastWord) throw unavailable('the keys cannot be read', keys)
+  if ((read === null || kid === null) && mayBeNew({ kid, algorithm }, claims, keys, nowMs)) throw unavailable('the key may be newer than the last ones that were read', keys)
   return read === null ? 'of a key that the provider does not publish' : 'with a wrong signature'
+}
+
+function unavailable (reason: string, { retryAfterMs }: KeySource): Error {
+  return Object.assign(new ProviderUnavailableError({ cause: new Error(reason) }), { headers: { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) } })
 }
