@@ -3,14 +3,14 @@ import { nearest } from '../lib/suggest.ts'
 
 export interface Arguments {
   positionals: string[]
-  values: Partial<Record<'config' | 'file' | 'subject' | 'scopes' | 'session' | 'jti' | 'issuer' | 'workers', string>> & { all?: boolean, help?: boolean, version?: boolean }
+  values: Partial<Record<'config' | 'file' | 'subject' | 'scopes' | 'session' | 'jti' | 'issuer' | 'workers', string>> & { all?: boolean, online?: boolean, help?: boolean, version?: boolean }
 }
 
 /** Reports wrong usage; the exit code is 2. */
 export class UsageError extends Error {}
 
 const text = { type: 'string' } as const
-const options = { config: text, file: text, subject: text, scopes: text, session: text, jti: text, issuer: text, workers: text, all: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } } as const
+const options = { config: text, file: text, subject: text, scopes: text, session: text, jti: text, issuer: text, workers: text, all: { type: 'boolean' }, online: { type: 'boolean' }, help: { type: 'boolean', short: 'h' }, version: { type: 'boolean' } } as const
 
 /** Parses a command line. Does not check whether the command takes the arguments. */
 export function parseArguments (argv: string[]): Arguments {

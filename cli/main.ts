@@ -16,7 +16,7 @@ interface Command {
 
 const commands: Record<string, Command> = {
   start: { load: async () => (await import('./start.ts')).startCommand, takes: ['config', 'workers'] },
-  check: { load: async () => (await import('./check.ts')).checkCommand, takes: ['config'] },
+  check: { load: async () => (await import('./check.ts')).checkCommand, takes: ['config', 'online'] },
   users: { load: async () => (await import('./users.ts')).usersCommand, takes: ['file', 'subject', 'scopes'], hasPositionals: true },
   keys: { load: async () => (await import('./keys.ts')).keysCommand, takes: ['config'], hasPositionals: true },
   sessions: { load: async () => (await import('./sessions.ts')).sessionsCommand, takes: ['config', 'subject'] },

@@ -2,7 +2,7 @@ export const usage = `portcullis: a session gateway
 
   portcullis start --config FILE [--workers N]
                                             run the gateway, in N processes, until SIGTERM or SIGINT
-  portcullis check --config FILE            check the configuration and tell what each upstream accepts
+  portcullis check --config FILE [--online] check the configuration and tell what each upstream accepts
   portcullis users add NAME --file FILE     add a user or change a password (password on standard input)
                    [--subject S] [--scopes "a b"]
   portcullis users remove NAME --file FILE
@@ -27,13 +27,18 @@ Runs the gateway. It prints one line when it listens; SIGTERM or SIGINT drains a
 ${config}
   --workers N     how many processes serve on the one port, 1 to 64; as many as there are cores is right, 1 is the default
 `,
-  check: `usage: portcullis check --config FILE
+  check: `usage: portcullis check --config FILE [--online]
 
 Checks the configuration and the files that it names, and tells what each upstream accepts and is told. It starts, makes and asks
 nothing. What the gateway would not start with is exit 1 and one line each on standard error; what deserves a second look is a
 line that begins with "warning: " and exit 0.
 
+With --online it also asks each identity provider whether users could sign in: for its configuration and keys, whether it accepts the
+client, by redeeming a code that was never issued, and whether it knows the redirect URI, by a request that shows no page. It follows
+no redirect and takes at most 20 seconds. What is wrong there is exit 1 too.
+
 ${config}
+  --online        ask the identity providers as well
 `,
   users: `usage: portcullis users add NAME --file FILE [--subject S] [--scopes "a b"]
        portcullis users remove NAME --file FILE

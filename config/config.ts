@@ -33,7 +33,10 @@ export interface Config extends Omit<DecodedSettings, Resolved> {
 }
 
 /** Settings of an identity provider. The path of the key is absolute. */
-export type ProviderConfig = Omit<Extract<Decoded<typeof identitySource>, { type: 'oidc' }>, 'type'>
+export interface ProviderConfig extends Omit<Extract<Decoded<typeof identitySource>, { type: 'oidc' }>, 'type'> {
+  /** Name of the setting that holds it, such as `identity[1]`. */
+  setting: string
+}
 
 export type AdminConfig = NonNullable<DecodedSettings['admin']>
 

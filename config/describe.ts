@@ -1,5 +1,6 @@
 import { driverOf } from '../stores/drivers.ts'
 import type { Config, IssuerConfig, ProviderConfig, UpstreamConfig } from './config.ts'
+import { providerAddresses } from './identity.ts'
 
 /** A titled block of lines. A row whose value is null is left out. */
 interface Block {
@@ -38,15 +39,16 @@ function describeGateway ({ origin, listen, admin, store, session, accessToken, 
 }
 
 /** The addresses are what the provider has to know. */
-function describeProvider ({ name, issuer, clientId, clientSecret, claims, grant, allow }: ProviderConfig, { origin, pages }: Config): Block {
+function describeProvider ({ name, issuer, clientId, clientSecret, claims, grant, allow }: ProviderConfig, config: Config): Block {
+  const { redirectUri, logoutUri, postLogoutUri } = providerAddresses(name, config)
   const granted = grant.map(({ claim, value, scopes }) => `${scopes.join(' ')}${claim === null ? '' : ` (${claim} ${value})`}`)
   return {
     title: `${name} → ${issuer}`,
     rows: [
       ['client', `${clientId}, with ${clientSecret === null ? 'a private key' : 'a secret'}`],
-      ['redirect', `${origin}/auth/callback/${name}`],
-      ['logout', `${origin}/auth/backchannel-logout/${name}`],
-      ['after logout', `${origin}${pages ? '/auth/sign-in?signed_out' : '/'}`],
+      ['redirect', redirectUri],
+      ['logout', logoutUri],
+      ['after logout', postLogoutUri],
       ['allows', allow === null ? 'everyone' : `${allow.claim} ${allow.value}`],
       ['scopes', granted.length === 0 ? 'none' : granted.join(', ')],
       ['keeps', claims.length === 0 ? null : claims.join(' ')]
@@ -77,6 +79,7 @@ function describeUpstream (upstream: UpstreamConfig): Block {
       ['revocation', consistency === 'strict' ? 'always asks the store' : null],
       ['rate limit', rateLimit === null ? null : `${rateLimit.max} requests in ${say(rateLimit.windowMs)}`],
       ['forwards', `${forwarded[forward]}${authorization === 'keep' ? ' and the client\'s Authorization' : ''}`],
+      ['claims', upstream.claims === null ? null : Object.entries(upstream.claims).map(([claim, header]) => forward === 'headers' ? `${claim} as ${header}` : claim).join(', ')],
       ['Host', passHostHeader ? null : 'that of the target'],
       ['paths', paths === 'transparent' ? 'byte for byte' : null],
       ['redirects', redirects === 'keep' ? 'as the service writes them' : null],

@@ -53,9 +53,9 @@ async function checkUpstreamTls ({ tls }: UpstreamConfig, index: number): Promis
 }
 
 /** Checks the private key with which the gateway authenticates to a provider. */
-async function checkClientKey ({ name, privateKey }: ProviderConfig): Promise<string[]> {
+async function checkClientKey ({ setting: source, privateKey }: ProviderConfig): Promise<string[]> {
   if (privateKey === null) return []
-  const setting = `identity ${name}: privateKey`
+  const setting = `${source}.privateKey`
   try {
     await importClientKey(await readFile(privateKey, 'utf8'))
   } catch (error) {

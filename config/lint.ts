@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import { lintLifetimes } from './lint/lifetimes.ts'
 import { lintOperation } from './lint/operation.ts'
 import { lintPaths } from './lint/paths.ts'
+import { lintProviders } from './lint/providers.ts'
 import { lintReach } from './lint/reach.ts'
 import { lintUpstreams } from './lint/upstreams.ts'
 
@@ -12,5 +13,5 @@ import { lintUpstreams } from './lint/upstreams.ts'
  * `addresses` are the addresses of the targets' host names.
  */
 export function lintConfig (config: Config, users: StoredUser[] | null = null, addresses: Addresses = new Map()): string[] {
-  return [lintReach(config), lintLifetimes(config), lintOperation(config), lintUpstreams(config, users, addresses), lintPaths(config, addresses)].flat()
+  return [lintReach(config), lintProviders(config), lintLifetimes(config), lintOperation(config), lintUpstreams(config, users, addresses), lintPaths(config, addresses)].flat()
 }

@@ -8,7 +8,7 @@ import { checkIdentity } from './identity.ts'
 import { readInput } from './read.ts'
 import { resolveConfig } from './resolve.ts'
 import { checkGateway, checkIssuers, checkPrefixes, checkTargets, checkTransparent, checkUpstream } from './rules.ts'
-import { configSchema, identitySource, type Settings } from './schema.ts'
+import { configSchema, sourceOfType, type Settings } from './schema.ts'
 
 /** Reads and checks a configuration file. Throws ConfigInvalidError with one line for each error. */
 export async function loadConfig (file: string, env: Environment): Promise<Config> {
@@ -32,7 +32,10 @@ export function checkConfig (input: unknown, { directory, env }: { directory: st
 /** Fills in defaults. A default can replace a wrong value, so the value is checked before. */
 function withDefaults ({ identity, ...rest }: Record<string, unknown>): Settings {
   // TypeBox copies values when it fills in defaults, and a function cannot be copied.
-  const complete = (source: unknown): unknown => typeof source === 'function' ? source : Value.Default(identitySource, source)
+  const complete = (source: unknown): unknown => {
+    const schema = sourceOfType((source as { type?: unknown } | null)?.type)
+    return schema === null ? source : Value.Default(schema, source)
+  }
   const sources = Array.isArray(identity) ? identity.map(complete) : complete(identity)
   return { ...Value.Default(configSchema, rest) as Settings, identity: sources as Settings['identity'] }
 }

@@ -7,7 +7,7 @@ import { driverOf } from '../stores/drivers.ts'
 import type { VerifyPassword } from '../users/password-source.ts'
 import type { Config, DecodedSettings, IssuerConfig, ProviderConfig, UpstreamConfig } from './config.ts'
 import type { NamedFile } from './environment.ts'
-import { sourcesOf } from './identity.ts'
+import { sourceSetting, sourcesOf } from './identity.ts'
 import { forwardOf } from './rules.ts'
 import { configSchema, identitySource, type Settings } from './schema.ts'
 
@@ -44,11 +44,11 @@ function resolveIdentity (identity: Settings['identity'], directory: string): Pi
   const passwords = sources.find((source): source is VerifyPassword | Extract<typeof source, { type: 'users' }> => typeof source === 'function' || source.type === 'users') ?? null
   return {
     identity: passwords === null || typeof passwords === 'function' ? passwords : { ...passwords, file: resolve(directory, passwords.file) },
-    providers: sources.flatMap(source => typeof source === 'function' || source.type === 'users' ? [] : [resolveProvider(source, directory)])
+    providers: sources.flatMap((source, index) => typeof source === 'function' || source.type === 'users' ? [] : [{ ...resolveProvider(source, directory), setting: sourceSetting(identity, index) }])
   }
 }
 
-function resolveProvider ({ type: _, ...provider }: Extract<Decoded<typeof identitySource>, { type: 'oidc' }>, directory: string): ProviderConfig {
+function resolveProvider ({ type: _, ...provider }: Extract<Decoded<typeof identitySource>, { type: 'oidc' }>, directory: string): Omit<ProviderConfig, 'setting'> {
   return { ...provider, privateKey: provider.privateKey === null ? null : resolve(directory, provider.privateKey) }
 }
 

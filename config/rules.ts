@@ -1,3 +1,4 @@
+import { isReservedClaim } from '../lib/jwt/own-claims.ts'
 import { isThisMachine, plainHost, serviceAt, shareService } from '../lib/proxy/service-address.ts'
 import { findTlsProblems } from '../lib/settings/client-tls.ts'
 import { reference } from '../lib/settings/fields.ts'
@@ -80,9 +81,22 @@ function checkDemands ({ audience, access, scopes, stepUp }: Upstream, origin: s
   return problems
 }
 
+/** Finds claims that the upstream cannot receive. */
+function checkClaims (upstream: Upstream): Problem[] {
+  const { claims } = upstream
+  if (claims === undefined) return []
+  const forward = forwardOf(upstream)
+  if (forward !== 'mint' && forward !== 'headers') return [{ setting: 'claims', text: `needs forward: mint or headers, and it is ${forward}; change forward, or remove claims` }]
+  const headers = Object.values(claims).map(header => header.toLowerCase())
+  return Object.keys(claims).flatMap((claim, index) => {
+    if (headers.indexOf(headers[index]!) < index) return [{ setting: `claims.${claim}`, text: 'has the header of another claim; choose another' }]
+    return forward === 'mint' && isReservedClaim(claim) ? [{ setting: `claims.${claim}`, text: 'is a claim that the gateway sets itself; remove it' }] : []
+  })
+}
+
 function checkForwarding (upstream: Upstream): Problem[] {
   const { access, audience, forward, authorization } = upstream
-  const problems: Problem[] = []
+  const problems: Problem[] = checkClaims(upstream)
   if (forward === 'mint' && access === 'public' && audience === undefined) {
     problems.push({ setting: 'forward', text: 'mint needs an audience; add audience: <name>, or write forward: headers or none' })
   }

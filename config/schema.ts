@@ -38,6 +38,11 @@ const hints = { openid: 'is not known; write oidc', 'openid-connect': 'is not kn
 /** One source of users: a file, a function that verifies passwords, or an identity provider. */
 export const identitySource = Type.Union([users, oidc, verify], { description: 'A source of users.', expects: 'a file of users, an identity provider, or a function', example: '{ type: users, file: ./users.json }', hints })
 
+/** Returns the schema of the sources that have this type; null if there is none. */
+export function sourceOfType (type: unknown): typeof users | typeof oidc | null {
+  return [users, oidc].find(({ properties }) => properties.type.const === type) ?? null
+}
+
 const identity = Type.Union([users, oidc, verify, list(identitySource, { description: 'Several sources: at most one file or function, and any number of identity providers.', minItems: 1, maxItems: 100 })], {
   description: 'Who may sign in: the users of a file, of an identity provider, or of a function (in a TypeScript configuration), or a list of these.',
   expects: 'a file of users, an identity provider, a function, or a list of these',

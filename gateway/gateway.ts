@@ -154,7 +154,7 @@ async function upstreamTls (setting: string, { serverName, ...paths }: NonNullab
 
 /** Registers an upstream in a separate scope, so that its requirements apply to every path under its prefix. */
 async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { origin, cors, pages, limits, upstreams, addresses }: Config & { addresses: Addresses }): Promise<void> {
-  const { access, audience, scopes, stepUp, authorization, forward, prefix, targets, rewritePrefix, responseHeadersBytes, tls, consistency } = upstream
+  const { access, audience, scopes, stepUp, authorization, forward, prefix, targets, rewritePrefix, responseHeadersBytes, tls, consistency, claims } = upstream
   const demand = app.portcullis.authenticate({
     access,
     scopes,
@@ -174,7 +174,9 @@ async function addUpstream (app: FastifyInstance, upstream: UpstreamConfig, { or
     cors: cors.origins.length > 0 ? 'strip' : 'keep',
     clientTimeout: limits.clientTimeoutMs,
     onRequest: [...refuseOtherCase(upstream, upstreams, addresses), upstream.rateLimit === null ? demand : app.portcullis.rateLimit.guard(prefix, optionsFrom(budget, upstream.rateLimit), demand)],
-    identityHeaders: createIdentityHeaders(app.portcullis, forward, audience)
+    identityHeaders: createIdentityHeaders(app.portcullis, forward, audience, claims ?? {}),
+    // What a service believes of one client header, no other upstream may be told by it.
+    identityHeaderNames: [...new Set(upstreams.flatMap(({ claims }) => Object.values(claims ?? {})))]
   }
   await app.register(async function upstreamScope (scope) {
     // A page sign-in yields no token, so on routes that take tokens only the redirect would loop.

@@ -52,8 +52,8 @@ export default fp<AuditOptions>(async function auditPlugin (fastify, options) {
 }, { name: 'portcullis-audit', fastify: '5.x', dependencies: ['portcullis-store'] })
 
 /** Returns a copy with the members that an audit log contains; absent ones are undefined. */
-function membersOf ({ event, sid, subject, ip, outcome, request, by, account, method, path, budget, sessions, kid }: SecurityEvent) {
-  return { event, sid, subject, ip, outcome, request, by, account, method, path, budget, sessions, kid }
+function membersOf ({ event, sid, subject, provider, ip, outcome, request, by, account, method, path, budget, sessions, kid }: SecurityEvent) {
+  return { event, sid, subject, provider, ip, outcome, request, by, account, method, path, budget, sessions, kid }
 }
 
 function logTo (log: FastifyBaseLogger): (event: SecurityEvent) => void {

@@ -1,26 +1,21 @@
-import { readFile } from 'node:fs/promises'
 import { Type } from '@sinclair/typebox'
-import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { checkOptions } from '../lib/check-options.ts'
 import { ConfigInvalidError } from '../lib/errors.ts'
-import { importClientKey } from '../lib/oidc/client-key.ts'
-import { oidcProvider } from '../lib/settings/oidc.ts'
-import { optional, optionsOf, type DecodedOptions, type OptionsFrom } from '../lib/settings/options.ts'
+import { optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { secretOption } from '../lib/settings/secret.ts'
 import { deriveSecrets } from './keys.ts'
-import { ProviderClient } from './oidc/client.ts'
+import { createClient, providerOptions, type ProviderOptions } from './oidc/create-client.ts'
 import { createLogins } from './oidc/logins.ts'
 import type { OnSignIn } from './oidc/part.ts'
 import { addPart, beginPart, partOrNull } from './portcullis.ts'
 
+export type { ProviderOptions } from './oidc/create-client.ts'
 export type { OnSignIn, OnSignInFacts } from './oidc/part.ts'
-
-const Provider = optionsOf(oidcProvider)
 
 const own = {
   /** Identity providers at which users sign in, each with another name. */
-  providers: Type.Array(Provider, { minItems: 1 }),
+  providers: Type.Array(providerOptions, { minItems: 1 }),
   /** Secret that seals sign-ins under way and ID tokens; at least 32 bytes, base64url. A list serves to change it: the first one seals. */
   secret: secretOption,
   /** Prefix of the routes that complete sign-ins (portcullis/routes/providers). Default /auth. */
@@ -29,16 +24,12 @@ const own = {
   onSignIn: Type.Optional(Type.Unsafe<OnSignIn>(Type.Function([], Type.Unknown(), { errorMessage: 'must be a function' })))
 }
 
-export interface ProviderOptions extends OptionsFrom<typeof oidcProvider> {}
-
 export interface OidcOptions extends Omit<OptionsFrom<Record<never, never>, typeof own>, 'providers'> {
   /** Identity providers at which users sign in, each with another name. */
   providers: ProviderOptions[]
 }
 
 const Options = optionsOf({}, own)
-
-type CheckedProvider = DecodedOptions<typeof Provider>
 
 /** Sign-in at identity providers (OpenID Connect). Register the routes of portcullis/routes/providers as well. */
 export default fp<OidcOptions>(async function oidcPlugin (fastify, options) {
@@ -47,50 +38,17 @@ export default fp<OidcOptions>(async function oidcPlugin (fastify, options) {
   const names = given.map(({ name }) => name)
   if (new Set(names).size < names.length) throw new ConfigInvalidError('portcullis-oidc: every provider must have another name, because the subjects of its users begin with it')
   const health = partOrNull(portcullis, 'health')
-  const clients = await Promise.all(given.map(async provider => await createClient(fastify, provider, `${portcullis.cookies.origin}${prefix}/callback/${provider.name}`)))
+  const clients = await Promise.all(given.map(async provider => await createClient(provider, {
+    redirectUri: `${portcullis.cookies.origin}${prefix}/callback/${provider.name}`,
+    now: portcullis.clock,
+    onProblem (problem) {
+      if (problem === null) fastify.log.info({ provider: provider.name }, 'the identity provider answers')
+      else fastify.log.error({ provider: provider.name, problem }, 'the identity provider cannot be used')
+    }
+  })))
   for (const client of clients) health?.warnWhile(() => client.problem() === null ? null : `identity: ${client.name}: ${client.problem()}`)
   addPart(fastify, 'oidc', { providers: new Map(clients.map(client => [client.name, client])), onSignIn, logins: createLogins(portcullis, deriveSecrets('portcullis-oidc', secret)) })
   // The start does not wait for the providers, so that an unavailable one does not lock out the users of others.
   fastify.addHook('onReady', async () => { for (const client of clients) client.prepare().catch(() => {}) })
   fastify.addHook('onClose', async () => { await Promise.all(clients.map(client => client.stop())) })
 }, { name: 'portcullis-oidc', fastify: '5.x', dependencies: ['portcullis-store', 'portcullis-cookies', 'portcullis-session', 'portcullis-blocklist'] })
-
-async function createClient (fastify: FastifyInstance, provider: CheckedProvider, redirectUri: string): Promise<ProviderClient> {
-  const { name, issuer, clientId, clientSecret, privateKey, privateKeyId, scopes, claims, grant, allow, acr, prompt = null, maxAgeMs = null, sessionExpiry } = provider
-  const refuse = (text: string): never => { throw new ConfigInvalidError(`portcullis-oidc: ${name}: ${text}`) }
-  if ((clientSecret === undefined) === (privateKey === undefined)) refuse('either clientSecret or privateKey is required, so that nobody else can redeem a code; register a confidential client at the provider')
-  if (!scopes.includes('openid')) refuse('scopes must contain openid, or the provider states no identity')
-  for (const { claim, value } of grant) if ((claim === undefined) !== (value === undefined)) refuse('a line of grant has claim and value, or neither')
-  const privateKeyPem = privateKey === undefined ? undefined : await readKey(privateKey, refuse)
-  return new ProviderClient({
-    name,
-    issuer,
-    clientId,
-    clientSecret,
-    privateKeyPem,
-    privateKeyId,
-    redirectUri,
-    scopes,
-    rules: { claims, grant, allow },
-    acrValues: acr?.values ?? null,
-    prompt,
-    maxAgeMs,
-    honoursExpiry: sessionExpiry === 'honour',
-    now: fastify.portcullis.clock,
-    onProblem (problem) {
-      if (problem === null) fastify.log.info({ provider: name }, 'the identity provider answers')
-      else fastify.log.error({ provider: name, problem }, 'the identity provider cannot be used')
-    }
-  })
-}
-
-async function readKey (path: string, refuse: (text: string) => never): Promise<string> {
-  try {
-    const pem = await readFile(path, 'utf8')
-    await importClientKey(pem)
-    return pem
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    return refuse(`the privateKey file cannot be used: ${code ?? message}`)
-  }
-}

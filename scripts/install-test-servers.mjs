@@ -13,6 +13,9 @@ const programs = [
   { commands: ['/usr/lib/nginx/modules/ngx_http_dav_ext_module.so'], package: 'libnginx-mod-http-dav-ext' },
   { commands: ['fcgiwrap'], package: 'fcgiwrap', service: 'fcgiwrap.socket' },
   { commands: ['rclone'], package: 'rclone' },
+  { commands: ['glewlwyd'], package: 'glewlwyd', service: 'glewlwyd' },
+  { commands: ['apache2'], package: 'apache2', service: 'apache2' },
+  { commands: ['/usr/lib/apache2/modules/mod_auth_openidc.so'], package: 'libapache2-mod-auth-openidc' },
   { commands: ['git'], package: 'git' },
   { commands: ['jupyter-notebook'], package: 'jupyter-notebook' },
   { commands: ['/usr/lib/python3/dist-packages/ipykernel'], package: 'python3-ipykernel' }

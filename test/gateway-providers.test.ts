@@ -118,8 +118,11 @@ t.test('an operator\'s revocation is not undone by single sign-on: the provider 
   t.equal((await browser.signIn(`${origin}/orders/1`, 'ada')).asked, false, 'single sign-on')
   const revoked = await fetch(`http://127.0.0.1:${admin.port}/admin/revocations`, { method: 'POST', headers: { authorization: `Bearer ${admin.token}`, 'content-type': 'application/json' }, body: JSON.stringify({ subject: 'corp|ada' }) })
   t.equal(revoked.status, 202)
+  // Within the second of the revocation, what is earlier is unknown.
+  await new Promise(resolve => setTimeout(resolve, 1100))
   const again = await browser.signIn(`${origin}/orders/1`, 'ada')
   t.equal(again.asked, true, 'after the revocation')
   t.equal(again.url, `${origin}/orders/1`)
-  t.ok(provider.requests.some(request => request.includes('/auth/')), 'through the provider')
+  browser.forget(origin)
+  t.equal((await browser.signIn(`${origin}/orders/1`, 'ada')).asked, false, 'and single sign-on works again')
 })

@@ -49,10 +49,15 @@ function lintDemands ({ stepUp, websocket, access, audience }: UpstreamConfig, i
   )
 }
 
-/** Warns about a scope that no user and no issuer can grant, because the upstream then refuses every request. */
-function lintScopes ({ scopes, access }: UpstreamConfig, index: number, { issuers }: Config, users: StoredUser[] | null): string[] {
-  if (users === null || users.length === 0) return []
+/** Warns about a scope that no user, no provider and no issuer can grant, because the upstream then refuses every request. */
+function lintScopes ({ scopes, access }: UpstreamConfig, index: number, { identity, issuers, providers }: Config, users: StoredUser[] | null): string[] {
+  const stored = identity === null ? [] : users
+  // Only the function knows its users. A file without users has a warning of its own.
+  if (stored === null || (stored.length === 0 && providers.length === 0)) return []
   const issued = access === 'session' ? [] : issuers.flatMap(issuer => issuer.scopes)
-  const given = new Set([...users.flatMap(user => user.scopes ?? []), ...issued])
-  return scopes.filter(scope => !given.has(scope)).map(scope => `upstreams[${index}].scopes: no user and no issuer may give ${scope}, so everybody is refused; give it with: portcullis users add <name> --scopes`)
+  const granted = providers.flatMap(({ grant }) => grant.flatMap(line => line.scopes))
+  const given = new Set([...stored.flatMap(user => user.scopes ?? []), ...granted, ...issued])
+  const givers = providers.length === 0 ? 'no user and no issuer may give' : 'no user, no grant of a provider and no issuer may give'
+  const remedy = [...identity === null ? [] : ['portcullis users add <name> --scopes'], ...providers.length === 0 ? [] : ['a line of grant']].join(', or ')
+  return scopes.filter(scope => !given.has(scope)).map(scope => `upstreams[${index}].scopes: ${givers} ${scope}, so everybody is refused; give it with: ${remedy}`)
 }

@@ -29,17 +29,22 @@ const latestInstant = 8_640_000_000_000
 export function authenticationIn (claims: ProviderClaims, nowSeconds: number): StatedAuthentication | string {
   const { sub, iat, sid = null, auth_time: authTime = null, acr = '', amr = [], session_expiry: sessionExpiry = null } = claims
   const latest = nowSeconds + clockToleranceSeconds
+  const isPast = (value: unknown): boolean => isInstant(value) && value <= latest
   const faults: Record<string, boolean> = {
     'sub is not a name': !isSub(sub),
-    'iat is not an instant of the past': !isInstant(iat) || iat > latest,
+    'iat is not an instant of the past': !isPast(iat),
     'sid is not a name': sid !== null && !isName(sid),
-    'auth_time is not an instant of the past': authTime !== null && (!isInstant(authTime) || authTime > latest),
-    'acr is not a short text': typeof acr !== 'string' || acr.length > longestAcr || !isPlain(acr),
+    'auth_time is not an instant of the past': authTime !== null && !isPast(authTime),
+    'acr is not a short text': !isShort(acr),
     'amr is not a short list of texts': !Array.isArray(amr) || !amr.every(isName) || JSON.stringify(amr).length > longestMethods,
     'session_expiry is not an instant': sessionExpiry !== null && !isInstant(sessionExpiry)
   }
   const fault = Object.keys(faults).find(fault => faults[fault])
   return fault ?? { sub, sid, authTime, acr, amr, sessionExpiry } as StatedAuthentication
+}
+
+function isShort (value: unknown): boolean {
+  return typeof value === 'string' && value.length <= longestAcr && isPlain(value)
 }
 
 function isInstant (value: unknown): value is number {

@@ -43,8 +43,8 @@ export const loginLifetimeMs = 600_000
 export const longestReturnTo = 1800
 
 /** Maximum number of sign-ins that a browser may have under way, and the size of their cookies together, in bytes. */
-export const mostLogins = 5
-export const mostLoginBytes = 4096
+const mostLogins = 5
+const mostLoginBytes = 4096
 
 const pattern = /^[A-Za-z0-9_-]{44,4096}$/
 

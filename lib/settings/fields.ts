@@ -93,6 +93,11 @@ export function list<const Item extends TSchema, const Options extends Described
   return Object.assign(Type.Array(item, { expects, ...options }), options)
 }
 
+/** A group whose names the user chooses, each with a value of the same kind. */
+export function map<const Item extends TSchema, const Options extends Described> (item: Item, options: Options) {
+  return Object.assign(Type.Record(Type.String(), item), options)
+}
+
 /** A group of settings under one name; an unknown setting is an error. */
 export function group<Properties extends TProperties, const Options extends Described> (properties: Properties, options: Options) {
   const expects = `a group of settings (${Object.keys(properties).join(', ')})`

@@ -133,6 +133,14 @@ export const checkProviderIssuer: TextCheck = text => {
   return /[?#]/.test(text) ? 'must have no query and no fragment; remove what follows the path' : null
 }
 
+/** Headers that mean something to the gateway, to the framing of a request, or to what lies between. */
+const headersOfOthers = /^(?:host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|content-.*|cookie2?|set-cookie|authorization|proxy|proxy-.*|expect|date|via|forwarded|origin|referer|range|if-.*|accept|accept-.*|user-agent|sec-.*|secure-.*|access-control-.*|client-cert.*|cdn-loop|max-forwards|traceparent|tracestate|x-forwarded.*|x-real-ip|x-request-id|x-original-url|x-rewrite-url|x-http-method.*|x-auth-(?:subject|session|scope))$/i
+
+export const checkIdentityHeader: TextCheck = text => {
+  if (!/^[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*$/.test(text) || text.length > 64) return 'must be the name of a header: letters and digits, in words that are joined by -; write for example X-Auth-Email'
+  return headersOfOthers.test(text) ? 'is a header with another meaning; choose another name, such as X-Auth-Email' : null
+}
+
 export const checkClientId: TextCheck = text => /^[\x20-\x7e]{1,500}$/.test(text) ? null : 'must be 1 to 500 printable ASCII characters, exactly as the provider states it'
 
 export const checkNotEmpty: TextCheck = text => text.trim() === '' ? 'must not be empty' : null

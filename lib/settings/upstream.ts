@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { clientTls } from './client-tls.ts'
-import { choice, count, duration, flag, group, list, size, text } from './fields.ts'
+import { choice, count, duration, flag, group, list, map, size, text } from './fields.ts'
 import { upstreamRateLimit } from './rate-limit.ts'
 import { upstreamRevocation } from './revocation.ts'
 import * as check from './text-checks.ts'
@@ -61,6 +61,7 @@ export const upstream = group({
     methods: Optional(list(text(check.checkMethod, { description: 'Method.', expects: 'an HTTP method in capitals' }), { description: 'Methods that require it; GET includes HEAD. By default every method.', minItems: 1, uniqueItems: true }))
   }, { description: 'Requires a recent authentication.' })),
   forward: Optional(choice(['mint', 'pass', 'headers', 'none'], { description: 'How it receives the identity. mint: a token that the gateway issues for it; pass: the client\'s token (requires access: token); headers: X-Auth headers; none. By default mint; none for a public upstream without audience.' })),
+  claims: Optional(map(text(check.checkIdentityHeader, { description: 'Name of the header.', expects: 'the name of a header', example: 'X-Auth-Email' }), { description: 'Claims of users who signed in at an identity provider (the setting claims of the provider keeps them), each with the name of a header. With forward: headers it receives these headers; a list is joined by commas; commas within a value and what is not plain ASCII are percent-encoded; a claim that is absent or null gives no header. With forward: mint the token has the claims. Client headers of these names are removed for every upstream.', expects: 'a group of claims, each with the name of a header', example: '{ email: X-Auth-Email }' })),
   ...forwarding,
   revocation: Optional(upstreamRevocation),
   rateLimit: Optional(upstreamRateLimit)

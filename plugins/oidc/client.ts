@@ -25,6 +25,7 @@ export interface ClientOptions extends Pick<DiscoveryOptions, 'issuer' | 'client
   onProblem: (problem: string | null) => void
 }
 
+const aYearSeconds = 31_536_000
 /** Minimum time between two attempts at discovery. */
 const coolDownMs = 2000
 /** Time after which the configuration of the provider is asked for again, in the background of a sign-in. */
@@ -53,9 +54,9 @@ export class ProviderClient implements Provider {
     return this.#problem ?? this.#discovered?.keys.problem() ?? null
   }
 
-  /** Asks the provider for its configuration, unless it is known. Rejects with ProviderUnavailableError. */
-  async prepare (): Promise<void> {
-    await this.#ready()
+  /** Resolves to the configuration of the provider, and asks for it unless it is known. Rejects with ProviderUnavailableError. */
+  async prepare (): Promise<Discovered> {
+    return await this.#ready()
   }
 
   async stop (): Promise<void> {
@@ -79,8 +80,9 @@ export class ProviderClient implements Provider {
       code_challenge: createHash('sha256').update(codeVerifier).digest('base64url'),
       code_challenge_method: 'S256',
       ...prompt === null ? {} : { prompt },
-      // Some providers reject 0, which means prompt=login (OpenID Connect Core 1.0, section 3.1.2.1).
-      ...maxAge === null ? {} : { max_age: String(Math.max(1, maxAge)) },
+      // A provider must state auth_time if it is asked for a max_age (OpenID Connect Core 1.0, section 2), and otherwise often does not. Some
+      // reject 0, which means prompt=login.
+      max_age: String(Math.max(1, maxAge ?? aYearSeconds)),
       ...acrValues === null ? {} : acrParameters(acrValues, metadata.claims_parameter_supported === true)
     }
     const isPushed = metadata.pushed_authorization_request_endpoint !== undefined

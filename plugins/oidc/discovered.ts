@@ -48,6 +48,8 @@ export async function discover (options: DiscoveryOptions): Promise<Discovered> 
     ...isLocal ? { execute: [library.allowInsecureRequests] } : {}
   })
   const metadata = configuration.serverMetadata()
+  // openid-client accepts other issuers at some providers, so that users of every tenant could sign in.
+  if (metadata.issuer !== issuer) throw Object.assign(new Error('another issuer'), { code: 'OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED' })
   for (const name of endpoints) {
     const address: unknown = metadata[name]
     if (address === undefined && !required.includes(name)) continue

@@ -14,8 +14,8 @@ interface ClientFailure { name?: unknown, code?: unknown, error?: unknown, statu
 /** Returns the error of this package for a failure while a sign-in is completed, with its reason as `cause`. */
 export function loginFailure (thrown: unknown): Error {
   if (thrown instanceof LoginInvalidError || thrown instanceof LoginForbiddenError || thrown instanceof ProviderUnavailableError) return thrown
-  const { code, error } = thrown as ClientFailure
-  const answer = nameOf(error)
+  const { code } = thrown as ClientFailure
+  const answer = answerOf(thrown as ClientFailure)
   if (answer !== null && refusals.includes(answer)) return new LoginForbiddenError({ cause: new Error(answer) })
   if (isOutage(thrown)) return providerFailure(thrown)
   if (answer !== null && misconfigurations.includes(answer)) return unavailable(`the provider does not accept this client: ${answer}`)
@@ -29,7 +29,7 @@ export function providerFailure (thrown: unknown): Error {
 }
 
 function unavailable (reason: string): Error {
-  return Object.assign(new ProviderUnavailableError({ cause: new Error(reason) }), { headers: { 'retry-after': '2' } })
+  return Object.assign(new ProviderUnavailableError({ cause: new RequestFailure(reason) }), { headers: { 'retry-after': '2' } })
 }
 
 /** Returns the reason of a failure for the log: codes and texts of this package, and nothing of a response. */
@@ -37,7 +37,7 @@ export function reasonOf (thrown: unknown): string {
   const chain = chainOf(thrown instanceof ProviderUnavailableError ? thrown.cause : thrown)
   const [known] = chain.flatMap(error => error instanceof RequestFailure ? error.message : error instanceof Response && !error.ok ? `status ${error.status}` : [])
   if (known !== undefined) return known
-  const [name = 'unknown'] = chain.flatMap(({ error, code, name }: ClientFailure) => nameOf(error) ?? nameOf(code) ?? (name === 'TimeoutError' || name === 'AbortError' ? name : []))
+  const [name = 'unknown'] = chain.flatMap((error: ClientFailure) => answerOf(error) ?? nameOf(error.code) ?? (slow.includes(String(error.name)) || error.name === 'AbortError' ? String(error.name) : []))
   return slow.includes(name) ? 'no answer in time' : name
 }
 
@@ -65,6 +65,15 @@ function isBusy (status: unknown): boolean {
 function isFailedFetch (thrown: unknown): boolean {
   const inner = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown
   return [thrown, inner].some(error => error instanceof TypeError && error.message === 'fetch failed')
+}
+
+/**
+ * Returns the name of the error that the provider answered; null if it named none. A challenge for other schemes than those of access tokens
+ * means that the provider does not accept the client (RFC 6749, section 5.2).
+ */
+function answerOf ({ code, error, cause }: ClientFailure): string | null {
+  const isForClient = code === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE' && Array.isArray(cause) && !cause.some(({ scheme }: { scheme?: unknown }) => /^(?:bearer|dpop)$/i.test(String(scheme)))
+  return isForClient ? 'invalid_client' : nameOf(error)
 }
 
 /** Returns a text if it is a name such as `invalid_grant`, and null for everything else that a provider may write. */

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { ConfigInvalidError, TokenInvalidError } from '../../lib/errors.ts'
 import type { Identity } from '../../lib/identity.ts'
+import { selectClaims } from '../mint.ts'
 import type { Portcullis } from '../portcullis.ts'
 import type { IdentityHeaders } from '../proxy.ts'
 
@@ -9,15 +10,54 @@ export type Forward = 'mint' | 'pass' | 'headers' | 'none'
 
 const nothing: readonly string[] = []
 
-/** Creates the function that returns the headers for an upstream. Throws a ConfigInvalidError for `mint` without portcullis-mint. */
-export function createIdentityHeaders (portcullis: Portcullis, forward: Forward, audience: string | null): IdentityHeaders {
+/** Claims of an identity provider for an upstream, each with the name of a header. */
+export type ClaimHeaders = Readonly<Record<string, string>>
+
+/**
+ * Creates the function that returns the headers for an upstream. `claims` adds claims of the identity provider: to the token with `mint`, as
+ * headers with `headers`. The names of these headers belong into `identityHeaderNames` of every proxy. Throws a ConfigInvalidError for `mint`
+ * without portcullis-mint.
+ */
+export function createIdentityHeaders (portcullis: Portcullis, forward: Forward, audience: string | null, claims: ClaimHeaders = {}): IdentityHeaders {
   if (forward === 'mint' && typeof portcullis.mint !== 'function') throw new ConfigInvalidError('createIdentityHeaders: mint needs portcullis-mint; register it before, or choose headers or none')
   switch (forward) {
-    case 'mint': return ({ identityOrNull }) => identityOrNull === null || audience === null ? nothing : ['authorization', `Bearer ${portcullis.mint(identityOrNull, audience)}`]
-    case 'headers': return ({ identityOrNull }) => identityOrNull === null ? nothing : plainHeaders(identityOrNull)
+    case 'mint': return mintFor(portcullis, audience, Object.keys(claims))
+    case 'headers': return headersWith(Object.entries(claims).map(([claim, header]) => [claim, header.toLowerCase()]))
     case 'pass': return passOn
     case 'none': return () => nothing
   }
+}
+
+function mintFor (portcullis: Portcullis, audience: string | null, claims: readonly string[]): IdentityHeaders {
+  if (audience === null) return () => nothing
+  if (claims.length === 0) return ({ identityOrNull }) => identityOrNull === null ? nothing : ['authorization', `Bearer ${portcullis.mint(identityOrNull, audience)}`]
+  const selected = selectClaims(audience, claims)
+  return ({ identityOrNull }) => identityOrNull === null ? nothing : ['authorization', `Bearer ${portcullis.mint(identityOrNull, audience, selected)}`]
+}
+
+function headersWith (claims: ReadonlyArray<readonly [claim: string, header: string]>): IdentityHeaders {
+  if (claims.length === 0) return ({ identityOrNull }) => identityOrNull === null ? nothing : plainHeaders(identityOrNull)
+  const known = new WeakMap<Identity, readonly string[]>()
+  return ({ identityOrNull }) => {
+    if (identityOrNull === null) return nothing
+    let headers = known.get(identityOrNull)
+    if (headers === undefined) known.set(identityOrNull, headers = [...plainHeaders(identityOrNull), ...claimHeaders(identityOrNull, claims)])
+    return headers
+  }
+}
+
+/** Returns the headers of the claims that the identity has. Commas separate the entries of a list, and are encoded everywhere else. */
+function claimHeaders ({ provider }: Identity, claims: ReadonlyArray<readonly [claim: string, header: string]>): string[] {
+  if (provider === null) return []
+  return claims.flatMap(([claim, header]) => {
+    const value = Object.hasOwn(provider.claims, claim) ? provider.claims[claim] : null
+    return value === null ? [] : [header, (Array.isArray(value) ? value : [value]).map(claimText).join(',')]
+  })
+}
+
+/** A comma is encoded, so that no single text reads like a list. */
+function claimText (value: unknown): string {
+  return headerText(typeof value === 'string' ? value : JSON.stringify(value)).replaceAll(',', '%2C')
 }
 
 /**
@@ -37,5 +77,5 @@ function plainHeaders ({ subject, sid, scopes }: Identity): readonly string[] {
 
 /** Percent-encodes a text that is not plain ASCII, or that could be read as percent-encoded. */
 function headerText (text: string): string {
-  return /^[\x21-\x24\x26-\x7e]+$/.test(text) ? text : encodeURIComponent(text)
+  return /^[\x21-\x24\x26-\x7e]+$/.test(text) ? text : encodeURIComponent(text.toWellFormed())
 }

@@ -14,11 +14,11 @@ import { openContext, startBrowser } from './browser.ts'
  * shows, in the same place.
  */
 
-const origin = await startDemo(t)
+const { origin, printed } = await startDemo(t)
 const browser = await startBrowser(t, makeAuthority())
 
-/** As `npm start` does. Resolves to its address. */
-async function startDemo (t: Test): Promise<string> {
+/** As `npm start` does. Resolves to its address, and to what it has printed. */
+async function startDemo (t: Test): Promise<{ origin: string, printed: string }> {
   const port = await findClosedPort()
   const directory = t.testdir()
   const demo = spawn(process.execPath, [join(import.meta.dirname, '..', '..', 'examples', 'demo.ts'), '--port', String(port)], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
@@ -29,7 +29,7 @@ async function startDemo (t: Test): Promise<string> {
     if (demo.exitCode === null) await once(demo, 'exit')
   })
   await untilTrue(() => Promise.resolve(printed.includes('portcullis listening on')), 30)
-  return `http://localhost:${port}`
+  return { origin: `http://localhost:${port}`, printed }
 }
 
 async function openSignedIn (t: Test, mode: 'session' | 'tokens'): Promise<{ page: Page, errors: string[] }> {
@@ -47,6 +47,22 @@ async function openSignedIn (t: Test, mode: 'session' | 'tokens'): Promise<{ pag
 async function says (page: Page, text: string): Promise<void> {
   await page.locator('#log li', { hasText: text }).first().waitFor()
 }
+
+t.test('the provider of the demo signs in, and a sign-out there ends the session here', async t => {
+  const issuer = /an identity provider at (\S+),/.exec(printed)?.[1] ?? ''
+  const page = await (await openContext(t, browser)).newPage()
+  await page.goto(`${origin}/auth/account`)
+  await page.getByRole('link', { name: 'Sign in with corp' }).click()
+  await page.getByLabel('Account').fill('ada')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.waitForURL(`${origin}/auth/account`)
+  t.match(await (await page.request.get(`${origin}/auth/session`)).json(), { session: { subject: 'corp|ada' } })
+
+  await page.goto(`${issuer}/session/end`)
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByText('You are signed out of the provider.').waitFor()
+  t.equal((await page.request.get(`${origin}/auth/session`)).status(), 401)
+})
 
 for (const mode of ['session', 'tokens'] as const) {
   t.test(`the page of the demo signs in, calls a service, pays, and drops what is live at sign-out, in ${mode} mode`, async t => {

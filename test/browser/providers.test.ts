@@ -22,7 +22,6 @@ declare class EventSource {
   onerror: () => void
 }
 declare const globalThis: { feed: string[] }
-declare const document: { title: string }
 
 const browser = await startBrowser(t, makeAuthority())
 const redis = await startRedis(t)
@@ -127,16 +126,6 @@ t.test('a page that demands a recent authentication leads to the provider and ba
   t.equal(await page.title(), 'Page /careful/pay')
 })
 
-t.test('a step-up as another user changes nothing', async t => {
-  const { page } = await signIn(t, 'dan')
-  await page.waitForTimeout(3100)
-  await page.goto(`${origin}/careful/pay`)
-  await signInAtProvider(page, 'eve')
-  await page.getByText('PTC_ERR_LOGIN_FORBIDDEN').waitFor()
-  t.equal(await statusOf(page), 200)
-  t.match(await (await page.request.get(`${origin}/auth/session`)).json(), { session: { subject: 'corp|dan' } })
-})
-
 t.test('signing out here leads to the sign-out of the provider, and the next visit asks for the account', async t => {
   const { page } = await signIn(t, 'fay')
   await page.goto(`${origin}/auth/account`)
@@ -213,7 +202,8 @@ t.test('while Redis answers nothing a step-up is 503, no cookie is lost, and it 
   await page.goto(`${origin}/app`)
   t.equal(await page.title(), 'Page /app', 'the session goes on')
   await page.goto(`${origin}/careful/late`)
-  await signInAtProvider(page, 'joy')
+  // The provider has authenticated the user just now, and may say so without asking again.
+  if (await asksForAccount(page)) await signInAtProvider(page, 'joy')
   await page.waitForURL(`${origin}/careful/late`)
 })
 
@@ -222,7 +212,7 @@ t.test('while Redis answers nothing nobody is signed out by half: the page says 
   await page.goto(`${origin}/auth/account`)
   const resume = pauseRedis(t)
   await page.getByRole('button', { name: 'Sign out', exact: true }).first().click()
-  await page.waitForFunction(() => /unavailable|moment|again|503/i.test(document.title))
+  await page.getByText('Not possible right now').first().waitFor()
   resume()
   await statusBecomes(page, 200)
   await page.goto(`${origin}/auth/account`)

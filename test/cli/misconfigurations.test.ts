@@ -270,7 +270,9 @@ const identities: Row[] = [
   ['nobody who can sign in', { files: { 'users.json': { users: [] } } }, 0, 'identity.file: <folder>/users.json has no user, so nobody can sign in; make one with: portcullis users add <name> --file <folder>/users.json'],
   ['passwords that are quick to guess', { files: { 'users.json': { users: [{ ...users[0], password: quickHash }] } } }, 0, 'identity.file: users[0].password: is a hash at a cost so low that passwords are quick to guess from it; make it anew with: portcullis users add'],
   ['hashes that everybody reads', { prepare: async folder => { await chmod(join(folder, 'users.json'), 0o644) } }, 0, 'identity.file: <folder>/users.json is open to other users of this machine (mode 0644); write: chmod o= <folder>/users.json'],
-  ['an unknown kind of identity', set({ identity: { type: 'ldap' } }), 1, 'identity.type: is not known; write users']
+  ['an unknown kind of identity', set({ identity: { type: 'ldap' } }), 1, 'identity.type: is not known; write users or oidc'],
+  ['a provider without a credential', set({ identity: [{ type: 'users', file: './users.json' }, { type: 'oidc', name: 'corp', issuer: 'https://idp.example.com', clientId: 'portcullis' }] }), 1, 'identity[1].clientSecret: is required, or privateKey; register the gateway as a confidential client, and add the secret that the provider shows'],
+  ['a provider key that is not there', set({ identity: { type: 'oidc', name: 'corp', issuer: 'https://idp.example.com', clientId: 'portcullis', privateKey: './corp.pem' } }), 1, 'identity.privateKey: <folder>/corp.pem cannot be used (ENOENT); name a PEM file with a private key']
 ]
 
 const operation: Row[] = [

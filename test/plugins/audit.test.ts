@@ -31,6 +31,20 @@ t.test('an event is one line at level info, with the documented members alone', 
   t.same(second, { level: 30, audit: true, event: 'store.unavailable' })
 })
 
+t.test('an event of an identity provider names it', async t => {
+  const { app, written } = await build(t)
+
+  publish({ event: 'session.opened', sid: 's', subject: 'corp|ada', provider: 'corp' }, app.portcullis)
+  publish({ event: 'login.refused', provider: 'corp', outcome: 'not-allowed' }, app.portcullis)
+  publish({ event: 'provider.logout', provider: 'corp', outcome: 'ended', sessions: 2 }, app.portcullis)
+
+  t.match(written(), [
+    { event: 'session.opened', subject: 'corp|ada', provider: 'corp' },
+    { event: 'login.refused', provider: 'corp', outcome: 'not-allowed' },
+    { event: 'provider.logout', provider: 'corp', outcome: 'ended', sessions: 2 }
+  ])
+})
+
 /*
  * A subject or an address with a line break in it would write lines of its own, and hide what it did or blame somebody else.
  */

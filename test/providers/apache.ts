@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,8 +11,8 @@ const modules = '/usr/lib/apache2/modules'
 
 export interface Apache {
   origin: string
-  /** Starts Apache with mod_auth_openidc in front of a folder of files, with sign-in at the provider. */
-  start (issuer: string): Promise<void>
+  /** Starts Apache with mod_auth_openidc in front of a service, with sign-in at the provider. */
+  start (issuer: string, service: string): Promise<void>
 }
 
 /** Reserves a port for Apache, because the provider has to know the address first. */
@@ -21,13 +21,9 @@ export async function prepareApache (t: Pick<Test, 'teardown'>): Promise<Apache>
   const origin = `http://localhost:${port}`
   return {
     origin,
-    async start (issuer) {
+    async start (issuer, service) {
       const folder = await mkdtemp(join(tmpdir(), 'portcullis-apache-'))
-      // The user of the server reads the files.
-      await chmod(folder, 0o755)
-      await mkdir(join(folder, 'html', 'strong'), { recursive: true })
-      for (const page of ['index.html', 'a.html', 'b.html', 'strong/index.html']) await writeFile(join(folder, 'html', page), `<p>${page}</p>`)
-      await writeFile(join(folder, 'apache.conf'), configuration({ folder, port, origin, issuer }))
+      await writeFile(join(folder, 'apache.conf'), configuration({ folder, port, origin, issuer, service }))
       const child = spawn('apache2', ['-f', join(folder, 'apache.conf'), '-DFOREGROUND'], { stdio: ['ignore', 'inherit', 'inherit'] })
       t.teardown(async () => {
         const ended = new Promise(resolve => child.once('exit', resolve))
@@ -45,8 +41,8 @@ export async function prepareApache (t: Pick<Test, 'teardown'>): Promise<Apache>
   }
 }
 
-function configuration ({ folder, port, origin, issuer }: { folder: string, port: number, origin: string, issuer: string }): string {
-  const loaded = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'dir', 'mime', 'auth_openidc'].map(name => `LoadModule ${name}_module ${modules}/mod_${name}.so`)
+function configuration ({ folder, port, origin, issuer, service }: { folder: string, port: number, origin: string, issuer: string, service: string }): string {
+  const loaded = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'proxy', 'proxy_http', 'auth_openidc'].map(name => `LoadModule ${name}_module ${modules}/mod_${name}.so`)
   return `
 ServerRoot ${folder}
 ServerName localhost
@@ -55,13 +51,9 @@ ErrorLog ${folder}/error.log
 Listen 127.0.0.1:${port}
 User www-data
 Group www-data
-TypesConfig /dev/null
 ${loaded.join('\n')}
-DocumentRoot ${folder}/html
-DirectoryIndex index.html
-<Directory />
-  Require all granted
-</Directory>
+ProxyPass /oidc !
+ProxyPass / ${service}/ flushpackets=on
 OIDCProviderMetadataURL ${issuer}/.well-known/openid-configuration
 OIDCClientID portcullis
 OIDCClientSecret ${clientSecret}

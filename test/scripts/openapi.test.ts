@@ -77,7 +77,7 @@ t.test('every code is described under its own status, and none is missing that i
     for (const code of codes) t.ok(status === 'default' ? statuses.has(code) : statuses.get(code) === status, `${name} ${status} ${code}`)
   }
   const described = new Set(answers.flatMap(({ codes }) => codes))
-  const elsewhere = ['PTC_ERR_CONFIG_INVALID', 'PTC_ERR_CLAIMS_UNIDENTIFIABLE', 'PTC_ERR_SECOND_FACTOR_REQUIRED', 'PTC_ERR_SCOPE_INSUFFICIENT', 'PTC_ERR_METHOD_NOT_ALLOWED', 'PTC_ERR_PATH_REFUSED', 'PTC_ERR_UPSTREAM_UNREACHABLE', 'PTC_ERR_UPSTREAM_RESPONSE_INVALID', 'PTC_ERR_UPSTREAM_BUSY', 'PTC_ERR_UPSTREAM_TIMEOUT', 'PTC_ERR_UPSTREAM_LOOP']
+  const elsewhere = ['PTC_ERR_CONFIG_INVALID', 'PTC_ERR_LOGIN_INVALID', 'PTC_ERR_LOGIN_FORBIDDEN', 'PTC_ERR_LOGOUT_TOKEN_INVALID', 'PTC_ERR_PROVIDER_UNAVAILABLE', 'PTC_ERR_CLAIMS_UNIDENTIFIABLE', 'PTC_ERR_SECOND_FACTOR_REQUIRED', 'PTC_ERR_SCOPE_INSUFFICIENT', 'PTC_ERR_METHOD_NOT_ALLOWED', 'PTC_ERR_PATH_REFUSED', 'PTC_ERR_UPSTREAM_UNREACHABLE', 'PTC_ERR_UPSTREAM_RESPONSE_INVALID', 'PTC_ERR_UPSTREAM_BUSY', 'PTC_ERR_UPSTREAM_TIMEOUT', 'PTC_ERR_UPSTREAM_LOOP']
   t.same([...described, ...elsewhere].sort(), [...statuses.keys()].sort())
 })
 

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import type { Writable } from 'node:stream'
 import type { Registry } from 'prom-client'
-import { blocklist, defineConfig, type AuditEvent, type AuditOptions, type AuthenticateDemand, type AuthenticateOptions, type Blocklist, type BlocklistOptions, type ConfigInput, type CookiesOptions, type CorsOptions, type Counts, type MetricsOptions, type RateLimitOptions, type Identity, type PasswordVerifier, type SessionView, type SignInHooks, type Store } from '../../index.ts'
+import { blocklist, defineConfig, type AuditEvent, type AuditOptions, type AuthenticateDemand, type AuthenticateOptions, type Blocklist, type BlocklistOptions, type ConfigInput, type CookiesOptions, type CorsOptions, type Counts, type MetricsOptions, type OidcOptions, type RateLimitOptions, type Identity, type PasswordVerifier, type SessionView, type SignInHooks, type Store } from '../../index.ts'
 
 const app = Fastify()
 
@@ -67,6 +67,17 @@ describe('options', () => {
     expect<BlocklistOptions>().type.not.toBeAssignableFrom<{ maxTokenAge: '15' }>()
     expect<AuthenticateDemand>().type.not.toBeAssignableFrom<{ audience: 'a', stepUp: { maxAge: 'banana' } }>()
     expect<AuthenticateDemand>().type.toBeAssignableFrom<{ audience: 'a', stepUp: { maxAge: '5m' } }>()
+  })
+
+  test('name identity providers with their client, and judge their users by claims', () => {
+    interface Corp { name: 'corp', issuer: string, clientId: string, clientSecret: string }
+    expect<OidcOptions>().type.toBeAssignableFrom<{ secret: string, providers: [Corp] }>()
+    expect<OidcOptions>().type.toBeAssignableFrom<{ secret: string, providers: [Corp & { maxAge: '8h', grant: [{ claim: 'groups', value: 'admins', scopes: ['orders:write'] }], allow: { claim: 'email_domain', value: string } }] }>()
+    expect<OidcOptions>().type.toBeAssignableFrom<{ secret: string, providers: [Corp], onSignIn: (request: unknown, facts: { sub: string }) => { scopes: string[] } }>()
+    expect<OidcOptions>().type.not.toBeAssignableFrom<{ providers: [Corp] }>()
+    expect<OidcOptions>().type.not.toBeAssignableFrom<{ secret: string, providers: [Omit<Corp, 'issuer'>] }>()
+    expect<OidcOptions>().type.not.toBeAssignableFrom<{ secret: string, providers: [Corp & { maxAge: 'banana' }] }>()
+    expect<OidcOptions>().type.not.toBeAssignableFrom<{ secret: string, providers: [Corp & { prompt: 'none' }] }>()
   })
 
   test('take lists that cannot be changed', () => {

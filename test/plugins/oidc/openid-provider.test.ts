@@ -46,6 +46,7 @@ for (const pushed of ['off', 'offered', 'required'] as const) {
     t.equal(query.get('iss'), issuer)
     t.equal(authenticated.sub, 'ada')
     t.match(authenticated.sid, /^.+$/)
+    t.type(authenticated.authTime, 'number', 'the provider states it although nothing demands a recent authentication')
     t.match(provider.admit(authenticated), { isAllowed: true, scopes: ['a', 'b'], claims: { email: 'ada@example.com', groups: ['staff'] } })
     await t.rejects(user(), { code: 'PTC_ERR_LOGIN_INVALID' }, 'a code is redeemed once')
   })
