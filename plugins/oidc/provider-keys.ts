@@ -1,7 +1,7 @@
 import { ProviderUnavailableError } from '../../lib/errors.ts'
 import { canonicalAlgorithm, hasGoodSignature, verificationAlgorithms, type TokenParts, type VerificationAlgorithm, type VerificationKey } from '../../lib/jwt/jws.ts'
 import type { KeySource } from '../issuers/key-source.ts'
-import { mayBeNew } from '../issuers/new-keys.ts'
+import { mayBeNew, type KeyName } from '../issuers/new-keys.ts'
 
 /**
  * Returns why the signature of a token is not one of the keys; null if it is. Rejects with ProviderUnavailableError if the keys cannot be
@@ -14,15 +14,19 @@ export async function signatureFault (keys: KeySource, parts: TokenParts, nowMs:
   // No new key of the provider could verify it.
   if (!verificationAlgorithms.includes(algorithm)) return 'with an algorithm that is not supported'
   const name = { kid: typeof header['kid'] === 'string' ? header['kid'] : null, algorithm }
-  const known = keys.current()?.find(name.kid, algorithm) ?? null
+  const known = findKey(keys, name)
   if (isSignedBy(known, parts, algorithm)) return null
   // The provider may have new keys, under new ids or not.
   const isLastWord = await keys.lookAgain()
-  const read = keys.current()?.find(name.kid, algorithm) ?? null
+  const read = findKey(keys, name)
   if (read !== known && isSignedBy(read, parts, algorithm)) return null
   if (read === null && !isLastWord) throw unavailable('the keys cannot be read', keys)
   if ((read === null || name.kid === null) && mayBeNew(name, parts.claims, keys, nowMs)) throw unavailable('the key may be newer than the last ones that were read', keys)
   return read === null ? 'of a key that the provider does not publish' : 'with a wrong signature'
+}
+
+function findKey (keys: KeySource, { kid, algorithm }: KeyName): VerificationKey | null {
+  return keys.current()?.find(kid, algorithm) ?? null
 }
 
 function isSignedBy (key: VerificationKey | null, { signingInput, signature }: TokenParts, algorithm: VerificationAlgorithm): boolean {
