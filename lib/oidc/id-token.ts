@@ -1,5 +1,6 @@
 import { clockToleranceSeconds } from '../jwt/claims.ts'
 import type { ProviderClaims } from '../session/provider-session.ts'
+import { isName, isPlain, isSub } from './names.ts'
 
 /* Claims of a verified ID token about the authentication, which OpenID Connect defines and libraries do not check. */
 
@@ -15,16 +16,11 @@ export interface StatedAuthentication {
   sessionExpiry: number | null
 }
 
-/** Maximum length of a name that a provider gives, as in logout tokens: a session with a longer one could not be logged out. */
-const longestName = 1024
-/** Maximum length of `sub`, so that the subject here, with the name of the provider, can be revoked. */
-const longestSub = 959
 const longestAcr = 256
 /** Maximum length of the methods as JSON text. A token must have room for them. */
 const longestMethods = 1024
 /** The latest instant that a date can have, in seconds since the epoch. */
 const latestInstant = 8_640_000_000_000
-const controlCharacters = /[\x00-\x1f\x7f-\x9f]/ // eslint-disable-line no-control-regex
 
 /**
  * Returns the authentication that the claims state, or the reason why they are invalid. An authentication in the future would outlast cuts
@@ -35,7 +31,7 @@ export function authenticationIn (claims: ProviderClaims, nowSeconds: number): S
   const latest = nowSeconds + clockToleranceSeconds
   const isPast = (value: unknown): boolean => isInstant(value) && value <= latest
   const faults: Record<string, boolean> = {
-    'sub is not a name': !isName(sub) || sub.length > longestSub,
+    'sub is not a name': !isSub(sub),
     'iat is not an instant of the past': !isPast(iat),
     'sid is not a name': sid !== null && !isName(sid),
     'auth_time is not an instant of the past': authTime !== null && !isPast(authTime),
@@ -47,17 +43,8 @@ export function authenticationIn (claims: ProviderClaims, nowSeconds: number): S
   return fault ?? { sub, sid, authTime, acr, amr, sessionExpiry } as StatedAuthentication
 }
 
-/** Returns whether a value is a text that names one thing in every store and in every log. */
-function isName (value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= longestName && isPlain(value)
-}
-
 function isShort (value: unknown): boolean {
   return typeof value === 'string' && value.length <= longestAcr && isPlain(value)
-}
-
-function isPlain (text: string): boolean {
-  return text.isWellFormed() && !controlCharacters.test(text)
 }
 
 function isInstant (value: unknown): value is number {

@@ -1,11 +1,11 @@
 import { clockToleranceSeconds } from '../jwt/claims.ts'
 import type { TokenParts } from '../jwt/jws.ts'
+import { isName, isSub } from './names.ts'
 
 /* Logout tokens (OpenID Connect Back-Channel Logout 1.0, section 2.4): their claims. The caller verifies the signature. */
 
 /** Maximum age of a logout token, in seconds. Its id is remembered for as long. */
 const maxAgeSeconds = 3600
-const maxTextLength = 1024
 const event = 'http://schemas.openid.net/event/backchannel-logout'
 
 export interface LogoutTokenRules { issuer: string, clientId: string, nowSeconds: number }
@@ -37,7 +37,7 @@ function faultOf (header: TokenParts['header'], claims: TokenParts['claims'], { 
     'with a nonce, so an ID token': Object.hasOwn(claims, 'nonce'),
     'without the event of a logout': !hasEvent(claims['events']),
     'without jti': !isName(jti),
-    'sub or sid is not a text': [sub, sid].some(name => name !== null && !isName(name)),
+    'sub or sid is not a name': (sub !== null && !isSub(sub)) || (sid !== null && !isName(sid)),
     'with neither sub nor sid': sub === null && sid === null
   }
   return Object.keys(faults).find(fault => faults[fault])
@@ -62,8 +62,4 @@ function hasEvent (events: unknown): boolean {
   if (typeof events !== 'object' || events === null || !Object.hasOwn(events, event)) return false
   const member: unknown = (events as Record<string, unknown>)[event]
   return typeof member === 'object' && member !== null && !Array.isArray(member)
-}
-
-function isName (text: unknown): text is string {
-  return typeof text === 'string' && text !== '' && text.length <= maxTextLength
 }

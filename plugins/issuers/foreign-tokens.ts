@@ -1,23 +1,14 @@
 import { RecencyCache } from '../../lib/cache.ts'
 import { IssuerUnavailableError, TokenInvalidError } from '../../lib/errors.ts'
-import { clockToleranceSeconds } from '../../lib/jwt/claims.ts'
 import { identityOfForeign, keyNameOfForeign, type ForeignTokenRules } from '../../lib/jwt/foreign-token.ts'
 import type { Identity } from '../../lib/identity.ts'
-import { canonicalAlgorithm, hasGoodSignature, type VerificationAlgorithm, type VerificationKey, type TokenParts } from '../../lib/jwt/jws.ts'
-import type { KeySet } from '../../lib/jwt/jwks.ts'
+import { canonicalAlgorithm, hasGoodSignature, type VerificationKey, type TokenParts } from '../../lib/jwt/jws.ts'
 import type { KeySource } from './key-source.ts'
+import { mayBeNew, type KeyName } from './new-keys.ts'
 
 export interface Issuer extends ForeignTokenRules {
   keys: KeySource
 }
-
-/**
- * Time that a published key may take to reach the gateway, besides the `Age` of an answer: not every cache in front of the keys states
- * the age, and clocks differ.
- */
-const publicationSeconds = 30
-
-interface KeyName { kid: string | null, algorithm: VerificationAlgorithm }
 
 interface Verified { identity: Identity, key: VerificationKey, keys: KeySource }
 
@@ -80,23 +71,6 @@ function identityIn ({ claims }: TokenParts, issuer: Issuer, nowMs: number): Ide
   const identity = identityOfForeign(claims, issuer, nowMs / 1000)
   if (typeof identity === 'string') throw refused(identity)
   return identity
-}
-
-/**
- * Returns whether a key that the keys do not contain may have signed the token: the keys were read before the token was issued, according
- * to its `iat`. An issuer publishes a key before that key signs, under a new `kid`, a reused one, or none. A forged token may claim the
- * same, but only until the keys have been read after its `iat`.
- */
-function mayBeNew (name: KeyName, { iat }: TokenParts['claims'], keys: KeySource, nowMs: number): boolean {
-  if (typeof iat !== 'number' || iat > nowMs / 1000 + clockToleranceSeconds || (iat + publicationSeconds) * 1000 < keys.readAtMs) return false
-  return !isSettled(name, keys.current())
-}
-
-/** Returns whether the issuer publishes what the token names, but the gateway uses none of it: another signature would not help. */
-function isSettled ({ kid, algorithm }: KeyName, set: KeySet | null): boolean {
-  if (set === null) return false
-  if (kid !== null) return set.names(kid) && !set.keys.some(key => key.kid === kid)
-  return set.keys.filter(key => key.algorithm === algorithm).length > 1
 }
 
 function unavailable (retryAfterMs: number): Error {

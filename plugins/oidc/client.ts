@@ -105,7 +105,7 @@ export class ProviderClient implements Provider {
       const idToken = tokens.id_token!
       const parts = parseToken(idToken)
       if (parts === null) throw invalid('the ID token is malformed')
-      const fault = await signatureFault(discovered.keys, parts)
+      const fault = await signatureFault(discovered.keys, parts, this.#options.now())
       if (fault !== null) throw invalid(`an ID token ${fault}`)
       const claims = await this.#withUserInfo(discovered, tokens.access_token, parts.claims)
       return this.#authenticated(idToken, parts.claims, claims, demands)
@@ -125,7 +125,7 @@ export class ProviderClient implements Provider {
     const { clientId, now } = this.#options
     const demand = demandOf(parts, { issuer, clientId, nowSeconds: now() / 1000 })
     if (typeof demand === 'string') throw badLogout(demand)
-    const fault = await signatureFault(keys, parts)
+    const fault = await signatureFault(keys, parts, now())
     if (fault !== null) throw badLogout(fault)
     return demand
   }
@@ -151,6 +151,7 @@ export class ProviderClient implements Provider {
   #authenticated (idToken: string, own: ProviderClaims, claims: ProviderClaims, demands: AuthorizationDemands): Authenticated {
     const stated = authenticationIn(own, this.#options.now() / 1000)
     if (typeof stated === 'string') throw invalid(stated)
+    if ((own['azp'] ?? this.#options.clientId) !== this.#options.clientId) throw invalid('azp is another client')
     if (stated.authTime === null && smallerAge(this.maxAgeSeconds, demands.maxAgeSeconds) !== null) throw invalid('auth_time is missing')
     if (!isStrongEnough(stated.acr, this.#options.acrValues, demands.acrValues)) throw new LoginForbiddenError({ cause: new Error('acr') })
     return { ...stated, sessionExpiry: this.#options.honoursExpiry ? stated.sessionExpiry : null, idToken, claims }

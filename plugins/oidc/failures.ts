@@ -35,7 +35,7 @@ function unavailable (reason: string): Error {
 /** Returns the reason of a failure for the log: codes and texts of this package, and nothing of a response. */
 export function reasonOf (thrown: unknown): string {
   const chain = chainOf(thrown instanceof ProviderUnavailableError ? thrown.cause : thrown)
-  const [known] = chain.flatMap(error => error instanceof RequestFailure ? error.message : error instanceof Response ? `status ${error.status}` : [])
+  const [known] = chain.flatMap(error => error instanceof RequestFailure ? error.message : error instanceof Response && !error.ok ? `status ${error.status}` : [])
   if (known !== undefined) return known
   const [name = 'unknown'] = chain.flatMap((error: ClientFailure) => answerOf(error) ?? nameOf(error.code) ?? (slow.includes(String(error.name)) || error.name === 'AbortError' ? String(error.name) : []))
   return slow.includes(name) ? 'no answer in time' : name
@@ -53,9 +53,13 @@ function chainOf (thrown: unknown): object[] {
 function isOutage (thrown: unknown): boolean {
   const { name, code, error, status, cause } = thrown as ClientFailure
   if (thrown instanceof RequestFailure || cause instanceof RequestFailure) return true
-  if (outages.includes(String(error)) || (typeof status === 'number' && status >= 500)) return true
-  if (code === 'OAUTH_RESPONSE_IS_NOT_CONFORM' && cause instanceof Response) return cause.status >= 500 || cause.status === 429
+  if (outages.includes(String(error)) || isBusy(status) || (cause instanceof Response && isBusy(cause.status))) return true
   return ['OAUTH_TIMEOUT', 'OAUTH_ABORT', 'ECONNREFUSED', 'ECONNRESET'].includes(String(code)) || ['TimeoutError', 'AbortError'].includes(String(name)) || isFailedFetch(thrown)
+}
+
+/** Returns whether a status means that the same request may succeed later. */
+function isBusy (status: unknown): boolean {
+  return typeof status === 'number' && (status >= 500 || status === 429)
 }
 
 function isFailedFetch (thrown: unknown): boolean {
