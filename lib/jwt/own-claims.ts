@@ -17,18 +17,20 @@ const reserved = new Set([
   'payload', 'header', 'credential'
 ])
 
-/**
- * Returns whether a claim is one that only the gateway sets. The JSON parsers of some services do not distinguish upper from lower case, and
- * some read a name up to a NUL.
- */
+/** Returns whether a claim is one that only the gateway sets, in any spelling that some services read as its name. */
 export function isReservedClaim (name: string): boolean {
-  return reserved.has(foldCase(name.split('\0', 1)[0]!).toLowerCase().trim())
+  return reserved.has(readName(name))
+}
+
+/** Returns a name as some services read it: their JSON parsers do not distinguish upper from lower case, or read up to a NUL. */
+function readName (name: string): string {
+  return foldCase(name.split('\0', 1)[0]!).toLowerCase().trim()
 }
 
 /** Returns a copy of the claims to add. Throws TypeError that names the claim if it is reserved or no JSON value, or if they are too large. */
 export function copyOwnClaims (claims: DeepReadonly<TokenClaims>): object {
   const copy = copyJson('claims', claims, maxOwnClaimsBytes)
-  const taken = Object.keys(copy).find(isReservedClaim)
+  const taken = Object.keys(copy).map(readName).find(isReservedClaim)
   if (taken !== undefined) throw new TypeError(`claims must not have ${taken}, which the gateway sets or which would change the meaning of the token; choose another name`)
   return copy
 }

@@ -52,7 +52,13 @@ const headers = {
 
 const policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 const withScript = `${policy}; script-src 'self'`
-const policies: Partial<Record<Page, string>> = { account: withScript, again: withScript, leave: withScript, 'from-elsewhere': withScript, 'sign-in': withScript }
+const policies: Partial<Record<Page, string>> = { account: withScript, again: withScript, leave: withScript, 'from-elsewhere': withScript }
+
+/** Returns the policy of a page. The sign-in page has a script only for the links to identity providers. */
+function policyOf (page: Page, { providers }: PageData): string {
+  const hasLinks = page === 'sign-in' && Array.isArray(providers) && providers.length > 0
+  return hasLinks ? withScript : policies[page] ?? policy
+}
 
 export async function createPages (app: FastifyInstance, options: PagesRoutesOptions, assets: AssetAddresses): Promise<Pages> {
   await app.register(view, { engine: { eta: new Eta({ autoEscape: true }) }, root: fileURLToPath(views), viewExt: 'eta', production: true, propertyName: decorator })
@@ -64,7 +70,7 @@ export async function createPages (app: FastifyInstance, options: PagesRoutesOpt
 
   async function show (reply: FastifyReply, page: Page, data: PageData): Promise<FastifyReply> {
     const html = await render(page, { ...common, ...data })
-    return await reply.headers(headers).headers({ 'content-security-policy': policies[page] ?? policy, 'content-type': 'text/html; charset=utf-8' }).send(html)
+    return await reply.headers(headers).headers({ 'content-security-policy': policyOf(page, data), 'content-type': 'text/html; charset=utf-8' }).send(html)
   }
 
   const redirect = (reply: FastifyReply, to: string): FastifyReply => reply.headers(headers).redirect(to, 303)
