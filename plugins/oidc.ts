@@ -5,12 +5,13 @@ import { ConfigInvalidError } from '../lib/errors.ts'
 import { optional, optionsOf, type OptionsFrom } from '../lib/settings/options.ts'
 import { secretOption } from '../lib/settings/secret.ts'
 import { deriveSecrets } from './keys.ts'
-import { createClient, providerOptions, type ProviderOptions } from './oidc/create-client.ts'
+import { createClient } from './oidc/create-client.ts'
 import { createLogins } from './oidc/logins.ts'
 import type { OnSignIn } from './oidc/part.ts'
+import { providerOptions, type ProviderOptions } from './oidc/provider-options.ts'
 import { addPart, beginPart, partOrNull } from './portcullis.ts'
 
-export type { ProviderOptions } from './oidc/create-client.ts'
+export type { ProviderOptions } from './oidc/provider-options.ts'
 export type { OnSignIn, OnSignInFacts } from './oidc/part.ts'
 
 const own = {

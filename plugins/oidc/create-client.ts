@@ -2,16 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { ConfigInvalidError } from '../../lib/errors.ts'
 import { loadPackages } from '../../lib/load-packages.ts'
 import { importClientKey } from '../../lib/oidc/client-key.ts'
-import { oidcProvider } from '../../lib/settings/oidc.ts'
-import { optionsOf, type DecodedOptions, type OptionsFrom } from '../../lib/settings/options.ts'
 import { ProviderClient, type ClientOptions } from './client.ts'
-
-export interface ProviderOptions extends OptionsFrom<typeof oidcProvider> {}
-
-/** Schema of the options of one provider. */
-export const providerOptions = optionsOf(oidcProvider)
-
-export type CheckedProvider = DecodedOptions<typeof providerOptions>
+import type { CheckedProvider } from './provider-options.ts'
 
 /** Creates the client of a provider from its options, which were checked. Rejects with ConfigInvalidError if they contradict each other. */
 export async function createClient (provider: CheckedProvider, context: Pick<ClientOptions, 'redirectUri' | 'now' | 'onProblem'>): Promise<ProviderClient> {

@@ -1,6 +1,6 @@
 import type { ServerMetadata } from 'openid-client'
 import { canonicalAlgorithm, verificationAlgorithms } from '../../lib/jwt/jws.ts'
-import type { CheckedProvider } from './create-client.ts'
+import type { CheckedProvider } from './provider-options.ts'
 import { fault, note, type Finding } from './finding.ts'
 
 /** Compares the settings of a provider with what its discovery document states. A member that is absent states nothing. */

@@ -1,4 +1,4 @@
-import type { ProviderOptions } from './create-client.ts'
+import type { ProviderOptions } from './provider-options.ts'
 
 /** Something about a provider that keeps users from signing in, or with `isFault: false` something that an operator should know. */
 export interface Finding {

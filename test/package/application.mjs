@@ -10,7 +10,7 @@ import store from 'portcullis/plugins/store'
 
 /*
  * An application that opens a session and revokes it. It is TypeScript and JavaScript at once, has no await outside of functions, so
- * that packed.slow.test.ts runs it as it is, and compiles it to CommonJS too. Each argument tries one thing more.
+ * that packed.long.ts runs it as it is, and compiles it to CommonJS too. Each argument tries one thing more.
  */
 const origin = 'http://localhost:3000'
 const tries = {

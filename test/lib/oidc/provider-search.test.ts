@@ -3,7 +3,7 @@ import { judgeCut } from '../../../lib/oidc/cut-judgement.ts'
 import { mutants } from './provider-mutants.ts'
 import { protocol, search, tell, type Scenario } from './provider-search.ts'
 
-/* The sessions of a user at an identity provider, in every order of what can happen to them; the larger searches are in provider-search.slow.test.ts. */
+/* The sessions of a user at an identity provider, in every order of what can happen to them; the larger searches are in provider-search.long.ts. */
 
 interface Search { scenario: Scenario, states: number, shows: Array<keyof ReturnType<typeof search>['seen']> }
 
