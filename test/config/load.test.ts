@@ -269,6 +269,7 @@ t.test('every default is filled in, and units are milliseconds and bytes', async
       scopes: [],
       stepUp: null,
       forward: 'mint',
+      claims: null,
       authorization: 'strip',
       websocket: false,
       passHostHeader: true,

@@ -9,7 +9,7 @@ export interface SignInAnswer {
   refresh_in?: number
 }
 
-export const sessionMembers = ['acr', 'amr', 'auth_time', 'client', 'created_at', 'device', 'expires_at', 'idle_expires_at', 'sid', 'subject']
+export const sessionMembers = ['acr', 'amr', 'auth_time', 'client', 'created_at', 'device', 'expires_at', 'idle_expires_at', 'provider', 'sid', 'subject']
 export const tokensMembers = ['access_token', 'expires_in', 'refresh_in', 'session', 'token_type']
 
 /** Decodes header and claims of a JWT without verification. */
