@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serveParent } from './child.ts'
 
-/** An identity provider that signs nobody in: its configuration, its keys, and logout tokens. */
+/** An identity provider without sign-ins: it serves its configuration and keys, and issues logout tokens. */
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const clientId = 'portcullis'
 const documents: Record<string, unknown> = { '/jwks': { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: '1', use: 'sig', alg: 'ES256' }] } }

@@ -52,7 +52,7 @@ function lintDemands ({ stepUp, websocket, access, audience }: UpstreamConfig, i
 /** Warns about a scope that no user, no provider and no issuer can grant, because the upstream then refuses every request. */
 function lintScopes ({ scopes, access }: UpstreamConfig, index: number, { identity, issuers, providers }: Config, users: StoredUser[] | null): string[] {
   const stored = identity === null ? [] : users
-  // Only the function knows its users. A file without users has a warning of its own.
+  // Only the function knows its users. The check of files warns of a file without users.
   if (stored === null || (stored.length === 0 && providers.length === 0)) return []
   const issued = access === 'session' ? [] : issuers.flatMap(issuer => issuer.scopes)
   const granted = providers.flatMap(({ grant }) => grant.flatMap(line => line.scopes))

@@ -9,7 +9,7 @@ import type { CheckedProvider } from './provider-options.ts'
 export async function createClient (provider: CheckedProvider, context: Pick<ClientOptions, 'redirectUri' | 'now' | 'onProblem'>): Promise<ProviderClient> {
   const { name, issuer, clientId, clientSecret, privateKey, privateKeyId, scopes, claims, grant, allow, acr, prompt = null, maxAgeMs = null, sessionExpiry } = provider
   const refuse = (text: string): never => { throw new ConfigInvalidError(`portcullis-oidc: ${name}: ${text}`) }
-  if ((clientSecret === undefined) === (privateKey === undefined)) refuse('either clientSecret or privateKey is required, so that nobody else can redeem a code; register a confidential client at the provider')
+  if ((clientSecret === undefined) === (privateKey === undefined)) refuse('either clientSecret or privateKey is required, because without one any client could redeem a code; register a confidential client at the provider')
   if (!scopes.includes('openid')) refuse('scopes must contain openid, or the provider states no identity')
   for (const { claim, value } of grant) if ((claim === undefined) !== (value === undefined)) refuse('a line of grant has claim and value, or neither')
   // A missing package must not be found at the first sign-in.

@@ -50,7 +50,7 @@ export function explainProblem ({ code, status, detail }: { code: string, status
     case 'PTC_ERR_CSRF_REFUSED': return { title: 'This came from another site', text: 'For your safety nothing was done. Start again from here.' }
     case 'PTC_ERR_COOKIE_DUPLICATE': return { title: 'Your browser sent a cookie twice', text: 'Delete the cookies of this site in your browser, then sign in again.' }
     case 'PTC_ERR_RATE_LIMITED': return { title: 'Too many attempts', text: `Try again in ${waiting(retryAfterSeconds)}.` }
-    case 'PTC_ERR_STORE_UNAVAILABLE': return { title: 'Not possible right now', text: 'Nothing was changed: whoever is signed in stays so. Try again in a moment.' }
+    case 'PTC_ERR_STORE_UNAVAILABLE': return { title: 'Not possible right now', text: 'Nothing was changed, and existing sessions continue. Try again in a moment.' }
     default: return status >= 500
       ? { title: 'Something went wrong', text: 'It is not your fault. Try again in a moment.' }
       : { title: 'That did not work', text: detail === undefined || code.startsWith('PTC_ERR_') ? 'This page cannot do anything with what your browser sent. Start again from here.' : detail }
