@@ -41,6 +41,13 @@ function copyOf (claims: ProviderClaims): ProviderClaims | string {
   }
 }
 
+/** Merges the claims of the userinfo endpoint and of an ID token, which take precedence. `email_verified` stays with the address that it is about. */
+export function mergeClaims (userInfo: ProviderClaims, idToken: ProviderClaims): ProviderClaims {
+  const { email_verified: isVerified, ...others } = userInfo
+  const isAboutAnother = Object.hasOwn(idToken, 'email') && idToken['email'] !== userInfo['email']
+  return { ...others, ...isVerified === undefined || isAboutAnother ? {} : { email_verified: isVerified }, ...idToken }
+}
+
 /** Returns the names of the claims that the rules need. */
 export function claimsOf ({ claims, grant, allow }: AdmissionRules): string[] {
   const conditions = [...grant.flatMap(({ claim }) => claim ?? []), ...allow === undefined ? [] : [allow.claim]]

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import { LoginForbiddenError, LoginInvalidError, LogoutTokenInvalidError } from '../../lib/errors.ts'
 import { parseToken } from '../../lib/jwt/jws.ts'
-import { admit, claimsOf, type AdmissionRules } from '../../lib/oidc/admission.ts'
+import { admit, claimsOf, mergeClaims, type Admission, type AdmissionRules } from '../../lib/oidc/admission.ts'
 import { isStrongEnough, smallerAge, strengthsToAsk } from '../../lib/oidc/demands.ts'
 import { authenticationIn } from '../../lib/oidc/id-token.ts'
-import { demandOf } from '../../lib/oidc/logout-token.ts'
+import { demandOf, type LogoutDemand } from '../../lib/oidc/logout-token.ts'
 import type { ProviderClaims } from '../../lib/session/provider-session.ts'
 import { discover, type Discovered, type DiscoveryOptions } from './discovered.ts'
 import { loginFailure, providerFailure, reasonOf } from './failures.ts'
-import type { Admission, Authenticated, AuthorizationDemands, AuthorizationSecrets, LogoutClaims, Provider } from './provider.ts'
+import type { Authenticated, AuthorizationDemands, AuthorizationSecrets, Provider } from './provider.ts'
 import { signatureFault } from './provider-keys.ts'
 
 export interface ClientOptions extends Pick<DiscoveryOptions, 'issuer' | 'clientId' | 'clientSecret' | 'privateKeyPem' | 'privateKeyId' | 'now'> {
@@ -118,7 +118,7 @@ export class ProviderClient implements Provider {
     return admit(claims, this.#options.rules)
   }
 
-  async verifyLogoutToken (token: string): Promise<LogoutClaims> {
+  async verifyLogoutToken (token: string): Promise<LogoutDemand> {
     const parts = parseToken(token)
     if (parts === null) throw badLogout('not a signed token')
     const { keys, issuer } = await this.#ready()
@@ -145,7 +145,7 @@ export class ProviderClient implements Provider {
   async #withUserInfo ({ library, configuration }: Discovered, accessToken: string, claims: ProviderClaims): Promise<ProviderClaims> {
     const isComplete = claimsOf(this.#options.rules).every(name => Object.hasOwn(claims, name))
     if (isComplete || configuration.serverMetadata().userinfo_endpoint === undefined) return claims
-    return { ...await library.fetchUserInfo(configuration, accessToken, String(claims['sub'])), ...claims }
+    return mergeClaims(await library.fetchUserInfo(configuration, accessToken, String(claims['sub'])), claims)
   }
 
   #authenticated (idToken: string, own: ProviderClaims, claims: ProviderClaims, demands: AuthorizationDemands): Authenticated {
@@ -172,11 +172,14 @@ export class ProviderClient implements Provider {
   async #discover (): Promise<Discovered> {
     this.#triedAtMs = performance.now()
     try {
-      const discovered = await discover({ ...this.#options, signal: this.#ending.signal, onKeysError: error => { this.#tell(`its keys cannot be read: ${reasonOf(error)}`) } })
       const former = this.#discovered
+      // The keys state their problem themselves, and no longer than it lasts.
+      const onKeysError = (error: unknown): void => { this.#options.onProblem(`its keys cannot be read: ${reasonOf(error)}`) }
+      const discovered = await discover({ ...this.#options, signal: this.#ending.signal, onKeysError }, former)
       this.#discovered = discovered
       this.#discoveredAtMs = performance.now()
       this.#tell(null)
+      if (former?.keys === discovered.keys) return discovered
       void discovered.keys.lookAgain()
       void former?.keys.stop()
       return discovered

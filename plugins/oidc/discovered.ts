@@ -15,6 +15,8 @@ export interface Discovered {
   configuration: Configuration
   issuer: string
   keys: RemoteKeys
+  /** Where the keys are, and for which algorithms. While it stays the same, so do the keys. */
+  keysId: string
 }
 
 export interface DiscoveryOptions {
@@ -37,8 +39,11 @@ const timeoutSeconds = 5
 const endpoints = ['authorization_endpoint', 'token_endpoint', 'jwks_uri', 'userinfo_endpoint', 'end_session_endpoint', 'pushed_authorization_request_endpoint'] as const
 const required: ReadonlyArray<typeof endpoints[number]> = ['authorization_endpoint', 'token_endpoint', 'jwks_uri']
 
-/** Asks the provider for its configuration (OpenID Connect Discovery 1.0), and checks it. */
-export async function discover (options: DiscoveryOptions): Promise<Discovered> {
+/**
+ * Asks the provider for its configuration (OpenID Connect Discovery 1.0), and checks it. The keys of the `former` discovery remain if their
+ * address does, because those at hand are still trusted while new ones cannot be read.
+ */
+export async function discover (options: DiscoveryOptions, former: Discovered | null = null): Promise<Discovered> {
   const { issuer, clientId, signal } = options
   const library = await loadPackages('portcullis-oidc', ['openid-client'], async () => await import('openid-client'))
   const isLocal = issuer.startsWith('http:')
@@ -56,7 +61,10 @@ export async function discover (options: DiscoveryOptions): Promise<Discovered> 
     const fault = typeof address === 'string' ? addressFault(address, { isLocal }) : 'missing'
     if (fault !== null) throw new RequestFailure(`${name} of the discovery document is ${fault}`)
   }
-  return { library, configuration, issuer: metadata.issuer, keys: openKeys(metadata.jwks_uri!, algorithmsIn(metadata.id_token_signing_alg_values_supported), options) }
+  const algorithms = algorithmsIn(metadata.id_token_signing_alg_values_supported)
+  const keysId = JSON.stringify([metadata.jwks_uri, ...algorithms])
+  const keys = former?.keysId === keysId ? former.keys : openKeys(metadata.jwks_uri!, algorithms, options)
+  return { library, configuration, issuer: metadata.issuer, keys, keysId }
 }
 
 function openKeys (address: string, algorithms: readonly VerificationAlgorithm[], { now, onKeysError }: DiscoveryOptions): RemoteKeys {

@@ -1,3 +1,6 @@
+import type { Admission } from '../../lib/oidc/admission.ts'
+import type { LogoutDemand } from '../../lib/oidc/logout-token.ts'
+import type { StatedAuthentication } from '../../lib/oidc/id-token.ts'
 import type { ProviderClaims } from '../../lib/session/provider-session.ts'
 
 /* An identity provider (OpenID Connect), as the use cases of this package see it. */
@@ -23,35 +26,12 @@ export interface AuthorizationDemands {
 }
 
 /** A user whom the provider has authenticated. Every member was verified. */
-export interface Authenticated {
-  sub: string
-  /** Session at the provider; null if it states none. */
-  sid: string | null
-  /** Time of the authentication, in seconds since the epoch by the provider's clock; null if it states none. */
-  authTime: number | null
-  /** Strength of the authentication; an empty text if it states none. */
-  acr: string
-  /** Methods of the authentication; an empty list if it states none. */
-  amr: string[]
-  /** Time at which the session must end (`session_expiry`), in seconds since the epoch; null if it states none. */
-  sessionExpiry: number | null
+export interface Authenticated extends StatedAuthentication {
   /** ID token, for the hint at sign-out. */
   idToken: string
   /** All claims about the user, of the ID token and of the userinfo endpoint. */
   claims: ProviderClaims
 }
-
-/** A logout token that was verified (OpenID Connect Back-Channel Logout 1.0). At least one of `sub` and `sid` is present. */
-export interface LogoutClaims {
-  sub: string | null
-  sid: string | null
-  jti: string
-  /** Time from now until no token with this id could be accepted any more, in milliseconds. */
-  keepJtiForMs: number
-}
-
-/** Decision of the configuration about a user: the scopes and the claims of the session, or the reason of the refusal. */
-export type Admission = { isAllowed: true, scopes: string[], claims: ProviderClaims } | { isAllowed: false, reason: string }
 
 export interface Provider {
   readonly name: string
@@ -70,7 +50,7 @@ export interface Provider {
   /** Applies `allow`, `grant` and `claims` of the configuration. */
   admit (user: Authenticated): Admission
   /** Verifies a logout token. Rejects with LogoutTokenInvalidError, or with ProviderUnavailableError if the keys cannot be fetched. */
-  verifyLogoutToken (token: string): Promise<LogoutClaims>
+  verifyLogoutToken (token: string): Promise<LogoutDemand>
   /** Returns the address at which the user signs out of the provider (OpenID Connect RP-Initiated Logout 1.0); null if it has none. */
   logoutUrl (options: { idToken: string | null, returnTo: string }): Promise<string | null>
 }

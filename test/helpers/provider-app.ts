@@ -4,7 +4,9 @@ import { LoginInvalidError, LogoutTokenInvalidError } from '../../lib/errors.ts'
 import { deriveSecret } from '../../lib/secrets.ts'
 import { createLogins } from '../../plugins/oidc/logins.ts'
 import type { OnSignIn } from '../../plugins/oidc/part.ts'
-import type { Admission, Authenticated, AuthorizationDemands, AuthorizationSecrets, LogoutClaims, Provider } from '../../plugins/oidc/provider.ts'
+import type { Admission } from '../../lib/oidc/admission.ts'
+import type { LogoutDemand } from '../../lib/oidc/logout-token.ts'
+import type { Authenticated, AuthorizationDemands, AuthorizationSecrets, Provider } from '../../plugins/oidc/provider.ts'
 import { addPart } from '../../plugins/portcullis.ts'
 import authRoutes from '../../routes/auth.ts'
 import providerRoutes, { type ProviderRoutesOptions } from '../../routes/providers.ts'
@@ -22,7 +24,7 @@ export class ScriptedProvider implements Provider {
   /** Answer to the next codes; an error is thrown. */
   answer: Partial<Authenticated> | Error = {}
   admission: Partial<Admission> = {}
-  logout: LogoutClaims | Error = new LogoutTokenInvalidError()
+  logout: LogoutDemand | Error = new LogoutTokenInvalidError()
   logoutAddress: string | null = null
   /** Runs while a code is redeemed. */
   meanwhile: () => Promise<void> = async () => {}
@@ -52,7 +54,7 @@ export class ScriptedProvider implements Provider {
 
   admit (): Admission { return { isAllowed: true, scopes: ['orders:read'], claims: { groups: ['a'] }, ...this.admission } as Admission }
 
-  async verifyLogoutToken (): Promise<LogoutClaims> {
+  async verifyLogoutToken (): Promise<LogoutDemand> {
     if (this.logout instanceof Error) throw this.logout
     return this.logout
   }

@@ -4,6 +4,7 @@ import Fastify from 'fastify'
 import blocklist from '../../../plugins/blocklist.ts'
 import cookies from '../../../plugins/cookies.ts'
 import oidc, { type OidcOptions, type ProviderOptions } from '../../../plugins/oidc.ts'
+import { discover } from '../../../plugins/oidc/discovered.ts'
 import type { AuthorizationDemands, Provider } from '../../../plugins/oidc/provider.ts'
 import session from '../../../plugins/session.ts'
 import store from '../../../plugins/store.ts'
@@ -111,4 +112,14 @@ t.test('a demand for a strength is essential where the provider takes such claim
   t.same(JSON.parse(new URL(strong.address).searchParams.get('claims')!), { id_token: { acr: { essential: true, values: ['2'] } } })
   t.equal((await strong.user()).acr, '2')
   await t.rejects(stronger.user(), { code: 'PTC_ERR_LOGIN_FORBIDDEN', cause: { message: 'acr' } })
+})
+
+t.test('the keys remain when the provider is asked for its configuration again', async t => {
+  const { issuer } = await startOpenIdProvider(t, { clients: [clientOf(origin)] })
+  const options = { issuer, clientId: 'portcullis', clientSecret, signal: new AbortController().signal, now: Date.now, onKeysError: () => {} }
+  const first = await discover(options)
+  t.teardown(async () => { await first.keys.stop() })
+
+  t.equal((await discover(options, first)).keys, first.keys)
+  t.not((await discover(options, { ...first, keysId: 'elsewhere' })).keys, first.keys)
 })
