@@ -33,7 +33,7 @@ export function loginProblemPage ({ status, title, code }: ProblemBody, { reques
 
 const explanations: Record<string, string> = {
   PTC_ERR_LOGIN_INVALID: 'The sign-in was not completed. It may have taken too long, it was done already, or it was started in another browser. You are not signed in. Start again.',
-  PTC_ERR_LOGIN_FORBIDDEN: 'The identity provider knows you, but you may not sign in here with this account. Use another account, or ask the operator for access.',
+  PTC_ERR_LOGIN_FORBIDDEN: 'The identity provider knows you, but you may not sign in here with this account, or the provider did not confirm that it has asked you again. Use another account, or ask the operator for access.',
   PTC_ERR_PROVIDER_UNAVAILABLE: 'You cannot sign in there at the moment. It is not your fault, and existing sessions continue.',
   PTC_ERR_STORE_UNAVAILABLE: 'You cannot sign in at the moment. It is not your fault, and existing sessions continue.',
   PTC_ERR_STEP_UP_REQUIRED: 'The identity provider did not confirm that it is you in the way that is needed here. You are still signed in.',
